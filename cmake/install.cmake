@@ -1,0 +1,1 @@
+# install.cmake - libmoetune (runtime and simulated GPU), its header, and the package files.

@@ -1,0 +1,55 @@
+# targets.cmake - one static library a folder, linked the way DESIGN's table allows.
+add_compile_options(-Wall -Wextra -Wshadow -Wundef -Wwrite-strings -Wmissing-prototypes
+    -Wstrict-prototypes)
+set(moetune_strict -Wconversion)
+if(MOETUNE_SANITIZE)
+    add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer
+        -fno-sanitize-recover=undefined)
+    add_link_options(-fsanitize=address,undefined)
+endif()
+
+# moetune_folder(NAME LIBRARIES...): moe_NAME from NAME/*.c
+function(moetune_folder name)
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.c)
+    list(FILTER sources EXCLUDE REGEX "/tuner/main\\.c$")
+    if(NOT sources)
+        set(sources ${CMAKE_SOURCE_DIR}/runtime/status.c)
+    endif()
+    add_library(moe_${name} STATIC ${sources})
+    target_include_directories(moe_${name} PUBLIC ${CMAKE_SOURCE_DIR}/${name})
+    target_compile_options(moe_${name} PRIVATE ${moetune_strict})
+    target_link_libraries(moe_${name} PUBLIC ${ARGN})
+    if(EXISTS ${CMAKE_SOURCE_DIR}/${name}/sources.cmake)
+        include(${CMAKE_SOURCE_DIR}/${name}/sources.cmake)
+    endif()
+endfunction()
+
+add_library(moe_public INTERFACE)
+target_include_directories(moe_public INTERFACE ${CMAKE_SOURCE_DIR}/include)
+
+moetune_folder(runtime moe_public dep_sqlite3 dep_cuda Threads::Threads ${CMAKE_DL_LIBS} m)
+moetune_folder(sim moe_runtime OpenMP::OpenMP_C m)
+# The device registry names the simulated GPU's class, so each needs the other at link time.
+target_link_libraries(moe_runtime INTERFACE moe_sim)
+moetune_folder(gen moe_runtime dep_lua5.4 dep_xxhash m)
+moetune_folder(reference moe_runtime OpenMP::OpenMP_C m)
+moetune_folder(tuner moe_gen moe_reference moe_sim dep_jansson dep_xxhash)
+
+if(EXISTS ${CMAKE_SOURCE_DIR}/tuner/main.c)
+    add_executable(moetune tuner/main.c)
+    target_link_libraries(moetune PRIVATE moe_tuner)
+    set_target_properties(moetune PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+endif()
+
+include(install)
+if(MOETUNE_TESTS)
+    include(tests)
+endif()
+if(MOETUNE_BENCH)
+    file(GLOB benches CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/*.c)
+    foreach(bench ${benches})
+        get_filename_component(stem ${bench} NAME_WE)
+        add_executable(bench_${stem} ${bench})
+        target_link_libraries(bench_${stem} PRIVATE moe_tuner)
+    endforeach()
+endif()

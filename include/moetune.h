@@ -1,0 +1,248 @@
+/* moetune.h - run tuned Mixture-of-Experts layers.
+ *
+ * A layer (sizes, dtypes, activation, router, capacity) and a device resolve, through a tuning
+ * database, to a plan: one compiled kernel per step of the layer for every token bucket. A plan
+ * runs the whole layer on a stream with no compiler, no allocation, no lock and no host
+ * synchronisation, so a run can be captured in a CUDA graph.
+ *
+ *     moe_db *db;          moe_db_open("tuning.db", &db);
+ *     moe_device *device;  moe_device_open("auto", &device);
+ *     moe_layer layer;     moe_layer_parse("d=1024 f=512 e=32 k=8 act=swiglu x=bf16 w=bf16", &layer);
+ *     moe_plan *plan;      moe_plan_create(db, device, &layer, NULL, &plan);
+ *     moe_plan_run(plan, &io, tokens, stream);
+ *
+ * Every function that can fail returns a moe_status; moe_error_text() then says what went wrong
+ * and what to do next, for the calling thread. Pointers named `out` are written on success only.
+ * A close or destroy of NULL is a no-op. Plans are immutable and may be shared between threads;
+ * a database belongs to one thread at a time; a device may be shared.
+ *
+ * T is the token count of one call, R = T*k its routed rows. Matrices are row-major.
+ */
+#ifndef MOETUNE_H
+#define MOETUNE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define MOE_API __attribute__((visibility("default")))
+#else
+#define MOE_API
+#endif
+
+#define MOE_VERSION "0.1.0"
+
+/* ---------------------------------------------------------------------------------- errors */
+
+typedef enum moe_status {
+    MOE_OK = 0,
+    MOE_E_PARSE,       /* text that does not follow its grammar */
+    MOE_E_INVALID,     /* well-formed, but contradictory or out of range */
+    MOE_E_UNSUPPORTED, /* legal, but not something this version can do */
+    MOE_E_NOT_FOUND,   /* no such file, preset, template or database row */
+    MOE_E_IO,          /* a file could not be read or written */
+    MOE_E_CORRUPT,     /* a file is damaged or is not what it claims to be */
+    MOE_E_LIBRARY,     /* a shared library or a symbol of it is missing */
+    MOE_E_DEVICE,      /* a device call failed */
+    MOE_E_FAULT,       /* a kernel misbehaved: bad access, race, deadlock, trap */
+    MOE_E_TEMPLATE,    /* a template is wrong or threw */
+    MOE_E_COMPILE,     /* generated source does not compile */
+    MOE_E_MEMORY,      /* out of host or device memory */
+    MOE_STATUS_COUNT
+} moe_status;
+
+/* The name of a status, such as "not found". Never NULL. */
+MOE_API const char *moe_status_text(moe_status status);
+
+/* The message of the calling thread's last failure; "" if there was none. Valid until the next
+ * failing call of the same thread. */
+MOE_API const char *moe_error_text(void);
+
+/* The version of the library, for example "0.1.0". */
+MOE_API const char *moe_version(void);
+
+/* ----------------------------------------------------------------------------------- layer */
+
+typedef enum moe_dtype { MOE_BF16, MOE_F16, MOE_F32, MOE_DTYPE_COUNT } moe_dtype;
+
+typedef enum moe_act_kind {
+    MOE_ACT_RELU,
+    MOE_ACT_RELU2,        /* relu(x)^2 */
+    MOE_ACT_GELU,         /* x * Phi(x), the erf form */
+    MOE_ACT_GELU_TANH,    /* the tanh approximation */
+    MOE_ACT_SILU,         /* x * sigmoid(x) */
+    MOE_ACT_SWIGLU,       /* silu(gate) * up */
+    MOE_ACT_GEGLU,        /* gelu(gate) * up */
+    MOE_ACT_GEGLU_TANH,   /* gelu_tanh(gate) * up */
+    MOE_ACT_SWIGLU_CLAMP, /* g = min(gate,limit), u = clamp(up,+-limit): (u+1) * g * sigmoid(alpha*g) */
+    MOE_ACT_COUNT
+} moe_act_kind;
+
+typedef struct moe_act {
+    moe_act_kind kind;
+    double limit, alpha; /* of swiglu_clamp(limit,alpha); 0 for every other kind */
+} moe_act;
+
+/* How router scores become a selection and its weights. Selection is always the k largest
+ * logits; of equal logits the lower expert id wins. */
+typedef enum moe_router {
+    MOE_ROUTER_SOFTMAX_TOPK_RENORM, /* softmax>topk>renorm: p of the chosen, divided by their sum */
+    MOE_ROUTER_SOFTMAX_TOPK,        /* softmax>topk: p over all experts, as it is */
+    MOE_ROUTER_TOPK_SOFTMAX,        /* topk>softmax: softmax over the k chosen logits */
+    MOE_ROUTER_COUNT
+} moe_router;
+
+enum { MOE_BIAS_ROUTER = 1, MOE_BIAS_UP = 2, MOE_BIAS_DOWN = 4 };
+
+typedef struct moe_layer {
+    int64_t d;       /* width of x and y; a multiple of 8 */
+    int64_t f;       /* hidden width of one expert, after the gate; a multiple of 8 */
+    int64_t e;       /* experts, 1..2048 */
+    int64_t k;       /* experts a token uses, 1..min(e,32) */
+    moe_act act;     /* activation between the two expert GEMMs */
+    moe_dtype x;     /* dtype of x, y and everything between the kernels */
+    moe_dtype w;     /* dtype of all weights and of the up and down biases; equal to x */
+    moe_router router;
+    double capacity; /* capacity factor cf: an expert keeps C = ceil(T*k*cf/e) rows; 0 = no limit */
+    unsigned bias;   /* set of MOE_BIAS_* */
+} moe_layer;
+
+/* Parses `key=value` pairs in any order, for example "d=2048 f=768 e=128 k=8 act=swiglu x=bf16
+ * w=bf16 router=softmax>topk>renorm capacity=none bias=none". d f e k are required; the others
+ * default to act=swiglu x=bf16 w=<x> router=softmax>topk>renorm capacity=none bias=none.
+ * The result is checked for contradictions and limits.
+ * MOE_E_PARSE, MOE_E_INVALID, MOE_E_UNSUPPORTED. */
+MOE_API moe_status moe_layer_parse(const char *text, moe_layer *out);
+
+/* Writes the canonical one-line text, NUL-terminated; parse(print(x)) == x. 256 bytes are always
+ * enough. MOE_E_INVALID if `size` is too small. */
+MOE_API moe_status moe_layer_print(const moe_layer *layer, char *text, size_t size);
+
+/* True where the activation has a gate: the up weights then hold 2f rows an expert. */
+MOE_API bool moe_layer_gated(const moe_layer *layer);
+
+/* C, the rows that an expert keeps at T tokens: ceil(T*k*cf/e), or T*k without a limit. */
+MOE_API int64_t moe_layer_capacity(const moe_layer *layer, int64_t tokens);
+
+/* Bytes of one element: 2, 2 or 4. */
+MOE_API size_t moe_dtype_size(moe_dtype dtype);
+
+/* ---------------------------------------------------------------------------------- device */
+
+typedef struct moe_device moe_device;
+
+/* Opens a device: "cuda:N", "sim:<chip>" (a simulated GPU, such as "sim:h100"; options follow as
+ * in "sim:h100,seed=7"), "null" (accepts everything, runs nothing) or "auto" (the first GPU, else
+ * sim:h100). MOE_E_NOT_FOUND, MOE_E_LIBRARY, MOE_E_DEVICE. */
+MOE_API moe_status moe_device_open(const char *name, moe_device **out);
+MOE_API void moe_device_close(moe_device *device);
+
+/* One line of facts: arch, name, SMs, shared memory, L2, ... Owned by the device. */
+MOE_API const char *moe_device_text(const moe_device *device);
+
+/* Device memory and copies, for callers without a framework of their own. Copies are synchronous.
+ * Pointers are device addresses: never dereference them on the host. Frameworks may pass their own
+ * pointers of the same GPU to moe_plan_run instead. MOE_E_MEMORY, MOE_E_DEVICE, MOE_E_FAULT. */
+MOE_API moe_status moe_device_alloc(moe_device *device, size_t bytes, void **out);
+MOE_API moe_status moe_device_free(moe_device *device, void *memory);
+MOE_API moe_status moe_device_copy_in(moe_device *device, void *to, const void *host, size_t bytes);
+MOE_API moe_status moe_device_copy_out(moe_device *device, void *host, const void *from, size_t bytes);
+
+/* Waits for a stream (NULL: the default stream) and reports what failed on it. */
+MOE_API moe_status moe_device_sync(moe_device *device, void *stream);
+
+/* -------------------------------------------------------------------------------- database */
+
+typedef struct moe_db moe_db;
+
+/* Opens a tuning database for reading. NULL: $MOETUNE_DB, else the file that `moetune tune` writes
+ * by default ($XDG_CACHE_HOME or ~/.cache, then moetune/tuning.db).
+ * MOE_E_NOT_FOUND, MOE_E_CORRUPT (not a database, or one of another schema). */
+MOE_API moe_status moe_db_open(const char *path, moe_db **out);
+
+/* Lays another database over an open one: where both have a row, the one laid last wins. */
+MOE_API moe_status moe_db_overlay(moe_db *db, const char *path);
+MOE_API void moe_db_close(moe_db *db);
+
+/* ------------------------------------------------------------------------------------ plan */
+
+typedef struct moe_plan moe_plan;
+
+/* How well a database row fits what was asked, best first. */
+typedef enum moe_match {
+    MOE_MATCH_EXACT,       /* tuned for this layer, token bucket and device */
+    MOE_MATCH_NEAR_TOKENS, /* tuned for another token count */
+    MOE_MATCH_NEAR_DEVICE, /* tuned on another device of the same architecture */
+    MOE_MATCH_DEFAULT,     /* the template's default config, never raced */
+    MOE_MATCH_COUNT
+} moe_match;
+
+/* The name of a match, such as "near_tokens". Never NULL. */
+MOE_API const char *moe_match_text(moe_match match);
+
+typedef struct moe_plan_options {
+    int64_t max_tokens;  /* largest T that will be run; 0: no limit */
+    moe_match worst;     /* refuse rows that fit worse than this (0 = MOE_MATCH_EXACT only) */
+    const char *routing; /* routing class to plan for; NULL: "uniform" */
+    const char *cache;   /* "cold" or "warm"; NULL: "cold" */
+    bool any_order;      /* also allow kernels whose sums are not bitwise repeatable */
+} moe_plan_options;
+
+/* Resolves `layer` on `device` and loads every kernel it can need. options NULL: no token limit,
+ * any match, uniform, cold, repeatable sums. The plan keeps using `device`, but not `db`.
+ * MOE_E_NOT_FOUND (no row fits: the text says which op, and the command that tunes it),
+ * MOE_E_DEVICE, MOE_E_MEMORY. */
+MOE_API moe_status moe_plan_create(moe_db *db, moe_device *device, const moe_layer *layer,
+                                   const moe_plan_options *options, moe_plan **out);
+MOE_API void moe_plan_destroy(moe_plan *plan);
+
+/* Bytes of device memory that a run of T tokens needs as workspace; grows with T. A workspace must
+ * start at a multiple of 256 bytes and serve one run at a time. */
+MOE_API moe_status moe_plan_workspace(const moe_plan *plan, int64_t tokens, size_t *out);
+
+/* The worst match among the kernels that a run of T tokens uses. */
+MOE_API moe_status moe_plan_match(const moe_plan *plan, int64_t tokens, moe_match *out);
+
+/* Explains the plan at T tokens: a line for each op with its template, config, match and reason.
+ * NUL-terminated, cut off at `size`. */
+MOE_API moe_status moe_plan_explain(const moe_plan *plan, int64_t tokens, char *text, size_t size);
+
+/* Device pointers of one run. Pointers that a layer has no use for may be NULL. */
+typedef struct moe_io {
+    /* inputs */
+    const void *x;             /* [T,d] */
+    const void *router_weight; /* [e,d] in w's dtype; unused where logits or routing are given */
+    const float *router_bias;  /* [e], added to the logits; bias=router only */
+    const void *up;            /* gated: [e,2f,d], gate rows then up rows; else [e,f,d] */
+    const void *up_bias;       /* gated: [e,2f]; else [e,f]; bias=up only */
+    const void *down;          /* [e,d,f] */
+    const void *down_bias;     /* [e,d]; bias=down only; weighted like the row it joins */
+    const float *logits;       /* [T,e], optional: given logits replace the router GEMM and bias */
+    bool routing_given;        /* true: ids and weights below are inputs and no router runs */
+    /* outputs */
+    void *y;       /* [T,d] in x's dtype */
+    int *ids;      /* [T,k] i32, best first; NULL: kept in the workspace (not if routing_given) */
+    float *weights; /* [T,k]; a slot that capacity dropped keeps its weight here; NULL as above */
+    int *counts;   /* [e], optional: rows that chose each expert, before any drop */
+    float *mean_probs; /* [e], optional: mean over tokens of softmax(logits); 0 if routing_given */
+    int *slot_rows; /* [T,k], optional: row of each slot among the kept rows; -1 where dropped */
+    /* scratch */
+    void *workspace;       /* at least moe_plan_workspace() bytes */
+    size_t workspace_size; /* bytes of it */
+} moe_io;
+
+/* Enqueues the layer on a stream (CUstream or cudaStream_t; NULL: the default stream) and returns
+ * without waiting. T = 0 enqueues nothing but zeroed statistics. On a simulated device it runs
+ * before it returns. MOE_E_INVALID (a needed pointer is NULL, workspace too small, T > max_tokens),
+ * MOE_E_DEVICE, MOE_E_FAULT. */
+MOE_API moe_status moe_plan_run(const moe_plan *plan, const moe_io *io, int64_t tokens, void *stream);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,24 @@
+/* tolerance.h - how far a result may be from the reference. The tolerance belongs to (op, dtype),
+ * never to a call site. */
+#ifndef MOE_TOLERANCE_H
+#define MOE_TOLERANCE_H
+
+#include "op.h"
+
+/* Error of `got` against `want` [n]: both figures are relative to the RMS of `want`. */
+typedef struct moe_error_stats {
+    double max_over_rms; /* largest |got - want| / rms(want) */
+    double rel_l2;       /* ||got - want|| / ||want|| */
+    int64_t worst;       /* index of the largest */
+} moe_error_stats;
+
+/* NaN or infinity in `got` counts as an infinite error. A zero reference is compared as it is. */
+moe_error_stats moe_compare(const double *got, const double *want, int64_t n);
+
+/* Largest allowed max_over_rms of one op's output. */
+double moe_op_tolerance(const moe_op *op);
+
+/* The same for y of the whole layer. */
+double moe_layer_tolerance(const moe_layer *layer);
+
+#endif

@@ -1,0 +1,198 @@
+/* layer.c - what a MoE layer is: names, text form, limits. */
+#include "layer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_EXPERTS = 2048, MAX_TOPK = 32, MAX_WIDTH = 1 << 20 };
+
+const char *const moe_dtype_names[] = {
+    [MOE_BF16] = "bf16", [MOE_F16] = "f16", [MOE_F32] = "f32", [MOE_DTYPE_COUNT] = NULL,
+};
+
+const char *const moe_router_names[] = {
+    [MOE_ROUTER_SOFTMAX_TOPK_RENORM] = "softmax>topk>renorm",
+    [MOE_ROUTER_SOFTMAX_TOPK] = "softmax>topk",
+    [MOE_ROUTER_TOPK_SOFTMAX] = "topk>softmax",
+    [MOE_ROUTER_COUNT] = NULL,
+};
+
+const char *const moe_act_names[] = {
+    [MOE_ACT_RELU] = "relu",
+    [MOE_ACT_RELU2] = "relu2",
+    [MOE_ACT_GELU] = "gelu",
+    [MOE_ACT_GELU_TANH] = "gelu_tanh",
+    [MOE_ACT_SILU] = "silu",
+    [MOE_ACT_SWIGLU] = "swiglu",
+    [MOE_ACT_GEGLU] = "geglu",
+    [MOE_ACT_GEGLU_TANH] = "geglu_tanh",
+    [MOE_ACT_SWIGLU_CLAMP] = "swiglu_clamp",
+    [MOE_ACT_COUNT] = NULL,
+};
+
+static const char *const bias_names[] = {"router", "up", "down", NULL}; /* ORDER MOE_BIAS */
+
+static moe_status parse_act(const moe_field *field, const char *text, void *value) {
+    (void)field;
+    moe_act *act = value;
+    const char *clamp = moe_act_names[MOE_ACT_SWIGLU_CLAMP];
+    char end;
+    *act = (moe_act){0};
+    if (!strncmp(text, clamp, strlen(clamp))) {
+        act->kind = MOE_ACT_SWIGLU_CLAMP;
+        if (sscanf(text + strlen(clamp), "(%lf,%lf%c", &act->limit, &act->alpha, &end) == 3 &&
+            end == ')' && act->limit > 0 && act->alpha > 0 && text[strlen(text) - 1] == ')')
+            return MOE_OK;
+        return moe_fail(MOE_E_PARSE, "'%.64s' should read like swiglu_clamp(7,1.702)", text);
+    }
+    const moe_field names = {.names = moe_act_names};
+    int kind;
+    MOE_TRY(moe_field_enum.parse(&names, text, &kind));
+    act->kind = (moe_act_kind)kind;
+    return MOE_OK;
+}
+
+static void print_act(const moe_field *field, const void *value, moe_text *out) {
+    (void)field;
+    const moe_act *act = value;
+    moe_text_add(out, "%s", moe_act_names[act->kind]);
+    if (act->kind != MOE_ACT_SWIGLU_CLAMP) return;
+    moe_text_add(out, "(");
+    moe_text_add_real(out, act->limit);
+    moe_text_add(out, ",");
+    moe_text_add_real(out, act->alpha);
+    moe_text_add(out, ")");
+}
+
+static moe_status parse_capacity(const moe_field *field, const char *text, void *value) {
+    (void)field;
+    double factor = 0;
+    if (strcmp(text, "none")) {
+        MOE_TRY(moe_real_parse(text, &factor));
+        if (!(factor > 0 && factor <= 1e6))
+            return moe_fail(MOE_E_INVALID, "'%.64s' should be 'none' or a factor above 0", text);
+    }
+    *(double *)value = factor;
+    return MOE_OK;
+}
+
+static void print_capacity(const moe_field *field, const void *value, moe_text *out) {
+    (void)field;
+    double factor = *(const double *)value;
+    if (factor == 0)
+        moe_text_add(out, "none");
+    else
+        moe_text_add_real(out, factor);
+}
+
+static moe_status parse_bias(const moe_field *field, const char *text, void *value) {
+    (void)field;
+    unsigned set = 0;
+    for (bool none = !strcmp(text, "none"); *text && !none;) {
+        size_t length = strcspn(text, ",");
+        int bit = 0;
+        while (bias_names[bit] && (strlen(bias_names[bit]) != length ||
+                                   strncmp(bias_names[bit], text, length) != 0))
+            bit++;
+        if (!bias_names[bit])
+            return moe_fail(MOE_E_PARSE, "'%.64s' should be 'none' or a list of router,up,down",
+                            text);
+        set |= 1u << bit;
+        text += length + (text[length] == ',');
+    }
+    *(unsigned *)value = set;
+    return MOE_OK;
+}
+
+static void print_bias(const moe_field *field, const void *value, moe_text *out) {
+    (void)field;
+    unsigned set = *(const unsigned *)value;
+    if (!set) moe_text_add(out, "none");
+    const char *comma = "";
+    for (int bit = 0; bias_names[bit]; bit++) {
+        if (!(set & 1u << bit)) continue;
+        moe_text_add(out, "%s%s", comma, bias_names[bit]);
+        comma = ",";
+    }
+}
+
+const moe_field_type moe_field_act = {parse_act, print_act, false};
+const moe_field_type moe_field_capacity = {parse_capacity, print_capacity, false};
+const moe_field_type moe_field_bias = {parse_bias, print_bias, false};
+
+#define AT(member) offsetof(moe_layer, member)
+const moe_field moe_layer_fields[] = {
+    /* ORDER LAYER */
+    {"d", AT(d), &moe_field_integer, NULL, NULL, 8, MAX_WIDTH},
+    {"f", AT(f), &moe_field_integer, NULL, NULL, 8, MAX_WIDTH},
+    {"e", AT(e), &moe_field_integer, NULL, NULL, 1, MAX_EXPERTS},
+    {"k", AT(k), &moe_field_integer, NULL, NULL, 1, MAX_TOPK},
+    {"act", AT(act), &moe_field_act, "swiglu", NULL, 0, 0},
+    {"x", AT(x), &moe_field_enum, "bf16", moe_dtype_names, 0, 0},
+    {"w", AT(w), &moe_field_enum, "bf16", moe_dtype_names, 0, 0},
+    {"router", AT(router), &moe_field_enum, "softmax>topk>renorm", moe_router_names, 0, 0},
+    {"capacity", AT(capacity), &moe_field_capacity, "none", NULL, 0, 0},
+    {"bias", AT(bias), &moe_field_bias, "none", NULL, 0, 0},
+    {NULL, 0, NULL, NULL, NULL, 0, 0},
+};
+#undef AT
+
+bool moe_act_gated(moe_act_kind kind) {
+    return kind == MOE_ACT_SWIGLU || kind == MOE_ACT_GEGLU || kind == MOE_ACT_GEGLU_TANH ||
+           kind == MOE_ACT_SWIGLU_CLAMP;
+}
+
+bool moe_layer_gated(const moe_layer *layer) { return moe_act_gated(layer->act.kind); }
+
+int64_t moe_layer_up_rows(const moe_layer *layer) {
+    return moe_layer_gated(layer) ? 2 * layer->f : layer->f;
+}
+
+int64_t moe_layer_capacity(const moe_layer *layer, int64_t tokens) {
+    int64_t rows = tokens * layer->k;
+    if (layer->capacity == 0) return rows;
+    double share = ceil((double)rows * layer->capacity / (double)layer->e);
+    return share < (double)rows ? (int64_t)share : rows;
+}
+
+size_t moe_dtype_size(moe_dtype dtype) { return dtype == MOE_F32 ? 4 : 2; }
+
+moe_status moe_layer_check(const moe_layer *layer) {
+    for (const moe_field *field = moe_layer_fields; field->name; field++) {
+        if (!field->type->integer) continue;
+        int64_t value = *(const int64_t *)((const char *)layer + field->offset);
+        if (value < field->minimum || value > field->maximum)
+            return moe_fail(MOE_E_INVALID, "layer: %s=%lld is not in %lld..%lld", field->name,
+                            (long long)value, (long long)field->minimum,
+                            (long long)field->maximum);
+    }
+    if (layer->k > layer->e)
+        return moe_fail(MOE_E_INVALID, "layer: k=%lld is more than e=%lld experts",
+                        (long long)layer->k, (long long)layer->e);
+    if (layer->d % 8 || layer->f % 8)
+        return moe_fail(MOE_E_UNSUPPORTED,
+                        "layer: d=%lld and f=%lld must be multiples of 8; pad the weights",
+                        (long long)layer->d, (long long)layer->f);
+    if (layer->x != layer->w)
+        return moe_fail(MOE_E_UNSUPPORTED, "layer: x=%s and w=%s must be the same dtype",
+                        moe_dtype_names[layer->x], moe_dtype_names[layer->w]);
+    return MOE_OK;
+}
+
+moe_status moe_layer_parse(const char *text, moe_layer *out) {
+    moe_layer layer = {0};
+    MOE_TRY(moe_fields_parse(moe_layer_fields, "layer", text, &layer));
+    /* w defaults to x, which the table cannot say. */
+    if (!strstr(text, "w=")) layer.w = layer.x;
+    MOE_TRY(moe_layer_check(&layer));
+    *out = layer;
+    return MOE_OK;
+}
+
+moe_status moe_layer_print(const moe_layer *layer, char *text, size_t size) {
+    moe_text out = moe_text_start(text, size);
+    moe_fields_print(moe_layer_fields, UINT64_MAX, layer, &out);
+    return out.cut ? moe_fail(MOE_E_INVALID, "the layer's text needs more than %zu bytes", size)
+                   : MOE_OK;
+}

@@ -1,0 +1,28 @@
+/* layer.h - the layer's fields and names, for those who loop over them. */
+#ifndef MOE_LAYER_H
+#define MOE_LAYER_H
+
+#include "text.h"
+
+/* ORDER LAYER: the bits of a field mask follow these rows. */
+enum {
+    MOE_LAYER_D, MOE_LAYER_F, MOE_LAYER_E, MOE_LAYER_K, MOE_LAYER_ACT, MOE_LAYER_X, MOE_LAYER_W,
+    MOE_LAYER_ROUTER, MOE_LAYER_CAPACITY, MOE_LAYER_BIAS, MOE_LAYER_FIELDS
+};
+
+extern const moe_field moe_layer_fields[];
+extern const char *const moe_dtype_names[];  /* by moe_dtype, NULL-terminated */
+extern const char *const moe_act_names[];    /* by moe_act_kind; swiglu_clamp without its numbers */
+extern const char *const moe_router_names[]; /* by moe_router */
+extern const moe_field_type moe_field_act, moe_field_capacity, moe_field_bias;
+
+/* True where an activation multiplies a gate with an up projection. */
+bool moe_act_gated(moe_act_kind kind);
+
+/* MOE_E_INVALID or MOE_E_UNSUPPORTED with the reason, unless every limit of the layer holds. */
+moe_status moe_layer_check(const moe_layer *layer);
+
+/* Rows of up weights an expert: 2f where gated, else f. */
+int64_t moe_layer_up_rows(const moe_layer *layer);
+
+#endif

@@ -1,0 +1,122 @@
+/* op.c - one step of a layer under a workload. */
+#include "op.h"
+
+#include <string.h>
+
+#define F(name) (UINT64_C(1) << MOE_LAYER_##name)
+
+static const struct {
+    const char *name;
+    uint64_t layer; /* bits of moe_layer_fields */
+    bool routing;
+} kinds[] = {
+#define MOE_OP(name, fields, workload, help) {#name, fields, workload},
+#include "op.def"
+#undef MOE_OP
+};
+
+const char *const moe_op_names[] = {
+#define MOE_OP(name, fields, workload, help) #name,
+#include "op.def"
+#undef MOE_OP
+    NULL,
+};
+
+const char *const moe_routing_names[] = {"uniform", "zipf", "one", "empty", NULL};
+const char *const moe_cache_names[] = {"cold", "warm", NULL};
+
+/* The bias that each kind adds; the others' bits are not its own. */
+static const unsigned own_bias[MOE_OP_COUNT] = {
+    [MOE_OP_route] = MOE_BIAS_ROUTER,
+    [MOE_OP_gemm_up] = MOE_BIAS_UP,
+    [MOE_OP_gemm_down] = MOE_BIAS_DOWN,
+};
+
+/* What stands in a field that an op does not depend on. */
+static const moe_layer blank = {.d = 8, .f = 8, .e = 1, .k = 1, .act = {MOE_ACT_SWIGLU, 0, 0}};
+
+#define AT(member) offsetof(moe_op, member)
+const moe_field moe_op_fields[] = {
+    {"t", AT(t), &moe_field_integer, NULL, NULL, 0, INT32_MAX},
+    /* ORDER LAYER */
+    {"d", AT(layer.d), &moe_field_integer, "8", NULL, 0, 0},
+    {"f", AT(layer.f), &moe_field_integer, "8", NULL, 0, 0},
+    {"e", AT(layer.e), &moe_field_integer, "1", NULL, 0, 0},
+    {"k", AT(layer.k), &moe_field_integer, "1", NULL, 0, 0},
+    {"act", AT(layer.act), &moe_field_act, "swiglu", NULL, 0, 0},
+    {"x", AT(layer.x), &moe_field_enum, "bf16", moe_dtype_names, 0, 0},
+    {"w", AT(layer.w), &moe_field_enum, "bf16", moe_dtype_names, 0, 0},
+    {"router", AT(layer.router), &moe_field_enum, "softmax>topk>renorm", moe_router_names, 0, 0},
+    {"capacity", AT(layer.capacity), &moe_field_capacity, "none", NULL, 0, 0},
+    {"bias", AT(layer.bias), &moe_field_bias, "none", NULL, 0, 0},
+    {"routing", AT(routing), &moe_field_enum, "uniform", moe_routing_names, 0, 0},
+    {"cache", AT(cache), &moe_field_enum, "cold", moe_cache_names, 0, 0},
+    {NULL, 0, NULL, NULL, NULL, 0, 0},
+};
+#undef AT
+
+enum { ROW_T = 0, ROW_LAYER = 1, ROW_ROUTING = ROW_LAYER + MOE_LAYER_FIELDS, ROW_CACHE };
+
+static uint64_t shape_mask(moe_op_kind kind) { return kinds[kind].layer << ROW_LAYER; }
+
+uint64_t moe_op_mask(moe_op_kind kind) {
+    uint64_t routing = kinds[kind].routing ? UINT64_C(1) << ROW_ROUTING : 0;
+    return UINT64_C(1) << ROW_T | shape_mask(kind) | routing | UINT64_C(1) << ROW_CACHE;
+}
+
+moe_op moe_op_make(moe_op_kind kind, const moe_layer *layer, int64_t tokens, moe_routing routing,
+                   moe_cache cache) {
+    uint64_t keep = kinds[kind].layer;
+    moe_op op = {.kind = kind, .t = tokens, .layer = blank, .cache = cache};
+    if (kinds[kind].routing) op.routing = routing;
+    if (keep & F(D)) op.layer.d = layer->d;
+    if (keep & F(F)) op.layer.f = layer->f;
+    if (keep & F(E)) op.layer.e = layer->e;
+    if (keep & F(K)) op.layer.k = layer->k;
+    if (keep & F(ACT)) op.layer.act = layer->act;
+    if (keep & F(X)) op.layer.x = layer->x;
+    if (keep & F(W)) op.layer.w = layer->w;
+    if (keep & F(ROUTER)) op.layer.router = layer->router;
+    if (keep & F(CAPACITY)) op.layer.capacity = layer->capacity;
+    if (keep & F(BIAS)) op.layer.bias = layer->bias & own_bias[kind];
+    return op;
+}
+
+moe_status moe_op_kind_parse(const char *name, moe_op_kind *out) {
+    const moe_field names = {.names = moe_op_names};
+    int kind;
+    MOE_TRY(moe_field_enum.parse(&names, name, &kind));
+    *out = (moe_op_kind)kind;
+    return MOE_OK;
+}
+
+moe_status moe_op_parse(const char *text, moe_op *out) {
+    char name[32];
+    moe_op op = {0};
+    if (!moe_next_word(&text, name, sizeof name)) return moe_fail(MOE_E_PARSE, "op: empty text");
+    moe_status status = moe_op_kind_parse(name, &op.kind);
+    if (status) return moe_fail_context(status, "op");
+    MOE_TRY(moe_fields_parse(moe_op_fields, "op", text, &op));
+    if (!(kinds[op.kind].layer & F(W))) op.layer.w = op.layer.x;
+    MOE_TRY(moe_layer_check(&op.layer));
+    *out = moe_op_make(op.kind, &op.layer, op.t, op.routing, op.cache);
+    return MOE_OK;
+}
+
+void moe_op_print(const moe_op *op, char *text, size_t size) {
+    moe_text out = moe_text_start(text, size);
+    moe_text_add(&out, "%s ", moe_op_names[op->kind]);
+    moe_fields_print(moe_op_fields, moe_op_mask(op->kind), op, &out);
+}
+
+void moe_op_shape(const moe_op *op, char *text, size_t size) {
+    moe_text out = moe_text_start(text, size);
+    moe_fields_print(moe_op_fields, shape_mask(op->kind), op, &out);
+}
+
+bool moe_op_equal(const moe_op *a, const moe_op *b) {
+    char text_a[MOE_OP_TEXT_SIZE], text_b[MOE_OP_TEXT_SIZE];
+    moe_op_print(a, text_a, sizeof text_a);
+    moe_op_print(b, text_b, sizeof text_b);
+    return !strcmp(text_a, text_b);
+}
