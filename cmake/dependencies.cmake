@@ -21,7 +21,8 @@ moetune_library(xxhash xxhash.h)
 target_link_libraries(dep_sqlite3 INTERFACE Threads::Threads ${CMAKE_DL_LIBS} m)
 
 find_path(CUDA_INCLUDE cuda.h
-    HINTS $ENV{MOETUNE_CUDA} $ENV{CUDA_HOME} ${CMAKE_SOURCE_DIR}/.deps/cuda /usr/local/cuda
+    HINTS $ENV{MOETUNE_CUDA} $ENV{CUDA_HOME} /usr/local/cuda ${CMAKE_SOURCE_DIR}/.deps/nvidia/cu13
+        ${CMAKE_SOURCE_DIR}/.deps/nvidia/cu12
     PATH_SUFFIXES include)
 find_path(CUPTI_INCLUDE cupti.h
     HINTS ${CUDA_INCLUDE} $ENV{CUDA_HOME}/extras/CUPTI/include /usr/local/cuda/extras/CUPTI/include)
