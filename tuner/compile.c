@@ -10,8 +10,10 @@
 #define XXH_STATIC_LINKING_ONLY /* the state on the stack */
 #include <xxhash.h>
 
-/* A kernel that spills more than this a thread is not worth timing. */
-enum { MAX_SPILLS = 1024 };
+enum {
+    MAX_SPILLS = 1024,          /* bytes a thread; a kernel that spills more is not worth timing */
+    MAX_STATIC_SMEM = 48 * 1024 /* what shared variables of fixed size may take, on every arch */
+};
 
 static const char *const options[] = {
     "-lineinfo", "--ptxas-options=-v", "-std=c++17", "-default-device",
@@ -42,13 +44,17 @@ void moe_image_hash(const char *text, const char *arch, const char *toolkit, cha
              (unsigned long long)digest.low64);
 }
 
-/* The number in front of `unit` in `text`, which ends before `end`; 0 if there is none. */
-static int64_t number_before(const char *text, const char *end, const char *unit) {
-    const char *at = strstr(text, unit);
-    if (!at || at >= end) return 0;
-    while (at > text && at[-1] == ' ') at--;
-    while (at > text && at[-1] >= '0' && at[-1] <= '9') at--;
+/* The number that ends, before spaces, at `at`; nothing before `start` is read. */
+static int64_t number_left(const char *start, const char *at) {
+    while (at > start && at[-1] == ' ') at--;
+    while (at > start && at[-1] >= '0' && at[-1] <= '9') at--;
     return strtoll(at, NULL, 10);
+}
+
+/* The number in front of the first `unit` in start..end; 0 if there is none. */
+static int64_t number_before(const char *start, const char *end, const char *unit) {
+    const char *at = strstr(start, unit);
+    return at && at < end ? number_left(start, at) : 0;
 }
 
 bool moe_log_resources(const char *log, const char *symbol, moe_kernel *kernel) {
@@ -119,10 +125,20 @@ static void first_error(const char *log, const char *otherwise, char *reason, si
     snprintf(reason, size, "%s", otherwise);
 }
 
-/* ptxas refuses kernels that can fit on no SM of the arch; that is the config's fault. */
-static moe_outcome failure(const char *reason) {
-    bool limit = strstr(reason, "too much shared data") || strstr(reason, "too many resources");
-    return limit ? MOE_OUTCOME_OVER_LIMIT : MOE_OUTCOME_COMPILE_FAILED;
+/* ptxas refuses kernels whose shared variables fit on no SM, and leaves no error in the log: only the
+ * kernel's resources tell. */
+static void judge_failure(const char *otherwise, moe_compiled *out) {
+    first_error(out->log, otherwise, out->reason, sizeof out->reason);
+    out->outcome = MOE_OUTCOME_COMPILE_FAILED;
+    int64_t smem = 0;
+    for (const char *at = out->log; (at = strstr(at, "bytes smem")); at++) {
+        int64_t bytes = number_left(out->log, at);
+        if (bytes > smem) smem = bytes;
+    }
+    if (smem <= MAX_STATIC_SMEM || strstr(out->reason, "error:")) return;
+    out->outcome = MOE_OUTCOME_OVER_LIMIT;
+    snprintf(out->reason, sizeof out->reason, "%lld bytes of static shared memory, the limit is %d",
+             (long long)smem, MAX_STATIC_SMEM);
 }
 
 static moe_status take_results(const moe_nvrtc *nvrtc, void *program, int result,
@@ -131,8 +147,7 @@ static moe_status take_results(const moe_nvrtc *nvrtc, void *program, int result
     MOE_TRY(fetch(nvrtc, program, nvrtc->nvrtcGetProgramLogSize, nvrtc->nvrtcGetProgramLog,
                   (void **)&out->log, &size));
     if (result) {
-        first_error(out->log, nvrtc->nvrtcGetErrorString(result), out->reason, sizeof out->reason);
-        out->outcome = failure(out->reason);
+        judge_failure(nvrtc->nvrtcGetErrorString(result), out);
         return MOE_OK;
     }
     MOE_TRY(fetch(nvrtc, program, nvrtc->nvrtcGetCUBINSize, nvrtc->nvrtcGetCUBIN, &out->cubin,
