@@ -12,7 +12,7 @@ __device__ __forceinline__ void mma_16bit(float (&c)[4], const unsigned (&a)[4],
                                           unsigned b1)
 {
     static_assert(sizeof(T) == 2, "mma_16bit is for bf16 and f16");
-    if constexpr (SAME<T, bf16>)
+    if constexpr (same<T, bf16>::value == 1)
         asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
             "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
             : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])

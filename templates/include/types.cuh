@@ -13,11 +13,19 @@ using f32 = float;
 
 static_assert(sizeof(bf16) == 2 && sizeof(f16) == 2 && sizeof(f32) == 4, "element sizes");
 
-template <typename A, typename B> constexpr bool SAME = false;
-template <typename A> constexpr bool SAME<A, A> = true;
+// Facts are enums and functions: a constexpr variable of a template would be kept in the image.
+template <typename A, typename B> struct same {
+    enum { value = 0 };
+};
+template <typename A> struct same<A, A> {
+    enum { value = 1 };
+};
 
 // Elements of T in 16 bytes, the unit of every wide access.
-template <typename T> constexpr int PER_CHUNK = 16 / (int)sizeof(T);
+template <typename T> __device__ constexpr int per_chunk()
+{
+    return 16 / (int)sizeof(T);
+}
 
 __device__ __forceinline__ float to_float(bf16 v)
 {
@@ -39,11 +47,11 @@ __device__ __forceinline__ float to_float(f32 v)
 // Round to nearest, ties to even; overflow becomes infinity.
 template <typename T> __device__ __forceinline__ T from_float(float v)
 {
-    if constexpr (SAME<T, f32>) {
+    if constexpr (same<T, f32>::value == 1) {
         return v;
     } else {
         T out;
-        if constexpr (SAME<T, bf16>)
+        if constexpr (same<T, bf16>::value == 1)
             asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(out.bits) : "f"(v));
         else
             asm("cvt.rn.f16.f32 %0, %1;" : "=h"(out.bits) : "f"(v));
@@ -56,7 +64,7 @@ template <typename T> __device__ __forceinline__ unsigned pack2(float low, float
 {
     static_assert(sizeof(T) == 2, "pack2 is for 16-bit types");
     unsigned out;
-    if constexpr (SAME<T, bf16>)
+    if constexpr (same<T, bf16>::value == 1)
         asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(out) : "f"(high), "f"(low));
     else
         asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(out) : "f"(high), "f"(low));
@@ -66,7 +74,7 @@ template <typename T> __device__ __forceinline__ unsigned pack2(float low, float
 template <typename T> __device__ __forceinline__ void unpack2(unsigned v, float &low, float &high)
 {
     static_assert(sizeof(T) == 2, "unpack2 is for 16-bit types");
-    if constexpr (SAME<T, bf16>) {
+    if constexpr (same<T, bf16>::value == 1) {
         low = __uint_as_float(v << 16);
         high = __uint_as_float(v & 0xffff0000u);
     } else {
@@ -75,7 +83,7 @@ template <typename T> __device__ __forceinline__ void unpack2(unsigned v, float 
     }
 }
 
-// Four words <-> PER_CHUNK<T> floats.
+// Four words <-> per_chunk<T>() floats.
 template <typename T> __device__ __forceinline__ void unpack_chunk(const unsigned (&word)[4],
                                                                    float *out)
 {
