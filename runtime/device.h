@@ -35,8 +35,13 @@ typedef struct moe_facts {
 void moe_facts_print(const moe_facts *facts, char *text, size_t size);
 moe_status moe_facts_parse(const char *text, moe_facts *out);
 
-/* Fills `tensor_rate` and the per-SM limits from the table of known architectures where they are 0. */
+/* Fills `sm`, `tensor_rate` and the per-SM limits, where they are 0, from the arch and the table of
+ * known architectures. */
 void moe_facts_complete(moe_facts *facts);
+
+/* The capability times ten of an arch text, and its suffix: "sm_90a" gives 90 and 'a', "sm_120"
+ * gives 120 and 0. Returns 0 where the text is not an arch. `suffix` may be NULL. */
+int64_t moe_arch_parse(const char *arch, char *suffix);
 
 /* The geometry of one launch. */
 typedef struct moe_dims {
@@ -79,6 +84,10 @@ typedef struct moe_device_class {
     /* (optional) Empties or warms the caches that carry data from one launch to the next. */
     moe_status (*flush_cache)(void *self);
 
+    /* (optional) Version of the driver behind the device, without spaces: "13.0" or "13.0/580.65.06".
+     * NULL: there is no driver. */
+    const char *(*driver)(const void *self);
+
     const char *timer; /* what time_end reads: "events", "model", "none" */
 } moe_device_class;
 
@@ -90,6 +99,9 @@ struct moe_device {
 };
 
 const moe_facts *moe_device_facts(const moe_device *device);
+
+/* Version of the driver behind the device, "none" where there is no driver. */
+const char *moe_device_driver(const moe_device *device);
 
 /* All classes, NULL-terminated. */
 extern const moe_device_class *const moe_device_classes[];

@@ -12,7 +12,7 @@
 #include "measurement.h"
 #include "op.h"
 
-enum { MOE_TEMPLATE_ID_SIZE = 64, MOE_RECORD_TEXT_SIZE = 2048 };
+enum { MOE_TEMPLATE_ID_SIZE = 64, MOE_RECORD_TEXT_SIZE = 2048, MOE_CHOICE_TEXT_SIZE = 4096 };
 
 /* Where a measurement comes from. */
 typedef struct moe_provenance {

@@ -97,9 +97,25 @@ static void print_enum(const moe_field *field, const void *value, moe_text *out)
     moe_text_add(out, "%s", field->names[*(const int *)value]);
 }
 
+static moe_status parse_string(const moe_field *field, const char *text, void *value) {
+    if (!strcmp(text, "-")) text = "";
+    if (strlen(text) >= (size_t)field->maximum)
+        return moe_fail(MOE_E_PARSE, "'%.64s' is longer than %lld characters", text,
+                        (long long)field->maximum - 1);
+    strcpy(value, text);
+    return MOE_OK;
+}
+
+static void print_string(const moe_field *field, const void *value, moe_text *out) {
+    (void)field;
+    const char *text = value;
+    moe_text_add(out, "%s", *text ? text : "-");
+}
+
 const moe_field_type moe_field_integer = {parse_integer, print_integer, true};
 const moe_field_type moe_field_real = {parse_real, print_real, false};
 const moe_field_type moe_field_enum = {parse_enum, print_enum, false};
+const moe_field_type moe_field_string = {parse_string, print_string, false};
 
 bool moe_next_word(const char **cursor, char *word, size_t size) {
     const char *start = *cursor + strspn(*cursor, " \t\r\n");

@@ -32,12 +32,13 @@ struct moe_field {
     const moe_field_type *type;
     const char *initial; /* value text when absent; NULL: the field is required */
     const char *const *names; /* of an enum: value texts by number, NULL-terminated */
-    int64_t minimum, maximum; /* of an integer; both 0: any */
+    int64_t minimum, maximum; /* of an integer; both 0: any. Of a string: 0 and the array's size */
 };
 
 extern const moe_field_type moe_field_integer; /* int64_t */
 extern const moe_field_type moe_field_real;    /* double, shortest text that reads back */
 extern const moe_field_type moe_field_enum;    /* int, by `names` */
+extern const moe_field_type moe_field_string;  /* char[maximum], one word; "-" stands for "" */
 
 /* Reads `key=value` pairs separated by spaces, in any order, into `object`. A key that is not in
  * the table, comes twice, or is required and absent is an error that names `what`. */
