@@ -2,7 +2,8 @@
  *
  * It is written from the formulas of the layer's definition, not from the kernels. Inputs are host
  * arrays in the layer's own dtypes (already rounded); everything after them is double. T = tokens,
- * slot s = t*k + j is choice j of token t. */
+ * slot s = t*k + j is choice j of token t. Functions that return a moe_status need memory and can
+ * fail with MOE_E_MEMORY only. */
 #ifndef MOE_REFERENCE_H
 #define MOE_REFERENCE_H
 
@@ -21,11 +22,15 @@ typedef struct moe_host_layer {
 double moe_load(moe_dtype dtype, const void *array, int64_t i);
 void moe_store(moe_dtype dtype, void *array, int64_t i, double value);
 
-/* logits [T,e]: x @ router_weight^T + bias, or the given ones. */
-void moe_ref_logits(const moe_layer *layer, int64_t tokens, const moe_host_layer *in, double *logits);
+/* logits [T,e]: x @ router_weight^T + bias, or the given ones. Threaded. */
+moe_status moe_ref_logits(const moe_layer *layer, int64_t tokens, const moe_host_layer *in,
+                          double *logits);
 
 /* ids [T,k] best first (ties: lower id), weights [T,k], and where not NULL counts [e] and mean
- * probabilities [e], from logits [T,e]. */
+ * probabilities [e] (0 where T = 0), from logits [T,e].
+ *
+ * Logits are first clamped to the finite range of fp32, and NaN counts as its lowest value; so the
+ * ids of a token are valid and distinct whatever its logits are, and weights are never NaN. */
 void moe_ref_route(const moe_layer *layer, int64_t tokens, const double *logits, int *ids,
                    double *weights, int *counts, double *mean_probs);
 
@@ -34,20 +39,35 @@ void moe_ref_weights(const moe_layer *layer, int64_t tokens, const double *logit
                      double *weights);
 
 /* kept [T,k]: 1 where the slot's expert has room under the layer's capacity. Room goes to all first
- * choices in token order, then to all second choices, and so on. */
+ * choices in token order, then to all second choices, and so on. An id outside 0..e-1 belongs to
+ * another device: it is not kept and takes no room. */
 void moe_ref_capacity(const moe_layer *layer, int64_t tokens, const int *ids, unsigned char *kept);
 
-/* h [f] of one row: activation(x_t @ up_e^T + bias). */
-void moe_ref_up(const moe_layer *layer, const moe_host_layer *in, int64_t token, int expert, double *h);
+/* h [n,f] of n (token, expert) pairs: activation(x_t @ up_e^T + bias). Threaded. */
+moe_status moe_ref_up_rows(const moe_layer *layer, const moe_host_layer *in, int64_t n,
+                           const int64_t *tokens, const int *experts, double *h);
 
-/* y_row [d] of one row: h @ down_e^T + bias. `h` [f] in double. */
-void moe_ref_down(const moe_layer *layer, const moe_host_layer *in, const double *h, int expert,
-                  double *y_row);
+/* y_rows [n,d] of n rows: h_i @ down_e^T + bias, from h [n,f] in double. Threaded. */
+moe_status moe_ref_down_rows(const moe_layer *layer, const moe_host_layer *in, int64_t n,
+                             const double *h, const int *experts, double *y_rows);
 
-/* y [n,d] of the n given tokens (NULL: all T) from ids, weights and kept of all tokens, in double.
- * Threaded over tokens. MOE_E_MEMORY. */
+/* The same for one row. */
+moe_status moe_ref_up(const moe_layer *layer, const moe_host_layer *in, int64_t token, int expert,
+                      double *h);
+moe_status moe_ref_down(const moe_layer *layer, const moe_host_layer *in, const double *h,
+                        int expert, double *y_row);
+
+/* y [n,d] of the n given tokens (NULL: the first n; n = T for all) from ids, weights and kept of all
+ * tokens, in double. kept NULL: every id inside 0..e-1 is kept. Threaded. */
 moe_status moe_ref_layer(const moe_layer *layer, int64_t tokens, const moe_host_layer *in,
                          const int *ids, const double *weights, const unsigned char *kept,
                          const int64_t *chosen, int64_t n, double *y);
+
+/* The same layer the way a plain pipeline of library GEMMs computes it: fp32 sums, one product after
+ * the other, and h, y_rows and y rounded to the layer's dtype. Its error against moe_ref_layer is
+ * the yardstick for a whole layer: no plan may exceed 1.5 times it. */
+moe_status moe_ref_rounded_layer(const moe_layer *layer, int64_t tokens, const moe_host_layer *in,
+                                 const int *ids, const double *weights, const unsigned char *kept,
+                                 const int64_t *chosen, int64_t n, double *y);
 
 #endif

@@ -1,5 +1,5 @@
 /* tolerance.h - how far a result may be from the reference. The tolerance belongs to (op, dtype),
- * never to a call site. */
+ * never to a call site. It holds for inputs at unit scale, as workload.h makes them. */
 #ifndef MOE_TOLERANCE_H
 #define MOE_TOLERANCE_H
 
@@ -15,10 +15,19 @@ typedef struct moe_error_stats {
 /* NaN or infinity in `got` counts as an infinite error. A zero reference is compared as it is. */
 moe_error_stats moe_compare(const double *got, const double *want, int64_t n);
 
-/* Largest allowed max_over_rms of one op's output. */
+/* Largest allowed max_over_rms of one op's output: catches an element that is wrong. */
 double moe_op_tolerance(const moe_op *op);
+
+/* Largest allowed rel_l2 of one op's output: far tighter, it catches a lost product. Only for the
+ * outputs of at least 1000 elements or so; a few may all sit on bad roundings. */
+double moe_op_tolerance_l2(const moe_op *op);
 
 /* The same for y of the whole layer. */
 double moe_layer_tolerance(const moe_layer *layer);
+double moe_layer_tolerance_l2(const moe_layer *layer);
+
+/* Absolute error that a router logit of rms 1 may have after an fp32 sum over d products. Decides
+ * which near ties a kernel may break its own way. */
+double moe_logit_tolerance(const moe_layer *layer);
 
 #endif

@@ -1,0 +1,112 @@
+/* tolerance.c - how far a result may be from the reference.
+ *
+ * Two things separate a right kernel from the double-precision reference, both known in size:
+ *
+ * Roundings. An output is rounded to a dtype of unit roundoff u (2^-8, 2^-11, 2^-24). One rounding
+ * is off by at most u of the element itself, so by at most u * tail of the RMS, where tail is how
+ * far the largest element stands above the RMS. Over many elements the root mean square of a
+ * rounding is about 0.4 u of the RMS, because it is spread over -u..u of numbers whose mantissas
+ * are spread over 1..2.
+ *
+ * Sums. A sum of n products in fp32, unit roundoff v = 2^-24, picks up one rounding a product. They
+ * are independent, so the error grows like v * sqrt(n): measured rel_l2 of a sequential sum is 0.3 v
+ * sqrt(n), and its largest of a million 5 times that. Tensor cores align products and cut bits off
+ * (Fasi et al. 2021, "Numerical behavior of NVIDIA tensor cores"), which costs a small factor more,
+ * and three-pass tf32 drops products of 2^-22. The factor below, 4, leaves room for all of these.
+ *
+ * Tails for inputs at unit scale, over up to 10^7 elements:
+ *   route      a weight's relative error is its logit's absolute error (logits at unit scale), and
+ *              the largest weight is at most 1 where the RMS is some 1/8 or more.
+ *   gemm_up    products of two normals (gated) or squares of one (relu2): 25 to 30.
+ *   gemm_down  normal given h; the norm of h varies by row and, where one h unit rules, by more: 10.
+ *   combine    a weighted sum of k normal rows, whose weights vary by token: 16.
+ * permute makes integers, which are right or wrong. */
+#include "tolerance.h"
+
+#include "number.h"
+
+#include <math.h>
+
+enum { SUM_FACTOR = 4 };
+
+static const struct {
+    double tail;
+    double roundings; /* to the layer's dtype */
+    double sums;      /* depth of fp32 sums, in units of what fan_in says */
+} shapes[MOE_OP_COUNT] = {
+    [MOE_OP_route] = {8, 0, 1},
+    [MOE_OP_permute] = {0, 0, 0},
+    [MOE_OP_gemm_up] = {32, 1, 1},
+    [MOE_OP_gemm_down] = {10, 1, 1},
+    [MOE_OP_combine] = {16, 1, 1},
+};
+
+/* Products in one output's sum. */
+static double fan_in(moe_op_kind kind, const moe_layer *layer) {
+    switch (kind) {
+    case MOE_OP_route:
+    case MOE_OP_gemm_up: return (double)layer->d;
+    case MOE_OP_gemm_down: return (double)layer->f;
+    default: return (double)layer->k;
+    }
+}
+
+moe_error_stats moe_compare(const double *got, const double *want, int64_t n) {
+    moe_error_stats stats = {0};
+    double wanted = 0, missed = 0, largest = -1;
+    for (int64_t i = 0; i < n; i++) {
+        double miss = fabs(got[i] - want[i]);
+        if (!isfinite(miss)) miss = INFINITY;
+        wanted += want[i] * want[i];
+        missed += miss * miss;
+        if (miss > largest) largest = miss, stats.worst = i;
+    }
+    if (n == 0) return stats;
+    double rms = wanted > 0 ? sqrt(wanted / (double)n) : 1;
+    stats.max_over_rms = largest / rms;
+    stats.rel_l2 = sqrt(missed / (double)n) / rms;
+    return stats;
+}
+
+/* Errors of an op's fp32 sums, in units of the RMS. A few products still have a few roundings. */
+static double sum_error(moe_op_kind kind, const moe_layer *layer) {
+    return shapes[kind].sums * SUM_FACTOR * 0x1p-24 * sqrt(fan_in(kind, layer) + 16);
+}
+
+double moe_op_tolerance(const moe_op *op) {
+    double rounding = shapes[op->kind].roundings * moe_unit_roundoff(op->layer.x);
+    return shapes[op->kind].tail * (rounding + sum_error(op->kind, &op->layer));
+}
+
+double moe_op_tolerance_l2(const moe_op *op) {
+    double rounding = shapes[op->kind].roundings * moe_unit_roundoff(op->layer.x);
+    return 0.6 * rounding + sum_error(op->kind, &op->layer);
+}
+
+/* A layer's steps each add their own error, and y is the last: independent, so squares add. The
+ * errors of h and y_rows reach y through sums that keep their size relative to the RMS. */
+static double over_steps(const moe_layer *layer, double (*limit)(const moe_op *op)) {
+    static const moe_op_kind steps[] = {MOE_OP_route, MOE_OP_gemm_up, MOE_OP_gemm_down,
+                                        MOE_OP_combine};
+    double squares = 0;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        const moe_op op = {.kind = steps[i], .layer = *layer};
+        squares += limit(&op) * limit(&op);
+    }
+    return sqrt(squares);
+}
+
+/* What happens to single elements of h is spread over all of y, so y's own tail is what counts. */
+static double y_tail(const moe_op *op) {
+    return shapes[MOE_OP_combine].tail * moe_op_tolerance_l2(op);
+}
+
+double moe_layer_tolerance(const moe_layer *layer) { return over_steps(layer, y_tail); }
+
+double moe_layer_tolerance_l2(const moe_layer *layer) {
+    return over_steps(layer, moe_op_tolerance_l2);
+}
+
+double moe_logit_tolerance(const moe_layer *layer) {
+    return 5 * sum_error(MOE_OP_route, layer);
+}

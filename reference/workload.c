@@ -1,0 +1,129 @@
+/* workload.c - random inputs of a layer. */
+#include "workload.h"
+
+#include "random.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Streams of random numbers, one an array. */
+enum { X, ROUTER_WEIGHT, ROUTER_BIAS, LOGITS, UP, UP_BIAS, DOWN, DOWN_BIAS };
+
+static const double bias_deviation = 0.25;
+
+/* Logits that no noise of 4.2 deviations can turn round. */
+static const double far_away = 16;
+
+moe_layer_sizes moe_layer_elements(const moe_layer *layer, int64_t tokens) {
+    int64_t width = moe_layer_up_rows(layer);
+    return (moe_layer_sizes){
+        .x = tokens * layer->d,
+        .router_weight = layer->e * layer->d,
+        .router_bias = layer->bias & MOE_BIAS_ROUTER ? layer->e : 0,
+        .logits = tokens * layer->e,
+        .up = layer->e * width * layer->d,
+        .up_bias = layer->bias & MOE_BIAS_UP ? layer->e * width : 0,
+        .down = layer->e * layer->d * layer->f,
+        .down_bias = layer->bias & MOE_BIAS_DOWN ? layer->e * layer->d : 0,
+        .y = tokens * layer->d,
+        .slots = tokens * layer->k,
+    };
+}
+
+/* Log-popularity of an expert under a routing class. */
+static double popularity(const moe_layer *layer, moe_routing routing, int64_t expert) {
+    int64_t step = layer->e / layer->k;
+    bool open = true;
+    switch (routing) {
+    case MOE_ROUTING_ZIPF: return -log((double)(expert + 1));
+    case MOE_ROUTING_ONE: open = expert % step == 0 && expert / step < layer->k; break;
+    case MOE_ROUTING_EMPTY: open = expert % 2 == 0 || 2 * layer->k > layer->e; break;
+    default: break;
+    }
+    return open ? 0 : -far_away;
+}
+
+void moe_workload_logits(const moe_layer *layer, int64_t tokens, moe_routing routing, uint64_t seed,
+                         float *logits) {
+    moe_random random = moe_random_stream(seed, LOGITS);
+    moe_random_normal(random, MOE_F32, logits, tokens * layer->e, 1);
+    if (routing == MOE_ROUTING_UNIFORM) return;
+#pragma omp parallel for
+    for (int64_t e = 0; e < layer->e; e++) {
+        double bias = popularity(layer, routing, e);
+        for (int64_t i = e; i < tokens * layer->e; i += layer->e) {
+            double noise = (double)logits[i];
+            if (routing == MOE_ROUTING_ZIPF)
+                noise = -log(-log(moe_random_uniform(random, (uint64_t)i)));
+            logits[i] = (float)(bias + noise);
+        }
+    }
+}
+
+/* An array of n normal numbers, or NULL where n = 0 or it is not asked for. */
+static bool make(void **out, moe_dtype dtype, bool wanted, int64_t n, moe_random random,
+                 double deviation) {
+    if (!wanted || n == 0) return true;
+    *out = malloc((size_t)n * moe_dtype_size(dtype));
+    if (!*out) return false;
+    moe_random_normal(random, dtype, *out, n, deviation);
+    return true;
+}
+
+moe_status moe_workload_init(moe_workload *workload, const moe_layer *layer, int64_t tokens,
+                             moe_routing routing, uint64_t seed, unsigned set) {
+    const moe_layer_sizes n = moe_layer_elements(layer, tokens);
+    const double by_d = 1 / sqrt((double)layer->d), by_f = 1 / sqrt((double)layer->f);
+    moe_workload w = {.layer = *layer, .tokens = tokens};
+    void *router_bias = NULL;
+#define STREAM(which) moe_random_stream(seed, which)
+    bool made =
+        make(&w.x, layer->x, set & MOE_MAKE_X, n.x, STREAM(X), 1) &&
+        make(&w.router_weight, layer->w, set & MOE_MAKE_ROUTER, n.router_weight,
+             STREAM(ROUTER_WEIGHT), by_d) &&
+        make(&router_bias, MOE_F32, set & MOE_MAKE_ROUTER, n.router_bias, STREAM(ROUTER_BIAS),
+             bias_deviation) &&
+        make(&w.up, layer->w, set & MOE_MAKE_UP, n.up, STREAM(UP), by_d) &&
+        make(&w.up_bias, layer->w, set & MOE_MAKE_UP, n.up_bias, STREAM(UP_BIAS), bias_deviation) &&
+        make(&w.down, layer->w, set & MOE_MAKE_DOWN, n.down, STREAM(DOWN), by_f) &&
+        make(&w.down_bias, layer->w, set & MOE_MAKE_DOWN, n.down_bias, STREAM(DOWN_BIAS),
+             bias_deviation);
+#undef STREAM
+    w.router_bias = router_bias;
+    if (made && set & MOE_MAKE_LOGITS && n.logits) {
+        w.logits = malloc((size_t)n.logits * sizeof *w.logits);
+        made = w.logits != NULL;
+        if (made) moe_workload_logits(layer, tokens, routing, seed, w.logits);
+    }
+    if (!made) {
+        moe_workload_free(&w);
+        return moe_fail(MOE_E_MEMORY,
+                        "no memory for a layer of %.1f GB; use a machine with more or a smaller one",
+                        (double)(n.up + n.down) * (double)moe_dtype_size(layer->w) / 1e9);
+    }
+    *workload = w;
+    return MOE_OK;
+}
+
+void moe_workload_free(moe_workload *w) {
+    free(w->x);
+    free(w->router_weight);
+    free(w->router_bias);
+    free(w->logits);
+    free(w->up);
+    free(w->up_bias);
+    free(w->down);
+    free(w->down_bias);
+    *w = (moe_workload){0};
+}
+
+moe_host_layer moe_workload_host(const moe_workload *w) {
+    return (moe_host_layer){.x = w->x,
+                            .router_weight = w->router_weight,
+                            .router_bias = w->router_bias,
+                            .logits = w->logits,
+                            .up = w->up,
+                            .up_bias = w->up_bias,
+                            .down = w->down,
+                            .down_bias = w->down_bias};
+}

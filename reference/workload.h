@@ -1,0 +1,54 @@
+/* workload.h - random inputs of a layer, the same on every machine.
+ *
+ * Everything is at unit scale, so that tolerances have a meaning: x ~ N(0,1), weights ~ N(0,1/fan_in)
+ * and biases ~ N(0,1/16), rounded to their dtypes. How tokens spread over experts is decided by
+ * logits [T,e], which a layer takes in place of its router GEMM:
+ *
+ *   uniform  independent N(0,1)
+ *   zipf     -log(i+1) for expert i plus Gumbel noise: the best k are then a sample without
+ *            replacement in which expert i has popularity 1/(i+1)
+ *   one      every token chooses the same k experts, spread over all of them; their order varies
+ *   empty    experts of odd number get nothing, as far as k leaves enough others */
+#ifndef MOE_WORKLOAD_H
+#define MOE_WORKLOAD_H
+
+#include "reference.h"
+
+/* Which arrays to make; each is large or small on its own. */
+enum {
+    MOE_MAKE_X = 1,
+    MOE_MAKE_ROUTER = 2, /* router_weight, and router_bias where the layer has one */
+    MOE_MAKE_LOGITS = 4,
+    MOE_MAKE_UP = 8,     /* up, up_bias */
+    MOE_MAKE_DOWN = 16,  /* down, down_bias */
+    MOE_MAKE_ALL = 31
+};
+
+typedef struct moe_workload {
+    moe_layer layer;
+    int64_t tokens;
+    void *x, *router_weight, *up, *up_bias, *down, *down_bias;
+    float *router_bias, *logits;
+} moe_workload;
+
+/* Elements of each array of a layer at T tokens; 0 for a bias that the layer lacks. */
+typedef struct moe_layer_sizes {
+    int64_t x, router_weight, router_bias, logits, up, up_bias, down, down_bias, y, slots;
+} moe_layer_sizes;
+
+moe_layer_sizes moe_layer_elements(const moe_layer *layer, int64_t tokens);
+
+/* Makes the arrays of `make` (a set of MOE_MAKE_*); the others are NULL. An array depends on the
+ * seed, on its own shape and, for logits, on the routing: not on what else is made. MOE_E_MEMORY. */
+moe_status moe_workload_init(moe_workload *workload, const moe_layer *layer, int64_t tokens,
+                             moe_routing routing, uint64_t seed, unsigned make);
+void moe_workload_free(moe_workload *workload);
+
+/* The arrays as the reference takes them. */
+moe_host_layer moe_workload_host(const moe_workload *workload);
+
+/* Fills logits [T,e] for a routing class. */
+void moe_workload_logits(const moe_layer *layer, int64_t tokens, moe_routing routing, uint64_t seed,
+                         float *logits);
+
+#endif
