@@ -96,9 +96,14 @@ static void read_number(ptx_lexer *lexer, ptx_token *out)
     if (lexer->at < lexer->end && *lexer->at == 'U') lexer->at++;
 }
 
+/* A directive ends at the next dot (.reg.b32 is two); an opcode keeps its modifiers (ld.global.f32). */
 static void read_word(ptx_lexer *lexer)
 {
+    bool directive = *lexer->at == '.';
+
+    lexer->at++;
     while (lexer->at < lexer->end) {
+        if (directive && *lexer->at == '.') break;
         if (is_word(*lexer->at)) lexer->at++;
         else if (lexer->end - lexer->at > 2 && lexer->at[0] == ':' && lexer->at[1] == ':') lexer->at += 2;
         else break;
