@@ -11,6 +11,9 @@
 
 enum { PATH_SIZE = 1024, REASON_SIZE = 256 };
 
+/* Stands for the folder of the running program among the variables below. */
+static const char program[] = "program";
+
 /* Where to look, in order. The folder is $variable followed by a glob pattern; without a variable
  * the pattern stands alone, and without a pattern the loader searches its own path. */
 static const struct {
@@ -28,6 +31,7 @@ static const struct {
     {NULL, NULL},
     {NULL, "/usr/local/cuda/lib64"},
     {NULL, "/usr/local/cuda/extras/CUPTI/lib64"},
+    {program, "/../.deps/nvidia/*/lib"}, /* where scripts/setup.sh puts them */
     {"VIRTUAL_ENV", "/lib/python3*/site-packages/nvidia/*/lib"},
     {"CONDA_PREFIX", "/lib/python3*/site-packages/nvidia/*/lib"},
     {"HOME", "/.local/lib/python3*/site-packages/nvidia/*/lib"},
@@ -81,9 +85,21 @@ static void *open_by_loader(const char *const *sonames, char *path, size_t size)
     return NULL;
 }
 
+/* The folder of the running program; "" if the system does not tell. */
+static const char *program_folder(char *folder) {
+    ssize_t length = readlink("/proc/self/exe", folder, PATH_SIZE - 1);
+    folder[length > 0 ? length : 0] = '\0';
+    char *slash = strrchr(folder, '/');
+    if (slash) *slash = '\0';
+    return folder;
+}
+
 /* $variable/pattern with the variable's own text protected from globbing; false if it is unset. */
 static bool make_pattern(const char *variable, const char *pattern, char *out) {
-    const char *base = variable ? getenv(variable) : "";
+    char folder[PATH_SIZE];
+    const char *base = !variable             ? ""
+                       : variable == program ? program_folder(folder)
+                                             : getenv(variable);
     size_t used = 0;
     if (!base || (variable && !*base)) return false;
     for (; *base && used + 2 < PATH_SIZE; base++) {
