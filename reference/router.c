@@ -16,8 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_EXPERTS = 2048 }; /* moe_layer_check's limit */
-
 /* See reference.h: a total order on all logits, and no inf - inf. fmax and fmin drop a NaN. */
 static double finite_logit(double logit) { return fmin(fmax(logit, -FLT_MAX), FLT_MAX); }
 
@@ -73,7 +71,7 @@ moe_status moe_ref_logits(const moe_layer *layer, int64_t tokens, const moe_host
 /* Inserts expert by expert into the list of the best k so far. A later expert has a higher id, so it
  * passes only those that it beats. */
 static void choose(const moe_layer *layer, const double *logits, int *ids) {
-    double best[32];
+    double best[MOE_MAX_TOPK];
     int count = 0;
     for (int e = 0; e < layer->e; e++) {
         double logit = finite_logit(logits[e]);
@@ -144,7 +142,7 @@ void moe_ref_route(const moe_layer *layer, int64_t tokens, const double *logits,
 }
 
 void moe_ref_capacity(const moe_layer *layer, int64_t tokens, const int *ids, unsigned char *kept) {
-    int64_t used[MAX_EXPERTS] = {0}, room = moe_layer_capacity(layer, tokens);
+    int64_t used[MOE_MAX_EXPERTS] = {0}, room = moe_layer_capacity(layer, tokens);
     for (int64_t j = 0; j < layer->k; j++) {
         for (int64_t t = 0; t < tokens; t++) {
             int64_t slot = t * layer->k + j;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_EXPERTS = 2048, MAX_TOPK = 32, MAX_WIDTH = 1 << 20 };
+enum { MAX_WIDTH = 1 << 20 };
 
 const char *const moe_dtype_names[] = {
     [MOE_BF16] = "bf16", [MOE_F16] = "f16", [MOE_F32] = "f32", [MOE_DTYPE_COUNT] = NULL,
@@ -126,8 +126,8 @@ const moe_field moe_layer_fields[] = {
     /* ORDER LAYER */
     {"d", AT(d), &moe_field_integer, NULL, NULL, 8, MAX_WIDTH},
     {"f", AT(f), &moe_field_integer, NULL, NULL, 8, MAX_WIDTH},
-    {"e", AT(e), &moe_field_integer, NULL, NULL, 1, MAX_EXPERTS},
-    {"k", AT(k), &moe_field_integer, NULL, NULL, 1, MAX_TOPK},
+    {"e", AT(e), &moe_field_integer, NULL, NULL, 1, MOE_MAX_EXPERTS},
+    {"k", AT(k), &moe_field_integer, NULL, NULL, 1, MOE_MAX_TOPK},
     {"act", AT(act), &moe_field_act, "swiglu", NULL, 0, 0},
     {"x", AT(x), &moe_field_enum, "bf16", moe_dtype_names, 0, 0},
     {"w", AT(w), &moe_field_enum, "bf16", moe_dtype_names, 0, 0},

@@ -4,6 +4,8 @@
 
 #include "text.h"
 
+enum { MOE_MAX_EXPERTS = 2048, MOE_MAX_TOPK = 32 };
+
 /* ORDER LAYER: the bits of a field mask follow these rows. */
 enum {
     MOE_LAYER_D, MOE_LAYER_F, MOE_LAYER_E, MOE_LAYER_K, MOE_LAYER_ACT, MOE_LAYER_X, MOE_LAYER_W,

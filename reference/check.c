@@ -1,0 +1,277 @@
+/* check.c - judging what a routing or index kernel made. */
+#include "check.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TILE_SIZES = 5, SMALLEST_TILE = 16 }; /* tile_start's tables: 16, 32, 64, 128, 256 rows */
+
+/* Records the first fault; false, so that it can be the operand of return. */
+static bool bad(moe_verdict *verdict, const char *format, ...) MOE_PRINTF(2, 3);
+static bool bad(moe_verdict *verdict, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(verdict->text, sizeof verdict->text, format, args);
+    va_end(args);
+    verdict->ok = false;
+    return false;
+}
+
+#define LL(value) ((long long)(value))
+
+/* ----------------------------------------------------------------------------------- route */
+
+typedef struct route_check {
+    const moe_layer *layer;
+    int64_t tokens;
+    const double *logits;
+    double logit_error, tolerance;
+    const moe_route_result *got;
+    moe_verdict *verdict;
+} route_check;
+
+static bool ids_are_distinct(const route_check *c, int64_t t) {
+    const int *ids = c->got->ids + t * c->layer->k;
+    for (int64_t j = 0; j < c->layer->k; j++) {
+        if (ids[j] < 0 || ids[j] >= c->layer->e)
+            return bad(c->verdict, "ids[%lld,%lld] is %d, not in 0..%lld", LL(t), LL(j), ids[j],
+                       LL(c->layer->e - 1));
+        for (int64_t i = 0; i < j; i++)
+            if (ids[i] == ids[j])
+                return bad(c->verdict, "ids[%lld,%lld] is %d, as ids[%lld,%lld] is already", LL(t),
+                           LL(j), ids[j], LL(t), LL(i));
+    }
+    return true;
+}
+
+static bool logits_are_finite(const route_check *c, int64_t t) {
+    for (int64_t e = 0; e < c->layer->e; e++)
+        if (!isfinite(c->logits[t * c->layer->e + e])) return false;
+    return true;
+}
+
+/* `best` [k] are the reference's choices of token t. Where errors cannot explain a difference, a tie
+ * must go to the lower id. */
+static bool choice_is_best(const route_check *c, int64_t t, const int *best) {
+    const int *ids = c->got->ids + t * c->layer->k;
+    const double *logits = c->logits + t * c->layer->e;
+    double slack = 2 * c->logit_error, least = logits[best[c->layer->k - 1]];
+    for (int64_t j = 0; j < c->layer->k; j++) {
+        double logit = logits[ids[j]];
+        if (logit < least - slack)
+            return bad(c->verdict,
+                       "ids[%lld,%lld] is %d with logit %.9g, below the k-th best, %.9g of expert %d",
+                       LL(t), LL(j), ids[j], logit, least, best[c->layer->k - 1]);
+        if (j > 0 && logit > logits[ids[j - 1]] + slack)
+            return bad(c->verdict,
+                       "ids[%lld,%lld] is %d with logit %.9g, above %.9g of expert %d before it",
+                       LL(t), LL(j), ids[j], logit, logits[ids[j - 1]], ids[j - 1]);
+        if (c->logit_error == 0 && ids[j] != best[j])
+            return bad(c->verdict, "ids[%lld,%lld] is %d, should be %d (equal logits %.9g)", LL(t),
+                       LL(j), ids[j], best[j], logit);
+    }
+    return true;
+}
+
+static bool ids_are_right(const route_check *c, const int *best) {
+    for (int64_t t = 0; t < c->tokens; t++) {
+        if (!ids_are_distinct(c, t)) return false;
+        if (logits_are_finite(c, t) && !choice_is_best(c, t, best + t * c->layer->k)) return false;
+    }
+    return true;
+}
+
+/* Root mean square of the weights wanted; 1 where there are none. */
+static double weights_rms(const double *want, int64_t n) {
+    double squares = 0;
+    for (int64_t i = 0; i < n; i++) squares += want[i] * want[i];
+    return squares > 0 ? sqrt(squares / (double)n) : 1;
+}
+
+static bool weights_are_right(const route_check *c, const double *want) {
+    int64_t k = c->layer->k, worst = 0;
+    double rms = weights_rms(want, c->tokens * k);
+    for (int64_t s = 0; s < c->tokens * k; s++) {
+        if (!logits_are_finite(c, s / k)) continue;
+        double error = fabs((double)c->got->weights[s] - want[s]) / rms;
+        if (isnan(error)) error = INFINITY;
+        if (error > c->verdict->error) c->verdict->error = error, worst = s;
+    }
+    if (c->verdict->error <= c->tolerance) return true;
+    return bad(c->verdict, "weights[%lld,%lld] is %.9g, should be %.9g (error %.3g of RMS, allowed %.3g)",
+               LL(worst / k), LL(worst % k), (double)c->got->weights[worst], want[worst],
+               c->verdict->error, c->tolerance);
+}
+
+static bool counts_are_right(const route_check *c) {
+    int64_t counts[MOE_MAX_EXPERTS] = {0};
+    for (int64_t s = 0; s < c->tokens * c->layer->k; s++) counts[c->got->ids[s]]++;
+    for (int64_t e = 0; c->got->counts && e < c->layer->e; e++)
+        if (c->got->counts[e] != counts[e])
+            return bad(c->verdict, "counts[%lld] is %d, should be %lld", LL(e), c->got->counts[e],
+                       LL(counts[e]));
+    return true;
+}
+
+/* A mean of probabilities is off by the relative error of one weight and by half a unit of the fixed
+ * point sum for each token. */
+static bool prob_is_right(const route_check *c, const char *what, int64_t e, double got,
+                          double want) {
+    double allowed = c->tolerance * (want + 1 / (double)c->layer->e) + 0x1p-31;
+    if (fabs(got - want) <= allowed) return true;
+    return bad(c->verdict, "%s[%lld] makes a mean of %.9g, should be %.9g", what, LL(e), got, want);
+}
+
+static bool probs_are_right(const route_check *c, const double *want) {
+    for (int64_t t = 0; t < c->tokens; t++)
+        if (!logits_are_finite(c, t)) return true; /* they are in every mean */
+    for (int64_t e = 0; e < c->layer->e; e++) {
+        const moe_route_result *got = c->got;
+        double sum = got->prob_sums ? (double)got->prob_sums[e] * 0x1p-32 : 0;
+        double mean = c->tokens ? sum / (double)c->tokens : sum;
+        if (got->prob_sums && !prob_is_right(c, "prob_sums", e, mean, want[e])) return false;
+        if (got->mean_probs &&
+            !prob_is_right(c, "mean_probs", e, (double)got->mean_probs[e], want[e]))
+            return false;
+    }
+    return true;
+}
+
+moe_status moe_check_route(const moe_layer *layer, int64_t tokens, const double *logits,
+                           double logit_error, double tolerance, const moe_route_result *got,
+                           moe_verdict *out) {
+    const route_check c = {layer, tokens, logits, logit_error, tolerance, got, out};
+    size_t slots = (size_t)(tokens * layer->k);
+    moe_status status = MOE_OK;
+    int *best = malloc(slots * sizeof *best + 1);
+    double *want = malloc(slots * sizeof *want + 1);
+    double *probs = malloc((size_t)layer->e * sizeof *probs);
+    *out = (moe_verdict){.ok = true};
+    if (!best || !want || !probs) {
+        status = moe_fail(MOE_E_MEMORY, "no memory to check %zu routed slots", slots);
+        goto done;
+    }
+    moe_ref_route(layer, tokens, logits, best, want, NULL, probs);
+    if (!ids_are_right(&c, best)) goto done;
+    moe_ref_weights(layer, tokens, logits, got->ids, want);
+    if (weights_are_right(&c, want) && counts_are_right(&c)) probs_are_right(&c, probs);
+done:
+    free(best);
+    free(want);
+    free(probs);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------ maps */
+
+typedef struct maps_check {
+    const moe_layer *layer;
+    int64_t tokens, row_align;
+    const int *ids;
+    const moe_maps *got;
+    const unsigned char *kept; /* [T,k] */
+    const int64_t *rows;       /* [e] kept rows */
+    const int64_t *counts;     /* [e] slots before any drop */
+    moe_verdict *verdict;
+} maps_check;
+
+static bool starts_are_right(const maps_check *c) {
+    const int *start = c->got->expert_start;
+    if (start[0] != 0) return bad(c->verdict, "expert_start[0] is %d, should be 0", start[0]);
+    for (int64_t e = 0; e < c->layer->e; e++) {
+        int64_t end = start[e] + c->rows[e];
+        int64_t next = (end + c->row_align - 1) / c->row_align * c->row_align;
+        if (c->got->expert_rows[e] != c->rows[e])
+            return bad(c->verdict, "expert_rows[%lld] is %d, should be %lld", LL(e),
+                       c->got->expert_rows[e], LL(c->rows[e]));
+        if (start[e + 1] != next)
+            return bad(c->verdict, "expert_start[%lld] is %d, should be %lld", LL(e + 1),
+                       start[e + 1], LL(next));
+    }
+    if (start[c->layer->e] > c->got->rows)
+        return bad(c->verdict, "expert_start[%lld] is %d, beyond the %lld rows there are",
+                   LL(c->layer->e), start[c->layer->e], LL(c->got->rows));
+    return true;
+}
+
+static bool slots_are_right(const maps_check *c) {
+    for (int64_t s = 0; s < c->tokens * c->layer->k; s++) {
+        int row = c->got->slot_rows[s], expert = c->ids[s];
+        if (!c->kept[s]) {
+            if (row == -1) continue;
+            return bad(c->verdict, "slot_rows[%lld] is %d, should be -1: expert %d has no room",
+                       LL(s), row, expert);
+        }
+        int64_t start = c->got->expert_start[expert];
+        if (row < start || row >= start + c->rows[expert])
+            return bad(c->verdict, "slot_rows[%lld] is %d, should be in %lld..%lld of expert %d",
+                       LL(s), row, LL(start), LL(start + c->rows[expert] - 1), expert);
+        if (c->got->row_slots[row] != s)
+            return bad(c->verdict, "row_slots[%d] is %d, but slot_rows[%lld] is %d", row,
+                       c->got->row_slots[row], LL(s), row);
+    }
+    return true;
+}
+
+static bool gaps_are_right(const maps_check *c) {
+    for (int64_t e = 0; e < c->layer->e; e++) {
+        const int *start = c->got->expert_start + e;
+        for (int64_t row = start[0] + c->rows[e]; row < start[1]; row++)
+            if (c->got->row_slots[row] != -1)
+                return bad(c->verdict, "row_slots[%lld] is %d, should be -1 behind expert %lld",
+                           LL(row), c->got->row_slots[row], LL(e));
+    }
+    return true;
+}
+
+static bool tiles_are_right(const maps_check *c) {
+    for (int table = 0; table < TILE_SIZES; table++) {
+        const int *start = c->got->tile_start + table * (c->layer->e + 1);
+        int64_t size = SMALLEST_TILE << table, tiles = 0;
+        for (int64_t e = 0; e <= c->layer->e; e++) {
+            if (start[e] != tiles)
+                return bad(c->verdict, "tile_start[%d,%lld] (tiles of %lld rows) is %d, should be %lld",
+                           table, LL(e), LL(size), start[e], LL(tiles));
+            if (e < c->layer->e) tiles += (c->rows[e] + size - 1) / size;
+        }
+    }
+    return true;
+}
+
+static bool given_counts_are_right(const maps_check *c) {
+    for (int64_t e = 0; c->got->counts && e < c->layer->e; e++)
+        if (c->got->counts[e] != c->counts[e])
+            return bad(c->verdict, "counts[%lld] is %d, should be %lld", LL(e), c->got->counts[e],
+                       LL(c->counts[e]));
+    return true;
+}
+
+moe_status moe_check_maps(const moe_layer *layer, int64_t tokens, int64_t row_align, const int *ids,
+                          const moe_maps *got, moe_verdict *out) {
+    int64_t slots = tokens * layer->k;
+    moe_status status = MOE_OK;
+    unsigned char *kept = malloc((size_t)slots + 1);
+    int64_t *rows = calloc((size_t)layer->e, sizeof *rows);
+    int64_t *counts = calloc((size_t)layer->e, sizeof *counts);
+    *out = (moe_verdict){.ok = true};
+    if (!kept || !rows || !counts) {
+        status = moe_fail(MOE_E_MEMORY, "no memory to check %lld slots", LL(slots));
+        goto done;
+    }
+    moe_ref_capacity(layer, tokens, ids, kept);
+    for (int64_t s = 0; s < slots; s++) {
+        bool mine = ids[s] >= 0 && ids[s] < layer->e;
+        if (mine) counts[ids[s]]++;
+        if (kept[s]) rows[ids[s]]++;
+    }
+    const maps_check c = {layer, tokens, row_align, ids, got, kept, rows, counts, out};
+    if (starts_are_right(&c) && slots_are_right(&c) && gaps_are_right(&c) && tiles_are_right(&c))
+        given_counts_are_right(&c);
+done:
+    free(kept);
+    free(rows);
+    free(counts);
+    return status;
+}

@@ -1,0 +1,51 @@
+/* check.h - judging what a routing or index kernel made.
+ *
+ * Selection is discontinuous: two logits that differ by less than the error of an fp32 sum may come
+ * out in either order, and both orders are right. So a kernel's choice is judged by the reference's
+ * logits, and its weights by the rule applied to the kernel's own choice. Index maps are integers
+ * and must be exact. */
+#ifndef MOE_CHECK_H
+#define MOE_CHECK_H
+
+#include "reference.h"
+
+/* The outcome of a check. `text` names the first bad element, with what it is and should be. */
+typedef struct moe_verdict {
+    bool ok;
+    double error; /* of route: largest error of a weight over the RMS of all weights; of maps: 0 */
+    char text[240]; /* "" if ok */
+} moe_verdict;
+
+/* What a route kernel wrote. Optional outputs may be NULL. */
+typedef struct moe_route_result {
+    const int *ids;                      /* [T,k] */
+    const float *weights;                /* [T,k] */
+    const int *counts;                   /* [e] (optional) */
+    const unsigned long long *prob_sums; /* [e] (optional) in units of 2^-32, summed over tokens */
+    const float *mean_probs;             /* [e] (optional) */
+} moe_route_result;
+
+/* Judges a route kernel against logits [T,e] of the reference. `logit_error` is how far the kernel's
+ * logits may be off: 0 where it was given them, else moe_logit_tolerance(). `tolerance` is that of
+ * the route op. Every chosen logit must reach the k-th best and not exceed the one before it, both
+ * within twice logit_error; counts must be exact for the ids. Tokens with a logit that is not finite
+ * are held to valid and distinct ids only. MOE_E_MEMORY. */
+moe_status moe_check_route(const moe_layer *layer, int64_t tokens, const double *logits,
+                           double logit_error, double tolerance, const moe_route_result *got,
+                           moe_verdict *out);
+
+/* What a permute kernel wrote. Shapes as in runtime/args.def. */
+typedef struct moe_maps {
+    const int *expert_start, *expert_rows, *row_slots, *slot_rows, *tile_start;
+    const int *counts; /* [e] (optional) */
+    int64_t rows;      /* entries of row_slots */
+} moe_maps;
+
+/* Judges index maps made from ids [T,k] under a capacity and a row alignment: starts are multiples
+ * of the alignment, in order, with less than `row_align` rows of gap (so there is one right answer); row_slots and slot_rows are
+ * inverse to each other, hold exactly the slots that the capacity keeps, each with its expert, and
+ * -1 elsewhere; tile_start counts each expert's tiles. The order of an expert's rows is free. */
+moe_status moe_check_maps(const moe_layer *layer, int64_t tokens, int64_t row_align, const int *ids,
+                          const moe_maps *got, moe_verdict *out);
+
+#endif
