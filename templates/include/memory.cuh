@@ -25,6 +25,19 @@ __device__ __forceinline__ chunk load_chunk_once(const void *from)
     return out;
 }
 
+// 4, 8 or 16 bytes from registers; `to` is a multiple of that.
+template <int COUNT> __device__ __forceinline__ void store_words(void *to,
+                                                                 const unsigned (&word)[COUNT])
+{
+    static_assert(COUNT == 1 || COUNT == 2 || COUNT == 4, "one store");
+    if constexpr (COUNT == 1)
+        *(unsigned *)to = word[0];
+    else if constexpr (COUNT == 2)
+        *(uint2 *)to = make_uint2(word[0], word[1]);
+    else
+        *(uint4 *)to = make_uint4(word[0], word[1], word[2], word[3]);
+}
+
 // The 32-bit address of shared memory that ldmatrix, cp.async and the mbarriers take.
 __device__ __forceinline__ unsigned shared_address(const void *p)
 {

@@ -1,0 +1,377 @@
+// One block makes BM rows x OUT_N columns of one expert's product with its weights, fp32 inside.
+//
+//   gemm_up    h[row]      = act(x[token of row] @ up[expert]^T + bias)      rows are gathered
+//   gemm_down  y_rows[row] = h[row] @ down[expert]^T + bias
+//
+// Both operands are K-contiguous, so one ring of STAGES x (BM + BN) rows of BK elements in shared
+// memory, filled by 16-byte asynchronous copies, feeds either kind of inner loop: 16 or 32 bytes of
+// K at a time. Chunks are swizzled, so that neither copies nor ldmatrix meet bank conflicts. With a
+// gate, the BN weight rows of a tile are BN/2 gate rows and the BN/2 up rows that pair with them;
+// eight-column tiles alternate gate, up, gate, up, so each pair meets in one thread's registers.
+% local up = p.kind == "gemm_up"
+% local gated = up and p.gated
+% local bias = up and p.bias_up or not up and p.bias_down
+% local fma = p.x == "f32" and c.math == 0
+% local s = t.shape(p, c, d)
+% moe.include("types.cuh")
+% moe.include("memory.cuh")
+% moe.include("tiles.cuh")
+% if not fma then
+%   moe.include("mma.cuh")
+% end
+% if up then
+%   moe.include("activation.cuh")
+% end
+
+using XT = $(p.x);
+using WT = $(p.w);
+$(moe.args())
+
+constexpr int DEPTH = $(up and "D" or "F");  // of the sums
+constexpr int WIDTH = $(up and "F" or "D");  // columns of the result
+constexpr int WEIGHT_ROWS = $(gated and "2 * F" or up and "F" or "D"); // of one expert
+constexpr int HALVES = $(gated and 2 or 1);  // gate and up, or one
+
+constexpr int THREADS = WARPS * 32;
+constexpr int WN = WARPS / WM;               // warps along N; WM along M
+constexpr int WARP_M = BM / WM, WARP_N = BN / WN;
+constexpr int OUT_N = BN / HALVES;           // columns that a block makes,
+constexpr int WARP_OUT = WARP_N / HALVES;    // and a warp
+constexpr int N_BLOCKS = (WIDTH + OUT_N - 1) / OUT_N;
+constexpr int NI = WARP_N / 8, OUT_I = NI / HALVES; // eight-column tiles of a warp; of its output
+
+constexpr int PER = per_chunk<XT>();
+constexpr int ROW_BYTES = BK * (int)sizeof(XT), ROW_CHUNKS = ROW_BYTES / 16;
+constexpr int A_BYTES = BM * ROW_BYTES, STAGE_BYTES = A_BYTES + BN * ROW_BYTES;
+constexpr int SLICES = ROW_BYTES / 32;       // 32-byte steps of K in a stage
+constexpr int K_TILES = (DEPTH + BK - 1) / BK;
+constexpr int STEP = THREADS / ROW_CHUNKS;   // rows that all threads copy at once
+constexpr int A_COPIES = (BM + STEP - 1) / STEP, B_COPIES = (BN + STEP - 1) / STEP;
+
+static_assert(STEP % 8 == 0, "a thread's rows must share their swizzle");
+static_assert(SLICES >= 2, "the loop loads one slice ahead");
+
+% if up then
+__device__ __forceinline__ float activate(float gate$(gated and ", float up" or ""))
+{
+    constexpr bool EXACT = sizeof(XT) == 4;
+%   local extra = p.act_kind == "swiglu_clamp" and ", (float)" .. p.act_limit .. ", (float)" .. p.act_alpha or ""
+    return act_$(p.act_kind)<EXACT>(gate$(gated and ", up" or "")$(extra));
+}
+
+% end
+// The block's place: which expert, which rows, which columns.
+struct place {
+    int expert, row, end; // rows row .. end-1 are the expert's; at most BM of them are ours
+    int column;
+};
+
+// Blocks of an expert go through its tiles in stripes of GROUP row tiles, all columns of a stripe
+// before the next: the weights of a column tile are read by neighbours in time, and a stripe's
+// rows stay in L2.
+__device__ __forceinline__ bool find_place(const args_$(p.kind) &args, int *shared, place &out)
+{
+    row_tile tile;
+    const int *starts = args.tile_start + $(moe.log2(c.bm) - 4) * (E + 1);
+    if (!find_tile<THREADS, E>(starts, args.expert_start, args.expert_rows,
+                               (int)blockIdx.x / N_BLOCKS, shared, tile))
+        return false;
+    const int local = tile.index * N_BLOCKS + (int)blockIdx.x % N_BLOCKS;
+    const int stripe = local / (GROUP * N_BLOCKS), in_stripe = local % (GROUP * N_BLOCKS);
+    const int left = tile.count - stripe * GROUP, height = left < GROUP ? left : GROUP;
+    out.expert = tile.expert;
+    out.row = tile.start + (stripe * GROUP + in_stripe % height) * BM;
+    out.end = tile.start + tile.rows;
+    out.column = in_stripe / height * OUT_N;
+    return true;
+}
+
+// Four lanes that hold one row's columns 2q, 2q+1 of COUNT (1, 2, 4) neighbouring tiles exchange
+// them, so that each ends up with 2*COUNT neighbouring columns of one tile.
+template <int COUNT> __device__ __forceinline__ void exchange(unsigned (&word)[COUNT], int q)
+{
+    if constexpr (COUNT >= 2) {
+        const bool odd = q & 1;
+#pragma unroll
+        for (int i = 0; i < COUNT; i += 2) {
+            const unsigned got = __shfl_xor_sync(~0u, odd ? word[i] : word[i + 1], 1);
+            if (odd)
+                word[i] = got;
+            else
+                word[i + 1] = got;
+        }
+    }
+    if constexpr (COUNT == 4) {
+        const bool high = q & 2;
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+            const unsigned got = __shfl_xor_sync(~0u, high ? word[i] : word[i + 2], 2);
+            if (high)
+                word[i] = got;
+            else
+                word[i + 2] = got;
+        }
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, $(s.blocks))
+$(moe.symbol())(const args_$(p.kind) args)
+{
+    extern __shared__ __align__(1024) unsigned char ring_memory[];
+    place at;
+    if (!find_place(args, (int *)(ring_memory + STAGES * STAGE_BYTES), at)) return;
+
+    const unsigned ring = shared_address(ring_memory);
+    const int tid = (int)threadIdx.x, lane = tid & 31, warp = tid >> 5;
+
+    // What this thread copies: chunk my_chunk of rows my_row, my_row + STEP, ... of A and of B.
+    const int my_row = tid / ROW_CHUNKS, my_chunk = tid % ROW_CHUNKS;
+    const unsigned my_place = my_row * ROW_BYTES + swizzle<ROW_BYTES>(my_row, my_chunk) * 16;
+    const int my_rows = at.end - at.row - my_row; // of A, my_row + i*STEP is live if i*STEP < this
+% if up then
+    const XT *a_from[A_COPIES];
+#pragma unroll
+    for (int i = 0; i < A_COPIES; i++) {
+        const bool live = i * STEP < my_rows && (BM % STEP == 0 || my_row + i * STEP < BM);
+        const int slot = live ? args.row_slots[at.row + my_row + i * STEP] : 0;
+        a_from[i] = args.x + (long long)(slot / K) * DEPTH + my_chunk * PER;
+    }
+% else
+    const XT *a_from = args.h + (long long)(at.row + my_row) * DEPTH + my_chunk * PER;
+% end
+    // Row r of B is weight row column + r; with a gate, rows from OUT_N on are the up rows. Where
+    // STEP > OUT_N, one copy spans both halves.
+    constexpr bool SPLIT = STEP <= OUT_N;
+    const int my_half = SPLIT ? 0 : my_row / OUT_N, my_column = SPLIT ? my_row : my_row % OUT_N;
+    const int my_columns = WIDTH - at.column - my_column;
+    const WT *b_from = $(up and "args.up" or "args.down") +
+                       ((long long)at.expert * WEIGHT_ROWS + my_half * WIDTH + at.column + my_column) *
+                           DEPTH + my_chunk * PER;
+
+    auto load = [&](int stage, int k_tile) {
+        const unsigned to = ring + stage * STAGE_BYTES + my_place;
+        const int k = k_tile * BK;
+        const bool inside = DEPTH % BK == 0 || k + my_chunk * PER < DEPTH;
+#pragma unroll
+        for (int i = 0; i < B_COPIES; i++) {
+            constexpr int WRAP = SPLIT ? OUT_N : BN;
+            const int column = i * STEP % WRAP, half = i * STEP / WRAP;
+            const WT *from = b_from + (long long)(half * WIDTH + column) * DEPTH + k;
+            if (BN % STEP == 0 || my_row + i * STEP < BN)
+                copy_async(to + A_BYTES + i * STEP * ROW_BYTES, from,
+                           inside && (WIDTH % OUT_N == 0 || column < my_columns));
+        }
+#pragma unroll
+        for (int i = 0; i < A_COPIES; i++) {
+            const XT *from = $(up and "a_from[i] + k" or "a_from + (long long)i * STEP * DEPTH + k");
+            if (BM % STEP == 0 || my_row + i * STEP < BM)
+                copy_async(to + i * STEP * ROW_BYTES, from, inside && i * STEP < my_rows);
+        }
+    };
+
+#pragma unroll
+    for (int i = 0; i < STAGES - 1; i++) {
+        if (i < K_TILES) load(i, i);
+        copy_commit();
+    }
+
+    // What this warp computes: rows warp_row .. +WARP_M of the tile, columns warp_column .. +WARP_OUT.
+    const int warp_row = warp % WM * WARP_M, warp_column = warp / WM * WARP_OUT;
+    // Tile row of B that holds column 0 of the warp's eight-column tile j, from the warp's first.
+    auto b_row = [](int j) { return HALVES == 2 ? j % 2 * OUT_N + j / 2 * 8 : j * 8; };
+
+% if fma then
+    // A lane owns rows lane/8 + 4i and column lane%8 of each tile j.
+    constexpr int MI = WARP_M / 4;
+    const int lane_row = lane >> 3, lane_column = lane & 7;
+    const unsigned a_at = (warp_row + lane_row) * ROW_BYTES;
+    const unsigned b_at = A_BYTES + (warp_column + lane_column) * ROW_BYTES;
+    const unsigned a_swizzle = swizzle<ROW_BYTES>(lane_row, 0) * 16;
+    const unsigned b_swizzle = swizzle<ROW_BYTES>(lane_column, 0) * 16;
+
+    float sum[MI][NI];
+#pragma unroll
+    for (int j = 0; j < NI; j++) {
+        const int column = at.column + warp_column + j / HALVES * 8 + lane_column;
+%   if bias then
+        float first = 0.0f;
+        if (WIDTH % OUT_N == 0 || column < WIDTH)
+            first = $(up and "args.up_bias" or "args.down_bias")[(long long)at.expert * WEIGHT_ROWS +
+                                                                 j % HALVES * WIDTH + column];
+%   else
+        const float first = 0.0f;
+%   end
+#pragma unroll
+        for (int i = 0; i < MI; i++) sum[i][j] = first;
+    }
+
+    int read = 0, write = STAGES - 1;
+    for (int k_tile = 0; k_tile < K_TILES; k_tile++) {
+        copy_wait<STAGES - 2>();
+        __syncthreads();
+        if (k_tile + STAGES - 1 < K_TILES) load(write, k_tile + STAGES - 1);
+        copy_commit();
+        const unsigned char *stage = ring_memory + read * STAGE_BYTES;
+#pragma unroll
+        for (int kc = 0; kc < ROW_CHUNKS; kc++) {
+            float b[NI][4];
+#pragma unroll
+            for (int j = 0; j < NI; j++)
+                unpack_chunk<WT>(load_chunk(stage + b_at + b_row(j) * ROW_BYTES +
+                                            (b_swizzle ^ kc * 16)).word, b[j]);
+#pragma unroll
+            for (int i = 0; i < MI; i++) {
+                float a[4];
+                unpack_chunk<XT>(load_chunk(stage + a_at + i * 4 * ROW_BYTES +
+                                            (a_swizzle ^ (kc ^ swizzle<ROW_BYTES>(i * 4, 0)) * 16)).word, a);
+#pragma unroll
+                for (int j = 0; j < NI; j++)
+#pragma unroll
+                    for (int k = 0; k < 4; k++) sum[i][j] = fmaf(a[k], b[j][k], sum[i][j]);
+            }
+        }
+        read = read + 1 == STAGES ? 0 : read + 1;
+        write = write + 1 == STAGES ? 0 : write + 1;
+    }
+
+#pragma unroll
+    for (int i = 0; i < MI; i++) {
+        const int row = at.row + warp_row + lane_row + i * 4;
+        XT *out = $(up and "args.h" or "args.y_rows") + (long long)row * WIDTH;
+#pragma unroll
+        for (int j = 0; j < OUT_I; j++) {
+            const int column = at.column + warp_column + j * 8 + lane_column;
+            if (row < at.end && (WIDTH % OUT_N == 0 || column < WIDTH))
+                out[column] = $(gated and "activate(sum[i][2 * j], sum[i][2 * j + 1])" or up and "activate(sum[i][j])" or "sum[i][j]");
+        }
+    }
+% else
+    // A lane owns rows lane/4 and lane/4 + 8 of each 16-row tile i and columns 2q, 2q+1 of each j.
+    constexpr int MI = WARP_M / 16;
+    const int lane_row = lane >> 2, q = lane & 3;
+    const unsigned a_at = ring + (warp_row + (lane & 15)) * ROW_BYTES +
+                          swizzle<ROW_BYTES>(lane & 7, lane >> 4) * 16;
+    const unsigned b_at = ring + A_BYTES + (warp_column + b_row(lane >> 4) + (lane & 7)) * ROW_BYTES +
+                          swizzle<ROW_BYTES>(lane & 7, lane >> 3 & 1) * 16;
+
+    float sum[MI][NI][4];
+#pragma unroll
+    for (int j = 0; j < NI; j++) {
+        float first[2] = {0.0f, 0.0f};
+%   if bias then
+        const int column = at.column + warp_column + j / HALVES * 8 + 2 * q;
+        const WT *bias = $(up and "args.up_bias" or "args.down_bias") +
+                         (long long)at.expert * WEIGHT_ROWS + j % HALVES * WIDTH + column;
+        if (WIDTH % OUT_N == 0 || column < WIDTH) {
+            first[0] = to_float(bias[0]);
+            first[1] = to_float(bias[1]);
+        }
+%   end
+#pragma unroll
+        for (int i = 0; i < MI; i++)
+#pragma unroll
+            for (int v = 0; v < 4; v++) sum[i][j][v] = first[v & 1];
+    }
+
+    // Fragments are loaded one slice ahead of their products.
+    unsigned a[2][MI][4], b[2][NI / 2][4];
+    auto load_slice = [&](int stage, int slice, int to) {
+        const unsigned offset = stage * STAGE_BYTES, k = slice * 32;
+#pragma unroll
+        for (int i = 0; i < MI; i++)
+            load_matrix(a[to][i], (a_at + offset ^ k) + i * 16 * ROW_BYTES);
+#pragma unroll
+        for (int j = 0; j < NI / 2; j++)
+            load_matrix(b[to][j], (b_at + offset ^ k) + b_row(2 * j) * ROW_BYTES);
+    };
+    auto multiply = [&](int from) {
+%   if p.x == "f32" then
+        unsigned a_big[MI][4], a_small[MI][4];
+#pragma unroll
+        for (int i = 0; i < MI; i++)
+#pragma unroll
+            for (int v = 0; v < 4; v++) split_tf32(a[from][i][v], a_big[i][v], a_small[i][v]);
+#pragma unroll
+        for (int j = 0; j < NI; j++) {
+            unsigned big[2], small[2];
+            split_tf32(b[from][j / 2][j % 2 * 2], big[0], small[0]);
+            split_tf32(b[from][j / 2][j % 2 * 2 + 1], big[1], small[1]);
+#pragma unroll
+            for (int i = 0; i < MI; i++) mma_tf32(sum[i][j], a_small[i], big[0], big[1]);
+#pragma unroll
+            for (int i = 0; i < MI; i++) mma_tf32(sum[i][j], a_big[i], small[0], small[1]);
+#pragma unroll
+            for (int i = 0; i < MI; i++) mma_tf32(sum[i][j], a_big[i], big[0], big[1]);
+        }
+%   else
+#pragma unroll
+        for (int j = 0; j < NI; j++)
+#pragma unroll
+            for (int i = 0; i < MI; i++)
+                mma_16bit<XT>(sum[i][j], a[from][i], b[from][j / 2][j % 2 * 2],
+                              b[from][j / 2][j % 2 * 2 + 1]);
+%   end
+    };
+
+    copy_wait<STAGES - 2>();
+    __syncthreads();
+    load_slice(0, 0, 0);
+    int read = 0, write = STAGES - 1;
+    for (int k_tile = 0; k_tile < K_TILES; k_tile++) {
+#pragma unroll
+        for (int slice = 0; slice < SLICES; slice++) {
+            if (slice + 1 < SLICES) {
+                load_slice(read, slice + 1, (slice + 1) % 2);
+            } else if (k_tile + 1 < K_TILES) {
+                // Behind this barrier the next stage is there, and nobody reads this one any more.
+                copy_wait<STAGES - 2>();
+                __syncthreads();
+                read = read + 1 == STAGES ? 0 : read + 1;
+                load_slice(read, 0, 0);
+            }
+            if (slice == 0) {
+                if (k_tile + STAGES - 1 < K_TILES) load(write, k_tile + STAGES - 1);
+                copy_commit();
+                write = write + 1 == STAGES ? 0 : write + 1;
+            }
+            multiply(slice % 2);
+        }
+    }
+
+#pragma unroll
+    for (int i = 0; i < MI; i++) {
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            const int row = at.row + warp_row + i * 16 + half * 8 + lane_row;
+            XT *out = $(up and "args.h" or "args.y_rows") + (long long)row * WIDTH;
+            float value[OUT_I][2];
+#pragma unroll
+            for (int j = 0; j < OUT_I; j++)
+#pragma unroll
+                for (int v = 0; v < 2; v++)
+%   local from = "[half * 2 + v]"
+                    value[j][v] = $(gated and "activate(sum[i][2 * j]" .. from .. ", sum[i][2 * j + 1]" .. from .. ")" or up and "activate(sum[i][j]" .. from .. ")" or "sum[i][j]" .. from);
+%   if p.x == "f32" then
+#pragma unroll
+            for (int j = 0; j < OUT_I; j++) {
+                const int column = at.column + warp_column + j * 8 + 2 * q;
+                if (row < at.end && (WIDTH % OUT_N == 0 || column < WIDTH))
+                    *(float2 *)(out + column) = make_float2(value[j][0], value[j][1]);
+            }
+%   else
+            constexpr int COUNT = OUT_I % 4 == 0 ? 4 : OUT_I % 2 == 0 ? 2 : 1;
+#pragma unroll
+            for (int j = 0; j < OUT_I; j += COUNT) {
+                unsigned word[COUNT];
+#pragma unroll
+                for (int v = 0; v < COUNT; v++) word[v] = pack2<XT>(value[j + v][0], value[j + v][1]);
+                exchange<COUNT>(word, q);
+                const int column = at.column + warp_column + (j + q % COUNT) * 8 + q / COUNT * 2 * COUNT;
+                if (row < at.end && (WIDTH % OUT_N == 0 || column < WIDTH))
+                    store_words(out + column, word);
+            }
+%   end
+        }
+    }
+% end
+}

@@ -1,0 +1,208 @@
+-- grouped_gemm.lua - both expert GEMMs for sm_80 and up: cp.async ring, ldmatrix, mma.sync.
+--
+-- Parameters: tile bm x bn (rows of x or h, rows of weights) by bk; stages of the ring; warps, wm
+-- of them along bm; group, the row tiles of a stripe (see find_place in the .cu); and for f32,
+-- math: 1 = three tf32 products, 0 = FFMA.
+
+local function is_fma(p, c)
+    return p.x == "f32" and c.math == 0
+end
+
+-- Registers a thread needs, as seen in ptxas' reports over the space, rounded up: the sums, the
+-- fragments twice over, their tf32 parts, the gather's addresses, and what every thread has.
+local function registers(p, c, s)
+    local gather = s.up and 2 * moe.ceil_div(c.bm, s.step) or 2
+    local m, n = c.bm // c.wm, c.bn // s.wn
+    local sums = c.bm * c.bn // s.threads
+    if is_fma(p, c) then return sums + n // 2 + gather + 48 end
+    local slices = 2 * (m // 4 + n // 4)
+    local parts = p.x == "f32" and m // 2 + 4 or 0
+    return sums + slices + parts + gather + 36
+end
+
+-- Numbers that follow from op and config. The .cu uses `blocks`.
+local function shape(p, c, d)
+    local s = {}
+    s.up = p.kind == "gemm_up"
+    s.halves = s.up and p.gated and 2 or 1
+    s.depth = s.up and p.d or p.f
+    s.width = s.up and p.f or p.d
+    s.out_n = c.bn // s.halves
+    s.n_blocks = moe.ceil_div(s.width, s.out_n)
+    s.k_tiles = moe.ceil_div(s.depth, c.bk)
+    s.threads = 32 * c.warps
+    s.wn = c.warps // c.wm
+    s.row_bytes = c.bk * p.xbytes
+    s.step = s.threads * 16 // s.row_bytes
+    s.smem = c.stages * (c.bm + c.bn) * s.row_bytes + 32
+    s.registers = registers(p, c, s)
+    local by_registers = d.regs_sm // (s.threads * moe.align(s.registers, 8))
+    local by_smem = d.smem_sm // (s.smem + 1024)
+    local by_threads = d.threads_sm // s.threads
+    s.blocks = math.max(1, math.min(by_registers, by_smem, by_threads, d.blocks_sm))
+    return s
+end
+
+local function params(p, d)
+    local f32 = p.x == "f32"
+    local list = {
+        {"bm", {16, 32, 64, 128, 256}},
+        {"bn", {32, 64, 128, 256}},
+        {"bk", f32 and {16, 32, 64} or {32, 64, 128}},
+        {"stages", {2, 3, 4, 5}},
+        {"warps", {2, 4, 8}},
+        {"wm", {1, 2, 4}},
+        {"group", {1, 8}},
+    }
+    if f32 then list[#list + 1] = {"math", {0, 1}} end
+    return list
+end
+
+local function require_(p, c, d)
+    if c.warps % c.wm ~= 0 then return false, "wm does not divide warps" end
+    local s = shape(p, c, d)
+    local m, n = c.bm // c.wm, c.bn // s.wn
+    if m < 16 then return false, "a warp needs 16 rows" end
+    if n < 16 then return false, "a warp needs 16 columns" end
+    if s.step % 8 ~= 0 then return false, "too few threads to copy rows of this bk" end
+    if s.smem > d.smem then return false, "more shared memory than a block can have" end
+    if c.bm * c.bn > 128 * s.threads then return false, "more than 128 sums a thread" end
+    if s.registers > 255 or s.registers * s.threads > d.regs_sm then
+        return false, "too many registers"
+    end
+    if c.bm * c.bn < 8 * s.threads then return false, "fewer than 8 sums a thread" end
+    if c.stages > 2 and c.stages > s.k_tiles + 1 then return false, "more stages than K tiles" end
+    if c.bk > 32 and c.bk >= 2 * s.depth then return false, "bk is beyond K" end
+    if c.bn > 32 and s.out_n >= 2 * s.width then return false, "bn is beyond the result" end
+    return true
+end
+
+-- Rows that each expert may expect, as a list of {experts, rows of each}.
+local function loads(p)
+    local rows, e = p.t * p.k, p.e
+    local list
+    if p.routing == "one" then
+        list = {{p.k, p.t}}
+    elseif p.routing == "empty" then
+        local alive = math.max(p.k, (e + 1) // 2)
+        list = {{alive, rows / alive}}
+    elseif p.routing == "zipf" then
+        list = {}
+        local sum = 0
+        for i = 1, e do sum = sum + 1 / i end
+        for i = 1, e do list[i] = {1, math.min(p.t, rows / (i * sum))} end
+    else
+        list = {{e, rows / e}}
+    end
+    local factor = tonumber(p.capacity)
+    if factor then
+        local capacity = math.ceil(rows * factor / e)
+        for _, load in ipairs(list) do load[2] = math.min(load[2], capacity) end
+    end
+    return list
+end
+
+-- The work of the op at the expected loads: rows kept, experts that get any, row tiles of bm, and
+-- times that an expert's weights are walked (once for every stripe).
+local function work(p, bm, group)
+    local w = {rows = 0, experts = 0, tiles = 0, walks = 0}
+    for _, load in ipairs(loads(p)) do
+        local n, rows = load[1], load[2]
+        local alive = 1 - math.exp(-rows) -- of a Poisson count
+        local tiles = math.max(alive, rows > bm / 2 and rows / bm + 0.5 or 0)
+        w.rows = w.rows + n * rows
+        w.experts = w.experts + n * alive
+        w.tiles = w.tiles + n * tiles
+        w.walks = w.walks + n * math.max(alive, math.ceil(tiles / group))
+    end
+    return w
+end
+
+-- FLOPs a clock and SM of the instructions used here. mma.sync does not reach the rate of Hopper's
+-- wgmma or Blackwell's tcgen05: these shares are estimates until measured.
+local function flop_rate(p, c, d)
+    if is_fma(p, c) then return d.sm == 80 and 128 or 256 end
+    local share = d.sm >= 100 and d.sm < 120 and 0.3 or d.sm == 90 and 0.62 or 0.9
+    return d.tensor_rate * share * (p.x == "f32" and 1 / 6 or 1)
+end
+
+-- A ranking estimate: the slowest of DRAM, L2 and the blocks' own work. A block works one K tile in
+-- the longer of its tensor time and its shared-memory time, `blocks` of them share an SM, and one
+-- alone cannot be faster than its chain of waits.
+local function cost(p, c, d)
+    local s = shape(p, c, d)
+    local w = work(p, c.bm, c.group)
+    local weight_rows = s.width * s.halves
+    local weights = weight_rows * s.depth * p.wbytes -- of an expert
+    local inputs = s.up and math.min(p.t, w.rows) or w.rows
+    local flops = 2 * w.rows * weight_rows * s.depth
+    local bytes = w.experts * weights + (inputs * s.depth + w.rows * s.width) * p.xbytes
+
+    local stage = (c.bm + c.bn) * s.row_bytes
+    local reads = c.warps * (c.bm // c.wm + c.bn // s.wn) * s.row_bytes
+    local tensor = 2 * c.bm * c.bn * c.bk / flop_rate(p, c, d)
+    local step = math.max(tensor, (stage + reads) / 128) + 30 / s.blocks
+    local ahead = 900 / (c.stages - 1) -- clocks from a copy's issue to its use, in steps ahead
+    local edges = 2500                 -- clocks to find the place, fill the ring and store
+    local chain = edges + s.k_tiles * math.max(step, ahead)
+    local busy = s.k_tiles * step + edges / math.max(1, s.blocks)
+
+    local blocks = w.tiles * s.n_blocks
+    local slots = d.sms * s.blocks
+    local full = math.floor(blocks / slots)
+    local rest = math.ceil((blocks - full * slots) / d.sms)
+    local clocks = full * math.max(chain, s.blocks * busy) + (rest > 0 and math.max(chain, rest * busy) or 0)
+
+    local walks = weights > d.l2 / 2 and w.walks or w.experts
+    local dram = bytes + (walks - w.experts) * weights
+    local flying = math.min(blocks, slots) * stage * (c.stages - 1) -- bytes under way
+    local needed = d.bandwidth * 800                                -- to hide 800 ns
+    local l2 = blocks * s.k_tiles * stage / (d.sms * 48)
+    local ns = math.max(math.max(clocks, l2) * 1000 / d.clock,
+                        dram / (d.bandwidth * 0.92) * math.max(1, needed / flying))
+    return {flops = flops, bytes = bytes, ns = ns}
+end
+
+-- Few rows an expert: the time is that of the weights' stream, so narrow row tiles, long rows of K
+-- and a deep ring. Many: 64 x 64 of sums a warp where the registers allow two blocks.
+local function default(p, d)
+    local rows = p.t * p.k / p.e
+    local f32 = p.x == "f32"
+    local c = {group = 8, warps = 4, wm = 1, stages = 4}
+    c.bm = rows <= 16 and 16 or rows <= 32 and 32 or rows <= 80 and 64 or 128
+    c.bn = c.bm == 16 and 64 or 128
+    c.bk = (c.bm <= 32 and 64 or 32) // (f32 and 2 or 1)
+    if c.bm >= 64 then c.wm = 2 end
+    if f32 then
+        c.math = 1
+        if c.bm == 128 then c.bn = 64 end
+    end
+    local width = p.kind == "gemm_up" and p.f or p.d
+    local halves = p.kind == "gemm_up" and p.gated and 2 or 1
+    while c.bn > 32 and c.bn // halves >= 2 * width do c.bn = c.bn // 2 end
+    while c.bn // (c.warps // c.wm) < 16 do
+        if c.bm // (2 * c.wm) >= 16 then c.wm = 2 * c.wm else c.warps = c.warps // 2 end
+    end
+    while not require_(p, c, d) and c.bk > 32 // (f32 and 2 or 1) do c.bk = c.bk // 2 end
+    while not require_(p, c, d) and c.stages > 2 do c.stages = c.stages - 1 end
+    return c
+end
+
+return moe.template{
+    name = "grouped_gemm",
+    op = {"gemm_up", "gemm_down"},
+    arch = {80, 120},
+    params = params,
+    require = require_,
+    default = default,
+    launch = function(p, c, d)
+        local s = shape(p, c, d)
+        return {
+            kernels = {{grid = {"row_tiles", c.bm, s.n_blocks}, block = s.threads, smem = s.smem}},
+            align = 1,
+            deterministic = true,
+        }
+    end,
+    cost = cost,
+    shape = shape,
+}
