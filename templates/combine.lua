@@ -1,0 +1,64 @@
+-- combine.lua - the weighted sum of each token's rows.
+--
+--   threads  of a block; each takes 16 bytes of a token at a time
+--   tokens   of a block
+--   split    blocks that share the width of the same tokens
+
+local function chunks(p) return moe.ceil_div(p.d * p.xbytes, 16) end
+
+-- 16-byte pieces of y that a block makes.
+local function pieces(p, c) return c.tokens * moe.ceil_div(chunks(p), c.split) end
+
+return moe.template {
+    name = "combine",
+    op = { "combine" },
+    arch = { 80, 120 },
+    params = {
+        { "threads", { 64, 128, 256, 512 } },
+        { "tokens", { 1, 2, 4, 8 } },
+        { "split", { 1, 2, 4, 8 } },
+    },
+
+    require = function(p, c, d)
+        if c.split > 1 and c.tokens > 1 then
+            return false, "only single tokens are split"
+        end
+        if c.split > 1 and moe.ceil_div(chunks(p), c.split) < 32 then
+            return false, "a part is narrower than a warp"
+        end
+        return c.threads == 64 or pieces(p, c) > c.threads / 2, "more than half the threads would idle"
+    end,
+
+    default = function(p, d)
+        local width = chunks(p)
+        local split, tokens = 1, 1
+        -- Few tokens: blocks for a quarter of the SMs at least, while a part fills two warps.
+        while split < 8 and p.t * split * 4 < d.sms and width >= split * 2 * 64 do split = split * 2 end
+        local threads = 64
+        while threads < 256 and width // split > threads do threads = threads * 2 end
+        -- Many narrow tokens: several a block.
+        while split == 1 and tokens < 8 and tokens * width < 128 and p.t > tokens * d.sms * 8 do
+            tokens = tokens * 2
+        end
+        return { threads = threads, tokens = tokens, split = split }
+    end,
+
+    launch = function(p, c, d)
+        return {
+            kernels = { { grid = { "tokens", c.tokens, c.split }, block = c.threads, smem = 0 } },
+            align = 1, deterministic = true, scratch = { fixed = 0, token = 0, block = 0 },
+        }
+    end,
+
+    -- Time: one launch, and the larger of DRAM traffic and of the blocks' rounds of two dependent
+    -- accesses (maps, then rows), 800 ns each, at 8 blocks of 256 threads an SM.
+    cost = function(p, c, d)
+        local bytes = p.t * p.k * (p.d * p.xbytes + 8) + p.t * p.d * p.xbytes
+        local blocks = moe.ceil_div(p.t, c.tokens) * c.split
+        local resident = math.min(d.blocks_sm, math.min(d.threads_sm, 1024) // c.threads) * d.sms
+        local rounds = moe.ceil_div(pieces(p, c), c.threads) * moe.ceil_div(p.k, 8)
+        local chain = moe.ceil_div(blocks, resident) * (900 + 800 * rounds)
+        return { flops = 2 * p.t * p.k * p.d, bytes = bytes,
+                 ns = 2000 + math.max(bytes / (0.9 * d.bandwidth), chain) }
+    end,
+}

@@ -1,0 +1,143 @@
+// permute.cuh - what both permute templates share: stable ranks of slots among those of the same
+// expert, and the tables of experts. Needs E, K, THREADS, ITEMS and args_permute.
+//
+// Slots are taken in choice-major order: all first choices in token order, then all second ones,
+// and so on. Place q of that order is choice q/T of token q%T. A slot's rank is the number of
+// earlier slots with its expert; the slot is kept where the rank is below the capacity.
+
+constexpr int WARPS = THREADS / 32;
+constexpr int TILE = THREADS * ITEMS; // places that a block ranks at once
+
+// The slots of one thread in a tile. A warp has 32*ITEMS consecutive places, lane by lane.
+struct tile_slots {
+    int slot[ITEMS];   // -1 behind the end
+    int expert[ITEMS]; // -1 behind the end and for ids that are no expert
+    int rank[ITEMS];   // among the slots of this warp in this tile
+};
+
+__device__ __forceinline__ int slot_at(unsigned place, unsigned tokens)
+{
+    if (K == 1) return (int)place;
+    return (int)(place % tokens * K + place / tokens);
+}
+
+__device__ __forceinline__ void tile_load(tile_slots &tile, const args_permute &a, unsigned first,
+                                          unsigned end)
+{
+    const unsigned mine = first + threadIdx.x / 32 * (32 * ITEMS) + threadIdx.x % 32;
+#pragma unroll
+    for (int i = 0; i < ITEMS; i++) {
+        const unsigned place = mine + 32 * i;
+        tile.slot[i] = place < end ? slot_at(place, (unsigned)a.tokens) : -1;
+        tile.expert[i] = -1;
+        if (place < end) tile.expert[i] = a.ids[tile.slot[i]];
+        if ((unsigned)tile.expert[i] >= (unsigned)E) tile.expert[i] = -1;
+    }
+}
+
+// Ranks the slots of one warp in order. `counts` [E], this warp's own and zero before, gets the
+// number of its slots for each expert.
+__device__ __forceinline__ void tile_rank(tile_slots &tile, int *counts)
+{
+    const unsigned below = (1u << threadIdx.x % 32) - 1;
+#pragma unroll
+    for (int i = 0; i < ITEMS; i++) {
+        const int expert = tile.expert[i];
+        const unsigned peers = __match_any_sync(~0u, expert);
+        const int before = __popc(peers & below);
+        const int seen = expert >= 0 ? counts[expert] : 0;
+        __syncwarp();
+        if (expert >= 0 && before == 0) counts[expert] = seen + __popc(peers);
+        __syncwarp();
+        tile.rank[i] = seen + before;
+    }
+}
+
+// Ranks a tile across the block. Afterwards table[warp][expert] is what the ranks of that warp
+// start from. `table` is [WARPS][E]; `running` [E] counts the slots of all tiles before this one,
+// and then this one's too. Ends with a barrier.
+__device__ __forceinline__ void tile_order(tile_slots &tile, const args_permute &a, unsigned first,
+                                           unsigned end, int *table, int *running)
+{
+    int *counts = table + threadIdx.x / 32 * E;
+    tile_load(tile, a, first, end);
+    __syncwarp(); // the last tile's reads of this row
+    for (int e = threadIdx.x % 32; e < E; e += 32) counts[e] = 0;
+    __syncwarp();
+    tile_rank(tile, counts);
+    __syncthreads();
+    for (int e = threadIdx.x; e < E; e += THREADS) {
+        int run = running[e];
+#pragma unroll
+        for (int warp = 0; warp < WARPS; warp++) {
+            const int count = table[warp * E + e];
+            table[warp * E + e] = run;
+            run += count;
+        }
+        running[e] = run;
+    }
+    __syncthreads();
+}
+
+// Writes both maps for the kept slots of a tile. `start` [E+1] holds the experts' first rows.
+__device__ __forceinline__ void tile_place(const tile_slots &tile, const args_permute &a,
+                                           const int *table, const int *start)
+{
+    const int *base = table + threadIdx.x / 32 * E;
+#pragma unroll
+    for (int i = 0; i < ITEMS; i++) {
+        if (tile.slot[i] < 0) continue;
+        int row = -1;
+        if (tile.expert[i] >= 0) {
+            const int rank = base[tile.expert[i]] + tile.rank[i];
+            if (rank < a.capacity) row = start[tile.expert[i]] + rank;
+        }
+        a.slot_rows[tile.slot[i]] = row;
+        if (row >= 0) a.row_slots[row] = tile.slot[i];
+    }
+}
+
+// First rows into `start` [E+1] from the slots of every expert, `total` [E]. The block that
+// publishes also writes them, and the tile tables, to global memory: one warp a table. A barrier
+// must follow before others read `start`.
+__device__ __forceinline__ void make_starts(const args_permute &a, const int *total, int *start,
+                                            bool publish)
+{
+    for (int table = threadIdx.x / 32; table < (publish ? 6 : 1); table += WARPS) {
+        const bool rows = table == 0; // 0: first rows; 1..5: tiles of 16 .. 256 rows
+        const int shift = rows ? __ffs(a.row_align) - 1 : 3 + table;
+        int *out = rows ? a.expert_start : a.tile_start + (table - 1) * (E + 1);
+        auto store = [&](int e, int units) {
+            const int value = rows ? units << shift : units;
+            if (rows) start[e] = value;
+            if (publish) out[e] = value;
+        };
+        auto units = [&](int e) { return (min(total[e], a.capacity) + (1 << shift) - 1) >> shift; };
+        const int all = warp_scan(E, units, store);
+        if (threadIdx.x % 32 == 0) store(E, all);
+    }
+}
+
+// The publishing block's other tables.
+__device__ __forceinline__ void write_counts(const args_permute &a, const int *total)
+{
+    for (int e = threadIdx.x; e < E; e += THREADS) {
+        a.expert_rows[e] = min(total[e], a.capacity);
+        if (a.counts) a.counts[e] = total[e];
+        if (a.mean_probs)
+            a.mean_probs[e] = (float)a.prob_sums[e] * 2.3283064365386963e-10f / (float)a.tokens;
+    }
+}
+
+// Marks the rows between an expert's last and the next one's first; `part` of `parts` blocks.
+__device__ __forceinline__ void write_gaps(const args_permute &a, const int *total,
+                                           const int *start, int part, int parts)
+{
+    if (a.row_align == 1) return;
+    for (int e = part * WARPS + (int)threadIdx.x / 32; e < E; e += parts * WARPS) {
+        const int end = start[e + 1];
+        for (int row = start[e] + min(total[e], a.capacity) + (int)threadIdx.x % 32; row < end;
+             row += 32)
+            a.row_slots[row] = -1;
+    }
+}

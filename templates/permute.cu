@@ -1,0 +1,117 @@
+// permute.cu - index maps from tokens to expert rows, for any number of tokens.
+//
+// count:   every block counts the experts of its share of the slots.       [blocks][E]
+// scan:    (SCAN) turns each expert's column into its prefix sums and adds the total.
+// scatter: a block ranks its slots from what the blocks before it counted, and writes the maps.
+//
+// The shares grow with T, so that at most BLOCKS blocks read each other's counts. Ranks follow the
+// choice-major order whatever the config, so all configs write the same maps.
+
+$(moe.args())
+$(moe.include("scan.cuh"))
+$(moe.include("permute.cuh"))
+
+// Places that a block takes: whole tiles.
+__device__ __forceinline__ unsigned share_of(unsigned places)
+{
+    constexpr unsigned ROUND = (unsigned)BLOCKS * TILE;
+    return (places + ROUND - 1) / ROUND * TILE;
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS) $(moe.symbol("count"))(const args_permute a)
+{
+    extern __shared__ int shared[];
+    int *counts = shared; // [E]
+    const unsigned places = (unsigned)a.tokens * K, share = share_of(places);
+    const unsigned first = blockIdx.x * share;
+    if (first >= places) return;
+    for (int e = threadIdx.x; e < E; e += THREADS) counts[e] = 0;
+    __syncthreads();
+    for (unsigned tile = first; tile < min(places, first + share); tile += TILE) {
+        tile_slots mine;
+        tile_load(mine, a, tile, min(places, tile + TILE));
+#pragma unroll
+        for (int i = 0; i < ITEMS; i++)
+            if (mine.expert[i] >= 0) atomicAdd(&counts[mine.expert[i]], 1);
+    }
+    __syncthreads();
+    for (int e = threadIdx.x; e < E; e += THREADS)
+        a.scratch[(size_t)blockIdx.x * E + e] = counts[e];
+}
+% if c.scan == 1 then
+
+// A lane an expert, a warp a run of blocks.
+extern "C" __global__ void __launch_bounds__(1024) $(moe.symbol("scan"))(const args_permute a)
+{
+    constexpr int PER_WARP = (BLOCKS + 31) / 32;
+    __shared__ int sums[32][33];
+    const unsigned places = (unsigned)a.tokens * K, share = share_of(places);
+    const int live = (int)((places + share - 1) / share);
+    const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+    const int expert = (int)blockIdx.x * 32 + lane;
+    int count[PER_WARP], sum = 0;
+#pragma unroll
+    for (int i = 0; i < PER_WARP; i++) {
+        const int block = warp * PER_WARP + i;
+        count[i] = block < live && expert < E ? a.scratch[(size_t)block * E + expert] : 0;
+        sum += count[i];
+    }
+    sums[warp][lane] = sum;
+    __syncthreads();
+    int before = 0;
+    for (int i = 0; i < warp; i++) before += sums[i][lane];
+    if (expert >= E) return;
+#pragma unroll
+    for (int i = 0; i < PER_WARP; i++) {
+        const int block = warp * PER_WARP + i;
+        if (block < live) a.scratch[(size_t)block * E + expert] = before;
+        before += count[i];
+    }
+    if (warp == 31) a.scratch[(size_t)BLOCKS * E + expert] = before;
+}
+% end
+
+extern "C" __global__ void __launch_bounds__(THREADS) $(moe.symbol("scatter"))(const args_permute a)
+{
+    extern __shared__ int shared[];
+    int *table = shared;             // [WARPS][E]
+    int *running = table + WARPS * E; // [E] slots in the blocks before this one
+    int *total = running + E;        // [E] slots in all blocks
+    int *start = total + E;          // [E+1]
+    const unsigned places = (unsigned)a.tokens * K, share = share_of(places);
+    const int live = (int)((places + share - 1) / share), block = (int)blockIdx.x;
+    if (block >= live) return;
+% if c.scan == 1 then
+    for (int e = threadIdx.x; e < E; e += THREADS) {
+        running[e] = a.scratch[(size_t)block * E + e];
+        total[e] = a.scratch[(size_t)BLOCKS * E + e];
+    }
+% else
+    // A warp takes every WARPS-th block, a lane every 32nd expert.
+    for (int e = threadIdx.x; e < E; e += THREADS) running[e] = total[e] = 0;
+    __syncthreads();
+    for (int e = threadIdx.x % 32; e < E; e += 32) {
+        int before = 0, all = 0;
+#pragma unroll 8
+        for (int i = threadIdx.x / 32; i < live; i += WARPS) {
+            const int count = a.scratch[(size_t)i * E + e];
+            all += count;
+            if (i < block) before += count;
+        }
+        if (before) atomicAdd(&running[e], before);
+        if (all) atomicAdd(&total[e], all);
+    }
+% end
+    __syncthreads();
+    const bool publish = block == live - 1; // the block that may have least to place
+    make_starts(a, total, start, publish);
+    if (publish) write_counts(a, total);
+    __syncthreads();
+    write_gaps(a, total, start, block, live);
+    const unsigned first = block * share;
+    for (unsigned tile = first; tile < min(places, first + share); tile += TILE) {
+        tile_slots mine;
+        tile_order(mine, a, tile, min(places, tile + TILE), table, running);
+        tile_place(mine, a, table, start);
+    }
+}

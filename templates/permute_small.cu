@@ -1,0 +1,39 @@
+// permute_small.cu - index maps from tokens to expert rows by one block: one launch and no
+// scratch, right for any number of tokens and fast for few.
+//
+// Where all slots fit one tile they are read once: the tile's own counts are the totals. Otherwise
+// they are counted first and then ranked tile by tile.
+
+$(moe.args())
+$(moe.include("scan.cuh"))
+$(moe.include("permute.cuh"))
+
+extern "C" __global__ void __launch_bounds__(THREADS) $(moe.symbol())(const args_permute a)
+{
+    extern __shared__ int shared[];
+    int *table = shared;              // [WARPS][E]
+    int *running = table + WARPS * E; // [E] slots in the tiles before
+    int *total = running + E;         // [E] slots in all tiles
+    int *start = total + E;           // [E+1]
+    const unsigned places = (unsigned)a.tokens * K;
+    for (int e = threadIdx.x; e < E; e += THREADS) running[e] = total[e] = 0;
+    __syncthreads();
+    if (places > TILE) {
+        for (unsigned i = threadIdx.x; i < places; i += THREADS) {
+            const int expert = a.ids[i];
+            if ((unsigned)expert < (unsigned)E) atomicAdd(&total[expert], 1);
+        }
+    }
+    for (unsigned tile = 0; tile < places; tile += TILE) {
+        tile_slots mine;
+        tile_order(mine, a, tile, min(places, tile + TILE), table, running);
+        if (tile == 0) {
+            const int *all = places > TILE ? total : running;
+            make_starts(a, all, start, true);
+            write_counts(a, all);
+            __syncthreads();
+            write_gaps(a, all, start, 0, 1);
+        }
+        tile_place(mine, a, table, start);
+    }
+}
