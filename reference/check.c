@@ -52,8 +52,8 @@ static bool logits_are_finite(const route_check *c, int64_t t) {
     return true;
 }
 
-/* `best` [k] are the reference's choices of token t. Where errors cannot explain a difference, a tie
- * must go to the lower id. */
+/* `best` [k] are the reference's choices of token t. Where errors cannot explain a difference, a
+ * tie must go to the lower id. */
 static bool choice_is_best(const route_check *c, int64_t t, const int *best) {
     const int *ids = c->got->ids + t * c->layer->k;
     const double *logits = c->logits + t * c->layer->e;
@@ -61,9 +61,10 @@ static bool choice_is_best(const route_check *c, int64_t t, const int *best) {
     for (int64_t j = 0; j < c->layer->k; j++) {
         double logit = logits[ids[j]];
         if (logit < least - slack)
-            return bad(c->verdict,
-                       "ids[%lld,%lld] is %d with logit %.9g, below the k-th best, %.9g of expert %d",
-                       LL(t), LL(j), ids[j], logit, least, best[c->layer->k - 1]);
+            return bad(
+                c->verdict,
+                "ids[%lld,%lld] is %d with logit %.9g, below the k-th best, %.9g of expert %d",
+                LL(t), LL(j), ids[j], logit, least, best[c->layer->k - 1]);
         if (j > 0 && logit > logits[ids[j - 1]] + slack)
             return bad(c->verdict,
                        "ids[%lld,%lld] is %d with logit %.9g, above %.9g of expert %d before it",
@@ -100,7 +101,8 @@ static bool weights_are_right(const route_check *c, const double *want) {
         if (error > c->verdict->error) c->verdict->error = error, worst = s;
     }
     if (c->verdict->error <= c->tolerance) return true;
-    return bad(c->verdict, "weights[%lld,%lld] is %.9g, should be %.9g (error %.3g of RMS, allowed %.3g)",
+    return bad(c->verdict,
+               "weights[%lld,%lld] is %.9g, should be %.9g (error %.3g of RMS, allowed %.3g)",
                LL(worst / k), LL(worst % k), (double)c->got->weights[worst], want[worst],
                c->verdict->error, c->tolerance);
 }
@@ -115,8 +117,8 @@ static bool counts_are_right(const route_check *c) {
     return true;
 }
 
-/* A mean of probabilities is off by the relative error of one weight and by half a unit of the fixed
- * point sum for each token. */
+/* A mean of probabilities is off by the relative error of one weight and by half a unit of the
+ * fixed point sum for each token. */
 static bool prob_is_right(const route_check *c, const char *what, int64_t e, double got,
                           double want) {
     double allowed = c->tolerance * (want + 1 / (double)c->layer->e) + 0x1p-31;
@@ -232,8 +234,9 @@ static bool tiles_are_right(const maps_check *c) {
         int64_t size = SMALLEST_TILE << table, tiles = 0;
         for (int64_t e = 0; e <= c->layer->e; e++) {
             if (start[e] != tiles)
-                return bad(c->verdict, "tile_start[%d,%lld] (tiles of %lld rows) is %d, should be %lld",
-                           table, LL(e), LL(size), start[e], LL(tiles));
+                return bad(c->verdict,
+                           "tile_start[%d,%lld] (tiles of %lld rows) is %d, should be %lld", table,
+                           LL(e), LL(size), start[e], LL(tiles));
             if (e < c->layer->e) tiles += (c->rows[e] + size - 1) / size;
         }
     }

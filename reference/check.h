@@ -25,11 +25,11 @@ typedef struct moe_route_result {
     const float *mean_probs;             /* [e] (optional) */
 } moe_route_result;
 
-/* Judges a route kernel against logits [T,e] of the reference. `logit_error` is how far the kernel's
- * logits may be off: 0 where it was given them, else moe_logit_tolerance(). `tolerance` is that of
- * the route op. Every chosen logit must reach the k-th best and not exceed the one before it, both
- * within twice logit_error; counts must be exact for the ids. Tokens with a logit that is not finite
- * are held to valid and distinct ids only. MOE_E_MEMORY. */
+/* Judges a route kernel against logits [T,e] of the reference. `logit_error` is how far the
+ * kernel's logits may be off: 0 where it was given them, else moe_logit_tolerance(). `tolerance` is
+ * that of the route op. Every chosen logit must reach the k-th best and not exceed the one before
+ * it, both within twice logit_error; counts must be exact for the ids. Tokens with a logit that is
+ * not finite are held to valid and distinct ids only. MOE_E_MEMORY. */
 moe_status moe_check_route(const moe_layer *layer, int64_t tokens, const double *logits,
                            double logit_error, double tolerance, const moe_route_result *got,
                            moe_verdict *out);
@@ -42,9 +42,10 @@ typedef struct moe_maps {
 } moe_maps;
 
 /* Judges index maps made from ids [T,k] under a capacity and a row alignment: starts are multiples
- * of the alignment, in order, with less than `row_align` rows of gap (so there is one right answer); row_slots and slot_rows are
- * inverse to each other, hold exactly the slots that the capacity keeps, each with its expert, and
- * -1 elsewhere; tile_start counts each expert's tiles. The order of an expert's rows is free. */
+ * of the alignment, in order, with less than `row_align` rows of gap (so there is one right
+ * answer); row_slots and slot_rows are inverse to each other, hold exactly the slots that the
+ * capacity keeps, each with its expert, and -1 elsewhere; tile_start counts each expert's tiles.
+ * The order of an expert's rows is free. */
 moe_status moe_check_maps(const moe_layer *layer, int64_t tokens, int64_t row_align, const int *ids,
                           const moe_maps *got, moe_verdict *out);
 

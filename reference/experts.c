@@ -17,7 +17,7 @@ enum { CHUNK_BYTES = 512 << 20 }; /* of intermediate rows that a whole layer hol
 
 /* How intermediate results are kept. */
 typedef struct numerics {
-    bool rounded;    /* fp32 sums, and h, y_rows and y in `dtype` */
+    bool rounded; /* fp32 sums, and h, y_rows and y in `dtype` */
     moe_dtype dtype;
 } numerics;
 
@@ -213,8 +213,8 @@ static void combine(const moe_layer *layer, numerics how, const batch *b, int64_
         for (int64_t c = 0; c < layer->d; c++) {
             double sum = 0;
             for (int64_t p = b->first[i]; p < b->first[i + 1]; p++)
-                sum = keep_sum(how, sum + keep_sum(how, b->weights[p]) *
-                                              b->y_rows[p * layer->d + c]);
+                sum =
+                    keep_sum(how, sum + keep_sum(how, b->weights[p]) * b->y_rows[p * layer->d + c]);
             y[i * layer->d + c] = keep_result(how, sum);
         }
     }

@@ -1,7 +1,7 @@
 /* matmul.c - rows times the transposed weights of their group.
  *
- * A task is one panel of outputs of one group: it converts that part of the weights once and uses it
- * for all rows of the group. Vectors are the compiler's; AVX2 is taken where the CPU has it. */
+ * A task is one panel of outputs of one group: it converts that part of the weights once and uses
+ * it for all rows of the group. Vectors are the compiler's; AVX2 is taken where the CPU has it. */
 #include "matmul.h"
 
 #include "number.h"

@@ -9,7 +9,7 @@ typedef REAL NAME(lanes) __attribute__((vector_size(64)));
 
 /* sums[r] += x[k][r] * panel[k] for all k */
 static inline __attribute__((always_inline)) void
-NAME(add_products)(const NAME(lanes) *panel, const REAL *x, int64_t depth, NAME(lanes) *sums) {
+NAME(add_products)(const NAME(lanes) * panel, const REAL *x, int64_t depth, NAME(lanes) * sums) {
     NAME(lanes) s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
     for (int64_t k = 0; k < depth; k++, x += ROWS) {
         s0 += panel[k] * x[0];
@@ -21,14 +21,15 @@ NAME(add_products)(const NAME(lanes) *panel, const REAL *x, int64_t depth, NAME(
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2,fma"))) static void
-NAME(add_products_fma)(const NAME(lanes) *panel, const REAL *x, int64_t depth, NAME(lanes) *sums) {
+__attribute__((target("avx2,fma"))) static void NAME(add_products_fma)(const NAME(lanes) * panel,
+                                                                       const REAL *x, int64_t depth,
+                                                                       NAME(lanes) * sums) {
     NAME(add_products)(panel, x, depth, sums);
 }
 #endif
 
-static void NAME(multiply)(const NAME(lanes) *panel, const REAL *x, int64_t depth,
-                           NAME(lanes) *sums) {
+static void NAME(multiply)(const NAME(lanes) * panel, const REAL *x, int64_t depth,
+                           NAME(lanes) * sums) {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
         NAME(add_products_fma)(panel, x, depth, sums);
@@ -40,7 +41,7 @@ static void NAME(multiply)(const NAME(lanes) *panel, const REAL *x, int64_t dept
 
 /* Inputs k0 .. k0+depth of the weight rows first .. first+n; missing rows are 0. */
 static void NAME(load_panel)(const moe_matmul *m, int64_t first, int64_t n, int64_t k0,
-                             int64_t depth, NAME(lanes) *panel) {
+                             int64_t depth, NAME(lanes) * panel) {
     float row[DEPTH];
     if (n < LANES) memset(panel, 0, (size_t)depth * sizeof *panel);
     for (int64_t lane = 0; lane < n; lane++) {

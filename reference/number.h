@@ -1,11 +1,12 @@
-/* number.h - the layer's dtypes as numbers: exact loads, correctly rounded stores, blocks of both. */
+/* number.h - the layer's dtypes as numbers: exact loads, correctly rounded stores, blocks of both.
+ */
 #ifndef MOE_NUMBER_H
 #define MOE_NUMBER_H
 
 #include "layer.h"
 
-/* The value that `value` has after a store to `dtype`: to nearest, ties to even; infinity beyond the
- * range; NaN stays NaN. */
+/* The value that `value` has after a store to `dtype`: to nearest, ties to even; infinity beyond
+ * the range; NaN stays NaN. */
 double moe_round(moe_dtype dtype, double value);
 
 /* Elements first .. first+n of an array as floats, which hold every dtype exactly. */

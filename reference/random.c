@@ -1,9 +1,9 @@
 /* random.c - numbers by counter.
  *
- * Bits come from SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), whose state is a counter. A normal
- * number is the inverse of the normal distribution function at a uniform one, read from a table of
- * 2^16 cells with linear interpolation: one look-up instead of a logarithm and a sine. Products are
- * exact in double, so every compiler and CPU makes the same bits. */
+ * Bits come from SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), whose state is a counter. A
+ * normal number is the inverse of the normal distribution function at a uniform one, read from a
+ * table of 2^16 cells with linear interpolation: one look-up instead of a logarithm and a sine.
+ * Products are exact in double, so every compiler and CPU makes the same bits. */
 #include "random.h"
 
 #include "number.h"

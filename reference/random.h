@@ -21,6 +21,7 @@ double moe_random_uniform(moe_random random, uint64_t i);
 /* Fills an array of `dtype` with n normal numbers of mean 0 and the given standard deviation,
  * rounded to the dtype. The largest is 4.2 deviations. Threaded, some 300 million a second on two
  * cores. */
-void moe_random_normal(moe_random random, moe_dtype dtype, void *array, int64_t n, double deviation);
+void moe_random_normal(moe_random random, moe_dtype dtype, void *array, int64_t n,
+                       double deviation);
 
 #endif

@@ -57,15 +57,15 @@ moe_status moe_ref_up(const moe_layer *layer, const moe_host_layer *in, int64_t 
 moe_status moe_ref_down(const moe_layer *layer, const moe_host_layer *in, const double *h,
                         int expert, double *y_row);
 
-/* y [n,d] of the n given tokens (NULL: the first n; n = T for all) from ids, weights and kept of all
- * tokens, in double. kept NULL: every id inside 0..e-1 is kept. Threaded. */
+/* y [n,d] of the n given tokens (NULL: the first n; n = T for all) from ids, weights and kept of
+ * all tokens, in double. kept NULL: every id inside 0..e-1 is kept. Threaded. */
 moe_status moe_ref_layer(const moe_layer *layer, int64_t tokens, const moe_host_layer *in,
                          const int *ids, const double *weights, const unsigned char *kept,
                          const int64_t *chosen, int64_t n, double *y);
 
-/* The same layer the way a plain pipeline of library GEMMs computes it: fp32 sums, one product after
- * the other, and h, y_rows and y rounded to the layer's dtype. Its error against moe_ref_layer is
- * the yardstick for a whole layer: no plan may exceed 1.5 times it. */
+/* The same layer the way a plain pipeline of library GEMMs computes it: fp32 sums, one product
+ * after the other, and h, y_rows and y rounded to the layer's dtype. Its error against
+ * moe_ref_layer is the yardstick for a whole layer: no plan may exceed 1.5 times it. */
 moe_status moe_ref_rounded_layer(const moe_layer *layer, int64_t tokens, const moe_host_layer *in,
                                  const int *ids, const double *weights, const unsigned char *kept,
                                  const int64_t *chosen, int64_t n, double *y);

@@ -1,12 +1,12 @@
 /* router.c - logits, selection, weights and capacity of the reference layer.
  *
- *   softmax>topk>renorm   p = softmax(l); weights p_i / sum of the chosen p   (Mixtral, Qwen3, DBRX)
- *   softmax>topk          p = softmax(l); weights p_i                         (OLMoE, Switch)
+ *   softmax>topk>renorm   p = softmax(l); weights p_i / sum of the chosen p   (Mixtral, Qwen3,
+ * DBRX) softmax>topk          p = softmax(l); weights p_i                         (OLMoE, Switch)
  *   topk>softmax          weights softmax over the chosen l                   (gpt-oss, Granite)
  *
  * The first and the last are the same function of the logits in exact arithmetic. Softmax is
- * monotone, so selection looks at logits only. Capacity is the choice-major order of Mesh TensorFlow
- * and Tutel: all first choices are placed before any second choice. */
+ * monotone, so selection looks at logits only. Capacity is the choice-major order of Mesh
+ * TensorFlow and Tutel: all first choices are placed before any second choice. */
 #include "matmul.h"
 #include "number.h"
 #include "reference.h"
@@ -68,8 +68,8 @@ moe_status moe_ref_logits(const moe_layer *layer, int64_t tokens, const moe_host
     return MOE_OK;
 }
 
-/* Inserts expert by expert into the list of the best k so far. A later expert has a higher id, so it
- * passes only those that it beats. */
+/* Inserts expert by expert into the list of the best k so far. A later expert has a higher id, so
+ * it passes only those that it beats. */
 static void choose(const moe_layer *layer, const double *logits, int *ids) {
     double best[MOE_MAX_TOPK];
     int count = 0;
@@ -103,8 +103,7 @@ static void token_weights(const moe_layer *layer, const double *logits, const in
     } else {
         for (int64_t j = 0; j < layer->k; j++)
             largest = fmax(largest, finite_logit(logits[ids[j]]));
-        for (int64_t j = 0; j < layer->k; j++)
-            sum += exp(finite_logit(logits[ids[j]]) - largest);
+        for (int64_t j = 0; j < layer->k; j++) sum += exp(finite_logit(logits[ids[j]]) - largest);
     }
     for (int64_t j = 0; j < layer->k; j++)
         weights[j] = exp(finite_logit(logits[ids[j]]) - largest) / sum;

@@ -9,18 +9,19 @@
  * are spread over 1..2.
  *
  * Sums. A sum of n products in fp32, unit roundoff v = 2^-24, picks up one rounding a product. They
- * are independent, so the error grows like v * sqrt(n): measured rel_l2 of a sequential sum is 0.3 v
- * sqrt(n), and its largest of a million 5 times that. Tensor cores align products and cut bits off
- * (Fasi et al. 2021, "Numerical behavior of NVIDIA tensor cores"), which costs a small factor more,
- * and three-pass tf32 drops products of 2^-22. The factor below, 4, leaves room for all of these.
+ * are independent, so the error grows like v * sqrt(n): measured rel_l2 of a sequential sum is 0.3
+ * v sqrt(n), and its largest of a million 5 times that. Tensor cores align products and cut bits
+ * off (Fasi et al. 2021, "Numerical behavior of NVIDIA tensor cores"), which costs a small factor
+ * more, and three-pass tf32 drops products of 2^-22. The factor below, 4, leaves room for all of
+ * these.
  *
  * Tails for inputs at unit scale, over up to 10^7 elements:
  *   route      a weight's relative error is its logit's absolute error (logits at unit scale), and
  *              the largest weight is at most 1 where the RMS is some 1/8 or more.
  *   gemm_up    products of two normals (gated) or squares of one (relu2): 25 to 30.
- *   gemm_down  normal given h; the norm of h varies by row and, where one h unit rules, by more: 10.
- *   combine    a weighted sum of k normal rows, whose weights vary by token: 16.
- * permute makes integers, which are right or wrong. */
+ *   gemm_down  normal given h; the norm of h varies by row and, where one h unit rules, by
+ * more: 10. combine    a weighted sum of k normal rows, whose weights vary by token: 16. permute
+ * makes integers, which are right or wrong. */
 #include "tolerance.h"
 
 #include "number.h"
@@ -34,11 +35,8 @@ static const struct {
     double roundings; /* to the layer's dtype */
     double sums;      /* depth of fp32 sums, in units of what fan_in says */
 } shapes[MOE_OP_COUNT] = {
-    [MOE_OP_route] = {8, 0, 1},
-    [MOE_OP_permute] = {0, 0, 0},
-    [MOE_OP_gemm_up] = {32, 1, 1},
-    [MOE_OP_gemm_down] = {10, 1, 1},
-    [MOE_OP_combine] = {16, 1, 1},
+    [MOE_OP_route] = {8, 0, 1},      [MOE_OP_permute] = {0, 0, 0},  [MOE_OP_gemm_up] = {32, 1, 1},
+    [MOE_OP_gemm_down] = {10, 1, 1}, [MOE_OP_combine] = {16, 1, 1},
 };
 
 /* Products in one output's sum. */
@@ -107,6 +105,4 @@ double moe_layer_tolerance_l2(const moe_layer *layer) {
     return over_steps(layer, moe_op_tolerance_l2);
 }
 
-double moe_logit_tolerance(const moe_layer *layer) {
-    return 5 * sum_error(MOE_OP_route, layer);
-}
+double moe_logit_tolerance(const moe_layer *layer) { return 5 * sum_error(MOE_OP_route, layer); }

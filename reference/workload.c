@@ -97,9 +97,10 @@ moe_status moe_workload_init(moe_workload *workload, const moe_layer *layer, int
     }
     if (!made) {
         moe_workload_free(&w);
-        return moe_fail(MOE_E_MEMORY,
-                        "no memory for a layer of %.1f GB; use a machine with more or a smaller one",
-                        (double)(n.up + n.down) * (double)moe_dtype_size(layer->w) / 1e9);
+        return moe_fail(
+            MOE_E_MEMORY,
+            "no memory for a layer of %.1f GB; use a machine with more or a smaller one",
+            (double)(n.up + n.down) * (double)moe_dtype_size(layer->w) / 1e9);
     }
     *workload = w;
     return MOE_OK;

@@ -1,8 +1,8 @@
 /* workload.h - random inputs of a layer, the same on every machine.
  *
- * Everything is at unit scale, so that tolerances have a meaning: x ~ N(0,1), weights ~ N(0,1/fan_in)
- * and biases ~ N(0,1/16), rounded to their dtypes. How tokens spread over experts is decided by
- * logits [T,e], which a layer takes in place of its router GEMM:
+ * Everything is at unit scale, so that tolerances have a meaning: x ~ N(0,1), weights ~
+ * N(0,1/fan_in) and biases ~ N(0,1/16), rounded to their dtypes. How tokens spread over experts is
+ * decided by logits [T,e], which a layer takes in place of its router GEMM:
  *
  *   uniform  independent N(0,1)
  *   zipf     -log(i+1) for expert i plus Gumbel noise: the best k are then a sample without
@@ -19,8 +19,8 @@ enum {
     MOE_MAKE_X = 1,
     MOE_MAKE_ROUTER = 2, /* router_weight, and router_bias where the layer has one */
     MOE_MAKE_LOGITS = 4,
-    MOE_MAKE_UP = 8,     /* up, up_bias */
-    MOE_MAKE_DOWN = 16,  /* down, down_bias */
+    MOE_MAKE_UP = 8,    /* up, up_bias */
+    MOE_MAKE_DOWN = 16, /* down, down_bias */
     MOE_MAKE_ALL = 31
 };
 
@@ -39,7 +39,8 @@ typedef struct moe_layer_sizes {
 moe_layer_sizes moe_layer_elements(const moe_layer *layer, int64_t tokens);
 
 /* Makes the arrays of `make` (a set of MOE_MAKE_*); the others are NULL. An array depends on the
- * seed, on its own shape and, for logits, on the routing: not on what else is made. MOE_E_MEMORY. */
+ * seed, on its own shape and, for logits, on the routing: not on what else is made. MOE_E_MEMORY.
+ */
 moe_status moe_workload_init(moe_workload *workload, const moe_layer *layer, int64_t tokens,
                              moe_routing routing, uint64_t seed, unsigned make);
 void moe_workload_free(moe_workload *workload);
