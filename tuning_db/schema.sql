@@ -48,6 +48,7 @@ CREATE TABLE record (
     date     TEXT NOT NULL,
     clock    INTEGER NOT NULL,
     image    TEXT REFERENCES image (hash),
+    log      TEXT NOT NULL DEFAULT '', -- of a failure: what the compiler or the device said
     UNIQUE (device, kind, shape, tokens, routing, cache, template, config)
 );
 CREATE INDEX record_by_shape ON record (kind, shape, outcome);
