@@ -12,7 +12,7 @@
 % local gated = up and p.gated
 % local bias = up and p.bias_up or not up and p.bias_down
 % local fma = p.x == "f32" and c.math == 0
-% local s = t.shape(p, c, d)
+% local s = t.lib.shape(p, c, d)
 % moe.include("types.cuh")
 % moe.include("memory.cuh")
 % moe.include("tiles.cuh")
@@ -55,7 +55,7 @@ static_assert(SLICES >= 2, "the loop loads one slice ahead");
 __device__ __forceinline__ float activate(float gate$(gated and ", float up" or ""))
 {
     constexpr bool EXACT = sizeof(XT) == 4;
-%   local extra = p.act_kind == "swiglu_clamp" and ", (float)" .. p.act_limit .. ", (float)" .. p.act_alpha or ""
+%   local extra = p.act_kind == "swiglu_clamp" and ", " .. moe.float(p.act_limit) .. ", " .. moe.float(p.act_alpha) or ""
     return act_$(p.act_kind)<EXACT>(gate$(gated and ", up" or "")$(extra));
 }
 
@@ -134,7 +134,7 @@ $(moe.symbol())(const args_$(p.kind) args)
     for (int i = 0; i < A_COPIES; i++) {
         const bool live = i * STEP < my_rows && (BM % STEP == 0 || my_row + i * STEP < BM);
         const int slot = live ? args.row_slots[at.row + my_row + i * STEP] : 0;
-        a_from[i] = args.x + (long long)(slot / K) * DEPTH + my_chunk * PER;
+        a_from[i] = args.x + (long long)((unsigned)slot / K) * DEPTH + my_chunk * PER;
     }
 % else
     const XT *a_from = args.h + (long long)(at.row + my_row) * DEPTH + my_chunk * PER;
@@ -192,8 +192,8 @@ $(moe.symbol())(const args_$(p.kind) args)
     float sum[MI][NI];
 #pragma unroll
     for (int j = 0; j < NI; j++) {
-        const int column = at.column + warp_column + j / HALVES * 8 + lane_column;
 %   if bias then
+        const int column = at.column + warp_column + j / HALVES * 8 + lane_column;
         float first = 0.0f;
         if (WIDTH % OUT_N == 0 || column < WIDTH)
             first = $(up and "args.up_bias" or "args.down_bias")[(long long)at.expert * WEIGHT_ROWS +

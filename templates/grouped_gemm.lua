@@ -11,10 +11,10 @@ end
 -- Registers a thread needs, as seen in ptxas' reports over the space, rounded up: the sums, the
 -- fragments twice over, their tf32 parts, the gather's addresses, and what every thread has.
 local function registers(p, c, s)
-    local gather = s.up and 2 * moe.ceil_div(c.bm, s.step) or 2
+    local gather = s.up and 3 * moe.ceil_div(c.bm, s.step) or 2
     local m, n = c.bm // c.wm, c.bn // s.wn
     local sums = c.bm * c.bn // s.threads
-    if is_fma(p, c) then return sums + n // 2 + gather + 48 end
+    if is_fma(p, c) then return sums + n + gather + 56 end
     local slices = 2 * (m // 4 + n // 4)
     local parts = p.x == "f32" and m // 2 + 4 or 0
     return sums + slices + parts + gather + 36
@@ -204,5 +204,5 @@ return moe.template{
         }
     end,
     cost = cost,
-    shape = shape,
+    lib = {shape = shape},
 }

@@ -1,0 +1,128 @@
+/* fixture.c - kernels of the shipped templates on a device, for tests. */
+#include "fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+void fixture_check(moe_status status, const char *call, const char *file, int line) {
+    if (status == MOE_OK) return;
+    print_error("%s\n  %s: %s\n", call, moe_status_text(status), moe_error_text());
+    _fail(file, line);
+}
+
+void fixture_open(fixture *f, const char *device) {
+    *f = (fixture){0};
+    CHECK(moe_gen_open("templates", &f->gen));
+    CHECK(moe_device_open(device, &f->device));
+}
+
+void fixture_close(fixture *f) {
+    fixture_forget(f);
+    free(f->array);
+    moe_device_close(f->device);
+    moe_gen_close(f->gen);
+}
+
+static const moe_template *find_template(fixture *f, const char *name) {
+    const moe_template *t = moe_gen_find(f->gen, name);
+    if (!t) fail_msg("there is no template %s", name);
+    return t;
+}
+
+static void set_what(const char *template, fixture_kernel *kernel) {
+    char op[MOE_OP_TEXT_SIZE], config[MOE_CONFIG_TEXT_SIZE];
+    moe_op_print(&kernel->op, op, sizeof op);
+    moe_config_print(&kernel->source.config, config, sizeof config);
+    snprintf(kernel->what, sizeof kernel->what, "%s '%s' '%s'", template, op, config);
+}
+
+void fixture_compile(fixture *f, const char *template, const moe_op *op, const moe_facts *facts,
+                     const char *config, fixture_kernel *out) {
+    const moe_template *t = find_template(f, template);
+    moe_config chosen;
+    *out = (fixture_kernel){.op = *op};
+    if (*config)
+        CHECK(moe_config_parse(config, &chosen));
+    else
+        CHECK(moe_template_default(t, op, facts, &chosen));
+    CHECK(moe_render(t, op, facts, &chosen, false, &out->source));
+    set_what(template, out);
+    CHECK(moe_compile(&out->source, facts->arch, &out->compiled));
+    if (out->compiled.outcome != MOE_OUTCOME_OK)
+        fail_msg("%s: %s\n%s", out->what, out->compiled.reason, out->compiled.log);
+}
+
+void fixture_build(fixture *f, const char *template, const moe_op *op, const char *config,
+                   fixture_kernel *out) {
+    fixture_compile(f, template, op, moe_device_facts(f->device), config, out);
+    CHECK(f->device->class->load(f->device->self, &out->compiled.image, &out->module));
+}
+
+void fixture_kernel_free(fixture *f, fixture_kernel *kernel) {
+    if (kernel->module) f->device->class->unload(f->device->self, kernel->module);
+    moe_compiled_free(&kernel->compiled);
+    moe_source_free(&kernel->source);
+    *kernel = (fixture_kernel){0};
+}
+
+void fixture_run(fixture *f, const fixture_kernel *kernel, moe_arg_values *args) {
+    _Alignas(8) unsigned char buffer[MOE_ARGS_MAX_SIZE];
+    const moe_launch *launch = &kernel->compiled.image.launch;
+    const moe_layer *layer = &kernel->op.layer;
+    int64_t tokens = kernel->op.t, sms = moe_device_facts(f->device)->sms;
+    args->value[MOE_ARG_tokens] = (uint64_t)tokens;
+    args->value[MOE_ARG_scratch] =
+        fixture_room(f, (size_t)moe_launch_scratch(launch, layer, tokens, sms));
+    size_t size = moe_args_pack(kernel->op.kind, args, buffer);
+    for (int i = 0; i < launch->kernels; i++) {
+        const moe_kernel *each = &launch->kernel[i];
+        moe_dims dims = {
+            .grid = {(uint32_t)moe_grid_blocks(&each->grid, layer, tokens, sms), 1, 1},
+            .block = {(uint32_t)each->block, 1, 1},
+            .cluster = (uint32_t)each->cluster,
+            .smem = (uint32_t)each->smem,
+        };
+        moe_status status = f->device->class->launch(f->device->self, kernel->module, i, &dims,
+                                                     buffer, size, NULL);
+        if (status == MOE_OK) status = f->device->class->sync(f->device->self, NULL);
+        if (status != MOE_OK) print_error("%s, kernel %d\n", kernel->what, i);
+        CHECK(status);
+    }
+}
+
+static moe_ptr remember(fixture *f, size_t bytes) {
+    moe_ptr made;
+    if (f->arrays == f->room) {
+        f->room = 2 * f->room + 16;
+        f->array = realloc(f->array, (size_t)f->room * sizeof *f->array);
+        assert_non_null(f->array);
+    }
+    CHECK(f->device->class->alloc(f->device->self, bytes, &made));
+    f->array[f->arrays++] = made;
+    return made;
+}
+
+moe_ptr fixture_put(fixture *f, const void *host, size_t bytes) {
+    moe_ptr made = remember(f, bytes);
+    CHECK(f->device->class->copy_in(f->device->self, made, host, bytes));
+    return made;
+}
+
+moe_ptr fixture_room(fixture *f, size_t bytes) {
+    moe_ptr made = remember(f, bytes);
+    CHECK(f->device->class->poison(f->device->self, made, bytes));
+    return made;
+}
+
+void fixture_get(fixture *f, moe_ptr from, void *host, size_t bytes) {
+    CHECK(f->device->class->copy_out(f->device->self, host, from, bytes));
+}
+
+void fixture_forget(fixture *f) {
+    while (f->arrays > 0) CHECK(f->device->class->free(f->device->self, f->array[--f->arrays]));
+}
