@@ -11,7 +11,7 @@
 //
 // Rule $(p.router). The weights are softmaxes with the largest logit taken off first: over all
 // experts for softmax>topk, over the chosen ones otherwise (which is what renormalising gives).
-// Equal infinities share the weight; NaN counts as -infinity; ids are always valid and distinct.
+// Logits that are not finite are replaced by the nearest that is, NaN by the lowest (topk.cuh).
 
 $(moe.include("types.cuh"))
 $(moe.include("memory.cuh"))
@@ -33,6 +33,8 @@ constexpr int TILES_E = BE / 16 / WARPS_E;      // 16x8 products of a warp
 constexpr int TILES_T = BT / 8;
 constexpr int BLOCKS_E = (E + BE - 1) / BE;     // tiles of experts
 constexpr int STEPS_D = (D + DEPTH - 1) / DEPTH; // stages that a tile takes
+constexpr int AT_ONCE = THREADS / CHUNKS;       // rows that the block copies together
+constexpr bool WHOLE_D = D % DEPTH == 0, WHOLE_E = E % BE == 0; // tiles have no edge
 constexpr int PITCH = SPLIT ? BE + 4 : (E + 15) / 16 * 16 + 4; // floats of a token's logits; = 4 mod 16
 constexpr bool OVER_RING = SPLIT || BLOCKS_E == 1; // logits overwrite the ring when all is read
 constexpr int RING = STAGES * STAGE;
@@ -40,22 +42,22 @@ constexpr int LOGITS = BT * PITCH * 4;
 constexpr int END = OVER_RING ? (RING > LOGITS ? RING : LOGITS) : RING + LOGITS; // bytes of both
 
 static_assert(BE / 16 % WARPS_E == 0 && STEPS % WARPS_K == 0, "warps share tiles evenly");
+static_assert(AT_ONCE % 8 == 0, "the rows of a thread are swizzled alike");
 
 using sums = float[TILES_E][TILES_T][4];
 
-// Starts the copies of ROWS rows from `first`; rows from `rows` on, and K from D on, become zeros.
-template <int ROWS, typename T>
-__device__ __forceinline__ void load_rows(unsigned to, const T *matrix, int first, int rows, int k0)
+// Starts this thread's copies of a matrix's ROWS rows, from its own first row on: 16 bytes of every
+// AT_ONCE-th. Rows from `rows` on become zeros, and all where !inside; ALL: neither occurs.
+template <int ROWS, bool ALL, typename T>
+__device__ __forceinline__ void load_rows(unsigned to, const T *from, int rows, bool inside)
 {
-    constexpr int AT_ONCE = THREADS / CHUNKS;
-    const int c = (int)threadIdx.x % CHUNKS, k = k0 + c * per_chunk<T>();
+    if (ROWS < AT_ONCE && (int)threadIdx.x / CHUNKS >= ROWS) return;
 #pragma unroll
     for (int i = 0; i < ROWS; i += AT_ONCE) {
-        const int r = i + (int)threadIdx.x / CHUNKS;
-        if (ROWS % AT_ONCE != 0 && r >= ROWS) break;
-        const bool valid = first + r < rows && k < D;
-        copy_async(to + r * ROW + swizzle<ROW>(r, c) * 16,
-                   valid ? matrix + (size_t)(first + r) * D + k : matrix, valid);
+        if constexpr (ALL)
+            copy_async(to + i * ROW, from + (size_t)i * D);
+        else
+            copy_async(to + i * ROW, from + (size_t)i * D, inside && i < rows);
     }
 }
 
@@ -149,15 +151,24 @@ __device__ __forceinline__ void make_logits(const args_route &a, unsigned ring, 
                                             int first_token, int first_tile, int tiles,
                                             int first_step, int steps, const float *bias)
 {
-    const int all = tiles * steps;
-    int tile = 0, step = 0, load_tile = 0, load_step = 0, stage = 0;
-    auto load = [&](int to) {
-        if (load_tile < tiles) {
-            const int k0 = (first_step + load_step) * DEPTH;
-            const unsigned at = ring + to * STAGE;
-            load_rows<BE>(at, a.router_weight, (first_tile + load_tile) * BE, E, k0);
-            load_rows<BT>(at + BE * ROW, a.x, first_token, a.tokens, k0);
-            if (++load_step == steps) load_step = 0, load_tile++;
+    const int row = (int)threadIdx.x / CHUNKS, c = (int)threadIdx.x % CHUNKS;
+    const int token = first_token + row, all = tiles * steps;
+    const unsigned to = ring + row * ROW + swizzle<ROW>(row, c) * 16;
+    int expert = first_tile * BE + row, k = first_step * DEPTH + c * per_chunk<XT>();
+    const WT *w = a.router_weight + (size_t)expert * D + k;
+    const XT *x = a.x + (size_t)token * D + k;
+    int step = 0, tile = 0, stage = 0, loaded = 0, load_step = 0;
+    auto load = [&](int into) {
+        if (loaded < all) {
+            const unsigned at = to + into * STAGE;
+            load_rows<BE, WHOLE_D && WHOLE_E>(at, w, E - expert, WHOLE_D || k < D);
+            load_rows<BT, false>(at + BE * ROW, x, a.tokens - token, WHOLE_D || k < D);
+            k += DEPTH, w += DEPTH, x += DEPTH, loaded++;
+            if (++load_step == steps) { // on to the next tile of experts
+                load_step = 0, expert += BE;
+                k -= steps * DEPTH, x -= steps * DEPTH;
+                w += (size_t)BE * D - steps * DEPTH;
+            }
         }
         copy_commit();
     };
@@ -181,7 +192,8 @@ __device__ __forceinline__ void make_logits(const args_route &a, unsigned ring, 
 }
 
 // Selects for TOKENS tokens from `first` on, one warp a token. `logits` [TOKENS][pitch]; `counts`
-// [E] and `scale` [TOKENS][2] are shared scratch.
+// [E] and `scale` [TOKENS][2] are shared scratch; the latter holds each token's largest logit and
+// what turns its exponentials into probabilities in units of 2^-32.
 template <int TOKENS>
 __device__ __forceinline__ void select_tokens(const args_route &a, const float *logits, int pitch,
                                               int first, int *counts, float (*scale)[2])
@@ -195,7 +207,7 @@ __device__ __forceinline__ void select_tokens(const args_route &a, const float *
         const choice mine = choose(row);
         float all = 0.0f;
         if (OVER_ALL || a.prob_sums) all = exp_sum(row, mine.most);
-        const float power = lane < K ? exp_below(mine.logit, mine.most) : 0.0f;
+        const float power = lane < K ? expf(mine.logit - mine.most) : 0.0f;
         const float weight = power / (OVER_ALL ? all : warp_sum(power));
         if (lane < K) {
             a.ids[(size_t)(first + token) * K + lane] = mine.expert;
@@ -204,7 +216,7 @@ __device__ __forceinline__ void select_tokens(const args_route &a, const float *
         }
         if (lane == 0) {
             scale[token][0] = mine.most;
-            scale[token][1] = all;
+            scale[token][1] = 4294967296.0f / all;
         }
     }
     if (!a.counts && !a.prob_sums) return;
@@ -213,9 +225,10 @@ __device__ __forceinline__ void select_tokens(const args_route &a, const float *
         if (a.counts && counts[e]) atomicAdd(&a.counts[e], counts[e]);
         if (!a.prob_sums) continue;
         unsigned long long sum = 0; // an integer, so that the order of blocks does not matter
+#pragma unroll 2
         for (int token = 0; token < tokens; token++) {
-            const float power = exp_below(clean_logit(logits[token * pitch + e]), scale[token][0]);
-            sum += __float2ull_rn(power / scale[token][1] * 4294967296.0f);
+            const float power = expf(finite_logit(logits[token * pitch + e]) - scale[token][0]);
+            sum += __float2ull_rn(power * scale[token][1]);
         }
         atomicAdd(&a.prob_sums[e], sum);
     }

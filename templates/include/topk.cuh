@@ -1,13 +1,15 @@
 // topk.cuh - the K largest of a token's E logits, by one warp, with everything in registers.
 //
-// Larger logits come first; of equal ones (-0 equals 0) the lower expert. NaN counts as -infinity.
-// Whatever the logits are, the K experts are distinct and in 0..E-1.
+// Larger logits come first; of equal ones (-0 equals 0) the lower expert. Infinities count as the
+// largest finite values of their sign and NaN as the lowest, so that softmaxes always exist; the K
+// experts are distinct and in 0..E-1 whatever the logits are.
 
 constexpr int PER_LANE = (E + 31) / 32;
 
-__device__ __forceinline__ float clean_logit(float v)
+__device__ __forceinline__ float finite_logit(float v)
 {
-    return v == v ? v + 0.0f : __uint_as_float(0xff800000u); // -0 + 0 is +0
+    constexpr float MOST = 3.402823466e+38f;
+    return fminf(fmaxf(v, -MOST), MOST) + 0.0f; // -0 + 0 is +0
 }
 
 // Unsigned integers in the order of the floats; above 0 for every float.
@@ -20,12 +22,6 @@ __device__ __forceinline__ unsigned order_key(float v)
 __device__ __forceinline__ float key_value(unsigned key)
 {
     return __uint_as_float(key >> 31 ? key ^ 0x80000000u : ~key);
-}
-
-// exp(v - most), which is 1 at the largest even where that is infinite.
-__device__ __forceinline__ float exp_below(float v, float most)
-{
-    return v == most ? 1.0f : expf(v - most);
 }
 
 __device__ __forceinline__ float warp_sum(float v)
@@ -49,9 +45,10 @@ __device__ __forceinline__ choice choose(const float *logits)
 #pragma unroll
     for (int i = 0; i < PER_LANE; i++) {
         const int expert = i * 32 + lane;
-        key[i] = E % 32 == 0 || expert < E ? order_key(clean_logit(logits[expert])) : 0;
+        key[i] = E % 32 == 0 || expert < E ? order_key(finite_logit(logits[expert])) : 0;
     }
-    choice mine = {0, 0.0f, 0.0f};
+    choice mine = {};
+    unsigned mine_key = 0;
 #pragma unroll 1
     for (int j = 0; j < K; j++) {
         unsigned best = key[0];
@@ -63,15 +60,16 @@ __device__ __forceinline__ choice choose(const float *logits)
         }
         const unsigned top = __reduce_max_sync(~0u, best);
         const int expert = (int)__reduce_min_sync(~0u, best == top ? (unsigned)own : ~0u);
-        if (j == 0) mine.most = key_value(top);
         if (j == lane) {
             mine.expert = expert;
-            mine.logit = key_value(top);
+            mine_key = top;
         }
 #pragma unroll
         for (int i = 0; i < PER_LANE; i++)
             if (i * 32 + lane == expert) key[i] = 0;
     }
+    mine.logit = key_value(mine_key);
+    mine.most = __shfl_sync(~0u, mine.logit, 0);
     return mine;
 }
 
@@ -83,7 +81,7 @@ __device__ __forceinline__ float exp_sum(const float *logits, float most)
 #pragma unroll(PER_LANE < 8 ? PER_LANE : 8)
     for (int i = 0; i < PER_LANE; i++) {
         const int expert = i * 32 + lane;
-        if (E % 32 == 0 || expert < E) sum += exp_below(clean_logit(logits[expert]), most);
+        if (E % 32 == 0 || expert < E) sum += expf(finite_logit(logits[expert]) - most);
     }
     return warp_sum(sum);
 }
