@@ -1,6 +1,8 @@
 /* measurement.c - what came of running a candidate. */
 #include "measurement.h"
 
+#include <math.h>
+
 const char *const moe_outcome_names[] = {
     [MOE_OUTCOME_OK] = "ok",
     [MOE_OUTCOME_COMPILE_FAILED] = "compile_failed",
@@ -26,6 +28,10 @@ static const moe_field fields[] = {
     {NULL, 0, NULL, NULL, NULL, 0, 0},
 };
 #undef AT
+
+bool moe_measurement_tied(const moe_measurement *a, const moe_measurement *b) {
+    return fabs(a->med - b->med) <= a->mad + b->mad;
+}
 
 moe_status moe_measurement_parse(const char *text, moe_measurement *out) {
     char word[32];

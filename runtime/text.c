@@ -55,7 +55,7 @@ moe_status moe_real_parse(const char *text, double *out) {
 }
 
 static moe_status parse_integer(const moe_field *field, const char *text, void *value) {
-    int64_t number;
+    int64_t number = 0;
     MOE_TRY(moe_integer_parse(text, &number));
     bool bounded = field->minimum || field->maximum;
     if (bounded && (number < field->minimum || number > field->maximum))

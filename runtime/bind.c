@@ -1,0 +1,79 @@
+/* bind.c - from the caller's pointers to kernel arguments. */
+#include "bind.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* When a pointer is used, and whether it must then be given. */
+typedef enum rule {
+    ALWAYS,
+    ROUTER,      /* the router GEMM runs */
+    ROUTER_BIAS, /* and has a bias */
+    UP_BIAS,
+    DOWN_BIAS,
+    ROUTING,  /* an input where routing is given, else optional: the workspace stands in */
+    IF_GIVEN, /* optional: the workspace, or nothing, stands in */
+    LOGITS,   /* optional, unless routing is given */
+    STATISTIC /* optional, unless routing is given: then no kernel writes it */
+} rule;
+
+#define IO(member) #member, offsetof(moe_io, member)
+static const struct {
+    moe_arg arg;
+    const char *name;
+    size_t offset;
+    rule rule;
+    unsigned align; /* bytes: vector loads need 16 */
+} pointers[] = {
+    {MOE_ARG_x, IO(x), ALWAYS, 16},
+    {MOE_ARG_router_weight, IO(router_weight), ROUTER, 16},
+    {MOE_ARG_router_bias, IO(router_bias), ROUTER_BIAS, 4},
+    {MOE_ARG_logits, IO(logits), LOGITS, 4},
+    {MOE_ARG_up, IO(up), ALWAYS, 16},
+    {MOE_ARG_up_bias, IO(up_bias), UP_BIAS, 16},
+    {MOE_ARG_down, IO(down), ALWAYS, 16},
+    {MOE_ARG_down_bias, IO(down_bias), DOWN_BIAS, 16},
+    {MOE_ARG_y, IO(y), ALWAYS, 16},
+    {MOE_ARG_ids, IO(ids), ROUTING, 4},
+    {MOE_ARG_weights, IO(weights), ROUTING, 4},
+    {MOE_ARG_slot_rows, IO(slot_rows), IF_GIVEN, 4},
+    {MOE_ARG_counts, IO(counts), IF_GIVEN, 4},
+    {MOE_ARG_mean_probs, IO(mean_probs), STATISTIC, 4},
+};
+#undef IO
+
+static bool used(rule when, const moe_layer *layer, const moe_io *io) {
+    switch (when) {
+    case ROUTER: return !io->routing_given && !io->logits;
+    case ROUTER_BIAS: return !io->routing_given && !io->logits && (layer->bias & MOE_BIAS_ROUTER);
+    case UP_BIAS: return layer->bias & MOE_BIAS_UP;
+    case DOWN_BIAS: return layer->bias & MOE_BIAS_DOWN;
+    case LOGITS:
+    case STATISTIC: return !io->routing_given;
+    case ALWAYS:
+    case ROUTING:
+    case IF_GIVEN: break;
+    }
+    return true;
+}
+
+static bool required(rule when, const moe_io *io) {
+    return when < ROUTING || (when == ROUTING && io->routing_given);
+}
+
+moe_status moe_bind(const moe_layer *layer, const moe_io *io, moe_arg_values *values) {
+    for (size_t i = 0; i < sizeof pointers / sizeof pointers[0]; i++) {
+        void *pointer;
+        memcpy(&pointer, (const char *)io + pointers[i].offset, sizeof pointer);
+        uint64_t *value = &values->value[pointers[i].arg];
+        bool use = used(pointers[i].rule, layer, io);
+        if (use && !pointer && required(pointers[i].rule, io))
+            return moe_fail(MOE_E_INVALID, "io.%s is NULL, and this layer needs it", pointers[i].name);
+        if (use && (uintptr_t)pointer % pointers[i].align)
+            return moe_fail(MOE_E_INVALID, "io.%s is not aligned to %u bytes; copy it to where it is",
+                            pointers[i].name, pointers[i].align);
+        if (pointer || !use) *value = use ? (uintptr_t)pointer : 0;
+    }
+    if (!values->value[MOE_ARG_mean_probs]) values->value[MOE_ARG_prob_sums] = 0;
+    return MOE_OK;
+}

@@ -1,0 +1,149 @@
+/* resolve.c - which tuned kernels serve a layer, for every token bucket.
+ *
+ * Every token count at which some step of the layer, or the whole layer, was tuned makes a bucket.
+ * In each bucket a pipeline that was timed as a whole comes first, where it fits as well as the best
+ * row of every step on its own; else the best rows serve. */
+#include "plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* All that the database knows about the layer. */
+typedef struct findings {
+    moe_rows rows[MOE_OP_COUNT];
+    moe_pipelines pipelines;
+} findings;
+
+static void findings_free(findings *found) {
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) moe_rows_free(&found->rows[kind]);
+    moe_pipelines_free(&found->pipelines);
+}
+
+static moe_status search(moe_db *db, const moe_plan *plan, findings *found) {
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++)
+        MOE_TRY(moe_db_rows(db, (moe_op_kind)kind, &plan->layer, &plan->want, &found->rows[kind]));
+    return moe_db_pipelines(db, &plan->layer, &plan->want, &found->pipelines);
+}
+
+/* The next command for someone whose database lacks something. */
+static void advise(const moe_plan *plan, char *text, size_t size) {
+    char layer[256];
+    if (moe_layer_print(&plan->layer, layer, sizeof layer)) layer[0] = '\0';
+    snprintf(text, size, "tune it: moetune tune --device %s --layer '%s'", plan->device->name, layer);
+}
+
+static moe_status fail_missing(const moe_plan *plan, moe_op_kind kind) {
+    char advice[512];
+    advise(plan, advice, sizeof advice);
+    return moe_fail(MOE_E_NOT_FOUND, "no tuned kernel of %s for this layer runs on %s; %s",
+                    moe_op_names[kind], plan->device->name, advice);
+}
+
+static moe_status fail_refused(const moe_plan *plan, const moe_bucket *bucket) {
+    char advice[512], reason[MOE_REASON_SIZE];
+    const moe_plan_step *worst = bucket->step;
+    for (int kind = 1; kind < MOE_OP_COUNT; kind++)
+        if (bucket->step[kind].match > worst->match) worst = &bucket->step[kind];
+    moe_fit_reason(&worst->origin, &plan->want, bucket->tokens, reason, sizeof reason);
+    advise(plan, advice, sizeof advice);
+    return moe_fail(MOE_E_NOT_FOUND, "%s at t=%lld is only %s (%s), and options.worst is %s; %s",
+                    moe_op_names[worst->row.kind], (long long)bucket->tokens,
+                    moe_match_text(worst->match), reason, moe_match_text(plan->worst), advice);
+}
+
+static int compare_tokens(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Every token count that something was tuned at, ascending; *list is owned by the caller. */
+static moe_status list_tokens(const findings *found, int64_t **list, int *count) {
+    int64_t total = found->pipelines.count, used = 0;
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) total += found->rows[kind].count;
+    int64_t *tokens = malloc((size_t)(total + 1) * sizeof *tokens);
+    if (!tokens) return moe_fail(MOE_E_MEMORY, "no memory for %lld buckets", (long long)total);
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++)
+        for (int64_t i = 0; i < found->rows[kind].count; i++)
+            tokens[used++] = found->rows[kind].row[i].origin.tokens;
+    for (int64_t i = 0; i < found->pipelines.count; i++)
+        tokens[used++] = found->pipelines.pipeline[i].origin.tokens;
+    qsort(tokens, (size_t)used, sizeof *tokens, compare_tokens);
+    int distinct = 0;
+    for (int64_t i = 0; i < used; i++)
+        if (tokens[i] > 0 && (!distinct || tokens[i] != tokens[distinct - 1]))
+            tokens[distinct++] = tokens[i];
+    *list = tokens;
+    *count = distinct;
+    return MOE_OK;
+}
+
+/* The best row of every step; false where a step has none. *fit gets the worst of theirs. */
+static bool fill_from_rows(const findings *found, const moe_want *want, moe_bucket *bucket,
+                           moe_fit *fit) {
+    *fit = (moe_fit){MOE_MATCH_EXACT, 0};
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+        moe_fit its;
+        const moe_row *row = moe_rows_best(&found->rows[kind], want, bucket->tokens, &its);
+        if (!row) return false;
+        bucket->step[kind] = (moe_plan_step){.row = *row, .origin = row->origin, .match = its.match};
+        if (moe_fit_better(*fit, 0, its, 0)) *fit = its;
+    }
+    return true;
+}
+
+static void fill_from_pipeline(const moe_pipeline *pipeline, moe_fit fit, moe_bucket *bucket) {
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++)
+        bucket->step[kind] = (moe_plan_step){
+            .row = pipeline->row[kind], .origin = pipeline->origin, .match = fit.match};
+}
+
+static bool fill(const findings *found, const moe_want *want, moe_bucket *bucket) {
+    moe_fit whole, fit;
+    bool complete = fill_from_rows(found, want, bucket, &fit);
+    const moe_pipeline *pipeline =
+        moe_pipelines_best(&found->pipelines, want, bucket->tokens, &whole);
+    if (pipeline && !(complete && moe_fit_better(fit, 0, whole, 0))) {
+        fill_from_pipeline(pipeline, whole, bucket);
+        fit = whole;
+        complete = true;
+    }
+    bucket->match = fit.match;
+    return complete;
+}
+
+/* Without a bucket: the first step that lacks a row is to blame. */
+static moe_status blame(const moe_plan *plan, const findings *found) {
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++)
+        if (!found->rows[kind].count) return fail_missing(plan, (moe_op_kind)kind);
+    return fail_missing(plan, MOE_OP_route);
+}
+
+/* Fills a bucket for each token count and keeps those that fit well enough. */
+static moe_status fill_all(moe_plan *plan, const findings *found, const int64_t *tokens, int count) {
+    moe_bucket *refused = NULL;
+    plan->bucket = calloc((size_t)count + 1, sizeof *plan->bucket);
+    if (!plan->bucket) return moe_fail(MOE_E_MEMORY, "no memory for %d buckets", count);
+    for (int i = 0; i < count; i++) {
+        moe_bucket *bucket = &plan->bucket[plan->buckets];
+        bucket->tokens = tokens[i];
+        if (!fill(found, &plan->want, bucket)) return blame(plan, found);
+        if (bucket->match <= plan->worst)
+            plan->buckets++;
+        else
+            refused = bucket; /* overwritten by the next bucket, read only if all are refused */
+    }
+    if (plan->buckets) return MOE_OK;
+    return refused ? fail_refused(plan, refused) : blame(plan, found);
+}
+
+moe_status moe_plan_resolve(moe_plan *plan, moe_db *db) {
+    findings found = {0};
+    int64_t *tokens = NULL;
+    int count = 0;
+    moe_status status = search(db, plan, &found);
+    if (!status) status = list_tokens(&found, &tokens, &count);
+    if (!status) status = fill_all(plan, &found, tokens, count);
+    free(tokens);
+    findings_free(&found);
+    return status;
+}

@@ -1,0 +1,269 @@
+/* rows.c - the rows and whole-layer choices of the database that a device can run.
+ *
+ * The winner of a place (device, tokens, routing, cache) is the row with the lowest median; where the
+ * difference is within the spread of both, the default config wins, then the lower config text. So
+ * two machines that read the same rows choose alike. */
+#include "db_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ORDER ROW */
+enum {
+    COLUMN_NAME, COLUMN_ARCH, COLUMN_SMS, COLUMN_SIMULATED, COLUMN_TOKENS, COLUMN_ROUTING,
+    COLUMN_CACHE, COLUMN_N, COLUMN_MED, COLUMN_MAD, COLUMN_ERR, COLUMN_TIMER, COLUMN_CHOICE,
+    COLUMN_CODE_ARCH = COLUMN_CHOICE, COLUMN_CUBIN, COLUMN_PTX, COLUMN_KIND, COLUMN_TEMPLATE,
+    COLUMN_CONFIG, COLUMN_IMAGE, COLUMN_DEFAULT, COLUMN_LAUNCH, COLUMN_DEVICE
+};
+
+/* A cursor over a query of one file. */
+typedef struct cursor {
+    const moe_db_file *file;
+    moe_query query;
+} cursor;
+
+static sqlite3_stmt *statement(cursor at) { return at.file->query[at.query]; }
+static int64_t integer(cursor at, int column) {
+    return sqlite3_column_int64(statement(at), column);
+}
+static double real(cursor at, int column) { return sqlite3_column_double(statement(at), column); }
+static moe_status text(cursor at, int column, char *out, size_t size) {
+    return moe_db_file_text(at.file, at.query, column, out, size);
+}
+
+static moe_status name(cursor at, int column, const char *const *names, int *out) {
+    const moe_field field = {.names = names};
+    const char *value = (const char *)sqlite3_column_text(statement(at), column);
+    moe_status status = moe_field_enum.parse(&field, value ? value : "", out);
+    return status ? moe_fail(MOE_E_CORRUPT, "database %s: %s; rebuild it: moetune db build -o FILE",
+                             at.file->path, moe_error_text())
+                  : MOE_OK;
+}
+
+static moe_status read_origin(cursor at, moe_origin *out) {
+    int routing, cache, timer;
+    MOE_TRY(text(at, COLUMN_NAME, out->name, sizeof out->name));
+    MOE_TRY(text(at, COLUMN_ARCH, out->arch, sizeof out->arch));
+    MOE_TRY(name(at, COLUMN_ROUTING, moe_routing_names, &routing));
+    MOE_TRY(name(at, COLUMN_CACHE, moe_cache_names, &cache));
+    MOE_TRY(name(at, COLUMN_TIMER, moe_timer_names, &timer));
+    out->sms = integer(at, COLUMN_SMS);
+    out->simulated = integer(at, COLUMN_SIMULATED);
+    out->tokens = integer(at, COLUMN_TOKENS);
+    out->routing = (moe_routing)routing;
+    out->cache = (moe_cache)cache;
+    out->measurement = (moe_measurement){
+        .outcome = MOE_OUTCOME_OK, .n = integer(at, COLUMN_N), .med = real(at, COLUMN_MED),
+        .mad = real(at, COLUMN_MAD), .err = real(at, COLUMN_ERR), .timer = (moe_timer)timer,
+    };
+    return MOE_OK;
+}
+
+static moe_status read_row(cursor at, moe_row *out) {
+    int kind;
+    MOE_TRY(read_origin(at, &out->origin));
+    MOE_TRY(text(at, COLUMN_CODE_ARCH, out->origin.code_arch, sizeof out->origin.code_arch));
+    out->origin.has_cubin = integer(at, COLUMN_CUBIN) != 0;
+    out->origin.has_ptx = integer(at, COLUMN_PTX) != 0;
+    MOE_TRY(name(at, COLUMN_KIND, moe_op_names, &kind));
+    out->kind = (moe_op_kind)kind;
+    MOE_TRY(text(at, COLUMN_TEMPLATE, out->template_id, sizeof out->template_id));
+    MOE_TRY(text(at, COLUMN_CONFIG, out->config, sizeof out->config));
+    MOE_TRY(text(at, COLUMN_IMAGE, out->image, sizeof out->image));
+    out->is_default = integer(at, COLUMN_DEFAULT) != 0;
+    return MOE_OK;
+}
+
+/* Shared memory that the launch's hungriest kernel needs, bytes. */
+static int64_t shared_memory(const moe_launch *launch) {
+    int64_t most = 0;
+    for (int64_t i = 0; i < launch->kernels; i++) {
+        int64_t bytes = launch->kernel[i].smem + launch->kernel[i].static_smem;
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
+/* Can the wanted device run the row under the cursor, and may it? */
+static moe_status judge(cursor at, const moe_row *row, const moe_want *want, bool *usable) {
+    const moe_origin *origin = &row->origin;
+    const char *text = (const char *)sqlite3_column_text(statement(at), COLUMN_LAUNCH);
+    moe_launch launch;
+    moe_status status = moe_launch_parse(text ? text : "", &launch);
+    if (status)
+        return moe_fail(MOE_E_CORRUPT, "database %s: image %s: %s; rebuild it: moetune db build -o "
+                                       "FILE",
+                        at.file->path, row->image, moe_error_text());
+    *usable = (launch.deterministic || want->any_order) &&
+              shared_memory(&launch) <= want->facts->smem &&
+              moe_code_for(origin->code_arch, origin->has_cubin, origin->has_ptx, want->facts) !=
+                  MOE_CODE_NONE;
+    return MOE_OK;
+}
+
+/* Makes room for one more element of a growing list. */
+static moe_status grow(void *list, int64_t count, int64_t *room, size_t size) {
+    if (count < *room) return MOE_OK;
+    int64_t wanted = *room ? *room * 2 : 16;
+    void *grown = realloc(*(void **)list, (size_t)wanted * size);
+    if (!grown) return moe_fail(MOE_E_MEMORY, "database: no memory for %lld rows", (long long)wanted);
+    *(void **)list = grown;
+    *room = wanted;
+    return MOE_OK;
+}
+
+static bool same_place(const moe_row *a, const moe_row *b) {
+    return a->origin.tokens == b->origin.tokens && a->origin.routing == b->origin.routing &&
+           a->origin.cache == b->origin.cache &&
+           (a->origin.measurement.n == 0) == (b->origin.measurement.n == 0);
+}
+
+/* Of rows that tie with the fastest: the default, then the lower config text. */
+static bool preferred(const moe_row *a, const moe_row *b) {
+    if (a->is_default != b->is_default) return a->is_default;
+    int order = strcmp(a->config, b->config);
+    return order ? order < 0 : strcmp(a->template_id, b->template_id) < 0;
+}
+
+/* Where the race of one place stands. */
+typedef struct race {
+    moe_row *winner; /* NULL before the first row */
+    int64_t device;
+    moe_measurement fastest;
+} race;
+
+static moe_status start_race(cursor at, const moe_row *row, moe_rows *out, race *now) {
+    MOE_TRY(grow(&out->row, out->count, &out->room, sizeof *row));
+    *now = (race){&out->row[out->count++], integer(at, COLUMN_DEVICE), row->origin.measurement};
+    *now->winner = *row;
+    return MOE_OK;
+}
+
+/* Reads the winners of one file's query; rows come by place, fastest first. */
+static moe_status collect(cursor at, const moe_op *op, const moe_want *want, moe_rows *out) {
+    race now = {0};
+    for (bool more, may_run;;) {
+        moe_row row = {0};
+        MOE_TRY(moe_db_file_step(at.file, at.query, &more));
+        if (!more) return MOE_OK;
+        MOE_TRY(read_row(at, &row));
+        /* A step that does not depend on the routing was tuned for any. */
+        if (op->routing != want->routing) row.origin.routing = want->routing;
+        bool racing = now.winner && now.device == integer(at, COLUMN_DEVICE) &&
+                      same_place(now.winner, &row);
+        if (racing && !(moe_measurement_tied(&now.fastest, &row.origin.measurement) &&
+                        preferred(&row, now.winner)))
+            continue;
+        MOE_TRY(judge(at, &row, want, &may_run));
+        if (!may_run) continue;
+        if (racing)
+            *now.winner = row;
+        else
+            MOE_TRY(start_race(at, &row, out, &now));
+    }
+}
+
+moe_status moe_db_rows(moe_db *db, moe_op_kind kind, const moe_layer *layer, const moe_want *want,
+                       moe_rows *out) {
+    char shape[MOE_OP_TEXT_SIZE];
+    moe_op op = moe_op_make(kind, layer, 1, want->routing, want->cache);
+    moe_op_shape(&op, shape, sizeof shape);
+    for (int i = 0; i < db->files; i++) {
+        cursor at = {&db->file[i], MOE_QUERY_ROWS};
+        sqlite3_bind_text(statement(at), 1, moe_op_names[kind], -1, SQLITE_STATIC);
+        sqlite3_bind_text(statement(at), 2, shape, -1, SQLITE_TRANSIENT);
+        moe_status status = collect(at, &op, want, out);
+        sqlite3_reset(statement(at));
+        if (status) return status;
+    }
+    return MOE_OK;
+}
+
+void moe_rows_free(moe_rows *rows) {
+    free(rows->row);
+    *rows = (moe_rows){0};
+}
+
+const moe_row *moe_rows_best(const moe_rows *rows, const moe_want *want, int64_t tokens,
+                             moe_fit *fit) {
+    const moe_row *best = NULL;
+    /* From the file laid last to the first, so that it keeps a place that others have too. */
+    for (int64_t i = rows->count - 1; i >= 0; i--) {
+        const moe_row *row = &rows->row[i];
+        moe_fit its = moe_fit_of(&row->origin, want, tokens);
+        if (best && !moe_fit_better(its, row->origin.tokens, *fit, best->origin.tokens)) continue;
+        best = row;
+        *fit = its;
+    }
+    return best;
+}
+
+/* Reads the steps of a choice; *whole tells whether each op has a row that the device can run. */
+static moe_status read_steps(cursor at, int64_t choice, const moe_want *want, moe_pipeline *out,
+                             bool *whole) {
+    int steps = 0;
+    bool more = true;
+    *whole = true;
+    sqlite3_bind_int64(statement(at), 1, choice);
+    while (*whole) {
+        MOE_TRY(moe_db_file_step(at.file, at.query, &more));
+        if (!more) break;
+        *whole = steps < MOE_OP_COUNT;
+        if (!*whole) break;
+        moe_row *row = &out->row[steps];
+        *row = (moe_row){0};
+        MOE_TRY(read_row(at, row));
+        MOE_TRY(judge(at, row, want, whole));
+        *whole = *whole && (int)row->kind == steps++;
+    }
+    *whole = *whole && steps == MOE_OP_COUNT;
+    return MOE_OK;
+}
+
+static moe_status collect_pipelines(cursor at, const moe_want *want, moe_pipelines *out) {
+    cursor steps = {at.file, MOE_QUERY_STEPS};
+    for (bool more, whole;;) {
+        MOE_TRY(moe_db_file_step(at.file, at.query, &more));
+        if (!more) return MOE_OK;
+        MOE_TRY(grow(&out->pipeline, out->count, &out->room, sizeof *out->pipeline));
+        moe_pipeline *pipeline = &out->pipeline[out->count];
+        *pipeline = (moe_pipeline){0};
+        MOE_TRY(read_origin(at, &pipeline->origin));
+        moe_status status = read_steps(steps, integer(at, COLUMN_CHOICE), want, pipeline, &whole);
+        sqlite3_reset(statement(steps));
+        if (status) return status;
+        if (whole) out->count++;
+    }
+}
+
+moe_status moe_db_pipelines(moe_db *db, const moe_layer *layer, const moe_want *want,
+                            moe_pipelines *out) {
+    char key[256];
+    MOE_TRY(moe_layer_print(layer, key, sizeof key));
+    for (int i = 0; i < db->files; i++) {
+        cursor at = {&db->file[i], MOE_QUERY_PIPELINES};
+        sqlite3_bind_text(statement(at), 1, key, -1, SQLITE_TRANSIENT);
+        moe_status status = collect_pipelines(at, want, out);
+        sqlite3_reset(statement(at));
+        if (status) return status;
+    }
+    return MOE_OK;
+}
+
+void moe_pipelines_free(moe_pipelines *pipelines) {
+    free(pipelines->pipeline);
+    *pipelines = (moe_pipelines){0};
+}
+
+const moe_pipeline *moe_pipelines_best(const moe_pipelines *pipelines, const moe_want *want,
+                                       int64_t tokens, moe_fit *fit) {
+    const moe_pipeline *best = NULL;
+    for (int64_t i = pipelines->count - 1; i >= 0; i--) {
+        const moe_pipeline *pipeline = &pipelines->pipeline[i];
+        moe_fit its = moe_fit_of(&pipeline->origin, want, tokens);
+        if (best && !moe_fit_better(its, pipeline->origin.tokens, *fit, best->origin.tokens)) continue;
+        best = pipeline;
+        *fit = its;
+    }
+    return best;
+}

@@ -1,0 +1,137 @@
+/* run.c - one run of a plan: arguments, grids, launches. No allocation, lock or wait. */
+#include "bind.h"
+#include "plan.h"
+#include "workspace.h"
+
+#include <limits.h>
+
+/* The most bytes of scratch that a step of the bucket needs; the steps share one region. */
+static int64_t scratch_of(const moe_plan *plan, const moe_bucket *bucket, int64_t tokens) {
+    int64_t most = 0;
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+        const moe_launch *launch = &plan->image[bucket->step[kind].image].launch;
+        int64_t bytes = moe_launch_scratch(launch, &plan->layer, tokens, plan->want.facts->sms);
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
+moe_status moe_plan_check_tokens(const moe_plan *plan, int64_t tokens) {
+    if (tokens < 0 || (plan->max_tokens && tokens > plan->max_tokens))
+        return moe_fail(MOE_E_INVALID, "T=%lld is not in 0..%lld tokens, as the plan was made for; "
+                                       "split the batch or raise options.max_tokens",
+                        (long long)tokens,
+                        plan->max_tokens ? (long long)plan->max_tokens : (long long)INT_MAX);
+    /* Slots, rows and tiles are 32-bit on the device. */
+    if (tokens > INT_MAX / plan->layer.k ||
+        moe_workspace_rows(&plan->layer, tokens, plan->row_align) > INT_MAX)
+        return moe_fail(MOE_E_INVALID, "T=%lld tokens make too many rows of %lld experts each; split "
+                                       "the batch",
+                        (long long)tokens, (long long)plan->layer.k);
+    return MOE_OK;
+}
+
+/* The arrays are sized by the largest alignment and the scratch by the hungriest bucket of the plan,
+ * so that a workspace for T tokens serves every smaller T, whichever bucket that falls into. */
+moe_status moe_plan_workspace(const moe_plan *plan, int64_t tokens, size_t *out) {
+    MOE_TRY(moe_plan_check_tokens(plan, tokens));
+    int64_t scratch = 0;
+    for (int i = 0; i < plan->buckets && tokens; i++) {
+        int64_t bytes = scratch_of(plan, &plan->bucket[i], tokens);
+        if (bytes > scratch) scratch = bytes;
+    }
+    int64_t arrays = tokens ? moe_workspace_layout(&plan->layer, tokens, plan->row_align, 0, NULL) : 0;
+    *out = (size_t)(arrays + scratch);
+    return MOE_OK;
+}
+
+/* Where routing is given, no kernel writes the mean probabilities: they are 0. */
+static moe_status clear_statistics(const moe_plan *plan, const moe_io *io, int64_t tokens,
+                                   const moe_arg_values *values, void *stream) {
+    const moe_device_class *class = plan->device->class;
+    void *self = plan->device->self;
+    size_t e = (size_t)plan->layer.e;
+    if (io->counts) MOE_TRY(class->fill(self, (uintptr_t)io->counts, 0, e * 4, stream));
+    if (!io->mean_probs) return MOE_OK;
+    if (!tokens || io->routing_given)
+        return class->fill(self, (uintptr_t)io->mean_probs, 0, e * 4, stream);
+    return class->fill(self, values->value[MOE_ARG_prob_sums], 0, e * 8, stream);
+}
+
+static moe_status launch(const moe_plan *plan, const moe_bucket *bucket, moe_op_kind kind,
+                         int64_t tokens, const moe_arg_values *values, void *stream) {
+    const moe_loaded *image = &plan->image[bucket->step[kind].image];
+    uint64_t args[MOE_ARGS_MAX_SIZE / sizeof(uint64_t)] = {0};
+    size_t size = moe_args_pack(kind, values, args);
+    for (int i = 0; i < (int)image->launch.kernels; i++) {
+        const moe_kernel *kernel = &image->launch.kernel[i];
+        int64_t blocks = moe_grid_blocks(&kernel->grid, &plan->layer, tokens, plan->want.facts->sms);
+        /* A grid is made of whole clusters. */
+        blocks = (blocks + kernel->cluster - 1) / kernel->cluster * kernel->cluster;
+        if (blocks > INT_MAX)
+            return moe_fail(MOE_E_INVALID, "%s: %lld blocks are more than a grid holds; split the "
+                                           "batch",
+                            kernel->symbol, (long long)blocks);
+        const moe_dims dims = {
+            .grid = {(uint32_t)blocks, 1, 1}, .block = {(uint32_t)kernel->block, 1, 1},
+            .cluster = (uint32_t)kernel->cluster, .smem = (uint32_t)kernel->smem,
+        };
+        moe_status status = plan->device->class->launch(plan->device->self, image->module, i, &dims,
+                                                        args, size, stream);
+        if (status) return moe_fail_context(status, "%s, kernel %s", moe_op_names[kind],
+                                            kernel->symbol);
+    }
+    return MOE_OK;
+}
+
+static moe_status check_match(const moe_plan *plan, const moe_bucket *bucket, int64_t tokens) {
+    moe_match match = moe_bucket_match(bucket, tokens);
+    if (match <= plan->worst) return MOE_OK;
+    return moe_fail(MOE_E_NOT_FOUND,
+                    "T=%lld is served by kernels for t=%lld, which is %s, and options.worst is %s; "
+                    "tune t=%lld, or allow %s",
+                    (long long)tokens, (long long)bucket->tokens, moe_match_text(match),
+                    moe_match_text(plan->worst), (long long)tokens, moe_match_text(match));
+}
+
+/* Lays the workspace out and binds every pointer. */
+static moe_status prepare(const moe_plan *plan, const moe_bucket *bucket, const moe_io *io,
+                          int64_t tokens, moe_arg_values *values) {
+    uint64_t base = (uintptr_t)io->workspace;
+    int64_t arrays =
+        moe_workspace_layout(&plan->layer, tokens, bucket->row_align, base, values);
+    int64_t needed = arrays + scratch_of(plan, bucket, tokens);
+    if (!io->workspace) return moe_fail(MOE_E_INVALID, "io.workspace is NULL; it needs "
+                                                       "moe_plan_workspace() bytes");
+    if (base % MOE_WORKSPACE_ALIGN)
+        return moe_fail(MOE_E_INVALID, "io.workspace is not aligned to %d bytes",
+                        MOE_WORKSPACE_ALIGN);
+    if (io->workspace_size < (size_t)needed)
+        return moe_fail(MOE_E_INVALID, "io.workspace has %zu bytes and T=%lld needs %lld; ask "
+                                       "moe_plan_workspace()",
+                        io->workspace_size, (long long)tokens, (long long)needed);
+    MOE_TRY(moe_bind(&plan->layer, io, values));
+    values->value[MOE_ARG_scratch] = base + (uint64_t)arrays;
+    values->value[MOE_ARG_tokens] = (uint64_t)tokens;
+    values->value[MOE_ARG_capacity] = (uint64_t)moe_layer_capacity(&plan->layer, tokens);
+    values->value[MOE_ARG_row_align] = (uint64_t)bucket->row_align;
+    return MOE_OK;
+}
+
+moe_status moe_plan_run(const moe_plan *plan, const moe_io *io, int64_t tokens, void *stream) {
+    moe_arg_values values = {0};
+    if (!io) return moe_fail(MOE_E_INVALID, "run: io is NULL");
+    MOE_TRY(moe_plan_check_tokens(plan, tokens));
+    if (tokens == 0) return clear_statistics(plan, io, tokens, &values, stream);
+    const moe_bucket *bucket = moe_plan_bucket(plan, tokens);
+    MOE_TRY(check_match(plan, bucket, tokens));
+    MOE_TRY(prepare(plan, bucket, io, tokens, &values));
+    MOE_TRY(clear_statistics(plan, io, tokens, &values, stream));
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+        if (kind == MOE_OP_route && io->routing_given) continue;
+        MOE_TRY(launch(plan, bucket, (moe_op_kind)kind, tokens, &values, stream));
+        /* What the router counted, permute must not count again. */
+        if (kind == MOE_OP_route) values.value[MOE_ARG_counts] = 0;
+    }
+    return MOE_OK;
+}

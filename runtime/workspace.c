@@ -1,0 +1,28 @@
+/* workspace.c - what a run of T tokens keeps in device memory, and where. */
+#include "workspace.h"
+
+int64_t moe_workspace_rows(const moe_layer *layer, int64_t tokens, int64_t align) {
+    int64_t slots = tokens * layer->k;
+    int64_t limit = moe_layer_capacity(layer, tokens) * layer->e;
+    int64_t kept = slots < limit ? slots : limit;
+    int64_t busy = kept < layer->e ? kept : layer->e;
+    return kept + busy * (align - 1);
+}
+
+static int64_t round_up(int64_t bytes) {
+    return (bytes + MOE_WORKSPACE_ALIGN - 1) / MOE_WORKSPACE_ALIGN * MOE_WORKSPACE_ALIGN;
+}
+
+int64_t moe_workspace_layout(const moe_layer *layer, int64_t tokens, int64_t align, uint64_t base,
+                             moe_arg_values *values) {
+    const int64_t R = tokens * layer->k, E = layer->e, D = layer->d, F = layer->f;
+    const int64_t ROWS = moe_workspace_rows(layer, tokens, align);
+    const int64_t XS = (int64_t)moe_dtype_size(layer->x);
+    int64_t used = 0;
+#define WORK(argument, bytes)                                                                      \
+    if (values) values->value[MOE_ARG_##argument] = base + (uint64_t)used;                         \
+    used += round_up(bytes);
+#include "workspace.def"
+#undef WORK
+    return used;
+}
