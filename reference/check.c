@@ -70,8 +70,8 @@ static bool choice_is_best(const route_check *c, int64_t t, const int *best) {
                        "ids[%lld,%lld] is %d with logit %.9g, above %.9g of expert %d before it",
                        LL(t), LL(j), ids[j], logit, logits[ids[j - 1]], ids[j - 1]);
         if (c->logit_error == 0 && ids[j] != best[j])
-            return bad(c->verdict, "ids[%lld,%lld] is %d, should be %d (equal logits %.9g)", LL(t),
-                       LL(j), ids[j], best[j], logit);
+            return bad(c->verdict, "ids[%lld,%lld] is %d, should be %d: logits %.9g and %.9g",
+                       LL(t), LL(j), ids[j], best[j], logit, logits[best[j]]);
     }
     return true;
 }
