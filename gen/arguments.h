@@ -1,0 +1,13 @@
+/* arguments.h - the arguments of an op's kernels as CUDA text. */
+#ifndef GEN_ARGUMENTS_H
+#define GEN_ARGUMENTS_H
+
+#include "args.h"
+
+enum { GEN_ARGUMENTS_SIZE = 2048 };
+
+/* Writes "struct args_<op> { ... };" without a final line break. The types XT and WT must be
+ * declared before it. `text` holds GEN_ARGUMENTS_SIZE bytes. */
+void gen_arguments_print(moe_op_kind kind, char *text, size_t size);
+
+#endif

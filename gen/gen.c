@@ -1,0 +1,144 @@
+/* gen.c - a folder of templates. */
+#include "template.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PATH_SIZE = 4096, MAX_FILES = 256, LABEL_LENGTH = 16 };
+
+/* The names in a folder that end in `suffix`, in order. */
+typedef struct listing {
+    char name[MAX_FILES][256];
+    int count;
+} listing;
+
+static int compare(const void *a, const void *b) { return strcmp(a, b); }
+
+static bool ends_in(const char *name, const char *suffix) {
+    size_t length = strlen(name), tail = strlen(suffix);
+    return length > tail && !strcmp(name + length - tail, suffix);
+}
+
+static moe_status list_folder(const char *path, const char *suffix, listing *out) {
+    DIR *folder = opendir(path);
+    moe_status status = MOE_OK;
+    out->count = 0;
+    if (!folder)
+        return moe_fail(MOE_E_NOT_FOUND, "%s: %s; give the folder that holds the templates", path,
+                        strerror(errno));
+    for (struct dirent *entry; !status && (entry = readdir(folder));) {
+        if (entry->d_name[0] == '.' || !ends_in(entry->d_name, suffix)) continue;
+        if (out->count == MAX_FILES)
+            status = moe_fail(MOE_E_TEMPLATE, "%s: more than %d files of %s", path, MAX_FILES,
+                              suffix);
+        else
+            snprintf(out->name[out->count++], sizeof out->name[0], "%s", entry->d_name);
+    }
+    closedir(folder);
+    qsort(out->name, (size_t)out->count, sizeof out->name[0], compare);
+    return status;
+}
+
+/* The folder's own name, which stands for it in messages and #line marks. */
+static void name_folder(const char *folder, char *label, size_t size) {
+    char *real = realpath(folder, NULL);
+    const char *path = real ? real : folder, *slash = strrchr(path, '/');
+    const char *name = slash && slash[1] ? slash + 1 : "templates";
+    snprintf(label, size, "%.*s", LABEL_LENGTH, name);
+    free(real);
+}
+
+static moe_status open_includes(moe_gen *gen, const char *folder, listing *names) {
+    char path[PATH_SIZE], label[GEN_LABEL_SIZE];
+    snprintf(path, sizeof path, "%.4000s/include", folder);
+    snprintf(label, sizeof label, "%.16s/include", gen->label);
+    if (access(path, F_OK)) return MOE_OK;
+    MOE_TRY(list_folder(path, ".cuh", names));
+    if (names->count > GEN_MAX_INCLUDES)
+        return moe_fail(MOE_E_TEMPLATE, "%s: more than %d files", path, GEN_MAX_INCLUDES);
+    for (int i = 0; i < names->count; i++) {
+        MOE_TRY(gen_file_open(path, label, names->name[i], true, &gen->include[i]));
+        gen->includes++;
+    }
+    return MOE_OK;
+}
+
+/* True if `folder` has a file stem.suffix. */
+static bool has_file(const char *folder, const char *stem, const char *suffix) {
+    char path[PATH_SIZE];
+    snprintf(path, sizeof path, "%.3000s/%.512s%s", folder, stem, suffix);
+    return !access(path, F_OK);
+}
+
+/* Every body needs its .lua, and the other way round. */
+static moe_status check_pairs(const moe_gen *gen, const char *folder, listing *names,
+                              const char *suffix, const char *other) {
+    MOE_TRY(list_folder(folder, suffix, names));
+    for (int i = 0; i < names->count; i++) {
+        names->name[i][strlen(names->name[i]) - strlen(suffix)] = '\0';
+        if (!has_file(folder, names->name[i], other))
+            return moe_fail(MOE_E_TEMPLATE, "%s/%s%s: there is no %s%s beside it; a template is both",
+                            gen->label, names->name[i], suffix, names->name[i], other);
+    }
+    return MOE_OK;
+}
+
+static moe_status open_templates(moe_gen *gen, const char *folder, listing *names) {
+    MOE_TRY(check_pairs(gen, folder, names, ".cu", ".lua"));
+    MOE_TRY(check_pairs(gen, folder, names, ".lua", ".cu"));
+    if (!names->count)
+        return moe_fail(MOE_E_NOT_FOUND, "%s: no template in it; give a folder of NAME.lua and "
+                                         "NAME.cu files", folder);
+    gen->template = calloc((size_t)names->count, sizeof *gen->template);
+    if (!gen->template) return moe_fail(MOE_E_MEMORY, "%s: out of memory", folder);
+    for (int i = 0; i < names->count; i++) {
+        MOE_TRY(gen_template_open(gen, folder, names->name[i], &gen->template[i]));
+        gen->count++;
+    }
+    return MOE_OK;
+}
+
+moe_status moe_gen_open(const char *folder, moe_gen **out) {
+    moe_gen *gen = calloc(1, sizeof *gen);
+    listing *names = calloc(1, sizeof *names);
+    moe_status status = MOE_OK;
+    if (!gen || !names) {
+        status = moe_fail(MOE_E_MEMORY, "%s: out of memory", folder);
+        goto done;
+    }
+    name_folder(folder, gen->label, sizeof gen->label);
+    status = open_includes(gen, folder, names);
+    if (!status) status = open_templates(gen, folder, names);
+    if (!status) {
+        *out = gen;
+        gen = NULL;
+    }
+done:
+    free(names);
+    moe_gen_close(gen);
+    return status;
+}
+
+void moe_gen_close(moe_gen *gen) {
+    if (!gen) return;
+    for (int i = 0; i < gen->count; i++) gen_template_close(gen->template[i]);
+    for (int i = 0; i < gen->includes; i++) gen_file_close(&gen->include[i]);
+    free(gen->template);
+    free(gen);
+}
+
+int moe_gen_count(const moe_gen *gen) { return gen->count; }
+
+const moe_template *moe_gen_at(const moe_gen *gen, int index) { return gen->template[index]; }
+
+const moe_template *moe_gen_find(const moe_gen *gen, const char *name) {
+    for (int i = 0; i < gen->count; i++) {
+        const moe_template *t = gen->template[i];
+        if (!strcmp(strchr(name, '@') ? t->id : t->name, name)) return t;
+    }
+    return NULL;
+}

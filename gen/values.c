@@ -1,0 +1,123 @@
+/* values.c - what a template may know: p (the op), c (the config) and d (the device). */
+#include "values.h"
+
+#include "readonly.h"
+
+#include <string.h>
+
+static const char *const workload[] = {"t", "routing", "cache", NULL};
+
+#define SERVES_TOKENS                                                                              \
+    "is known only to default and cost: one kernel serves every token count, routing and cache"
+#define SERVES_DEVICES                                                                             \
+    "is not known to the body: one kernel serves every device of its arch; use it in params, "    \
+    "require or launch, or make it a parameter"
+
+/* Facts of the arch come first: the body may use these. A name such as "sim:h100" is in neither
+ * list, so a template cannot tell a simulated device from a real one. */
+enum { ARCH_FACTS = 6 };
+
+#define AT(member) offsetof(moe_facts, member)
+static const moe_field numbers[] = {
+    {"sm", AT(sm), &moe_field_integer, NULL, NULL, 0, 0},
+    {"smem", AT(smem), &moe_field_integer, NULL, NULL, 0, 0},
+    {"smem_sm", AT(smem_sm), &moe_field_integer, NULL, NULL, 0, 0},
+    {"regs_sm", AT(regs_sm), &moe_field_integer, NULL, NULL, 0, 0},
+    {"threads_sm", AT(threads_sm), &moe_field_integer, NULL, NULL, 0, 0},
+    {"blocks_sm", AT(blocks_sm), &moe_field_integer, NULL, NULL, 0, 0},
+    {"sms", AT(sms), &moe_field_integer, NULL, NULL, 0, 0},
+    {"l2", AT(l2), &moe_field_integer, NULL, NULL, 0, 0},
+    {"memory", AT(memory), &moe_field_integer, NULL, NULL, 0, 0},
+    {"clock", AT(clock), &moe_field_integer, NULL, NULL, 0, 0},
+    {"bandwidth", AT(bandwidth), &moe_field_integer, NULL, NULL, 0, 0},
+    {"tensor_rate", AT(tensor_rate), &moe_field_integer, NULL, NULL, 0, 0},
+    {NULL, 0, NULL, NULL, NULL, 0, 0},
+};
+#undef AT
+
+static void set_integer(lua_State *L, const char *name, int64_t value) {
+    lua_pushinteger(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static void set_boolean(lua_State *L, const char *name, bool value) {
+    lua_pushboolean(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static void set_text(lua_State *L, const char *name, const char *value) {
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static void set_field(lua_State *L, const moe_field *field, const void *object) {
+    const void *value = (const char *)object + field->offset;
+    char data[128];
+    moe_text text = moe_text_start(data, sizeof data);
+    if (field->type->integer) {
+        set_integer(L, field->name, *(const int64_t *)value);
+        return;
+    }
+    field->type->print(field, value, &text);
+    set_text(L, field->name, data);
+}
+
+/* What follows from the fields, so that no template has to take their text apart. */
+static void set_derived(lua_State *L, const moe_op *op) {
+    const moe_layer *layer = &op->layer;
+    bool act = moe_op_mask(op->kind) & UINT64_C(1) << (moe_field_find(moe_op_fields, "act") -
+                                                       moe_op_fields);
+    set_text(L, "kind", moe_op_names[op->kind]);
+    set_text(L, "act_kind", moe_act_names[layer->act.kind]);
+    lua_pushnumber(L, layer->act.limit);
+    lua_setfield(L, -2, "act_limit");
+    lua_pushnumber(L, layer->act.alpha);
+    lua_setfield(L, -2, "act_alpha");
+    set_boolean(L, "gated", act && moe_layer_gated(layer));
+    set_integer(L, "up_rows", act ? moe_layer_up_rows(layer) : layer->f);
+    set_boolean(L, "bias_router", layer->bias & MOE_BIAS_ROUTER);
+    set_boolean(L, "bias_up", layer->bias & MOE_BIAS_UP);
+    set_boolean(L, "bias_down", layer->bias & MOE_BIAS_DOWN);
+    set_integer(L, "xbytes", (int64_t)moe_dtype_size(layer->x));
+    set_integer(L, "wbytes", (int64_t)moe_dtype_size(layer->w));
+}
+
+static bool depends_on_workload(const char *name) {
+    for (int i = 0; workload[i]; i++)
+        if (!strcmp(workload[i], name)) return true;
+    return false;
+}
+
+void gen_push_op(lua_State *L, const moe_op *op, gen_view view) {
+    lua_newtable(L);
+    for (const moe_field *field = moe_op_fields; field->name; field++)
+        if (view == GEN_VIEW_CHOOSE || !depends_on_workload(field->name)) set_field(L, field, op);
+    set_derived(L, op);
+    lua_newtable(L);
+    for (int i = 0; workload[i]; i++) set_text(L, workload[i], SERVES_TOKENS);
+    gen_push_readonly(L, "p");
+}
+
+void gen_push_facts(lua_State *L, const moe_facts *facts, gen_view view) {
+    lua_newtable(L);
+    set_text(L, "arch", facts->arch);
+    for (const moe_field *field = numbers; field->name; field++)
+        if (view != GEN_VIEW_BODY || field - numbers < ARCH_FACTS) set_field(L, field, facts);
+    lua_newtable(L);
+    for (const moe_field *field = numbers; field->name; field++)
+        set_text(L, field->name, SERVES_DEVICES);
+    gen_push_readonly(L, "d");
+}
+
+void gen_push_config(lua_State *L, const moe_config *config) {
+    lua_newtable(L);
+    for (int64_t i = 0; i < config->count; i++)
+        set_integer(L, config->param[i].name, config->param[i].value);
+    lua_pushnil(L);
+    gen_push_readonly(L, "c");
+}
+
+void gen_arch_print(const moe_facts *facts, moe_text *out) {
+    moe_text_add(out, "%s ", facts->arch);
+    moe_fields_print(numbers, (UINT64_C(1) << ARCH_FACTS) - 1, facts, out);
+}

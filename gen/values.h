@@ -1,0 +1,27 @@
+/* values.h - what a template may know: p (the op), c (the config) and d (the device). */
+#ifndef GEN_VALUES_H
+#define GEN_VALUES_H
+
+#include "config.h"
+#include "device.h"
+#include "op.h"
+
+#include <lua.h>
+
+/* Who asks. One image serves every token count and every device of its arch, so the body sees
+ * neither; only the functions that rank and choose see the token count. */
+typedef enum gen_view {
+    GEN_VIEW_CHOOSE, /* default, cost: everything */
+    GEN_VIEW_SHAPE,  /* params, supports, require, launch: no t, routing, cache */
+    GEN_VIEW_BODY,   /* the body: nor facts that differ between devices of one arch */
+} gen_view;
+
+/* Each pushes a read-only table. */
+void gen_push_op(lua_State *L, const moe_op *op, gen_view view);
+void gen_push_facts(lua_State *L, const moe_facts *facts, gen_view view);
+void gen_push_config(lua_State *L, const moe_config *config);
+
+/* Writes all that a body can know of the device. */
+void gen_arch_print(const moe_facts *facts, moe_text *out);
+
+#endif

@@ -1,0 +1,51 @@
+/* main.c - the moetune command: a table of subcommands. */
+#include "command.h"
+
+#include <argp.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"emit", cmd_emit, "CUDA, PTX, cubin or compiler log of one kernel"},
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_help(FILE *to) {
+    fprintf(to, "usage: moetune COMMAND [OPTION...]; moetune COMMAND --help says more\n\n");
+    for (int i = 0; i < COMMANDS; i++)
+        fprintf(to, "    %-10s %s\n", commands[i].name, commands[i].help);
+}
+
+static int run(int argc, char **argv) {
+    static char name[64]; /* argp shows it as the program's name */
+    for (int i = 0; i < COMMANDS; i++) {
+        if (strcmp(commands[i].name, argv[1])) continue;
+        snprintf(name, sizeof name, "moetune %s", argv[1]);
+        argv[1] = name;
+        return commands[i].run(argc - 1, argv + 1);
+    }
+    fprintf(stderr, "moetune: there is no command '%s'; moetune --help lists them\n", argv[1]);
+    return COMMAND_MISUSE;
+}
+
+int main(int argc, char **argv) {
+    argp_err_exit_status = COMMAND_MISUSE;
+    if (argc < 2) {
+        print_help(stderr);
+        return COMMAND_MISUSE;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        print_help(stdout);
+        return COMMAND_GOOD;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        printf("moetune %s\n", moe_version());
+        return COMMAND_GOOD;
+    }
+    return run(argc, argv);
+}
