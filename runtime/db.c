@@ -52,6 +52,7 @@ moe_status moe_db_overlay(moe_db *db, const char *path) {
 void moe_db_close(moe_db *db) {
     if (!db) return;
     for (int i = 0; i < db->files; i++) moe_db_file_close(&db->file[i]);
+    free(db->code);
     free(db);
 }
 
@@ -78,15 +79,34 @@ static moe_status read_image(const moe_db_file *file, const char *hash, moe_imag
     return MOE_OK;
 }
 
+/* Copies the code out of the file's row, so that the row need not stay locked. */
+static moe_status keep_code(moe_db *db, moe_image *image) {
+    char *code = malloc(image->cubin_size + image->ptx_size + 1);
+    if (!code) return moe_fail(MOE_E_MEMORY, "database: no memory for an image");
+    if (image->cubin) image->cubin = memcpy(code, image->cubin, image->cubin_size);
+    if (image->ptx) image->ptx = memcpy(code + image->cubin_size, image->ptx, image->ptx_size + 1);
+    free(db->code);
+    db->code = code;
+    return MOE_OK;
+}
+
+static moe_status find_image(moe_db *db, const moe_db_file *file, const char *hash, bool *found,
+                             moe_image *out) {
+    sqlite3_bind_text(file->query[MOE_QUERY_IMAGE], 1, hash, -1, SQLITE_STATIC);
+    MOE_TRY(moe_db_file_step(file, MOE_QUERY_IMAGE, found));
+    if (!*found) return MOE_OK;
+    MOE_TRY(read_image(file, hash, out));
+    return keep_code(db, out);
+}
+
 moe_status moe_db_image(moe_db *db, const char *hash, moe_image *out) {
-    for (int i = db->files - 1; i >= 0; i--) {
-        const moe_db_file *file = &db->file[i];
-        bool found;
-        sqlite3_reset(file->query[MOE_QUERY_IMAGE]);
-        sqlite3_bind_text(file->query[MOE_QUERY_IMAGE], 1, hash, -1, SQLITE_TRANSIENT);
-        MOE_TRY(moe_db_file_step(file, MOE_QUERY_IMAGE, &found));
-        if (found) return read_image(file, hash, out);
+    bool found = false;
+    for (int i = db->files - 1; i >= 0 && !found; i--) {
+        moe_status status = find_image(db, &db->file[i], hash, &found, out);
+        sqlite3_reset(db->file[i].query[MOE_QUERY_IMAGE]);
+        if (status) return status;
     }
+    if (found) return MOE_OK;
     return moe_fail(MOE_E_NOT_FOUND, "database: no image %s; rebuild it: moetune db build -o FILE",
                     hash);
 }

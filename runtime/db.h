@@ -18,7 +18,7 @@ typedef struct moe_row {
     moe_op_kind kind;
     char template_id[MOE_TEMPLATE_ID_SIZE];
     char config[MOE_CONFIG_TEXT_SIZE];
-    char image[MOE_HASH_SIZE];
+    char image[MOE_IMAGE_KEY_SIZE];
     bool is_default;
     moe_origin origin;
 } moe_row;

@@ -23,6 +23,7 @@ typedef struct moe_db_file {
 struct moe_db {
     moe_db_file file[1 + MOE_MAX_OVERLAYS]; /* the one laid last comes last */
     int files;
+    char *code; /* copy of the last image's cubin and PTX */
 };
 
 /* Opens a file and prepares its queries. A failure leaves nothing open. */

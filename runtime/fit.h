@@ -10,7 +10,7 @@
 #include "measurement.h"
 #include "op.h"
 
-enum { MOE_HASH_SIZE = 72, MOE_REASON_SIZE = 384 };
+enum { MOE_IMAGE_KEY_SIZE = 72, MOE_FIT_TEXT_SIZE = 384 };
 
 /* What a plan asks for. */
 typedef struct moe_want {
@@ -46,7 +46,7 @@ moe_code moe_code_for(const char *arch, bool has_cubin, bool has_ptx, const moe_
 
 moe_fit moe_fit_of(const moe_origin *origin, const moe_want *want, int64_t tokens);
 
-/* Writes the reason; `text` should hold MOE_REASON_SIZE bytes. */
+/* Writes the reason; `text` should hold MOE_FIT_TEXT_SIZE bytes. */
 void moe_fit_reason(const moe_origin *origin, const moe_want *want, int64_t tokens, char *text,
                     size_t size);
 

@@ -140,7 +140,7 @@ moe_status moe_plan_explain(const moe_plan *plan, int64_t tokens, char *text, si
     moe_text out = moe_text_start(text, size);
     for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
         const moe_plan_step *step = &bucket->step[kind];
-        char reason[MOE_REASON_SIZE];
+        char reason[MOE_FIT_TEXT_SIZE];
         moe_fit fit = moe_fit_of(&step->origin, &plan->want, tokens);
         moe_fit_reason(&step->origin, &plan->want, tokens, reason, sizeof reason);
         moe_text_add(&out, "%-9s %s %s | %s: %s\n", moe_op_names[kind], step->row.template_id,

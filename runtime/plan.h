@@ -6,7 +6,7 @@
 
 /* One image on the device. */
 typedef struct moe_loaded {
-    char hash[MOE_HASH_SIZE];
+    char hash[MOE_IMAGE_KEY_SIZE];
     moe_launch launch;
     void *module;
 } moe_loaded;

@@ -40,7 +40,7 @@ static moe_status fail_missing(const moe_plan *plan, moe_op_kind kind) {
 }
 
 static moe_status fail_refused(const moe_plan *plan, const moe_bucket *bucket) {
-    char advice[512], reason[MOE_REASON_SIZE];
+    char advice[512], reason[MOE_FIT_TEXT_SIZE];
     const moe_plan_step *worst = bucket->step;
     for (int kind = 1; kind < MOE_OP_COUNT; kind++)
         if (bucket->step[kind].match > worst->match) worst = &bucket->step[kind];
