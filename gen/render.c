@@ -87,7 +87,7 @@ static void add_header(gen_render *render) {
 }
 
 static void add_constant(gen_render *render, const char *name, int64_t value) {
-    gen_buffer_format(&render->text, "constexpr int ");
+    gen_buffer_format(&render->text, "[[maybe_unused]] constexpr int ");
     for (; *name; name++) {
         char upper = (char)toupper((unsigned char)*name);
         gen_buffer_add(&render->text, &upper, 1);
