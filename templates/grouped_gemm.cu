@@ -129,12 +129,12 @@ $(moe.symbol())(const args_$(p.kind) args)
     const unsigned my_place = my_row * ROW_BYTES + swizzle<ROW_BYTES>(my_row, my_chunk) * 16;
     const int my_rows = at.end - at.row - my_row; // of A, my_row + i*STEP is live if i*STEP < this
 % if up then
-    const XT *a_from[A_COPIES];
+    const XT *a_from = args.x + my_chunk * PER;
+    int token[A_COPIES];
 #pragma unroll
     for (int i = 0; i < A_COPIES; i++) {
         const bool live = i * STEP < my_rows && (BM % STEP == 0 || my_row + i * STEP < BM);
-        const int slot = live ? args.row_slots[at.row + my_row + i * STEP] : 0;
-        a_from[i] = args.x + (long long)((unsigned)slot / K) * DEPTH + my_chunk * PER;
+        token[i] = live ? (unsigned)args.row_slots[at.row + my_row + i * STEP] / K : 0;
     }
 % else
     const XT *a_from = args.h + (long long)(at.row + my_row) * DEPTH + my_chunk * PER;
@@ -148,12 +148,15 @@ $(moe.symbol())(const args_$(p.kind) args)
                        ((long long)at.expert * WEIGHT_ROWS + my_half * WIDTH + at.column + my_column) *
                            DEPTH + my_chunk * PER;
 
-    auto load = [&](int stage, int k_tile) {
+    // Copies of one K tile, or a share of them: the inner loop spreads them over its slices.
+    constexpr int ALL = -1, SHARES = SLICES - 1;
+    auto load = [&](int stage, int k_tile, int share) {
         const unsigned to = ring + stage * STAGE_BYTES + my_place;
         const int k = k_tile * BK;
         const bool inside = DEPTH % BK == 0 || k + my_chunk * PER < DEPTH;
 #pragma unroll
         for (int i = 0; i < B_COPIES; i++) {
+            if (share != ALL && i % SHARES != share) continue;
             constexpr int WRAP = SPLIT ? OUT_N : BN;
             const int column = i * STEP % WRAP, half = i * STEP / WRAP;
             const WT *from = b_from + (long long)(half * WIDTH + column) * DEPTH + k;
@@ -163,7 +166,8 @@ $(moe.symbol())(const args_$(p.kind) args)
         }
 #pragma unroll
         for (int i = 0; i < A_COPIES; i++) {
-            const XT *from = $(up and "a_from[i] + k" or "a_from + (long long)i * STEP * DEPTH + k");
+            if (share != ALL && i % SHARES != share) continue;
+            const XT *from = a_from + k + (long long)$(up and "token[i]" or "i * STEP") * DEPTH;
             if (BM % STEP == 0 || my_row + i * STEP < BM)
                 copy_async(to + i * STEP * ROW_BYTES, from, inside && i * STEP < my_rows);
         }
@@ -171,7 +175,7 @@ $(moe.symbol())(const args_$(p.kind) args)
 
 #pragma unroll
     for (int i = 0; i < STAGES - 1; i++) {
-        if (i < K_TILES) load(i, i);
+        if (i < K_TILES) load(i, i, ALL);
         copy_commit();
     }
 
@@ -209,10 +213,10 @@ $(moe.symbol())(const args_$(p.kind) args)
     for (int k_tile = 0; k_tile < K_TILES; k_tile++) {
         copy_wait<STAGES - 2>();
         __syncthreads();
-        if (k_tile + STAGES - 1 < K_TILES) load(write, k_tile + STAGES - 1);
+        if (k_tile + STAGES - 1 < K_TILES) load(write, k_tile + STAGES - 1, ALL);
         copy_commit();
         const unsigned char *stage = ring_memory + read * STAGE_BYTES;
-#pragma unroll
+#pragma unroll 2
         for (int kc = 0; kc < ROW_CHUNKS; kc++) {
             float b[NI][4];
 #pragma unroll
@@ -329,8 +333,9 @@ $(moe.symbol())(const args_$(p.kind) args)
                 read = read + 1 == STAGES ? 0 : read + 1;
                 load_slice(read, 0, 0);
             }
-            if (slice == 0) {
-                if (k_tile + STAGES - 1 < K_TILES) load(write, k_tile + STAGES - 1);
+            if (slice < SHARES && k_tile + STAGES - 1 < K_TILES)
+                load(write, k_tile + STAGES - 1, slice);
+            if (slice + 1 == SHARES) {
                 copy_commit();
                 write = write + 1 == STAGES ? 0 : write + 1;
             }

@@ -11,7 +11,7 @@ end
 -- Registers a thread needs, as seen in ptxas' reports over the space, rounded up: the sums, the
 -- fragments twice over, their tf32 parts, the gather's addresses, and what every thread has.
 local function registers(p, c, s)
-    local gather = s.up and 3 * moe.ceil_div(c.bm, s.step) or 2
+    local gather = s.up and 2 * moe.ceil_div(c.bm, s.step) or 2
     local m, n = c.bm // c.wm, c.bn // s.wn
     local sums = c.bm * c.bn // s.threads
     if is_fma(p, c) then return sums + n + gather + 56 end
@@ -65,6 +65,9 @@ local function require_(p, c, d)
     if m < 16 then return false, "a warp needs 16 rows" end
     if n < 16 then return false, "a warp needs 16 columns" end
     if s.step % 8 ~= 0 then return false, "too few threads to copy rows of this bk" end
+    if moe.ceil_div(c.bm, s.step) + moe.ceil_div(c.bn, s.step) > 20 then
+        return false, "too many copies a thread"
+    end
     if s.smem > d.smem then return false, "more shared memory than a block can have" end
     if c.bm * c.bn > 128 * s.threads then return false, "more than 128 sums a thread" end
     if s.registers > 255 or s.registers * s.threads > d.regs_sm then

@@ -1,18 +1,17 @@
 // activation.cuh - activations in fp32; act_<kind>(v) or, gated, act_<kind>(gate, up).
 //
-// EXACT selects what the float path needs: full-precision exponential and division. Without it the
-// hardware's approximations (about 2^-21) are used, far below what rounding to 16 bits hides.
+// EXACT is for the float path: an exponential good to an ulp or two. Without it the hardware's is
+// used as it is (about 2^-21), which rounding to 16 bits hides.
 
 template <bool EXACT> __device__ __forceinline__ float sigmoid(float v)
 {
-    if constexpr (EXACT) {
-        return 1.0f / (1.0f + expf(-v));
-    } else {
-        float power, out;
+    float power, out;
+    if constexpr (EXACT)
+        power = expf(-v);
+    else
         asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(v * -1.4426950408889634f));
-        asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(out) : "f"(1.0f + power));
-        return out;
-    }
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(out) : "f"(1.0f + power)); // to one ulp
+    return out;
 }
 
 template <bool EXACT> __device__ __forceinline__ float act_relu(float v)
