@@ -3,7 +3,7 @@
 
 #include "library.h"
 
-static const moe_library library = {
+const moe_library moe_library_cuda = {
     .name = "the CUDA driver",
     .sonames = (const char *const[]){"libcuda.so.1", NULL},
     .advice = "install NVIDIA's driver, version 525 or newer, or use sim:h100",
@@ -42,8 +42,8 @@ static const struct {
 
 moe_status moe_cuda_driver_open(moe_cuda_driver *out) {
     void *handle;
-    MOE_TRY(moe_library_open(&library, &handle, NULL, 0));
-#define CU(name, symbol) MOE_TRY(moe_library_symbol(&library, handle, symbol, &out->name));
+    MOE_TRY(moe_library_open(&moe_library_cuda, &handle, NULL, 0));
+#define CU(name, symbol) MOE_TRY(moe_library_symbol(&moe_library_cuda, handle, symbol, &out->name));
 #include "cuda_driver.def"
 #undef CU
     return MOE_OK;

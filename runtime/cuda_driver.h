@@ -2,7 +2,7 @@
 #ifndef MOE_CUDA_DRIVER_H
 #define MOE_CUDA_DRIVER_H
 
-#include "status.h"
+#include "library.h"
 
 #include <cuda.h>
 
@@ -13,6 +13,8 @@ typedef struct moe_cuda_driver {
 #include "cuda_driver.def"
 #undef CU
 } moe_cuda_driver;
+
+extern const moe_library moe_library_cuda;
 
 /* Opens libcuda.so.1 and resolves every function; the result is never closed. MOE_E_LIBRARY. */
 moe_status moe_cuda_driver_open(moe_cuda_driver *out);

@@ -32,7 +32,7 @@ typedef struct kernel_record {
 
 static const char *const sonames[] = {"libcupti.so.13", "libcupti.so.12", "libcupti.so.11.8",
                                       "libcupti.so", NULL};
-static const moe_library library = {
+const moe_library moe_library_cupti = {
     "CUPTI", sonames, "install the CUDA toolkit, or run: pip install nvidia-cuda-cupti"};
 
 static cupti table;
@@ -82,9 +82,9 @@ static moe_status check(int result, const char *what) {
 static moe_status load(void) {
     void *handle;
     uint32_t number = 0;
-    MOE_TRY(moe_library_open(&library, &handle, NULL, 0));
+    MOE_TRY(moe_library_open(&moe_library_cupti, &handle, NULL, 0));
 #define LIB(result, name, parameters)                                                              \
-    MOE_TRY(moe_library_symbol(&library, handle, #name, &table.name));
+    MOE_TRY(moe_library_symbol(&moe_library_cupti, handle, #name, &table.name));
 #include "cupti.def"
 #undef LIB
     MOE_TRY(check(table.cuptiGetVersion(&number), "version"));

@@ -7,13 +7,15 @@
 #ifndef MOE_CUPTI_H
 #define MOE_CUPTI_H
 
-#include "status.h"
+#include "library.h"
 
 typedef struct moe_cupti_window {
     int64_t kernels; /* kernels that ran in it */
     double sum;      /* of their times, ns */
     double span;     /* from the first one's start to the last one's end, ns */
 } moe_cupti_window;
+
+extern const moe_library moe_library_cupti;
 
 /* Opens CUPTI and switches kernel records on. MOE_E_LIBRARY (missing), MOE_E_DEVICE (refused:
  * another profiler has it, or no right to use it). */

@@ -10,7 +10,7 @@ static const char *const sonames[] = {
     "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so", NULL,
 };
 
-static const moe_library library = {
+const moe_library moe_library_nvrtc = {
     "NVRTC", sonames,
     "install the CUDA toolkit, or run: pip install nvidia-cuda-nvrtc (or: bash scripts/setup.sh)",
 };
@@ -22,9 +22,9 @@ static bool ready;
 static moe_status load(moe_nvrtc *nvrtc) {
     void *handle;
     int major = 0, minor = 0;
-    MOE_TRY(moe_library_open(&library, &handle, nvrtc->path, sizeof nvrtc->path));
+    MOE_TRY(moe_library_open(&moe_library_nvrtc, &handle, nvrtc->path, sizeof nvrtc->path));
 #define LIB(result, name, parameters)                                                              \
-    MOE_TRY(moe_library_symbol(&library, handle, #name, &nvrtc->name));
+    MOE_TRY(moe_library_symbol(&moe_library_nvrtc, handle, #name, &nvrtc->name));
 #include "nvrtc.def"
 #undef LIB
     if (nvrtc->nvrtcVersion(&major, &minor))

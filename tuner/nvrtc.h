@@ -2,7 +2,7 @@
 #ifndef MOE_NVRTC_H
 #define MOE_NVRTC_H
 
-#include "status.h"
+#include "library.h"
 
 typedef struct moe_nvrtc {
 #define LIB(result, name, parameters) result(*name) parameters;
@@ -13,6 +13,8 @@ typedef struct moe_nvrtc {
 } moe_nvrtc;
 
 enum { MOE_NVRTC_SUCCESS = 0, MOE_NVRTC_COMPILATION_FAILED = 6, MOE_NVRTC_BAD_OPTION = 5 };
+
+extern const moe_library moe_library_nvrtc;
 
 /* Opens the library on the first call; later calls give the same struct. Safe between threads.
  * MOE_E_LIBRARY with the way to get it. */
