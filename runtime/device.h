@@ -89,6 +89,9 @@ typedef struct moe_device_class {
     const char *(*driver)(const void *self);
 
     const char *timer; /* what time_end reads: "events", "model", "none" */
+
+    /* (optional) What may stand behind the colon, NULL-terminated; NULL: numbers from 0. */
+    const char *const *names;
 } moe_device_class;
 
 struct moe_device {
