@@ -4,7 +4,7 @@
 
 #include "host.h"
 
-enum { GEN_NAME_SIZE = 33 };
+enum { GEN_NAME_SIZE = 33, GEN_STEM_SIZE = GEN_NAME_SIZE - 4 }; /* with and without ".lua" */
 
 typedef struct gen_file {
     char name[GEN_NAME_SIZE];   /* file name: "mma.cuh" */

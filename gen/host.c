@@ -142,9 +142,11 @@ static moe_status report(gen_host *host, int result) {
         return fail_limit(host, "needs more than 64 MiB of memory; look for a string or table "
                                 "that grows without end");
     const char *message = lua_tostring(host->L, -1);
-    if (!message) message = host->label;
+    if (!message) message = "failed without a message";
     int line = (int)strcspn(message, "\r\n");
-    return moe_fail(MOE_E_TEMPLATE, "%.*s", line < MESSAGE_SIZE ? line : MESSAGE_SIZE, message);
+    bool placed = !strncmp(message, host->label, host->folder);
+    return moe_fail(MOE_E_TEMPLATE, "%s%s%.*s", placed ? "" : host->label, placed ? "" : ": ",
+                    line < MESSAGE_SIZE ? line : MESSAGE_SIZE, message);
 }
 
 moe_status gen_host_run(gen_host *host, lua_CFunction function, void *job, int64_t steps) {

@@ -6,8 +6,7 @@
 #include "render.h"
 
 #include "api.h"
-#include "choice.h"
-#include "schema.h"
+#include "ask.h"
 #include "values.h"
 
 #include <ctype.h>

@@ -1,60 +1,18 @@
-/* schema.h - a template's table: its shape, and what its functions answer, as C structs.
- *
- * All of these run inside gen_host_run and raise errors there. The template's table is that of the
- * registry. */
+/* schema.h - the shape of a template's table. */
 #ifndef GEN_SCHEMA_H
 #define GEN_SCHEMA_H
 
-#include "gen.h"
+#include "params.h"
 
 #include <lua.h>
 
-enum { GEN_MAX_VALUES = 64, GEN_REASON_SIZE = 256 };
-
-/* The parameters that a template has for an op and a device. */
-typedef struct gen_params {
-    int count;
-    struct {
-        char name[MOE_PARAM_NAME_SIZE];
-        int count;
-        int64_t value[GEN_MAX_VALUES]; /* ascending */
-    } param[MOE_MAX_PARAMS];
-} gen_params;
-
-/* Checks the shape of the table at `index`: known names, right types, sound static values. */
+/* Checks the table at `index`: known names, right types, sound static values. Raises errors. */
 void gen_check_template(lua_State *L, int index);
 
-/* Who asks what: the arguments of the template's functions. */
-typedef struct gen_question {
-    const moe_op *op;
-    const moe_facts *facts;
-    const moe_config *config; /* NULL where the function takes none */
-} gen_question;
+/* The list of parameters on top of the stack, popped. Raises errors. */
+void gen_pop_params(lua_State *L, gen_params *out);
 
-/* params */
-void gen_ask_params(lua_State *L, const gen_question *question, gen_params *out);
-
-/* supports and require; a template without the function allows everything. `reason` holds
- * GEN_REASON_SIZE bytes. */
-bool gen_ask_supports(lua_State *L, const gen_question *question, char *reason);
-bool gen_ask_require(lua_State *L, const gen_question *question, char *reason);
-
-/* The same as gen_ask_require, for those who ask often: p, c and d stand at these indices. */
-bool gen_call_require(lua_State *L, int p, int c, int d, char *reason);
-
-/* default: all parameters, in order. Legality is not checked here. */
-void gen_ask_default(lua_State *L, const gen_question *question, const gen_params *params,
-                     moe_config *out);
-
-/* Raises an error unless a default is one of the values and legal. */
-void gen_check_default(lua_State *L, const gen_question *question, const gen_params *params,
-                       const moe_config *config);
-
-/* launch: kernels are called `symbol`, or `symbol`_name where they have names. */
-void gen_ask_launch(lua_State *L, const gen_question *question, const char *symbol,
-                    moe_launch *out);
-
-/* cost */
-void gen_ask_cost(lua_State *L, const gen_question *question, moe_cost *out);
+/* True if a name can stand in C, in lower case, and is shorter than `size`. */
+bool gen_is_name(const char *name, size_t size);
 
 #endif

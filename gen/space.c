@@ -2,7 +2,7 @@
  *
  * All configs are numbered by their parameters' values, last parameter fastest; `require` is asked
  * once for each, and the numbers of the legal ones are kept in order. */
-#include "choice.h"
+#include "ask.h"
 #include "template.h"
 #include "values.h"
 

@@ -6,12 +6,18 @@
 
 #include <lua.h>
 
+/* Sets of Lua's types. */
 #define GEN_IS(type) (1u << (type))
+#define GEN_BOOLEAN GEN_IS(LUA_TBOOLEAN)
+#define GEN_FUNCTION GEN_IS(LUA_TFUNCTION)
+#define GEN_NUMBER GEN_IS(LUA_TNUMBER)
+#define GEN_STRING GEN_IS(LUA_TSTRING)
+#define GEN_TABLE GEN_IS(LUA_TTABLE)
 
 /* One key that a table may have. */
 typedef struct gen_key {
     const char *name;  /* NULL ends a list */
-    unsigned types;    /* set of GEN_IS(LUA_T...) */
+    unsigned types;    /* that its value may have */
     bool required;
 } gen_key;
 

@@ -3,8 +3,7 @@
 
 #include "api.h"
 #include "arguments.h"
-#include "render.h"
-#include "schema.h"
+#include "ask.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -126,7 +125,7 @@ moe_status gen_template_host(const moe_template *t, gen_host **out) {
 }
 
 static moe_status read_files(moe_template *t, const char *folder) {
-    char name[GEN_NAME_SIZE + 8];
+    char name[GEN_NAME_SIZE];
     snprintf(name, sizeof name, "%s.lua", t->name);
     MOE_TRY(gen_file_open(folder, t->gen->label, name, false, &t->lua));
     snprintf(name, sizeof name, "%s.cu", t->name);
@@ -135,6 +134,9 @@ static moe_status read_files(moe_template *t, const char *folder) {
 
 moe_status gen_template_open(const moe_gen *gen, const char *folder, const char *stem,
                              moe_template **out) {
+    if (strlen(stem) >= GEN_STEM_SIZE)
+        return moe_fail(MOE_E_TEMPLATE, "%s/%.64s.lua: the name is longer than %d characters",
+                        gen->label, stem, GEN_STEM_SIZE - 1);
     moe_template *t = calloc(1, sizeof *t);
     if (!t) return moe_fail(MOE_E_MEMORY, "%s: out of memory", stem);
     t->gen = gen;

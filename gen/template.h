@@ -10,7 +10,7 @@ enum { GEN_MAX_INCLUDES = 64 };
 
 struct moe_template {
     const moe_gen *gen;
-    char name[GEN_NAME_SIZE];
+    char name[GEN_STEM_SIZE];
     char id[MOE_TEMPLATE_ID_SIZE]; /* name@hash8 */
     uint64_t hash;       /* of all text that can reach a source of it */
     gen_file lua, cu;

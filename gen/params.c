@@ -1,5 +1,5 @@
-/* choice.c - configs against parameters: completing, checking, and numbering them. */
-#include "choice.h"
+/* params.c - the parameters of a template: configs are completed, checked and numbered by them. */
+#include "params.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,20 @@
-/* choice.h - configs against parameters: completing, checking, and numbering them. */
-#ifndef GEN_CHOICE_H
-#define GEN_CHOICE_H
+/* params.h - the parameters of a template: configs are completed, checked and numbered by them. */
+#ifndef GEN_PARAMS_H
+#define GEN_PARAMS_H
 
-#include "schema.h"
+#include "config.h"
+
+enum { GEN_MAX_VALUES = 64 };
+
+/* What a template may vary for an op and a device. */
+typedef struct gen_params {
+    int count;
+    struct {
+        char name[MOE_PARAM_NAME_SIZE];
+        int count;
+        int64_t value[GEN_MAX_VALUES]; /* ascending */
+    } param[MOE_MAX_PARAMS];
+} gen_params;
 
 /* How many configs the values make, legal or not; over INT64_MAX / 64 it stays there. */
 int64_t gen_params_total(const gen_params *params);
