@@ -1,0 +1,20 @@
+/* gemm_case.h - one run of a grouped GEMM kernel on random rows, judged by the reference. */
+#ifndef GEMM_CASE_H
+#define GEMM_CASE_H
+
+#include "fixture.h"
+
+typedef struct gemm_case {
+    moe_op_kind kind;    /* gemm_up or gemm_down */
+    const char *layer;   /* its text */
+    int64_t tokens;
+    moe_routing routing;
+    int64_t row_align;   /* of experts' first rows; 0 means 1 */
+    const char *config;  /* "" or NULL: the default */
+} gemm_case;
+
+/* Builds the kernel of `template`, runs it on maps made here, with the gaps between experts' rows
+ * never written, and fails the test unless every live row is right and every gap row untouched. */
+void gemm_case_check(fixture *f, const char *template, const gemm_case *each);
+
+#endif

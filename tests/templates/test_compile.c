@@ -1,0 +1,86 @@
+/* label: compile
+ * test_compile.c - default configs of all templates compile for every claimed arch, without spills. */
+#include "fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Facts that decide configs: those of a chip of each arch. */
+static const char *const chips[] = {
+    "sm_80 \"A100\" sms=108 smem=166912 l2=41943040 memory=85899345920 clock=1410 bandwidth=2039",
+    "sm_86 \"A40\" sms=84 smem=101376 l2=6291456 memory=48305799168 clock=1740 bandwidth=696",
+    "sm_89 \"L40S\" sms=142 smem=101376 l2=100663296 memory=48305799168 clock=2520 bandwidth=864",
+    "sm_90a \"H100\" sms=132 smem=232448 l2=52428800 memory=85520809984 clock=1980 bandwidth=3352",
+    "sm_100a \"B200\" sms=148 smem=232448 l2=132120576 memory=192265846784 clock=1965 bandwidth=8000",
+    "sm_120a \"RTX PRO 6000\" sms=188 smem=101376 l2=134217728 memory=102641958912 clock=2600 "
+    "bandwidth=1792",
+};
+
+/* Every arch takes each layer at one of the token counts; the next arch takes the next count. */
+static const char *const layers[] = {
+    "d=2048 f=768 e=128 k=8", /* qwen3-30b-a3b */
+    "d=2880 f=2880 e=32 k=4 act=swiglu_clamp(7,1.702) router=topk>softmax bias=router,up,down",
+    "d=768 f=3072 e=64 k=1 act=gelu x=f32 router=softmax>topk capacity=1.25",
+};
+static const int64_t tokens[] = {1, 256, 4096};
+
+enum { CHIPS = sizeof chips / sizeof *chips, LAYERS = sizeof layers / sizeof *layers };
+
+static void compile_op(fixture *f, const moe_template *t, const moe_op *op, const moe_facts *facts) {
+    fixture_kernel kernel;
+    fixture_compile(f, moe_template_name(t), op, facts, "", &kernel);
+    const moe_launch *launch = &kernel.compiled.image.launch;
+    for (int i = 0; i < launch->kernels; i++) {
+        if (launch->kernel[i].spills > 0 || launch->kernel[i].regs < 1)
+            fail_msg("%s for %s: kernel %d has %d registers and spills %d bytes", kernel.what,
+                     facts->arch, i, (int)launch->kernel[i].regs, (int)launch->kernel[i].spills);
+    }
+    fixture_kernel_free(f, &kernel);
+}
+
+static void check_chip(int chip) {
+    fixture f;
+    moe_facts facts;
+    int compiled = 0;
+    fixture_open(&f, "null");
+    CHECK(moe_facts_parse(chips[chip], &facts));
+    moe_facts_complete(&facts);
+    for (int i = 0; i < LAYERS * MOE_OP_COUNT; i++) {
+        moe_layer layer;
+        CHECK(moe_layer_parse(layers[i / MOE_OP_COUNT], &layer));
+        moe_op op = moe_op_make((moe_op_kind)(i % MOE_OP_COUNT), &layer,
+                                tokens[(chip + i / MOE_OP_COUNT) % 3], MOE_ROUTING_UNIFORM,
+                                MOE_CACHE_COLD);
+        for (int t = 0; t < moe_gen_count(f.gen); t++) {
+            const moe_template *each = moe_gen_at(f.gen, t);
+            if (!moe_template_serves(each, &op, &facts, NULL, 0)) continue;
+            compile_op(&f, each, &op, &facts);
+            compiled++;
+        }
+    }
+    assert_true(compiled >= LAYERS * MOE_OP_COUNT); /* every op has at least one template */
+    fixture_close(&f);
+}
+
+#define CHIP_TEST(name, at)                                                                        \
+    static void name(void **state) {                                                               \
+        (void)state;                                                                               \
+        check_chip(at);                                                                            \
+    }
+CHIP_TEST(sm_80, 0)
+CHIP_TEST(sm_86, 1)
+CHIP_TEST(sm_89, 2)
+CHIP_TEST(sm_90a, 3)
+CHIP_TEST(sm_100a, 4)
+CHIP_TEST(sm_120a, 5)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sm_80),  cmocka_unit_test(sm_86),   cmocka_unit_test(sm_89),
+        cmocka_unit_test(sm_90a), cmocka_unit_test(sm_100a), cmocka_unit_test(sm_120a),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
