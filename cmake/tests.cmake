@@ -25,4 +25,5 @@ foreach(folder ${folders})
         set_tests_properties(${test} PROPERTIES LABELS "${label}" TIMEOUT 300
             SKIP_RETURN_CODE 77 ENVIRONMENT "MOETUNE_BINARY=${CMAKE_BINARY_DIR}/moetune")
     endforeach()
+    include(${folder}/tests.cmake OPTIONAL)
 endforeach()

@@ -48,7 +48,9 @@ moe_status moe_real_parse(const char *text, double *out) {
     char *end;
     errno = 0;
     double value = strtod(text, &end);
-    if (end == text || *end || errno || isspace((unsigned char)*text) || value != value)
+    /* Too small to be normal is a number all the same; too large is not. */
+    bool overflow = errno && (value > 1 || value < -1);
+    if (end == text || *end || overflow || isspace((unsigned char)*text) || value != value)
         return moe_fail(MOE_E_PARSE, "'%.64s' is not a number", text);
     *out = value;
     return MOE_OK;
