@@ -97,7 +97,7 @@ moe_status moe_op_parse(const char *text, moe_op *out) {
     moe_status status = moe_op_kind_parse(name, &op.kind);
     if (status) return moe_fail_context(status, "op");
     MOE_TRY(moe_fields_parse(moe_op_fields, "op", text, &op));
-    if (!(kinds[op.kind].layer & F(W))) op.layer.w = op.layer.x;
+    if (!(kinds[op.kind].layer & F(W)) || !strstr(text, " w=")) op.layer.w = op.layer.x;
     if (!(kinds[op.kind].layer & F(E))) op.layer.e = op.layer.k;
     MOE_TRY(moe_layer_check(&op.layer));
     *out = moe_op_make(op.kind, &op.layer, op.t, op.routing, op.cache);
