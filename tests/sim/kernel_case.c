@@ -54,7 +54,7 @@ static bool case_passes(const char *device, const char *ptx, const kernel_case *
     } args = {.n = KERNEL_WORDS};
     moe_status status;
     bool good;
-    rig rig;
+    sim_rig rig;
 
     random_words(in, c->grid * 31 + c->block);
     rig_open(&rig, device);

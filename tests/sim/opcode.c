@@ -242,7 +242,7 @@ static bool compare(const opcode_case *c, const lanes *l)
     return wrong == 0;
 }
 
-static bool case_passes(rig *rig, const char *target, const opcode_case *c, lanes *l)
+static bool case_passes(sim_rig *rig, const char *target, const opcode_case *c, lanes *l)
 {
     char text[4096];
     moe_ptr args[4];
@@ -268,7 +268,7 @@ void opcode_check(const char *chip, const opcode_case *cases, int count)
 {
     lanes *l = malloc(sizeof *l);
     int failed = 0;
-    rig rig;
+    sim_rig rig;
 
     if (!l) fail_msg("out of memory");
     rig_open(&rig, chip);

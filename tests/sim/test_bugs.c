@@ -73,7 +73,7 @@ static moe_status bug_run(const bug *b, const char *ptx, int seed, bool freed, i
     int32_t in[WORDS];
     char options[64];
     moe_status status;
-    rig rig;
+    sim_rig rig;
 
     for (int i = 0; i < WORDS; i++) in[i] = i * 37 % 101;
     snprintf(options, sizeof options, "a100,seed=%d", seed);

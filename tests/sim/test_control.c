@@ -207,7 +207,7 @@ static void jump_through_a_table(void **state)
 {
     uint32_t out[64];
     moe_ptr at;
-    rig rig;
+    sim_rig rig;
 
     (void)state;
     rig_open(&rig, "a100");
@@ -224,7 +224,7 @@ static void expect_fault(const char *body, const char *word)
 {
     char text[1024];
     moe_status status;
-    rig rig;
+    sim_rig rig;
 
     snprintf(text, sizeof text,
              HEAD ".visible .entry k()\n{\n    .reg .b32 %%x;\n    .reg .pred %%p;\n%s\n}\n", body);
@@ -251,7 +251,7 @@ static void endless_loop_is_a_fault(void **state)
 
 static void unknown_instruction_is_refused(void **state)
 {
-    rig rig;
+    sim_rig rig;
     moe_status status;
 
     (void)state;
@@ -274,7 +274,7 @@ static void damaged_text_is_refused(void **state)
         HEAD ".visible .entry k()\n{\n    .reg .b32 %x;\n    mov.b32 %x, \n",
         HEAD ".visible .entry other()\n{\n    ret;\n}\n",
     };
-    rig rig;
+    sim_rig rig;
 
     (void)state;
     rig_open(&rig, "a100");
@@ -288,7 +288,7 @@ static void misuse_is_refused(void **state)
     static const char *const wrong[] = {"", "nochip", "h100,", "h100,seed", "h100,seed=x",
                                         "h100,threads=-1", "h100,speed=9"};
     void *self;
-    rig rig;
+    sim_rig rig;
 
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)

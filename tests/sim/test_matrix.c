@@ -68,10 +68,10 @@ static uint32_t f32_bits(int value)
     return bits;
 }
 
-typedef void place(matrices *m, const uint32_t *words, int lane, int k);
+typedef void placer(matrices *m, const uint32_t *words, int lane, int k);
 
 /* Accumulators in f32: register j is row g + j / 2 * 8, column 2q + j % 2. */
-static void products(const uint32_t *in, uint32_t *out, place *place, int k)
+static void products(const uint32_t *in, uint32_t *out, placer *place, int k)
 {
     for (int block = 0; block < BLOCKS; block++) {
         const uint32_t *words = in + block * LANES * 16;

@@ -263,7 +263,7 @@ static int wrong_lanes(const warp_case *c, warp *w, const uint32_t *got)
     return wrong;
 }
 
-static bool case_passes(rig *rig, const warp_case *c)
+static bool case_passes(sim_rig *rig, const warp_case *c)
 {
     warp warps[BLOCKS];
     uint32_t a[BLOCKS][LANES], b[BLOCKS][LANES], m[BLOCKS], d[BLOCKS][LANES];
@@ -293,7 +293,7 @@ static bool case_passes(rig *rig, const warp_case *c)
 static void run_on(const char *chip, bool sm_90)
 {
     int failed = 0, count = sizeof cases / sizeof *cases;
-    rig rig;
+    sim_rig rig;
 
     srand(1);
     rig_open(&rig, chip);
