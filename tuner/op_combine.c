@@ -1,0 +1,81 @@
+/* op_combine.c - the combine op on trial. */
+#include "op_kind.h"
+#include "random.h"
+
+#include <stdlib.h>
+
+/* Experts that the rows pretend to come from, so that a token's rows lie far apart as in a layer. */
+enum { EXPERTS = 64, DROP_ONE_IN = 61 };
+
+/* Random experts and weights; a few slots are dropped, and of a few tokens all. */
+static moe_status make_routing(moe_op_case *c, uint64_t seed) {
+    const moe_random expert = moe_random_stream(seed, 'e'), weight = moe_random_stream(seed, 'w');
+    int64_t k = c->op.layer.k;
+    c->ids = malloc((size_t)c->slots * sizeof *c->ids);
+    c->kept = malloc((size_t)c->slots);
+    c->weights = malloc((size_t)c->slots * sizeof *c->weights);
+    if (!c->ids || !c->kept || !c->weights)
+        return moe_fail(MOE_E_MEMORY, "no memory for %lld slots", (long long)c->slots);
+    for (int64_t s = 0; s < c->slots; s++) {
+        bool whole = s / k % DROP_ONE_IN == DROP_ONE_IN - 1;
+        c->ids[s] = (int)(moe_random_bits(expert, (uint64_t)s) % EXPERTS);
+        c->kept[s] = !whole && s % DROP_ONE_IN != DROP_ONE_IN - 2;
+        c->weights[s] = (float)(moe_random_uniform(weight, (uint64_t)s) * 2 / (double)k);
+    }
+    return MOE_OK;
+}
+
+static void make_reference(moe_op_case *c) {
+    const moe_layer *layer = &c->op.layer;
+    int64_t d = layer->d, k = layer->k;
+#pragma omp parallel for
+    for (int64_t i = 0; i < c->spots; i++) {
+        for (int64_t j = 0; j < d; j++) {
+            double sum = 0;
+            for (int64_t s = c->spot[i] * k; s < (c->spot[i] + 1) * k; s++)
+                if (c->kept[s])
+                    sum += (double)c->weights[s] * moe_load(layer->x, c->slot_values, s * d + j);
+            c->want[i * d + j] = sum;
+        }
+    }
+}
+
+static moe_status make(moe_op_case *c, uint64_t seed) {
+    moe_layer *layer = &c->op.layer;
+    size_t element = moe_dtype_size(layer->x);
+    int64_t values = c->slots * layer->d;
+    layer->e = EXPERTS; /* only the maps see it: combine does not depend on e */
+    c->width = layer->d;
+    MOE_TRY(make_routing(c, seed));
+    MOE_TRY(op_choose_spots(c, c->op.t, OP_SPOT_TOKENS));
+    c->slot_values = malloc((size_t)values * element);
+    c->want = malloc((size_t)(c->spots * c->width) * sizeof *c->want);
+    if (!c->slot_values || !c->want)
+        return moe_fail(MOE_E_MEMORY, "no memory for %lld rows", (long long)c->slots);
+    moe_random_normal(moe_random_stream(seed, 'y'), layer->x, c->slot_values, values, 1);
+    make_reference(c);
+    MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_weights, c->weights,
+                      (size_t)c->slots * sizeof(float)));
+    return op_upload(c, &c->buffers, MOE_ARG_y, NULL, (size_t)(c->op.t * layer->d) * element);
+}
+
+static moe_status lay_out(moe_op_case *c, op_layout *layout) {
+    MOE_TRY(op_upload(c, &layout->buffers, MOE_ARG_slot_rows, layout->maps.slot_rows,
+                      (size_t)c->slots * sizeof(int)));
+    return op_upload_rows(c, layout, MOE_ARG_y_rows, c->op.layer.d);
+}
+
+static moe_status judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
+    (void)layout;
+    return op_judge_rows(c, "y", c->buffers.address[MOE_ARG_y], c->buffers.bytes[MOE_ARG_y],
+                         c->spot, out);
+}
+
+const op_kind op_combine = {
+    .make = make,
+    .lay_out = lay_out,
+    .judge = judge,
+    .outputs = {MOE_ARG_y, MOE_ARG_COUNT},
+    .counters = {MOE_ARG_COUNT},
+    .optional = {MOE_ARG_COUNT},
+};

@@ -1,0 +1,162 @@
+/* op_gemm.c - the two expert GEMMs on trial: rows of h and of y_rows against the reference. */
+#include "op_kind.h"
+#include "random.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static moe_status no_memory(const moe_op_case *c) {
+    return moe_fail(MOE_E_MEMORY, "no memory for the reference of %lld rows", (long long)c->spots);
+}
+
+/* Spots among the kept slots, in expert order, so that few of them still meet most experts. */
+static moe_status choose_slots(moe_op_case *c, int64_t row_flops) {
+    moe_row_maps maps;
+    MOE_TRY(moe_row_maps_init(&maps, &c->op.layer, c->op.t, 1, c->ids, c->kept));
+    moe_status status = op_choose_spots(c, maps.rows, OP_SPOT_FLOPS / row_flops);
+    for (int64_t i = 0; i < c->spots && !status; i++) c->spot[i] = maps.row_slots[c->spot[i]];
+    moe_row_maps_free(&maps);
+    return status;
+}
+
+static moe_status upload_maps(moe_op_case *c, op_layout *layout) {
+    size_t experts = (size_t)c->op.layer.e, size = sizeof(int);
+    op_buffers *b = &layout->buffers;
+    const moe_row_maps *maps = &layout->maps;
+    MOE_TRY(op_upload(c, b, MOE_ARG_expert_start, maps->expert_start, (experts + 1) * size));
+    MOE_TRY(op_upload(c, b, MOE_ARG_expert_rows, maps->expert_rows, experts * size));
+    MOE_TRY(op_upload(c, b, MOE_ARG_row_slots, maps->row_slots, (size_t)maps->rows * size));
+    return op_upload(c, b, MOE_ARG_tile_start, maps->tile_start,
+                     MOE_TILE_SIZES * (experts + 1) * size);
+}
+
+static moe_status judge_rows(moe_op_case *c, op_layout *layout, moe_arg output, moe_verdict *out) {
+    int64_t *row = malloc((size_t)(c->spots + 1) * sizeof *row);
+    if (!row) return no_memory(c);
+    for (int64_t i = 0; i < c->spots; i++) row[i] = layout->maps.slot_rows[c->spot[i]];
+    moe_status status = op_judge_rows(c, output == MOE_ARG_h ? "h of slot" : "y_rows of slot",
+                                      layout->buffers.address[output],
+                                      layout->buffers.bytes[output], row, out);
+    free(row);
+    return status;
+}
+
+/* Room for results, one row more than zero so that no kernel gets an empty buffer. */
+static moe_status make_output(moe_op_case *c, op_layout *layout, moe_arg arg, int64_t width) {
+    size_t bytes = (size_t)(layout->maps.rows * width) * moe_dtype_size(c->op.layer.x);
+    return op_upload(c, &layout->buffers, arg, NULL, bytes);
+}
+
+/* -------------------------------------------------------------------------------------- up */
+
+static moe_status up_reference(moe_op_case *c) {
+    const moe_host_layer in = moe_workload_host(&c->work);
+    int64_t *tokens = malloc((size_t)(c->spots + 1) * sizeof *tokens);
+    int *experts = malloc((size_t)(c->spots + 1) * sizeof *experts);
+    c->want = malloc((size_t)(c->spots * c->width + 1) * sizeof *c->want);
+    moe_status status = MOE_OK;
+    if (!tokens || !experts || !c->want) status = no_memory(c);
+    for (int64_t i = 0; i < c->spots && !status; i++) {
+        tokens[i] = c->spot[i] / c->op.layer.k;
+        experts[i] = c->ids[c->spot[i]];
+    }
+    if (!status)
+        status = moe_ref_up_rows(&c->op.layer, &in, c->spots, tokens, experts, c->want);
+    free(tokens);
+    free(experts);
+    return status;
+}
+
+static moe_status up_make(moe_op_case *c, uint64_t seed) {
+    const moe_layer *layer = &c->op.layer;
+    const moe_layer_sizes sizes = moe_layer_elements(layer, c->op.t);
+    size_t element = moe_dtype_size(layer->x);
+    c->width = layer->f;
+    MOE_TRY(moe_workload_init(&c->work, layer, c->op.t, c->op.routing, seed,
+                              MOE_MAKE_X | MOE_MAKE_UP));
+    MOE_TRY(op_make_ids(c, seed));
+    MOE_TRY(choose_slots(c, 2 * layer->d * moe_layer_up_rows(layer)));
+    MOE_TRY(up_reference(c));
+    MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_x, c->work.x, (size_t)sizes.x * element));
+    MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_up, c->work.up, (size_t)sizes.up * element));
+    if (!c->work.up_bias) return MOE_OK;
+    return op_upload(c, &c->buffers, MOE_ARG_up_bias, c->work.up_bias,
+                     (size_t)sizes.up_bias * element);
+}
+
+static moe_status up_lay_out(moe_op_case *c, op_layout *layout) {
+    MOE_TRY(upload_maps(c, layout));
+    return make_output(c, layout, MOE_ARG_h, c->op.layer.f);
+}
+
+static moe_status up_judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
+    return judge_rows(c, layout, MOE_ARG_h, out);
+}
+
+/* ------------------------------------------------------------------------------------ down */
+
+static moe_status down_reference(moe_op_case *c) {
+    const moe_host_layer in = moe_workload_host(&c->work);
+    int64_t f = c->op.layer.f;
+    double *h = malloc((size_t)(c->spots * f + 1) * sizeof *h);
+    int *experts = malloc((size_t)(c->spots + 1) * sizeof *experts);
+    c->want = malloc((size_t)(c->spots * c->width + 1) * sizeof *c->want);
+    moe_status status = MOE_OK;
+    if (!h || !experts || !c->want) status = no_memory(c);
+    for (int64_t i = 0; i < c->spots && !status; i++) {
+        experts[i] = c->ids[c->spot[i]];
+        for (int64_t j = 0; j < f; j++)
+            h[i * f + j] = moe_load(c->op.layer.x, c->slot_values, c->spot[i] * f + j);
+    }
+    if (!status) status = moe_ref_down_rows(&c->op.layer, &in, c->spots, h, experts, c->want);
+    free(h);
+    free(experts);
+    return status;
+}
+
+static moe_status down_make(moe_op_case *c, uint64_t seed) {
+    const moe_layer *layer = &c->op.layer;
+    const moe_layer_sizes sizes = moe_layer_elements(layer, c->op.t);
+    size_t element = moe_dtype_size(layer->x);
+    int64_t values = c->slots * layer->f;
+    c->width = layer->d;
+    MOE_TRY(moe_workload_init(&c->work, layer, c->op.t, c->op.routing, seed, MOE_MAKE_DOWN));
+    MOE_TRY(op_make_ids(c, seed));
+    c->slot_values = malloc((size_t)values * element);
+    if (!c->slot_values) return no_memory(c);
+    moe_random_normal(moe_random_stream(seed, 'h'), layer->x, c->slot_values, values, 1);
+    MOE_TRY(choose_slots(c, 2 * layer->d * layer->f));
+    MOE_TRY(down_reference(c));
+    MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_down, c->work.down, (size_t)sizes.down * element));
+    if (!c->work.down_bias) return MOE_OK;
+    return op_upload(c, &c->buffers, MOE_ARG_down_bias, c->work.down_bias,
+                     (size_t)sizes.down_bias * element);
+}
+
+static moe_status down_lay_out(moe_op_case *c, op_layout *layout) {
+    MOE_TRY(upload_maps(c, layout));
+    MOE_TRY(op_upload_rows(c, layout, MOE_ARG_h, c->op.layer.f));
+    return make_output(c, layout, MOE_ARG_y_rows, c->op.layer.d);
+}
+
+static moe_status down_judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
+    return judge_rows(c, layout, MOE_ARG_y_rows, out);
+}
+
+const op_kind op_gemm_up = {
+    .make = up_make,
+    .lay_out = up_lay_out,
+    .judge = up_judge,
+    .outputs = {MOE_ARG_h, MOE_ARG_COUNT},
+    .counters = {MOE_ARG_COUNT},
+    .optional = {MOE_ARG_COUNT},
+};
+
+const op_kind op_gemm_down = {
+    .make = down_make,
+    .lay_out = down_lay_out,
+    .judge = down_judge,
+    .outputs = {MOE_ARG_y_rows, MOE_ARG_COUNT},
+    .counters = {MOE_ARG_COUNT},
+    .optional = {MOE_ARG_COUNT},
+};

@@ -1,0 +1,88 @@
+/* op_kind.h - what differs between the kinds of ops on trial; private to op_*.c and trial.c. */
+#ifndef MOE_OP_KIND_H
+#define MOE_OP_KIND_H
+
+#include "args.h"
+#include "maps.h"
+#include "op_case.h"
+#include "workload.h"
+
+enum { OP_LAYOUTS = 4, OP_SPOT_FLOPS = 1000000000, OP_SPOT_TOKENS = 4096 };
+
+/* Device buffers by argument; 0: none. */
+typedef struct op_buffers {
+    moe_ptr address[MOE_ARG_COUNT];
+    size_t bytes[MOE_ARG_COUNT];
+} op_buffers;
+
+/* What depends on the alignment of experts' rows, which is a config's own. */
+typedef struct op_layout {
+    int64_t align;
+    moe_row_maps maps;
+    op_buffers buffers;
+} op_layout;
+
+typedef struct op_kind {
+    /* Makes host inputs and reference, and uploads what does not depend on a layout. */
+    moe_status (*make)(moe_op_case *c, uint64_t seed);
+    /* Makes and uploads the rest. layout->align and layout->maps are set. */
+    moe_status (*lay_out)(moe_op_case *c, op_layout *layout);
+    /* Judges the outputs. */
+    moe_status (*judge)(moe_op_case *c, op_layout *layout, moe_verdict *out);
+    moe_arg outputs[8];   /* poisoned before a run; ends with MOE_ARG_COUNT */
+    moe_arg counters[3];  /* zeroed before a run that is judged, and not given to one that is
+                             timed; ends with MOE_ARG_COUNT */
+    moe_arg optional[3];  /* further arguments that a timed run is not given */
+} op_kind;
+
+extern const op_kind op_route, op_permute, op_gemm_up, op_gemm_down, op_combine;
+
+struct moe_op_case {
+    moe_device *device;
+    const op_kind *kind;
+    moe_op op;
+    int64_t slots;       /* T*k */
+    moe_workload work;   /* what the kind made of it */
+    int *ids;            /* [T,k] (permute, gemms) */
+    unsigned char *kept; /* [T,k] (gemms, combine) */
+    double *logits;      /* of the spots (route) */
+    float *weights;      /* [T,k] (combine) */
+    void *slot_values;   /* [T,k,width] in x's dtype: rows of h or y_rows by slot (gemm_down, combine) */
+    int64_t spots;       /* references made: */
+    int64_t *spot;       /* [spots] slots (gemms) or tokens (route, combine) */
+    int64_t width;       /* elements of one */
+    double *want;        /* [spots,width] */
+    op_buffers buffers;
+    op_layout layout[OP_LAYOUTS];
+    int layouts;
+};
+
+/* Allocates a device buffer; host data (may be NULL) is copied into it. */
+moe_status op_upload(moe_op_case *c, op_buffers *to, moe_arg arg, const void *host, size_t bytes);
+
+/* The case's layout of an alignment, made on first use. */
+moe_status op_layout_get(moe_op_case *c, int64_t align, op_layout **out);
+
+/* Chooses `count` of 0..n-1, evenly, with the last; all of them where n <= count. */
+moe_status op_choose_spots(moe_op_case *c, int64_t n, int64_t count);
+
+/* Reads row `row[i]` of a device matrix for i < n, each of c->width elements of x's dtype, as
+ * doubles. */
+moe_status op_read_rows(moe_op_case *c, moe_ptr matrix, size_t bytes, const int64_t *row, int64_t n,
+                        double *out);
+
+/* Compares rows `row` of a device matrix with c->want by the op's tolerance. `name` and the spots
+ * tell which element is bad. */
+moe_status op_judge_rows(moe_op_case *c, const char *name, moe_ptr matrix, size_t bytes,
+                         const int64_t *row, moe_verdict *out);
+
+/* Makes ids and kept of all tokens, as the op's routing class spreads them. */
+moe_status op_make_ids(moe_op_case *c, uint64_t seed);
+
+/* A device array as a new host array. */
+moe_status op_download(moe_op_case *c, const op_buffers *from, moe_arg arg, void *out);
+
+/* Rows of slots, in layout order, put into a device matrix; gaps stay unwritten. */
+moe_status op_upload_rows(moe_op_case *c, op_layout *layout, moe_arg arg, int64_t width);
+
+#endif

@@ -1,0 +1,148 @@
+/* trial.c - one candidate's kernels on an op's case. */
+#include "op_kind.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct moe_trial {
+    moe_op_case *c;
+    op_layout *layout;
+    void *module;
+    moe_launch launch;
+    moe_ptr scratch;
+    size_t scratch_bytes;
+    moe_dims dims[MOE_MAX_KERNELS];
+    uint64_t args[MOE_ARGS_MAX_SIZE / sizeof(uint64_t)];
+    size_t args_size;
+};
+
+/* A second alignment that every permute kernel is verified with. */
+enum { OTHER_ALIGN = 64 };
+
+static bool in_list(const moe_arg *list, moe_arg arg) {
+    while (*list != MOE_ARG_COUNT && *list != arg) list++;
+    return *list == arg && arg != MOE_ARG_COUNT;
+}
+
+/* Packs the arguments. A timed run is not given what callers mostly do not ask for. */
+static void set_args(moe_trial *trial, bool timed) {
+    const moe_op_case *c = trial->c;
+    moe_arg_values values = {0};
+    for (moe_arg arg = 0; arg < MOE_ARG_COUNT; arg++) {
+        if (timed && (in_list(c->kind->counters, arg) || in_list(c->kind->optional, arg))) continue;
+        moe_ptr own = trial->layout->buffers.address[arg];
+        values.value[arg] = own ? own : c->buffers.address[arg];
+    }
+    values.value[MOE_ARG_scratch] = trial->scratch;
+    values.value[MOE_ARG_tokens] = (uint64_t)c->op.t;
+    values.value[MOE_ARG_capacity] = (uint64_t)moe_layer_capacity(&c->op.layer, c->op.t);
+    values.value[MOE_ARG_row_align] = (uint64_t)trial->layout->align;
+    trial->args_size = moe_args_pack(c->op.kind, &values, trial->args);
+}
+
+static moe_status set_dims(moe_trial *trial) {
+    const moe_op_case *c = trial->c;
+    const moe_facts *facts = moe_device_facts(c->device);
+    for (int64_t i = 0; i < trial->launch.kernels; i++) {
+        const moe_kernel *kernel = &trial->launch.kernel[i];
+        int64_t blocks = moe_grid_blocks(&kernel->grid, &c->op.layer, c->op.t, facts->sms);
+        blocks = (blocks + kernel->cluster - 1) / kernel->cluster * kernel->cluster;
+        if (blocks < 1 || blocks > INT32_MAX)
+            return moe_fail(MOE_E_INVALID, "%s: a grid of %lld blocks", kernel->symbol,
+                            (long long)blocks);
+        trial->dims[i] = (moe_dims){{(uint32_t)blocks, 1, 1},
+                                    {(uint32_t)kernel->block, 1, 1},
+                                    (uint32_t)kernel->cluster,
+                                    (uint32_t)kernel->smem};
+    }
+    return MOE_OK;
+}
+
+static moe_status prepare(moe_trial *trial, const moe_image *image) {
+    moe_op_case *c = trial->c;
+    const moe_device_class *class = c->device->class;
+    int64_t bytes = moe_launch_scratch(&trial->launch, &c->op.layer, c->op.t,
+                                       moe_device_facts(c->device)->sms);
+    MOE_TRY(op_layout_get(c, trial->launch.align, &trial->layout));
+    MOE_TRY(set_dims(trial));
+    MOE_TRY(class->alloc(c->device->self, (size_t)bytes, &trial->scratch));
+    trial->scratch_bytes = (size_t)bytes;
+    set_args(trial, true);
+    return class->load(c->device->self, image, &trial->module);
+}
+
+moe_status moe_trial_open(moe_op_case *c, const moe_image *image, moe_trial **out) {
+    moe_trial *trial = calloc(1, sizeof *trial);
+    if (!trial) return moe_fail(MOE_E_MEMORY, "no memory for a candidate");
+    trial->c = c;
+    trial->launch = image->launch;
+    moe_status status = prepare(trial, image);
+    if (status)
+        moe_trial_close(trial);
+    else
+        *out = trial;
+    return status;
+}
+
+void moe_trial_close(moe_trial *trial) {
+    if (!trial) return;
+    const moe_device_class *class = trial->c->device->class;
+    void *self = trial->c->device->self;
+    if (trial->module) class->unload(self, trial->module);
+    if (trial->scratch) class->free(self, trial->scratch);
+    free(trial);
+}
+
+moe_status moe_trial_run(void *context) {
+    moe_trial *trial = context;
+    moe_device *device = trial->c->device;
+    for (int64_t i = 0; i < trial->launch.kernels; i++)
+        MOE_TRY(device->class->launch(device->self, trial->module, (int)i, &trial->dims[i],
+                                      trial->args, trial->args_size, NULL));
+    return MOE_OK;
+}
+
+/* What the kernels write is marked unwritten; what they add to is zeroed. */
+static moe_status clear_outputs(moe_trial *trial) {
+    moe_op_case *c = trial->c;
+    const moe_device_class *class = c->device->class;
+    for (const moe_arg *arg = c->kind->outputs; *arg != MOE_ARG_COUNT; arg++) {
+        op_buffers *b = trial->layout->buffers.address[*arg] ? &trial->layout->buffers : &c->buffers;
+        MOE_TRY(class->poison(c->device->self, b->address[*arg], b->bytes[*arg]));
+    }
+    for (const moe_arg *arg = c->kind->counters; *arg != MOE_ARG_COUNT; arg++)
+        MOE_TRY(class->fill(c->device->self, c->buffers.address[*arg], 0, c->buffers.bytes[*arg],
+                            NULL));
+    return class->poison(c->device->self, trial->scratch, trial->scratch_bytes);
+}
+
+static moe_status run_and_judge(moe_trial *trial, moe_verdict *verdict, double *ns) {
+    moe_device *device = trial->c->device;
+    set_args(trial, false);
+    MOE_TRY(clear_outputs(trial));
+    MOE_TRY(device->class->time_begin(device->self));
+    moe_status status = moe_trial_run(trial);
+    moe_status ended = device->class->time_end(device->self, ns);
+    if (!status) status = ended;
+    if (!status) status = device->class->sync(device->self, NULL);
+    if (!status) status = trial->c->kind->judge(trial->c, trial->layout, verdict);
+    set_args(trial, true);
+    return status;
+}
+
+/* Maps are also asked for with rows between the experts. */
+static moe_status verify_other_align(moe_trial *trial, moe_verdict *verdict) {
+    op_layout *own = trial->layout;
+    double ns;
+    MOE_TRY(op_layout_get(trial->c, OTHER_ALIGN, &trial->layout));
+    moe_status status = run_and_judge(trial, verdict, &ns);
+    trial->layout = own;
+    set_args(trial, true);
+    return status;
+}
+
+moe_status moe_trial_verify(moe_trial *trial, moe_verdict *verdict, double *ns) {
+    MOE_TRY(run_and_judge(trial, verdict, ns));
+    if (trial->c->op.kind != MOE_OP_permute || !verdict->ok) return MOE_OK;
+    return verify_other_align(trial, verdict);
+}
