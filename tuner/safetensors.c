@@ -96,16 +96,16 @@ static moe_status read_shape(const json_t *value, moe_tensor *out) {
     if (rank > MOE_TENSOR_MAX_RANK)
         return moe_fail(MOE_E_UNSUPPORTED, "tensor '%s': %zu dimensions are more than %d",
                         label_of(out->name).text, rank, MOE_TENSOR_MAX_RANK);
-    size_t bytes = types[out->type].bytes;
+    int64_t bytes = (int64_t)types[out->type].bytes;
     bool empty = false, overflow = false;
     for (size_t i = 0; i < rank; i++) {
         MOE_TRY(read_count(out->name, "shape", json_array_get(value, i), &out->shape[i]));
         empty = empty || out->shape[i] == 0;
-        overflow = overflow || __builtin_mul_overflow(bytes, (size_t)out->shape[i], &bytes);
+        overflow = overflow || __builtin_mul_overflow(bytes, out->shape[i], &bytes);
     }
     if (overflow && !empty) return corrupt(out->name, "its shape has more elements than memory");
     out->rank = (int64_t)rank;
-    out->bytes = empty ? 0 : bytes;
+    out->bytes = empty ? 0 : (size_t)bytes;
     return MOE_OK;
 }
 

@@ -67,7 +67,7 @@ static moe_status make_header(const moe_tensor *const *tensors, int64_t n, char 
 }
 
 static void write_bytes(FILE *file, const void *data, size_t bytes, bool *good) {
-    *good = *good && fwrite(data, 1, bytes, file) == bytes;
+    *good = *good && (bytes == 0 || fwrite(data, 1, bytes, file) == bytes);
 }
 
 /* Length, header padded with blanks, data. */

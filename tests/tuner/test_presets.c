@@ -1,0 +1,203 @@
+/* label: unit */
+/* test_presets.c - presets against published parameter counts, config.json files, and misspellings.
+ */
+#include "config_json.h"
+#include "presets.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char folder[] = "/tmp/moetune-presets-XXXXXX";
+static char path[64];
+
+static int make_folder(void **state) {
+    (void)state;
+    if (!mkdtemp(folder)) return -1;
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    return 0;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    remove(path);
+    return rmdir(folder);
+}
+
+static void every_preset_round_trips(void **state) {
+    (void)state;
+    for (const moe_preset_entry *entry = moe_preset_list; entry->name; entry++) {
+        moe_layer layer, again;
+        char text[256], twice[256];
+        if (moe_preset(entry->name, &layer)) fail_msg("%s: %s", entry->name, moe_error_text());
+        assert_int_equal(moe_layer_print(&layer, text, sizeof text), MOE_OK);
+        assert_int_equal(moe_preset(text, &again), MOE_OK);
+        assert_int_equal(moe_layer_print(&again, twice, sizeof twice), MOE_OK);
+        assert_string_equal(text, twice);
+        if (entry > moe_preset_list) assert_true(strcmp(entry[-1].name, entry->name) < 0);
+    }
+}
+
+/* Expert parameters of the whole model, as its authors give its size: total less what is not in the
+ * experts stays small, and the layers are those of the published model. */
+static void parameters_are_those_of_the_models(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        int layers;
+        double total; /* published size, 10^9 */
+        double least; /* share of it that the experts have */
+    } models[] = {
+        {"mixtral-8x7b", 32, 46.7, 0.95},
+        {"mixtral-8x22b", 56, 140.6, 0.95},
+        {"dbrx", 40, 132, 0.95},
+        {"qwen3-30b-a3b", 48, 30.5, 0.93},
+        {"qwen3-235b-a22b", 94, 235, 0.95},
+        {"olmoe-1b-7b", 16, 6.92, 0.9},
+        {"gpt-oss-20b", 24, 20.9, 0.9},
+        {"gpt-oss-120b", 36, 116.8, 0.95},
+        {"granite-3.0-1b-a400m", 24, 1.33, 0.85},
+        {"granite-3.0-3b-a800m", 32, 3.37, 0.85},
+        {"grok-1", 64, 314, 0.95},
+        {"switch-base-128", 12, 7.4, 0.95},
+    };
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        moe_layer layer;
+        assert_int_equal(moe_preset(models[i].name, &layer), MOE_OK);
+        double expert = (double)(layer.d * (moe_layer_up_rows(&layer) + layer.f));
+        double share = models[i].layers * layer.e * expert / 1e9 / models[i].total;
+        if (!(share > models[i].least && share < 1)) fail_msg("%s: %.3f", models[i].name, share);
+    }
+}
+
+static void write_config(const char *text) {
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* The keys that published config.json files have, some others among them. */
+static const struct {
+    const char *config, *layer;
+} configs[] = {
+    {"{\"architectures\":[\"MixtralForCausalLM\"],\"hidden_act\":\"silu\",\"hidden_size\":4096,"
+     "\"intermediate_size\":14336,\"model_type\":\"mixtral\",\"num_experts_per_tok\":2,"
+     "\"num_local_experts\":8,\"torch_dtype\":\"bfloat16\"}",
+     "mixtral-8x7b"},
+    {"{\"hidden_act\":\"silu\",\"hidden_size\":2048,\"intermediate_size\":6144,\"mlp_only_layers\":"
+     "[],"
+     "\"model_type\":\"qwen3_moe\",\"moe_intermediate_size\":768,\"norm_topk_prob\":true,"
+     "\"num_experts\":128,\"num_experts_per_tok\":8,\"dtype\":\"bfloat16\"}",
+     "qwen3-30b-a3b"},
+    {"{\"hidden_act\":\"silu\",\"hidden_size\":2048,\"intermediate_size\":1024,\"model_type\":"
+     "\"olmoe\","
+     "\"norm_topk_prob\":false,\"num_experts\":64,\"num_experts_per_tok\":8}",
+     "olmoe-1b-7b"},
+    {"{\"hidden_act\":\"silu\",\"hidden_size\":1024,\"intermediate_size\":512,"
+     "\"model_type\":\"granitemoe\",\"num_experts_per_tok\":8,\"num_local_experts\":32,"
+     "\"torch_dtype\":\"bfloat16\"}",
+     "granite-3.0-1b-a400m"},
+    {"{\"hidden_act\":\"silu\",\"hidden_size\":2880,\"intermediate_size\":2880,"
+     "\"model_type\":\"gpt_oss\",\"num_experts_per_tok\":4,\"num_local_experts\":32,"
+     "\"swiglu_limit\":7.0,\"quantization_config\":{\"quant_method\":\"mxfp4\"}}",
+     "gpt-oss-20b"},
+    {"{\"d_model\":6144,\"model_type\":\"dbrx\",\"ffn_config\":{\"ffn_act_fn\":{\"name\":\"silu\"},"
+     "\"ffn_hidden_size\":10752,\"moe_num_experts\":16,\"moe_top_k\":4,"
+     "\"moe_normalize_expert_weights\":1},\"torch_dtype\":\"bfloat16\"}",
+     "dbrx"},
+    {"{\"d_model\":768,\"d_ff\":3072,\"dense_act_fn\":\"relu\",\"num_experts\":128,"
+     "\"expert_capacity\":64,\"model_type\":\"switch_transformers\"}",
+     "switch-base-128"},
+    {"{\"model_type\":\"vision\",\"text_config\":{\"hidden_act\":\"gelu_pytorch_tanh\","
+     "\"hidden_size\":64,\"moe_intermediate_size\":32,\"model_type\":\"qwen3_moe\",\"num_experts\":"
+     "4,"
+     "\"num_experts_per_tok\":1,\"norm_topk_prob\":null,\"torch_dtype\":\"float16\"}}",
+     "d=64 f=32 e=4 k=1 act=geglu_tanh x=f16 router=softmax>topk"},
+};
+
+static void configs_make_the_presets(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
+        moe_layer got, want;
+        char got_text[256], want_text[256];
+        write_config(configs[i].config);
+        if (moe_preset(i % 2 ? path : folder, &got)) fail_msg("%zu: %s", i, moe_error_text());
+        assert_int_equal(moe_preset(configs[i].layer, &want), MOE_OK);
+        moe_layer_print(&got, got_text, sizeof got_text);
+        moe_layer_print(&want, want_text, sizeof want_text);
+        assert_string_equal(got_text, want_text);
+    }
+}
+
+#define MIXTRAL "\"model_type\":\"mixtral\",\"hidden_size\":64,\"num_local_experts\":4"
+
+static const struct {
+    const char *config;
+    moe_status status;
+    const char *text;
+} refused[] = {
+    {"", MOE_E_CORRUPT, "not JSON"},
+    {"[]", MOE_E_CORRUPT, "not a JSON object"},
+    {"{}", MOE_E_CORRUPT, "'model_type' is missing"},
+    {"{\"model_type\":\"llama\"}", MOE_E_UNSUPPORTED, "none of mixtral, qwen3_moe"},
+    {"{\"model_type\":\"deepseek_v3\"}", MOE_E_UNSUPPORTED, "a shared expert and grouped sigmoid"},
+    {"{\"model_type\":\"qwen2_moe\"}", MOE_E_UNSUPPORTED, "a gated shared expert"},
+    {"{" MIXTRAL "}", MOE_E_CORRUPT, "'intermediate_size' is missing"},
+    {"{" MIXTRAL ",\"intermediate_size\":\"64\"}", MOE_E_CORRUPT, "is not a whole number"},
+    {"{" MIXTRAL ",\"intermediate_size\":64,\"num_experts_per_tok\":5}", MOE_E_INVALID, "k=5"},
+    {"{" MIXTRAL ",\"intermediate_size\":60,\"num_experts_per_tok\":2}", MOE_E_UNSUPPORTED,
+     "multiples of 8"},
+    {"{" MIXTRAL ",\"intermediate_size\":-64,\"num_experts_per_tok\":2}", MOE_E_INVALID, "f=-64"},
+    {"{" MIXTRAL ",\"intermediate_size\":64,\"num_experts_per_tok\":2,\"hidden_act\":\"mish\"}",
+     MOE_E_UNSUPPORTED, "'mish'"},
+    {"{" MIXTRAL ",\"intermediate_size\":64,\"num_experts_per_tok\":2,\"torch_dtype\":\"int8\"}",
+     MOE_E_UNSUPPORTED, "'int8'"},
+};
+
+static void refused_configs_say_why(void **state) {
+    (void)state;
+    moe_layer layer;
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        write_config(refused[i].config);
+        assert_int_equal(moe_preset(path, &layer), refused[i].status);
+        if (!strstr(moe_error_text(), refused[i].text))
+            fail_msg("'%s' does not say '%s'", moe_error_text(), refused[i].text);
+        assert_non_null(strstr(moe_error_text(), path));
+    }
+}
+
+static void names_that_are_none(void **state) {
+    (void)state;
+    moe_layer layer;
+    assert_int_equal(moe_preset("mixtrel-8x7b", &layer), MOE_E_NOT_FOUND);
+    assert_non_null(strstr(moe_error_text(), "nearest presets: mixtral-8x7b, mixtral-8x22b"));
+    assert_int_equal(moe_preset("qwen3", &layer), MOE_E_NOT_FOUND);
+    assert_non_null(strstr(moe_error_text(), "qwen3-235b-a22b, qwen3-30b-a3b"));
+    assert_int_equal(moe_preset("", &layer), MOE_E_NOT_FOUND);
+    char name[300];
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    assert_int_equal(moe_preset(name, &layer), MOE_E_NOT_FOUND);
+    assert_int_equal(moe_preset("/nowhere/config.json", &layer), MOE_E_NOT_FOUND);
+    assert_non_null(strstr(moe_error_text(), "/nowhere/config.json: No such file"));
+    assert_int_equal(moe_preset("d=64 f=32", &layer), MOE_E_PARSE);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_preset_round_trips),
+        cmocka_unit_test(parameters_are_those_of_the_models),
+        cmocka_unit_test(configs_make_the_presets),
+        cmocka_unit_test(refused_configs_say_why),
+        cmocka_unit_test(names_that_are_none),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
