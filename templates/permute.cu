@@ -18,21 +18,21 @@ __device__ __forceinline__ unsigned share_of(unsigned places)
     return (places + ROUND - 1) / ROUND * TILE;
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) $(moe.symbol("count"))(const args_permute a)
+extern "C" __global__ void __launch_bounds__(THREADS, 1) $(moe.symbol("count"))(const args_permute a)
 {
     extern __shared__ int shared[];
     int *counts = shared; // [E]
     const unsigned places = (unsigned)a.tokens * K, share = share_of(places);
-    const unsigned first = blockIdx.x * share;
+    const unsigned first = blockIdx.x * share, end = min(places, first + share);
     if (first >= places) return;
     for (int e = threadIdx.x; e < E; e += THREADS) counts[e] = 0;
     __syncthreads();
-    for (unsigned tile = first; tile < min(places, first + share); tile += TILE) {
+    for (unsigned tile = first; tile < end; tile += TILE) {
         tile_slots mine;
-        tile_load(mine, a, tile, min(places, tile + TILE));
+        tile_load(mine, a, tile, end);
 #pragma unroll
         for (int i = 0; i < ITEMS; i++)
-            if (mine.expert[i] >= 0) atomicAdd(&counts[mine.expert[i]], 1);
+            if (is_expert(mine.expert[i])) atomicAdd(&counts[mine.expert[i]], 1);
     }
     __syncthreads();
     for (int e = threadIdx.x; e < E; e += THREADS)
@@ -71,7 +71,7 @@ extern "C" __global__ void __launch_bounds__(1024) $(moe.symbol("scan"))(const a
 }
 % end
 
-extern "C" __global__ void __launch_bounds__(THREADS) $(moe.symbol("scatter"))(const args_permute a)
+extern "C" __global__ void __launch_bounds__(THREADS, 1) $(moe.symbol("scatter"))(const args_permute a)
 {
     extern __shared__ int shared[];
     int *table = shared;             // [WARPS][E]
@@ -81,22 +81,27 @@ extern "C" __global__ void __launch_bounds__(THREADS) $(moe.symbol("scatter"))(c
     const unsigned places = (unsigned)a.tokens * K, share = share_of(places);
     const int live = (int)((places + share - 1) / share), block = (int)blockIdx.x;
     if (block >= live) return;
+    const unsigned first = block * share, end = min(places, first + share);
+    tile_slots mine;
+    tile_load(mine, a, first, end);
 % if c.scan == 1 then
     for (int e = threadIdx.x; e < E; e += THREADS) {
         running[e] = a.scratch[(size_t)block * E + e];
         total[e] = a.scratch[(size_t)BLOCKS * E + e];
     }
 % else
-    // A warp takes every WARPS-th block, a lane every 32nd expert.
     for (int e = threadIdx.x; e < E; e += THREADS) running[e] = total[e] = 0;
     __syncthreads();
-    for (int e = threadIdx.x % 32; e < E; e += 32) {
+    // A thread takes an expert and every GROUPS-th block.
+    constexpr int GROUPS = THREADS > E ? THREADS / E : 1;
+    for (int i = threadIdx.x; i < GROUPS * E; i += THREADS) {
+        const int e = i % E;
         int before = 0, all = 0;
 #pragma unroll 8
-        for (int i = threadIdx.x / 32; i < live; i += WARPS) {
-            const int count = a.scratch[(size_t)i * E + e];
+        for (int other = i / E; other < live; other += GROUPS) {
+            const int count = a.scratch[(size_t)other * E + e];
             all += count;
-            if (i < block) before += count;
+            if (other < block) before += count;
         }
         if (before) atomicAdd(&running[e], before);
         if (all) atomicAdd(&total[e], all);
@@ -108,10 +113,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) $(moe.symbol("scatter"))(c
     if (publish) write_counts(a, total);
     __syncthreads();
     write_gaps(a, total, start, block, live);
-    const unsigned first = block * share;
-    for (unsigned tile = first; tile < min(places, first + share); tile += TILE) {
-        tile_slots mine;
-        tile_order(mine, a, tile, min(places, tile + TILE), table, running);
+    for (unsigned tile = first; tile < end; tile += TILE) {
+        tile_order(mine, table, running);
         tile_place(mine, a, table, start);
+        tile_load(mine, a, tile + TILE, end);
     }
 }

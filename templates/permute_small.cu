@@ -8,7 +8,7 @@ $(moe.args())
 $(moe.include("scan.cuh"))
 $(moe.include("permute.cuh"))
 
-extern "C" __global__ void __launch_bounds__(THREADS) $(moe.symbol())(const args_permute a)
+extern "C" __global__ void __launch_bounds__(THREADS, 1) $(moe.symbol())(const args_permute a)
 {
     extern __shared__ int shared[];
     int *table = shared;              // [WARPS][E]
@@ -16,17 +16,18 @@ extern "C" __global__ void __launch_bounds__(THREADS) $(moe.symbol())(const args
     int *total = running + E;         // [E] slots in all tiles
     int *start = total + E;           // [E+1]
     const unsigned places = (unsigned)a.tokens * K;
+    tile_slots mine;
+    tile_load(mine, a, 0, places);
     for (int e = threadIdx.x; e < E; e += THREADS) running[e] = total[e] = 0;
     __syncthreads();
     if (places > TILE) {
         for (unsigned i = threadIdx.x; i < places; i += THREADS) {
             const int expert = a.ids[i];
-            if ((unsigned)expert < (unsigned)E) atomicAdd(&total[expert], 1);
+            if (is_expert(expert)) atomicAdd(&total[expert], 1);
         }
     }
     for (unsigned tile = 0; tile < places; tile += TILE) {
-        tile_slots mine;
-        tile_order(mine, a, tile, min(places, tile + TILE), table, running);
+        tile_order(mine, table, running);
         if (tile == 0) {
             const int *all = places > TILE ? total : running;
             make_starts(a, all, start, true);
@@ -35,5 +36,6 @@ extern "C" __global__ void __launch_bounds__(THREADS) $(moe.symbol())(const args
             write_gaps(a, all, start, 0, 1);
         }
         tile_place(mine, a, table, start);
+        tile_load(mine, a, tile + TILE, places);
     }
 }

@@ -19,6 +19,7 @@ return moe.template {
     },
 
     require = function(p, c, d)
+        if c.threads * c.items > 8192 then return false, "too many registers" end
         return shared_bytes(p, c) <= d.smem, "the warps' tables do not fit shared memory"
     end,
 

@@ -235,7 +235,7 @@ __device__ __forceinline__ void select_tokens(const args_route &a, const float *
 }
 % if c.split == 0 then
 
-extern "C" __global__ void __launch_bounds__(THREADS) $(moe.symbol())(const args_route a)
+extern "C" __global__ void __launch_bounds__(THREADS, 1) $(moe.symbol())(const args_route a)
 {
     extern __shared__ __align__(128) unsigned char shared[];
     float *logits = (float *)(shared + (OVER_RING ? 0 : RING));
@@ -254,7 +254,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) $(moe.symbol())(const args
 % else
 
 // Slice `s` of K of all logits: scratch [SPLIT][T][E].
-extern "C" __global__ void __launch_bounds__(THREADS) $(moe.symbol("logits"))(const args_route a)
+extern "C" __global__ void __launch_bounds__(THREADS, 1) $(moe.symbol("logits"))(const args_route a)
 {
     extern __shared__ __align__(128) unsigned char shared[];
     if (a.logits) return;
@@ -273,7 +273,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) $(moe.symbol("logits"))(co
 }
 
 // Adds the slices and selects, WARPS tokens a block.
-extern "C" __global__ void __launch_bounds__(THREADS) $(moe.symbol("select"))(const args_route a)
+extern "C" __global__ void __launch_bounds__(THREADS, 1) $(moe.symbol("select"))(const args_route a)
 {
     extern __shared__ float logits[]; // [WARPS][E]
     int *counts = (int *)(logits + WARPS * E);

@@ -106,7 +106,7 @@ return moe.template {
     -- The best by the prediction, of few candidates.
     default = function(p, d)
         local best, best_ns
-        for _, bt in ipairs { 64, 32, 16, 8 } do
+        for _, bt in ipairs { 8, 16, 32, 64 } do
             for _, be in ipairs { 16, 32, 64, 128 } do
                 for _, split in ipairs { 0, 1, 4, 8 } do
                     for _, stages in ipairs { 4, 3, 2 } do

@@ -11,9 +11,14 @@ constexpr int TILE = THREADS * ITEMS; // places that a block ranks at once
 // The slots of one thread in a tile. A warp has 32*ITEMS consecutive places, lane by lane.
 struct tile_slots {
     int slot[ITEMS];   // -1 behind the end
-    int expert[ITEMS]; // -1 behind the end and for ids that are no expert
+    int expert[ITEMS]; // as in ids, so that it may be no expert; -1 behind the end
     int rank[ITEMS];   // among the slots of this warp in this tile
 };
+
+__device__ __forceinline__ bool is_expert(int id)
+{
+    return (unsigned)id < (unsigned)E;
+}
 
 __device__ __forceinline__ int slot_at(unsigned place, unsigned tokens)
 {
@@ -21,6 +26,7 @@ __device__ __forceinline__ int slot_at(unsigned place, unsigned tokens)
     return (int)(place % tokens * K + place / tokens);
 }
 
+// Only starts the loads: nothing waits for them before tile_order.
 __device__ __forceinline__ void tile_load(tile_slots &tile, const args_permute &a, unsigned first,
                                           unsigned end)
 {
@@ -31,7 +37,6 @@ __device__ __forceinline__ void tile_load(tile_slots &tile, const args_permute &
         tile.slot[i] = place < end ? slot_at(place, (unsigned)a.tokens) : -1;
         tile.expert[i] = -1;
         if (place < end) tile.expert[i] = a.ids[tile.slot[i]];
-        if ((unsigned)tile.expert[i] >= (unsigned)E) tile.expert[i] = -1;
     }
 }
 
@@ -45,22 +50,20 @@ __device__ __forceinline__ void tile_rank(tile_slots &tile, int *counts)
         const int expert = tile.expert[i];
         const unsigned peers = __match_any_sync(~0u, expert);
         const int before = __popc(peers & below);
-        const int seen = expert >= 0 ? counts[expert] : 0;
+        const int seen = is_expert(expert) ? counts[expert] : 0;
         __syncwarp();
-        if (expert >= 0 && before == 0) counts[expert] = seen + __popc(peers);
+        if (is_expert(expert) && before == 0) counts[expert] = seen + __popc(peers);
         __syncwarp();
         tile.rank[i] = seen + before;
     }
 }
 
-// Ranks a tile across the block. Afterwards table[warp][expert] is what the ranks of that warp
+// Ranks a loaded tile across the block. Afterwards table[warp][expert] is what the ranks of that warp
 // start from. `table` is [WARPS][E]; `running` [E] counts the slots of all tiles before this one,
 // and then this one's too. Ends with a barrier.
-__device__ __forceinline__ void tile_order(tile_slots &tile, const args_permute &a, unsigned first,
-                                           unsigned end, int *table, int *running)
+__device__ __forceinline__ void tile_order(tile_slots &tile, int *table, int *running)
 {
     int *counts = table + threadIdx.x / 32 * E;
-    tile_load(tile, a, first, end);
     __syncwarp(); // the last tile's reads of this row
     for (int e = threadIdx.x % 32; e < E; e += 32) counts[e] = 0;
     __syncwarp();
@@ -88,7 +91,7 @@ __device__ __forceinline__ void tile_place(const tile_slots &tile, const args_pe
     for (int i = 0; i < ITEMS; i++) {
         if (tile.slot[i] < 0) continue;
         int row = -1;
-        if (tile.expert[i] >= 0) {
+        if (is_expert(tile.expert[i])) {
             const int rank = base[tile.expert[i]] + tile.rank[i];
             if (rank < a.capacity) row = start[tile.expert[i]] + rank;
         }
