@@ -22,5 +22,6 @@ moe_status command_facts(const char *name, moe_facts *out);
 
 /* Each parses its own options (argp) and returns an exit status. */
 int cmd_emit(int argc, char **argv);
+int cmd_layer(int argc, char **argv);
 
 #endif

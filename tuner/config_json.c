@@ -112,11 +112,11 @@ static bool is_true(const json_t *value) {
     return json_is_true(value) || (json_is_number(value) && json_number_value(value) != 0);
 }
 
-static moe_status read_act(const json_t *root, const family *family, moe_act *out) {
-    const json_t *value = family->act ? value_at(root, family->act) : NULL;
-    const char *name = value ? json_string_value(value) : family->act_default;
+static moe_status read_act(const json_t *root, const family *model, moe_act *out) {
+    const json_t *value = model->act ? value_at(root, model->act) : NULL;
+    const char *name = value ? json_string_value(value) : model->act_default;
     for (size_t i = 0; name && i < COUNT(acts); i++) {
-        moe_act_kind kind = family->gated ? acts[i].gated : acts[i].plain;
+        moe_act_kind kind = model->gated ? acts[i].gated : acts[i].plain;
         if (strcmp(acts[i].name, name) || kind == MOE_ACT_COUNT) continue;
         *out = (moe_act){.kind = kind};
         if (kind != MOE_ACT_SWIGLU_CLAMP) return MOE_OK;
@@ -126,7 +126,7 @@ static moe_status read_act(const json_t *root, const family *family, moe_act *ou
         return out->limit > 0 ? MOE_OK : moe_fail(MOE_E_CORRUPT, "'swiglu_limit' is not above 0");
     }
     return moe_fail(MOE_E_UNSUPPORTED, "'%s' is '%.32s', an activation that layers do not have",
-                    family->act, name ? name : "no string");
+                    model->act, name ? name : "no string");
 }
 
 static moe_status read_dtype(const json_t *root, moe_dtype *out) {
@@ -144,17 +144,17 @@ static moe_status read_dtype(const json_t *root, moe_dtype *out) {
                     name ? name : "(no string)");
 }
 
-static moe_status read_layer(const json_t *root, const family *family, moe_layer *out) {
-    moe_layer layer = {.k = 1, .bias = family->bias, .capacity = family->capacity};
-    MOE_TRY(read_size(root, family->d, &layer.d));
-    MOE_TRY(read_size(root, family->f, &layer.f));
-    MOE_TRY(read_size(root, family->e, &layer.e));
-    if (family->k) MOE_TRY(read_size(root, family->k, &layer.k));
+static moe_status read_layer(const json_t *root, const family *model, moe_layer *out) {
+    moe_layer layer = {.k = 1, .bias = model->bias, .capacity = model->capacity};
+    MOE_TRY(read_size(root, model->d, &layer.d));
+    MOE_TRY(read_size(root, model->f, &layer.f));
+    MOE_TRY(read_size(root, model->e, &layer.e));
+    if (model->k) MOE_TRY(read_size(root, model->k, &layer.k));
     MOE_TRY(read_act(root, family, &layer.act));
     MOE_TRY(read_dtype(root, &layer.x));
     layer.w = layer.x;
-    layer.router = family->router;
-    if (family->renorm && is_true(value_at(root, family->renorm)))
+    layer.router = model->router;
+    if (model->renorm && is_true(value_at(root, model->renorm)))
         layer.router = MOE_ROUTER_SOFTMAX_TOPK_RENORM;
     MOE_TRY(moe_layer_check(&layer));
     *out = layer;

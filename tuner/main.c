@@ -11,6 +11,7 @@ static const struct {
     const char *help;
 } commands[] = {
     {"emit", cmd_emit, "CUDA, PTX, cubin or compiler log of one kernel"},
+    {"layer", cmd_layer, "what a layer is: shapes, parameters, bytes, FLOPs, router rule"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

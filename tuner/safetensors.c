@@ -50,7 +50,8 @@ typedef struct label {
 
 static label label_of(const char *name) {
     label out;
-    snprintf(out.text, sizeof out.text, "%s", name);
+    moe_text text = moe_text_start(out.text, sizeof out.text);
+    moe_text_add(&text, "%s", name);
     for (char *c = out.text; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 127) *c = '?';
     return out;
