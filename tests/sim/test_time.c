@@ -1,0 +1,157 @@
+/* label: sim */
+/* test_time.c - the time model ranks kernels whose order is known. */
+#include "nvrtc_for_tests.h"
+#include "rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { WORDS = 1 << 20 };
+
+/* One kernel's launch. */
+typedef struct timed {
+    const char *entry;
+    uint32_t grid, block, smem;
+    int32_t n;
+} timed;
+
+/* `fast` must take less than `slow` divided by `factor`. */
+typedef struct ranking {
+    timed fast, slow;
+    double factor;
+} ranking;
+
+static const ranking rankings[] = {
+    {{"copy_coalesced", 264, 256, 0, WORDS}, {"copy_strided", 264, 256, 0, WORDS}, 2.0},
+    {{"copy_coalesced", 264, 256, 0, WORDS}, {"copy_coalesced", 1, 256, 0, WORDS}, 10.0},
+    {{"shared_rows", 132, 256, 0, 2000}, {"shared_columns", 132, 256, 0, 2000}, 4.0},
+    {{"loads_apart", 16, 64, 0, 64}, {"loads_chained", 16, 64, 0, 64}, 3.0},
+    {{"loads_chained", 1056, 128, 0, 64}, {"loads_chained", 1056, 128, 120000, 64}, 1.5},
+    {{"atomics_spread", 64, 64, 0, 64}, {"atomics_one_word", 64, 64, 0, 64}, 1.2},
+    {{"multiply", 528, 256, 0, 200}, {"divide", 528, 256, 0, 200}, 2.0},
+    {{"multiply", 132, 256, 0, 2000}, {"multiply", 132, 1024, 0, 2000}, 1.5},
+    {{"multiply", 132, 1024, 0, 2000}, {"multiply", 1320, 1024, 0, 2000}, 3.0},
+};
+
+static char *kernels_ptx(void)
+{
+    char *speed = text_file("bench/sim_speed.cu"), *time = text_file("tests/sim/time.cu");
+    size_t size = strlen(speed) + strlen(time) + 1;
+    char *source = malloc(size), *ptx;
+
+    if (!source) fail_msg("out of memory");
+    snprintf(source, size, "%s%s", speed, time);
+    ptx = nvrtc_ptx(source, "time.cu", "compute_80", NULL);
+    free(speed);
+    free(time);
+    free(source);
+    return ptx;
+}
+
+static double time_of(sim_rig *rig, const char *ptx, const timed *t, moe_ptr in, moe_ptr out)
+{
+    struct {
+        moe_ptr in, out;
+        int32_t n;
+    } args = {in, out, t->n};
+
+    rig_load(rig, ptx, t->entry);
+    return rig_time(rig, t->grid, t->block, t->smem, &args, 20);
+}
+
+static void known_orders(void **state)
+{
+    char *ptx = kernels_ptx();
+    uint32_t *words = calloc(WORDS, sizeof *words);
+    int failed = 0;
+    moe_ptr in, out;
+    sim_rig rig;
+
+    (void)state;
+    if (!words) fail_msg("out of memory");
+    for (uint32_t i = 0; i < WORDS; i++) words[i] = i * 2654435761u >> 3;
+    rig_open(&rig, "h100,checks=0");
+    in = rig_buffer(&rig, words, WORDS * sizeof *words);
+    out = rig_buffer(&rig, words, WORDS * sizeof *words);
+    for (size_t i = 0; i < sizeof rankings / sizeof *rankings; i++) {
+        const ranking *r = &rankings[i];
+        double fast = time_of(&rig, ptx, &r->fast, in, out);
+        double slow = time_of(&rig, ptx, &r->slow, in, out);
+        print_message("%-18s grid %4u %9.1f us   %-18s grid %4u %9.1f us\n", r->fast.entry,
+                      r->fast.grid, fast / 1e3, r->slow.entry, r->slow.grid, slow / 1e3);
+        failed += !(fast * r->factor < slow);
+    }
+    rig_close(&rig);
+    free(words);
+    free(ptx);
+    if (failed) fail_msg("%d pairs are in the wrong order", failed);
+}
+
+/* ------------------------------------------------------------------------------------- tiles */
+
+enum { N = 512, K = 256 };
+
+static double tile_time(const char *entry, int bm, int rows)
+{
+    char *ptx = kernels_ptx();
+    int padded = (rows + bm - 1) / bm * bm;
+    size_t a_bytes = (size_t)padded * K * 2, b_bytes = (size_t)N * K * 2;
+    void *zeros = calloc(1, a_bytes + b_bytes);
+    double nanoseconds;
+    sim_rig rig;
+
+    if (!zeros) fail_msg("out of memory");
+    rig_open(&rig, "h100,checks=0");
+    struct {
+        moe_ptr a, b, c;
+        int32_t n, k;
+    } args = {rig_buffer(&rig, zeros, a_bytes), rig_buffer(&rig, zeros, b_bytes),
+              rig_buffer(&rig, NULL, (size_t)padded * N * 4), N, K};
+    rig_load(&rig, ptx, entry);
+    nanoseconds = rig_time(&rig, (uint32_t)(padded / bm * N / 64), 128,
+                           (uint32_t)(3 * (bm + 64) * 80), &args, sizeof args);
+    rig_close(&rig);
+    free(zeros);
+    free(ptx);
+    return nanoseconds;
+}
+
+/* 16 rows are one small tile; a large one multiplies 112 rows of padding. */
+static void small_tiles_win_for_few_rows(void **state)
+{
+    (void)state;
+    assert_true(tile_time("tile16", 16, 16) < 0.8 * tile_time("tile128", 128, 16));
+}
+
+/* With rows enough, small tiles load the same weights again and again. */
+static void large_tiles_win_for_many_rows(void **state)
+{
+    (void)state;
+    assert_true(tile_time("tile128", 128, 4096) < 0.9 * tile_time("tile16", 16, 4096));
+}
+
+static void model_time_repeats(void **state)
+{
+    double first = tile_time("tile16", 16, 64);
+
+    (void)state;
+    assert_true(first > 0 && first == tile_time("tile16", 16, 64));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(known_orders),
+        cmocka_unit_test(small_tiles_win_for_few_rows),
+        cmocka_unit_test(large_tiles_win_for_many_rows),
+        cmocka_unit_test(model_time_repeats),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

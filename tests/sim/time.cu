@@ -1,0 +1,85 @@
+// time.cu - pairs of kernels whose order in time is known, for test_time.c. It is appended to
+// bench/sim_speed.cu and uses its gemm. Kernels are k(const u32 *in, u32 *out, int n).
+#define KERNEL(name) extern "C" __global__ void name(const u32 *in, u32 *out, int n)
+
+KERNEL(copy_coalesced)
+{
+    for (int i = INDEX; i < n; i += gridDim.x * blockDim.x) out[i] = in[i];
+}
+
+// the same words, but neighbours are n / 32 words apart
+KERNEL(copy_strided)
+{
+    int step = n / 32;
+    for (int i = INDEX; i < n; i += gridDim.x * blockDim.x) {
+        int at = (i & 31) * step + i / 32;
+        out[at] = in[at];
+    }
+}
+
+KERNEL(shared_rows)
+{
+    __shared__ u32 s[32 * 33];
+    u32 x = 0;
+    for (int i = threadIdx.x; i < 32 * 33; i += blockDim.x) s[i] = i;
+    __syncthreads();
+    for (int i = 0; i < n; i++) x += s[(threadIdx.x & 31) * 33 + (i & 31)];
+    out[INDEX] = x;
+}
+
+KERNEL(shared_columns)
+{
+    __shared__ u32 s[32 * 33];
+    u32 x = 0;
+    for (int i = threadIdx.x; i < 32 * 33; i += blockDim.x) s[i] = i;
+    __syncthreads();
+    for (int i = 0; i < n; i++) x += s[(threadIdx.x & 31) * 32 + (i & 31)];
+    out[INDEX] = x;
+}
+
+KERNEL(loads_apart)
+{
+    u32 x = 0;
+#pragma unroll 16
+    for (int i = 0; i < n; i++) x += in[INDEX + i * 64];
+    out[INDEX] = x;
+}
+
+KERNEL(loads_chained)
+{
+    u32 x = INDEX;
+    for (int i = 0; i < n; i++) x = in[x & 0xffff] & 0xffff;
+    out[INDEX] = x;
+}
+
+KERNEL(atomics_spread)
+{
+    for (int i = 0; i < n; i++) atomicAdd(out + INDEX, 1u);
+}
+
+KERNEL(atomics_one_word)
+{
+    for (int i = 0; i < n; i++) atomicAdd(out + (threadIdx.x & 1), i + threadIdx.x);
+}
+
+KERNEL(multiply)
+{
+    float x = (float)in[INDEX], y = 1.5f;
+    for (int i = 0; i < n; i++) y = y * x + 0.5f;
+    out[INDEX] = (u32)y;
+}
+
+KERNEL(divide)
+{
+    float x = (float)in[INDEX], y = 1.5f;
+    for (int i = 0; i < n; i++) y = y / x + 0.5f;
+    out[INDEX] = (u32)y;
+}
+
+#define TILE(bm, warps_m, warps_n)                                                                 \
+    extern "C" __global__ void tile##bm(const u16 *a, const u16 *b, float *c, int n, int k)        \
+    {                                                                                              \
+        gemm<bm, 64, warps_m, warps_n>(a, b, c, n, k);                                             \
+    }
+TILE(16, 1, 4)
+TILE(128, 4, 1)
