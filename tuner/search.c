@@ -1,0 +1,264 @@
+/* search.c - which candidates to try, in what order. */
+#include "search.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SWEEPS = 6, FEW = 6 };
+
+struct moe_search {
+    const moe_strategy *strategy;
+    const moe_landscape *landscape;
+    int64_t limit, asked, reported;
+    int64_t *by_cost; /* all candidates, cheapest first */
+    int64_t *shuffled; /* all candidates, at random */
+    int64_t next_cheap, next_random;
+    bool *was_asked;
+    double *time; /* of the reported ones; NAN: not yet */
+    int64_t *done; /* reported candidates in order */
+    double *effect; /* of each value of a choice: log of the factor on the predicted time */
+    double *sum, *number; /* by value, for the fit */
+    int64_t fitted; /* reports that the effects know */
+};
+
+/* ------------------------------------------------------------------------------- strategies */
+
+/* A candidate of unknown cost is taken for worse than all that are known. */
+static double cost_of(const moe_landscape *landscape, int64_t index) {
+    double cost = landscape->cost[index];
+    return cost > 0 ? cost : 1e30;
+}
+
+/* The first candidate of an order that was not asked for yet. */
+static bool next_in(const moe_search *search, const int64_t *order, int64_t *at, int64_t *index) {
+    for (; *at < search->landscape->count; ++*at) {
+        if (search->was_asked[order[*at]]) continue;
+        *index = order[*at];
+        return true;
+    }
+    return false;
+}
+
+static bool next_exhaustive(moe_search *search, int64_t *index) {
+    return next_in(search, search->by_cost, &search->next_cheap, index);
+}
+
+static bool next_random(moe_search *search, int64_t *index) {
+    return next_in(search, search->shuffled, &search->next_random, index);
+}
+
+/* ------------------------------------------------- the prediction, corrected by what came out */
+
+static double effects_of(const moe_search *search, int64_t index) {
+    const moe_landscape *land = search->landscape;
+    double sum = 0;
+    for (int c = 0; c < land->choices; c++) {
+        int value = land->choice[index * land->choices + c];
+        if (value >= 0) sum += search->effect[value];
+    }
+    return sum;
+}
+
+/* log(time / predicted time), less what the effects already explain. */
+static double residual(const moe_search *search, int64_t index) {
+    return log(search->time[index] / cost_of(search->landscape, index)) -
+           effects_of(search, index);
+}
+
+/* One choice's effects, the others held: means of what is left over, drawn towards 0 where a value
+ * was tried seldom. */
+static void fit_choice(moe_search *search, int choice, double base) {
+    const moe_landscape *land = search->landscape;
+    memset(search->sum, 0, (size_t)land->values * sizeof *search->sum);
+    memset(search->number, 0, (size_t)land->values * sizeof *search->number);
+    for (int64_t i = 0; i < search->reported; i++) {
+        int64_t index = search->done[i];
+        int value = land->choice[index * land->choices + choice];
+        if (value < 0 || !isfinite(search->time[index])) continue;
+        search->sum[value] += residual(search, index) - base + search->effect[value];
+        search->number[value]++;
+    }
+    for (int v = 0; v < land->values; v++)
+        if (search->number[v]) search->effect[v] = search->sum[v] / (search->number[v] + 1);
+}
+
+/* The mean of all residuals is a wrong unit of the prediction and tells nothing of rank. */
+static double mean_residual(const moe_search *search) {
+    double sum = 0, number = 0;
+    for (int64_t i = 0; i < search->reported; i++) {
+        if (!isfinite(search->time[search->done[i]])) continue;
+        sum += residual(search, search->done[i]);
+        number++;
+    }
+    return number ? sum / number : 0;
+}
+
+static void fit(moe_search *search) {
+    if (search->fitted == search->reported) return;
+    memset(search->effect, 0, (size_t)search->landscape->values * sizeof *search->effect);
+    for (int sweep = 0; sweep < SWEEPS; sweep++) {
+        double base = mean_residual(search);
+        for (int c = 0; c < search->landscape->choices; c++) fit_choice(search, c, base);
+    }
+    search->fitted = search->reported;
+}
+
+/* The untried candidate of the best corrected prediction. */
+static bool next_corrected(moe_search *search, int64_t *index) {
+    double least = INFINITY;
+    bool found = false;
+    fit(search);
+    for (int64_t i = 0; i < search->landscape->count; i++) {
+        if (search->was_asked[i]) continue;
+        double time = log(cost_of(search->landscape, i)) + effects_of(search, i);
+        if (found && !(time < least)) continue;
+        found = true;
+        least = time;
+        *index = i;
+    }
+    return found;
+}
+
+/* A third of the trials are learning: the best by prediction and random ones in turn. Of the others
+ * one in four is random, and the rest are the best by the prediction as corrected so far. */
+static bool next_halving(moe_search *search, int64_t *index) {
+    int64_t tried = search->asked - search->landscape->default_count;
+    bool learning = tried < search->limit / 3 || search->reported < FEW;
+    if (learning) return (tried % 2 ? next_random : next_exhaustive)(search, index);
+    return (tried % 4 == 3 ? next_random : next_corrected)(search, index);
+}
+
+const moe_strategy moe_strategies[] = {
+    {"exhaustive", "every candidate, best predicted first", next_exhaustive},
+    {"random", "candidates at random", next_random},
+    {"halving", "the best predicted, corrected by what was measured, and random ones", next_halving},
+    {NULL, NULL, NULL},
+};
+
+const moe_strategy *moe_strategy_find(const char *name) {
+    for (const moe_strategy *s = moe_strategies; s->name; s++)
+        if (!strcmp(s->name, name)) return s;
+    return NULL;
+}
+
+const moe_strategy *moe_strategy_default(int64_t count, int64_t limit) {
+    return moe_strategy_find(count <= limit ? "exhaustive" : "halving");
+}
+
+/* ----------------------------------------------------------------------------------- search */
+
+/* splitmix64: small, and the same everywhere. */
+static uint64_t random_bits(uint64_t *state) {
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+typedef struct ranked {
+    double value;
+    int64_t index;
+} ranked;
+
+static int compare(const void *a, const void *b) {
+    const ranked *x = a, *y = b;
+    if (x->value != y->value) return x->value < y->value ? -1 : 1;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+static bool make_orders(moe_search *search, uint64_t seed) {
+    int64_t count = search->landscape->count;
+    ranked *all = malloc((size_t)(count + 1) * sizeof *all);
+    if (!all) return false;
+    for (int64_t i = 0; i < count; i++) all[i] = (ranked){cost_of(search->landscape, i), i};
+    qsort(all, (size_t)count, sizeof *all, compare);
+    for (int64_t i = 0; i < count; i++) {
+        search->by_cost[i] = all[i].index;
+        search->shuffled[i] = i;
+    }
+    free(all);
+    for (int64_t i = count - 1; i > 0; i--) {
+        int64_t other = (int64_t)(random_bits(&seed) % (uint64_t)(i + 1));
+        int64_t kept = search->shuffled[i];
+        search->shuffled[i] = search->shuffled[other];
+        search->shuffled[other] = kept;
+    }
+    return true;
+}
+
+moe_status moe_search_open(const moe_strategy *strategy, const moe_landscape *landscape,
+                           int64_t limit, uint64_t seed, moe_search **out) {
+    size_t count = (size_t)landscape->count + 1, values = (size_t)landscape->values + 1;
+    moe_search *search = calloc(1, sizeof *search);
+    if (!search) return moe_fail(MOE_E_MEMORY, "no memory for a search");
+    search->strategy = strategy;
+    search->landscape = landscape;
+    search->limit = limit;
+    search->by_cost = malloc(count * sizeof *search->by_cost);
+    search->shuffled = malloc(count * sizeof *search->shuffled);
+    search->was_asked = calloc(count, sizeof *search->was_asked);
+    search->time = malloc(count * sizeof *search->time);
+    search->done = malloc(count * sizeof *search->done);
+    search->effect = calloc(values, sizeof *search->effect);
+    search->sum = calloc(values, sizeof *search->sum);
+    search->number = calloc(values, sizeof *search->number);
+    if (!search->effect || !search->sum || !search->number ||
+        !search->by_cost || !search->shuffled || !search->was_asked || !search->time ||
+        !search->done || !make_orders(search, seed)) {
+        moe_search_close(search);
+        return moe_fail(MOE_E_MEMORY, "no memory for %zu candidates", count);
+    }
+    for (size_t i = 0; i < count; i++) search->time[i] = NAN;
+    *out = search;
+    return MOE_OK;
+}
+
+void moe_search_close(moe_search *search) {
+    if (!search) return;
+    free(search->by_cost);
+    free(search->shuffled);
+    free(search->was_asked);
+    free(search->time);
+    free(search->done);
+    free(search->effect);
+    free(search->sum);
+    free(search->number);
+    free(search);
+}
+
+bool moe_search_next(moe_search *search, int64_t *index) {
+    const moe_landscape *land = search->landscape;
+    for (int64_t i = 0; i < land->default_count; i++) {
+        if (search->was_asked[land->defaults[i]]) continue;
+        *index = land->defaults[i];
+        search->was_asked[*index] = true;
+        search->asked++;
+        return true;
+    }
+    if (search->asked >= search->limit || !search->strategy->next(search, index)) return false;
+    search->was_asked[*index] = true;
+    search->asked++;
+    return true;
+}
+
+void moe_search_report(moe_search *search, int64_t index, double time) {
+    if (isnan(search->time[index])) search->done[search->reported++] = index;
+    search->time[index] = time;
+}
+
+int64_t moe_search_best(const moe_search *search, int64_t *out, int64_t room) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < search->reported; i++) {
+        ranked mine = {search->time[search->done[i]], search->done[i]};
+        if (!isfinite(mine.value)) continue;
+        int64_t at = count < room ? count++ : room;
+        for (; at > 0; at--) {
+            ranked before = {search->time[out[at - 1]], out[at - 1]};
+            if (compare(&before, &mine) <= 0) break;
+            if (at < room) out[at] = out[at - 1];
+        }
+        if (at < room) out[at] = mine.index;
+    }
+    return count;
+}

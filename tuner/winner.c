@@ -1,0 +1,36 @@
+/* winner.c - who wins a race between candidates. */
+#include "winner.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The standard error of a median of n normal samples: sigma = 1.4826 MAD, times 1.2533 / sqrt(n). */
+static double squared_error(const moe_measurement *m) {
+    double error = 1.4826 * 1.2533 * m->mad;
+    return m->n > 0 ? error * error / (double)m->n : 0;
+}
+
+double moe_noise(const moe_measurement *a, const moe_measurement *b) {
+    double share = 0.01 * fmin(a->med, b->med);
+    return fmax(share, 3 * sqrt(squared_error(a) + squared_error(b)));
+}
+
+static int fastest(const moe_racer *racers, int count) {
+    int best = -1;
+    for (int i = 0; i < count; i++) {
+        if (racers[i].measurement.outcome != MOE_OUTCOME_OK) continue;
+        if (best < 0 || racers[i].measurement.med < racers[best].measurement.med) best = i;
+    }
+    return best;
+}
+
+int moe_winner(const moe_racer *racers, int count) {
+    int best = fastest(racers, count), winner = best;
+    for (int i = 0; i < count && best >= 0; i++) {
+        const moe_measurement *m = &racers[i].measurement, *least = &racers[best].measurement;
+        if (m->outcome != MOE_OUTCOME_OK || m->med - least->med > moe_noise(m, least)) continue;
+        if (racers[winner].is_default) continue;
+        if (racers[i].is_default || strcmp(racers[i].text, racers[winner].text) < 0) winner = i;
+    }
+    return winner;
+}
