@@ -150,7 +150,7 @@ static moe_status read_layer(const json_t *root, const family *model, moe_layer 
     MOE_TRY(read_size(root, model->f, &layer.f));
     MOE_TRY(read_size(root, model->e, &layer.e));
     if (model->k) MOE_TRY(read_size(root, model->k, &layer.k));
-    MOE_TRY(read_act(root, family, &layer.act));
+    MOE_TRY(read_act(root, model, &layer.act));
     MOE_TRY(read_dtype(root, &layer.x));
     layer.w = layer.x;
     layer.router = model->router;
