@@ -130,12 +130,7 @@ $(moe.symbol())(const args_$(p.kind) args)
     const int my_rows = at.end - at.row - my_row; // of A, my_row + i*STEP is live if i*STEP < this
 % if up then
     const XT *a_from = args.x + my_chunk * PER;
-    int token[A_COPIES];
-#pragma unroll
-    for (int i = 0; i < A_COPIES; i++) {
-        const bool live = i * STEP < my_rows && (BM % STEP == 0 || my_row + i * STEP < BM);
-        token[i] = live ? (unsigned)args.row_slots[at.row + my_row + i * STEP] / K : 0;
-    }
+    int token[A_COPIES]; // of those rows; 0 where there is none
 % else
     const XT *a_from = args.h + (long long)(at.row + my_row) * DEPTH + my_chunk * PER;
 % end
@@ -150,8 +145,8 @@ $(moe.symbol())(const args_$(p.kind) args)
 
     // Copies of one K tile, or a share of them: the inner loop spreads them over its slices.
     constexpr int ALL = -1, SHARES = SLICES - 1;
-    auto load = [&](int stage, int k_tile, int share) {
-        const unsigned to = ring + stage * STAGE_BYTES + my_place;
+    auto copy_b = [&](int stage, int k_tile, int share) {
+        const unsigned to = ring + stage * STAGE_BYTES + A_BYTES + my_place;
         const int k = k_tile * BK;
         const bool inside = DEPTH % BK == 0 || k + my_chunk * PER < DEPTH;
 #pragma unroll
@@ -161,9 +156,14 @@ $(moe.symbol())(const args_$(p.kind) args)
             const int column = i * STEP % WRAP, half = i * STEP / WRAP;
             const WT *from = b_from + (long long)(half * WIDTH + column) * DEPTH + k;
             if (BN % STEP == 0 || my_row + i * STEP < BN)
-                copy_async(to + A_BYTES + i * STEP * ROW_BYTES, from,
+                copy_async(to + i * STEP * ROW_BYTES, from,
                            inside && (WIDTH % OUT_N == 0 || column < my_columns));
         }
+    };
+    auto copy_a = [&](int stage, int k_tile, int share) {
+        const unsigned to = ring + stage * STAGE_BYTES + my_place;
+        const int k = k_tile * BK;
+        const bool inside = DEPTH % BK == 0 || k + my_chunk * PER < DEPTH;
 #pragma unroll
         for (int i = 0; i < A_COPIES; i++) {
             if (share != ALL && i % SHARES != share) continue;
@@ -173,9 +173,21 @@ $(moe.symbol())(const args_$(p.kind) args)
         }
     };
 
+    // The weights first, as the rows' addresses have yet to come. All weights of the prologue are then
+    // in the first group, which is no loss: the first rows arrive later.
+#pragma unroll
+    for (int i = 0; i < STAGES - 1 && i < K_TILES; i++) copy_b(i, i, ALL);
+% if up then
+    __syncwarp(); // keeps the compiler from waiting for the slots between the copies above
+#pragma unroll
+    for (int i = 0; i < A_COPIES; i++) {
+        const bool live = i * STEP < my_rows && (BM % STEP == 0 || my_row + i * STEP < BM);
+        token[i] = live ? (unsigned)args.row_slots[at.row + my_row + i * STEP] / K : 0;
+    }
+% end
 #pragma unroll
     for (int i = 0; i < STAGES - 1; i++) {
-        if (i < K_TILES) load(i, i, ALL);
+        if (i < K_TILES) copy_a(i, i, ALL);
         copy_commit();
     }
 
@@ -213,7 +225,10 @@ $(moe.symbol())(const args_$(p.kind) args)
     for (int k_tile = 0; k_tile < K_TILES; k_tile++) {
         copy_wait<STAGES - 2>();
         __syncthreads();
-        if (k_tile + STAGES - 1 < K_TILES) load(write, k_tile + STAGES - 1, ALL);
+        if (k_tile + STAGES - 1 < K_TILES) {
+            copy_b(write, k_tile + STAGES - 1, ALL);
+            copy_a(write, k_tile + STAGES - 1, ALL);
+        }
         copy_commit();
         const unsigned char *stage = ring_memory + read * STAGE_BYTES;
 #pragma unroll 2
@@ -333,8 +348,10 @@ $(moe.symbol())(const args_$(p.kind) args)
                 read = read + 1 == STAGES ? 0 : read + 1;
                 load_slice(read, 0, 0);
             }
-            if (slice < SHARES && k_tile + STAGES - 1 < K_TILES)
-                load(write, k_tile + STAGES - 1, slice);
+            if (slice < SHARES && k_tile + STAGES - 1 < K_TILES) {
+                copy_b(write, k_tile + STAGES - 1, slice);
+                copy_a(write, k_tile + STAGES - 1, slice);
+            }
             if (slice + 1 == SHARES) {
                 copy_commit();
                 write = write + 1 == STAGES ? 0 : write + 1;

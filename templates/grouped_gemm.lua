@@ -122,16 +122,24 @@ local function work(p, bm, group)
 end
 
 -- FLOPs a clock and SM of the instructions used here. mma.sync does not reach the rate of Hopper's
--- wgmma or Blackwell's tcgen05: these shares are estimates until measured.
+-- wgmma or Blackwell's tcgen05, and FFMA waits for shared memory: these shares are estimates until
+-- measured.
 local function flop_rate(p, c, d)
-    if is_fma(p, c) then return d.sm == 80 and 128 or 256 end
+    if is_fma(p, c) then return (d.sm == 80 and 128 or 256) * 0.8 end
     local share = d.sm >= 100 and d.sm < 120 and 0.3 or d.sm == 90 and 0.62 or 0.9
     return d.tensor_rate * share * (p.x == "f32" and 1 / 6 or 1)
 end
 
+-- A maximum that grows a little when several of its arguments are large, as overlap is never perfect.
+local function soft_max(...)
+    local sum = 0
+    for _, v in ipairs({...}) do sum = sum + v ^ 4 end
+    return sum ^ 0.25
+end
+
 -- A ranking estimate: the slowest of DRAM, L2 and the blocks' own work. A block works one K tile in
 -- the longer of its tensor time and its shared-memory time, `blocks` of them share an SM, and one
--- alone cannot be faster than its chain of waits.
+-- alone cannot be faster than its chain of waits. The clocks of latencies are round figures.
 local function cost(p, c, d)
     local s = shape(p, c, d)
     local w = work(p, c.bm, c.group)
@@ -144,41 +152,45 @@ local function cost(p, c, d)
     local stage = (c.bm + c.bn) * s.row_bytes
     local reads = c.warps * (c.bm // c.wm + c.bn // s.wn) * s.row_bytes
     local tensor = 2 * c.bm * c.bn * c.bk / flop_rate(p, c, d)
-    local step = math.max(tensor, (stage + reads) / 128) + 30 / s.blocks
-    local ahead = 900 / (c.stages - 1) -- clocks from a copy's issue to its use, in steps ahead
-    local edges = 2500                 -- clocks to find the place, fill the ring and store
-    local chain = edges + s.k_tiles * math.max(step, ahead)
-    local busy = s.k_tiles * step + edges / math.max(1, s.blocks)
+    local step = soft_max(tensor, (stage + reads) / 128) + 30 / s.blocks
+    local arrival = 900 / (c.stages - 1) -- from a copy's issue to its use, over the steps between
+    local edges = 2500                   -- to find the place, fill the ring and store
+    local alone = edges + s.k_tiles * soft_max(step, arrival)
+    local shared = s.k_tiles * step + edges / s.blocks
 
     local blocks = w.tiles * s.n_blocks
     local slots = d.sms * s.blocks
-    local full = math.floor(blocks / slots)
-    local rest = math.ceil((blocks - full * slots) / d.sms)
-    local clocks = full * math.max(chain, s.blocks * busy) + (rest > 0 and math.max(chain, rest * busy) or 0)
+    local waves = math.floor(blocks / slots)
+    local rest = math.ceil((blocks - waves * slots) / d.sms) -- blocks an SM in the last wave
+    local clocks = waves * soft_max(alone, s.blocks * shared)
+    if rest > 0 then clocks = clocks + soft_max(alone, rest * shared) end
+    local l2 = blocks * s.k_tiles * stage / (d.sms * 48)
 
     local walks = weights > d.l2 / 2 and w.walks or w.experts
-    local dram = bytes + (walks - w.experts) * weights
-    local flying = math.min(blocks, slots) * stage * (c.stages - 1) -- bytes under way
-    local needed = d.bandwidth * 800                                -- to hide 800 ns
-    local l2 = blocks * s.k_tiles * stage / (d.sms * 48)
-    local ns = math.max(math.max(clocks, l2) * 1000 / d.clock,
-                        dram / (d.bandwidth * 0.92) * math.max(1, needed / flying))
+    local dram = (bytes + (walks - w.experts) * weights) / (d.bandwidth * 0.92)
+    local flying = math.min(blocks, slots) * stage * (c.stages - 1) -- bytes under way, of those
+    local needed = d.bandwidth * 800                                -- that hide 800 ns
+    local ns = soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock, dram * soft_max(1, needed / flying))
     return {flops = flops, bytes = bytes, ns = ns}
 end
 
 -- Few rows an expert: the time is that of the weights' stream, so narrow row tiles, long rows of K
--- and a deep ring. Many: 64 x 64 of sums a warp where the registers allow two blocks.
+-- and a deep ring. Many: 64 x 64 of sums a warp, where the registers allow two blocks an SM; for
+-- FFMA, 8 x 8 a thread.
 local function default(p, d)
     local rows = p.t * p.k / p.e
-    local f32 = p.x == "f32"
-    local c = {group = 8, warps = 4, wm = 1, stages = 4}
-    c.bm = rows <= 16 and 16 or rows <= 32 and 32 or rows <= 80 and 64 or 128
-    c.bn = c.bm == 16 and 64 or 128
-    c.bk = (c.bm <= 32 and 64 or 32) // (f32 and 2 or 1)
-    if c.bm >= 64 then c.wm = 2 end
-    if f32 then
+    local bm = rows <= 16 and 16 or rows <= 32 and 32 or rows <= 80 and 64 or 128
+    local c = {bm = bm, bn = bm == 16 and 64 or 128, bk = bm <= 32 and 64 or 32, stages = 4,
+               warps = 4, wm = bm >= 64 and 2 or 1, group = 8}
+    if bm == 128 and d.smem_sm >= 2 * 97 * 1024 then c.bk, c.stages = 64, 3 end
+    if p.x == "f32" then
+        c.bk = c.bk // 2
+        if bm == 128 then c.bn = 64 end
         c.math = 1
-        if c.bm == 128 then c.bn = 64 end
+        local tensor = flop_rate(p, c, d)
+        c.math = 0
+        if flop_rate(p, c, d) < tensor then c.math = 1 end
+        if is_fma(p, c) and bm >= 64 then c.wm = bm // 32 end
     end
     local width = p.kind == "gemm_up" and p.f or p.d
     local halves = p.kind == "gemm_up" and p.gated and 2 or 1
@@ -186,7 +198,7 @@ local function default(p, d)
     while c.bn // (c.warps // c.wm) < 16 do
         if c.bm // (2 * c.wm) >= 16 then c.wm = 2 * c.wm else c.warps = c.warps // 2 end
     end
-    while not require_(p, c, d) and c.bk > 32 // (f32 and 2 or 1) do c.bk = c.bk // 2 end
+    while not require_(p, c, d) and c.bk * p.xbytes > 64 do c.bk = c.bk // 2 end
     while not require_(p, c, d) and c.stages > 2 do c.stages = c.stages - 1 end
     return c
 end

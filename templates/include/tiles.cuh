@@ -3,6 +3,14 @@
 // `permute` counts row tiles before each expert for every tile height; blocks are numbered expert
 // by expert. All threads search at once, so the answer costs one round trip to memory.
 
+// A load that the compiler leaves where it stands, instead of under the condition of its use.
+__device__ __forceinline__ int load_now(const int *from)
+{
+    int out;
+    asm volatile("ld.global.s32 %0, [%1];" : "=r"(out) : "l"(from));
+    return out;
+}
+
 struct row_tile {
     int expert;
     int index; // tile in its expert, 0 <= index < count
@@ -27,8 +35,8 @@ __device__ __forceinline__ bool find_tile(const int *starts, const int *expert_s
         if (EXPERTS % THREADS != 0 && expert >= EXPERTS) break;
         const int first = starts[expert], end = starts[expert + 1];
         // With few experts it is cheaper to read all rows than to wait for the winner's.
-        const int start = ROUNDS <= 2 ? expert_start[expert] : 0;
-        const int rows = ROUNDS <= 2 ? expert_rows[expert] : 0;
+        const int start = ROUNDS <= 2 ? load_now(expert_start + expert) : 0;
+        const int rows = ROUNDS <= 2 ? load_now(expert_rows + expert) : 0;
         if (first <= at && at < end) {
             shared[0] = expert;
             shared[1] = at - first;
