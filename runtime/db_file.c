@@ -90,12 +90,38 @@ static moe_status connect_file(moe_db_file *file, const char *options) {
     return MOE_OK;
 }
 
+static int64_t big_endian(const unsigned char *bytes, int count) {
+    int64_t value = 0;
+    for (int i = 0; i < count; i++) value = value << 8 | bytes[i];
+    return value;
+}
+
+/* A file that is shorter than its header says was cut off. SQLite itself notices only when it meets
+ * a page that is missing. Needs a read lock, since a commit changes both. */
+static moe_status check_length(const moe_db_file *file) {
+    enum { HEADER = 100, PAGE_SIZE = 16, WRITE_FORMAT = 18, PAGES = 28, ROLLBACK = 1 };
+    unsigned char header[HEADER];
+    sqlite3_file *disk = NULL;
+    sqlite3_int64 size = 0;
+    sqlite3_file_control(file->handle, "main", SQLITE_FCNTL_FILE_POINTER, &disk);
+    if (!disk || !disk->pMethods || disk->pMethods->xFileSize(disk, &size) != SQLITE_OK ||
+        (size > 0 && disk->pMethods->xRead(disk, header, HEADER, 0) != SQLITE_OK))
+        return moe_fail(MOE_E_CORRUPT, "database %s: its header cannot be read; %s", file->path,
+                        advice);
+    if (size == 0) return MOE_OK; /* an empty file: of no version */
+    int64_t page = big_endian(header + PAGE_SIZE, 2);
+    int64_t whole = (page == 1 ? 65536 : page) * big_endian(header + PAGES, 4);
+    if (header[WRITE_FORMAT] != ROLLBACK || size >= whole) return MOE_OK;
+    return moe_fail(MOE_E_CORRUPT, "database %s: cut off, %lld of %lld bytes are there; %s",
+                    file->path, (long long)size, (long long)whole, advice);
+}
+
 static moe_status read_version(moe_db_file *file, int *version) {
     sqlite3_stmt *statement = NULL;
     int result = sqlite3_prepare_v2(file->handle, "PRAGMA user_version", -1, &statement, NULL);
     if (result == SQLITE_OK) result = sqlite3_step(statement);
     if (result == SQLITE_ROW) *version = sqlite3_column_int(statement, 0);
-    moe_status status = result == SQLITE_ROW ? MOE_OK : moe_db_file_fail(file);
+    moe_status status = result == SQLITE_ROW ? check_length(file) : moe_db_file_fail(file);
     sqlite3_finalize(statement);
     return status;
 }

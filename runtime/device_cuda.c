@@ -288,34 +288,35 @@ static moe_status prepare_kernels(cuda_device *self, const moe_image *image, cud
     return MOE_OK;
 }
 
-static moe_status cuda_load(void *object, const moe_image *image, void **out) {
-    cuda_device *self = object;
-    cuda_module *module = calloc(1, sizeof *module);
-    if (!module) return moe_fail(MOE_E_MEMORY, "no memory for a module");
-    moe_status status = enter(self);
-    if (status) goto done;
-    status = load_image(self, image, &module->module);
-    if (!status) status = prepare_kernels(self, image, module);
-    if (status && module->module) self->cu.cuModuleUnload(module->module);
-    status = leave(self, status);
-done:
-    if (status)
-        free(module);
-    else
-        *out = module;
-    return status;
-}
-
 static void cuda_unload(void *object, void *handle) {
     cuda_device *self = object;
     cuda_module *module = handle;
     if (!module) return;
-    if (self->cu.cuCtxPushCurrent(self->context) == CUDA_SUCCESS) {
+    if (module->module && self->cu.cuCtxPushCurrent(self->context) == CUDA_SUCCESS) {
         CUcontext popped;
         self->cu.cuModuleUnload(module->module);
         self->cu.cuCtxPopCurrent(&popped);
     }
     free(module);
+}
+
+static moe_status load_module(cuda_device *self, const moe_image *image, cuda_module *module) {
+    MOE_TRY(load_image(self, image, &module->module));
+    return prepare_kernels(self, image, module);
+}
+
+static moe_status cuda_load(void *object, const moe_image *image, void **out) {
+    cuda_device *self = object;
+    MOE_TRY(enter(self));
+    cuda_module *module = calloc(1, sizeof *module);
+    moe_status status = module ? load_module(self, image, module)
+                               : moe_fail(MOE_E_MEMORY, "no memory for a module");
+    status = leave(self, status);
+    if (status)
+        cuda_unload(self, module);
+    else
+        *out = module;
+    return status;
 }
 
 /* ------------------------------------------------------------------------------------- launch */

@@ -49,7 +49,7 @@ static moe_op random_op(dice *d) {
 static moe_config random_config(dice *d) {
     moe_config config = {.count = dice_between(d, 0, MOE_MAX_PARAMS)};
     for (int64_t i = 0; i < config.count; i++) {
-        snprintf(config.param[i].name, MOE_PARAM_NAME_SIZE, "p%lld_%s", (long long)i,
+        snprintf(config.param[i].name, MOE_PARAM_NAME_SIZE, "p%d_%s", (int)i % 100,
                  i % 2 ? "stages" : "x");
         config.param[i].value = (int64_t)dice_roll(d) >> dice_between(d, 0, 63);
     }

@@ -200,6 +200,7 @@ CUresult cuFuncSetAttribute(CUfunction function, CUfunction_attribute which, int
     return CUDA_SUCCESS;
 }
 
+#ifndef FAKE_OLD
 /* The parameter buffer: a list of name and value that may come in any order. */
 static void copy_args(fake_launch *launch, void **extra) {
     const void *buffer = NULL;
@@ -210,7 +211,6 @@ static void copy_args(fake_launch *launch, void **extra) {
     if (buffer && launch->args_size <= FAKE_ARGS) memcpy(launch->args, buffer, launch->args_size);
 }
 
-#ifndef FAKE_OLD
 CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction function, void **params,
                           void **extra) {
     NOTE_INSIDE();
