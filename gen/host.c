@@ -139,8 +139,8 @@ static moe_status report(gen_host *host, int result) {
         return fail_limit(host, "stopped after too much time; look for an endless loop");
     if (result == LUA_OK) return MOE_OK;
     if (result == LUA_ERRMEM)
-        return fail_limit(host, "needs more than 64 MiB of memory; look for a string or table "
-                                "that grows without end");
+        return fail_limit(host, "needs more than 64 MiB of memory; look for a string, table or "
+                                "recursion that grows without end");
     const char *message = lua_tostring(host->L, -1);
     if (!message) message = "failed without a message";
     int line = (int)strcspn(message, "\r\n");

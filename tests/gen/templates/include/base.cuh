@@ -1,0 +1,4 @@
+// base.cuh
+struct bits {
+    unsigned short value; // $(p.x)
+};
