@@ -133,8 +133,11 @@ void gen_check_default(lua_State *L, const gen_question *question, const gen_par
     moe_config_print(config, text, sizeof text);
     if (gen_params_index(params, config, &index))
         luaL_error(L, "default: '%s': %s", text, moe_error_text());
-    if (!gen_ask_require(L, &full, reason))
+    bool legal = gen_ask_require(L, &full, reason);
+    push_entry(L, "default"); /* which is to blame, not require */
+    if (!legal)
         luaL_error(L, "default: '%s' is not legal: %s", text, reason);
+    lua_pop(L, 1);
 }
 
 void gen_ask_launch(lua_State *L, const gen_question *question, const char *symbol,
