@@ -111,7 +111,7 @@ static moe_status read_shape(const json_t *value, moe_tensor *out) {
 }
 
 static moe_status read_range(const json_t *value, const mapping *map, moe_tensor *out) {
-    int64_t begin, end;
+    int64_t begin = 0, end = 0;
     if (json_array_size(value) != 2)
         return corrupt(out->name, "its data_offsets are not two numbers");
     MOE_TRY(read_count(out->name, "data_offsets", json_array_get(value, 0), &begin));
