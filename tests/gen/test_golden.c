@@ -1,0 +1,117 @@
+/* label: golden */
+/* test_golden.c - the rendered text of a few configs of each template, reviewed as diffs.
+ *
+ * After a change that is meant: MOE_GOLDEN_UPDATE=1 build/test_gen_golden, then read the diff of
+ * tests/gen/golden. Plain text, so that a moved line does not change every mark. */
+#include "folder.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct {
+    const char *name, *folder, *arch, *template_name, *op, *config;
+    bool marks;
+} cases[] = {
+    {"tiny_up", "tests/gen/templates", "sm_80", "tiny", "gemm_up t=1 d=64 f=32 e=4 k=2",
+     "unroll=1 warps=2 bm=32", true},
+    {"tiny_combine", "tests/gen/templates", "sm_90a", "tiny", "combine t=100 d=64 k=2 x=f16", "",
+     false},
+    {"route_bf16", "templates", "sm_80", "route", "route t=1 d=1024 e=32 k=8",
+     "bt=32 be=32 bk=64 stages=3 warps=8 split=0", false},
+    {"route_f32_split", "templates", "sm_90a", "route",
+     "route t=1 d=2048 e=128 k=8 x=f32 router=softmax>topk bias=router",
+     "bt=8 be=64 bk=128 stages=4 warps=8 split=4", false},
+    {"permute_64", "templates", "sm_80", "permute", "permute t=1 e=64 k=8 capacity=1.25", "", false},
+    {"permute_small_8", "templates", "sm_80", "permute_small", "permute t=1 e=8 k=2", "", false},
+    {"gemm_up_bf16", "templates", "sm_80", "grouped_gemm",
+     "gemm_up t=1 d=1024 f=512 e=32 k=8 act=swiglu",
+     "bm=64 bn=128 bk=32 stages=4 warps=4 wm=2 group=8", false},
+    {"gemm_up_f16_clamp", "templates", "sm_90a", "grouped_gemm",
+     "gemm_up t=1 d=2880 f=2880 e=32 k=4 act=swiglu_clamp(7,1.702) x=f16 bias=up",
+     "bm=16 bn=64 bk=64 stages=4 warps=4 wm=1 group=1", false},
+    {"gemm_down_f32", "templates", "sm_80", "grouped_gemm", "gemm_down t=1 d=1024 f=512 e=8 k=2 x=f32",
+     "bm=32 bn=64 bk=32 stages=3 warps=4 wm=1 group=1 math=0", false},
+    {"combine_bf16", "templates", "sm_80", "combine", "combine t=1 d=2048 k=8", "", false},
+    {"combine_f32", "templates", "sm_120a", "combine", "combine t=1 d=1000 k=2 x=f32", "", false},
+};
+
+enum { CASES = sizeof cases / sizeof cases[0] };
+
+static moe_source render(int i) {
+    moe_gen *gen;
+    moe_facts facts = test_facts();
+    moe_op op = test_op(cases[i].op);
+    moe_config config = test_config(cases[i].config);
+    moe_source source = {0};
+    facts.sm = facts.smem = facts.smem_sm = facts.regs_sm = facts.threads_sm = facts.blocks_sm = 0;
+    facts.tensor_rate = 0;
+    snprintf(facts.arch, sizeof facts.arch, "%s", cases[i].arch);
+    moe_facts_complete(&facts);
+    CHECK(moe_gen_open(cases[i].folder, &gen));
+    const moe_template *t = moe_gen_find(gen, cases[i].template_name);
+    if (!t) fail_msg("there is no template %s", cases[i].template_name);
+    CHECK(moe_render(t, &op, &facts, &config, !cases[i].marks, &source));
+    moe_gen_close(gen);
+    return source;
+}
+
+static void write_golden(const char *path, const moe_source *source) {
+    FILE *stream = fopen(path, "wb");
+    assert_non_null(stream);
+    assert_int_equal(fwrite(source->text, 1, source->size, stream), source->size);
+    assert_int_equal(fclose(stream), 0);
+}
+
+static char *read_golden(const char *path) {
+    enum { LARGEST = 1 << 20 };
+    FILE *stream = fopen(path, "rb");
+    char *text = calloc(1, LARGEST);
+    assert_non_null(text);
+    if (!stream) fail_msg("there is no %s; make it with MOE_GOLDEN_UPDATE=1", path);
+    size_t size = fread(text, 1, LARGEST - 1, stream);
+    fclose(stream);
+    text[size] = '\0';
+    return text;
+}
+
+/* Shows the first line that differs. */
+static void compare(const char *path, const char *golden, const char *now) {
+    int line = 1;
+    const char *golden_line = golden, *now_line = now;
+    for (; *golden && *golden == *now; golden++, now++)
+        if (*golden == '\n') {
+            line++;
+            golden_line = golden + 1;
+            now_line = now + 1;
+        }
+    if (*golden == *now) return;
+    fail_msg("%s:%d\n- %.*s\n+ %.*s\nIf this is meant: MOE_GOLDEN_UPDATE=1", path, line,
+             (int)strcspn(golden_line, "\n"), golden_line, (int)strcspn(now_line, "\n"), now_line);
+}
+
+static void test_case(void **state) {
+    int i = *(const int *)*state;
+    char path[128];
+    moe_source source = render(i);
+    snprintf(path, sizeof path, "tests/gen/golden/%s.cu", cases[i].name);
+    if (getenv("MOE_GOLDEN_UPDATE")) write_golden(path, &source);
+    char *golden = read_golden(path);
+    compare(path, golden, source.text);
+    free(golden);
+    moe_source_free(&source);
+}
+
+int main(void) {
+    struct CMUnitTest tests[CASES];
+    int number[CASES];
+    for (int i = 0; i < CASES; i++) {
+        number[i] = i;
+        tests[i] = (struct CMUnitTest){cases[i].name, test_case, NULL, NULL, &number[i]};
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
