@@ -76,16 +76,6 @@ KERNEL(calls)
     out[INDEX] = y + t.b - t.c;
 }
 
-__device__ __noinline__ u32 depth(u32 x)
-{
-    return x < 2 ? x : depth(x - 1) + depth(x - 2);
-}
-
-KERNEL(recursion)
-{
-    out[INDEX] = depth(in[INDEX] & 7);
-}
-
 // half of the warps, and half of each other warp, leave before the barrier
 KERNEL(early_exit)
 {

@@ -2,12 +2,14 @@
 /* test_control.c - divergence, calls, barriers, special registers; and what ends a launch. */
 #include "kernel_case.h"
 
+#include "nvrtc_for_tests.h"
 #include "status.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -81,13 +83,6 @@ static void calls(const uint32_t *in, uint32_t *out)
         if (x & 8) y += mix(a, 5ull << 32, 2.5f, in + 8);
         out[i] = y + b - c;
     }
-}
-
-static void recursion(const uint32_t *in, uint32_t *out)
-{
-    static const uint32_t fibonacci[] = {0, 1, 1, 2, 3, 5, 8, 13};
-
-    for (int i = 0; i < 64; i++) out[i] = fibonacci[in[i] & 7];
 }
 
 static bool stays(int t)
@@ -168,7 +163,6 @@ static const kernel_case cases[] = {
     {"nested", 2, THREADS, 0, nested, false},
     {"cases", 2, THREADS, 0, cases_of, false},
     {"calls", 2, THREADS, 0, calls, false},
-    {"recursion", 1, 64, 0, recursion, false},
     {"early_exit", 1, 256, 0, early_exit, false},
     {"barrier_votes", 1, 200, 0, barrier_votes, false},
     {"named_barriers", 1, 128, 0, named_barriers, false},
@@ -264,6 +258,25 @@ static void unknown_instruction_is_refused(void **state)
     assert_non_null(strstr(moe_error_text(), "7"));
 }
 
+/* Registers are laid out when a kernel is loaded, so a function cannot be on top of itself. */
+static void recursion_is_refused(void **state)
+{
+    static const char source[] =
+        "__device__ __noinline__ int f(int x) { return x < 2 ? x : f(x - 1) + f(x - 2); }\n"
+        "extern \"C\" __global__ void k(int *out) { *out = f(*out); }\n";
+    char *ptx = nvrtc_ptx(source, "recursion.cu", "compute_80", NULL);
+    moe_status status;
+    sim_rig rig;
+
+    (void)state;
+    rig_open(&rig, "a100");
+    status = rig_try_load(&rig, ptx, "k");
+    rig_close(&rig);
+    free(ptx);
+    assert_int_equal(status, MOE_E_UNSUPPORTED);
+    assert_non_null(strstr(moe_error_text(), "recursi"));
+}
+
 static void damaged_text_is_refused(void **state)
 {
     static const char *const texts[] = {
@@ -310,6 +323,7 @@ int main(void)
         cmocka_unit_test(trap_is_a_fault),
         cmocka_unit_test(endless_loop_is_a_fault),
         cmocka_unit_test(unknown_instruction_is_refused),
+        cmocka_unit_test(recursion_is_refused),
         cmocka_unit_test(damaged_text_is_refused),
         cmocka_unit_test(misuse_is_refused),
     };
