@@ -110,6 +110,8 @@ int64_t moe_null_launches(const moe_device *device) {
     return atomic_load_explicit(&self->launches, memory_order_relaxed);
 }
 
+static const char *const null_names[] = {"", NULL};
+
 const moe_device_class moe_device_null = {
     .prefix = "null",
     .help = "accepts every kernel and runs none",
@@ -129,4 +131,5 @@ const moe_device_class moe_device_null = {
     .time_begin = null_time_begin,
     .time_end = null_time_end,
     .timer = "none",
+    .names = null_names,
 };

@@ -21,6 +21,7 @@ moe_status command_templates(const char *given, moe_gen **out);
 moe_status command_facts(const char *name, moe_facts *out);
 
 /* Each parses its own options (argp) and returns an exit status. */
+int cmd_info(int argc, char **argv);
 int cmd_emit(int argc, char **argv);
 int cmd_layer(int argc, char **argv);
 

@@ -10,6 +10,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
+    {"info", cmd_info, "devices, libraries, templates, presets; what is missing and how to get it"},
     {"emit", cmd_emit, "CUDA, PTX, cubin or compiler log of one kernel"},
     {"layer", cmd_layer, "what a layer is: shapes, parameters, bytes, FLOPs, router rule"},
 };
