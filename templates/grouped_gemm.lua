@@ -130,6 +130,11 @@ local function flop_rate(p, c, d)
     return d.tensor_rate * share * (p.x == "f32" and 1 / 6 or 1)
 end
 
+-- Bytes a clock that L2 sends to each SM when all ask at once; from published measurements.
+local function l2_rate(d)
+    return d.sm == 80 and 32 or (d.sm == 90 or d.sm == 100) and 26 or 16
+end
+
 -- A maximum that grows a little when several of its arguments are large, as overlap is never perfect.
 local function soft_max(...)
     local sum = 0
@@ -164,7 +169,7 @@ local function cost(p, c, d)
     local rest = math.ceil((blocks - waves * slots) / d.sms) -- blocks an SM in the last wave
     local clocks = waves * soft_max(alone, s.blocks * shared)
     if rest > 0 then clocks = clocks + soft_max(alone, rest * shared) end
-    local l2 = blocks * s.k_tiles * stage / (d.sms * 48)
+    local l2 = blocks * s.k_tiles * stage / (d.sms * l2_rate(d))
 
     local walks = weights > d.l2 / 2 and w.walks or w.experts
     local dram = (bytes + (walks - w.experts) * weights) / (d.bandwidth * 0.92)
@@ -174,33 +179,32 @@ local function cost(p, c, d)
     return {flops = flops, bytes = bytes, ns = ns}
 end
 
--- Few rows an expert: the time is that of the weights' stream, so narrow row tiles, long rows of K
--- and a deep ring. Many: 64 x 64 of sums a warp, where the registers allow two blocks an SM; for
--- FFMA, 8 x 8 a thread.
+-- Configs {bm, bn, bytes of K, stages, warps, wm}: the best of these by cost is the default. Few rows
+-- an expert make the weights' stream the limit: narrow row tiles and a deep ring. Many rows want 64 x
+-- 64 of sums a warp (FFMA: 8 x 8 a thread), and tiles as large as the rows fill.
+local candidates = {
+    {16, 64, 128, 4, 4, 1}, {16, 128, 128, 4, 4, 1}, {16, 32, 128, 4, 2, 1},
+    {32, 64, 128, 4, 4, 1}, {32, 128, 128, 4, 4, 1}, {32, 64, 128, 3, 4, 2}, {32, 128, 64, 4, 4, 1},
+    {64, 64, 128, 3, 4, 2}, {64, 128, 128, 3, 4, 2}, {64, 128, 64, 4, 4, 2}, {64, 256, 64, 3, 4, 1},
+    {128, 64, 64, 3, 4, 4}, {128, 64, 64, 4, 4, 2}, {128, 128, 64, 4, 4, 2}, {128, 128, 128, 3, 4, 2},
+    {128, 128, 64, 3, 4, 2}, {128, 256, 64, 4, 8, 2}, {128, 256, 128, 4, 8, 2},
+    {16, 32, 64, 2, 2, 1}, -- legal everywhere
+}
+
 local function default(p, d)
-    local rows = p.t * p.k / p.e
-    local bm = rows <= 16 and 16 or rows <= 32 and 32 or rows <= 80 and 64 or 128
-    local c = {bm = bm, bn = bm == 16 and 64 or 128, bk = bm <= 32 and 64 or 32, stages = 4,
-               warps = 4, wm = bm >= 64 and 2 or 1, group = 8}
-    if bm == 128 and d.smem_sm >= 2 * 97 * 1024 then c.bk, c.stages = 64, 3 end
-    if p.x == "f32" then
-        c.bk = c.bk // 2
-        if bm == 128 then c.bn = 64 end
-        c.math = 1
-        local tensor = flop_rate(p, c, d)
-        c.math = 0
-        if flop_rate(p, c, d) < tensor then c.math = 1 end
-        if is_fma(p, c) and bm >= 64 then c.wm = bm // 32 end
+    local best, least
+    for _, from in ipairs(candidates) do
+        for math_ = p.x == "f32" and 0 or 1, 1 do
+            local c = {bm = from[1], bn = from[2], bk = from[3] // p.xbytes, stages = from[4],
+                       warps = from[5], wm = from[6], group = 8}
+            if p.x == "f32" then c.math = math_ end
+            if require_(p, c, d) then
+                local ns = cost(p, c, d).ns
+                if not best or ns < least * 0.999 then best, least = c, ns end
+            end
+        end
     end
-    local width = p.kind == "gemm_up" and p.f or p.d
-    local halves = p.kind == "gemm_up" and p.gated and 2 or 1
-    while c.bn > 32 and c.bn // halves >= 2 * width do c.bn = c.bn // 2 end
-    while c.bn // (c.warps // c.wm) < 16 do
-        if c.bm // (2 * c.wm) >= 16 then c.wm = 2 * c.wm else c.warps = c.warps // 2 end
-    end
-    while not require_(p, c, d) and c.bk * p.xbytes > 64 do c.bk = c.bk // 2 end
-    while not require_(p, c, d) and c.stages > 2 do c.stages = c.stages - 1 end
-    return c
+    return best
 end
 
 return moe.template{
