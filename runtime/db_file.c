@@ -21,7 +21,7 @@ static const char *const queries[MOE_QUERY_COUNT] = {
     [MOE_QUERY_ROWS] =
         "SELECT " ROW_COLUMNS " FROM record r " ROW_TABLES
         "WHERE r.kind = ?1 AND r.shape = ?2 AND r.outcome = 'ok' "
-        "ORDER BY r.device, r.tokens, r.routing, r.cache, r.n = 0, r.med, r.config, r.template",
+        "ORDER BY r.device, r.tokens, r.routing, r.cache, r.n = 0, r.med, r.template, r.config",
     [MOE_QUERY_PIPELINES] =
         "SELECT d.name, d.arch, d.sms, d.simulated, c.tokens, c.routing, c.cache, c.n, c.med, "
         "c.mad, c.err, c.timer, c.id FROM choice c JOIN device d ON d.id = c.device "

@@ -29,8 +29,15 @@ static const moe_field fields[] = {
 };
 #undef AT
 
-bool moe_measurement_tied(const moe_measurement *a, const moe_measurement *b) {
-    return fabs(a->med - b->med) <= a->mad + b->mad;
+/* The standard error of a median of n normal samples: sigma = 1.4826 MAD, times 1.2533 / sqrt(n). */
+static double squared_error(const moe_measurement *m) {
+    double error = 1.4826 * 1.2533 * m->mad;
+    return m->n > 0 ? error * error / (double)m->n : 0;
+}
+
+double moe_noise(const moe_measurement *a, const moe_measurement *b) {
+    double share = 0.01 * fmin(a->med, b->med);
+    return fmax(share, 3 * sqrt(squared_error(a) + squared_error(b)));
 }
 
 moe_status moe_measurement_parse(const char *text, moe_measurement *out) {

@@ -39,8 +39,10 @@ enum { MOE_MEASUREMENT_TEXT_SIZE = 160 };
 extern const char *const moe_outcome_names[]; /* by moe_outcome, NULL-terminated */
 extern const char *const moe_timer_names[];   /* by moe_timer */
 
-/* True where the difference of the medians is within the spread of both: neither is faster. */
-bool moe_measurement_tied(const moe_measurement *a, const moe_measurement *b);
+/* Least difference of medians, in ns, that means anything: 1 % of the smaller, or three standard
+ * errors of the difference where that is more. Below it, the default config wins, then the lower
+ * text: so machines that measure the same choose the same. */
+double moe_noise(const moe_measurement *a, const moe_measurement *b);
 
 moe_status moe_measurement_parse(const char *text, moe_measurement *out);
 void moe_measurement_print(const moe_measurement *measurement, char *text, size_t size);

@@ -1,8 +1,8 @@
 /* rows.c - the rows and whole-layer choices of the database that a device can run.
  *
- * The winner of a place (device, tokens, routing, cache) is the row with the lowest median; where the
- * difference is within the spread of both, the default config wins, then the lower config text. So
- * two machines that read the same rows choose alike. */
+ * The winner of a place (device, tokens, routing, cache) is the row with the lowest median; of rows
+ * within the noise of it, the default config wins, then the lower text. So two machines that read
+ * the same rows choose alike. */
 #include "db_file.h"
 
 #include <stdlib.h>
@@ -118,11 +118,16 @@ static bool same_place(const moe_row *a, const moe_row *b) {
            (a->origin.measurement.n == 0) == (b->origin.measurement.n == 0);
 }
 
-/* Of rows that tie with the fastest: the default, then the lower config text. */
+/* Of rows that tie with the fastest: the default, then the lower text. */
 static bool preferred(const moe_row *a, const moe_row *b) {
     if (a->is_default != b->is_default) return a->is_default;
-    int order = strcmp(a->config, b->config);
-    return order ? order < 0 : strcmp(a->template_id, b->template_id) < 0;
+    int order = strcmp(a->template_id, b->template_id);
+    return order ? order < 0 : strcmp(a->config, b->config) < 0;
+}
+
+/* Is the difference of `m` to the fastest one that another day might not show? */
+static bool tied(const moe_measurement *fastest, const moe_measurement *m) {
+    return m->med - fastest->med <= moe_noise(m, fastest);
 }
 
 /* Where the race of one place stands. */
@@ -151,7 +156,7 @@ static moe_status collect(cursor at, const moe_op *op, const moe_want *want, moe
         if (op->routing != want->routing) row.origin.routing = want->routing;
         bool racing = now.winner && now.device == integer(at, COLUMN_DEVICE) &&
                       same_place(now.winner, &row);
-        if (racing && !(moe_measurement_tied(&now.fastest, &row.origin.measurement) &&
+        if (racing && !(tied(&now.fastest, &row.origin.measurement) &&
                         preferred(&row, now.winner)))
             continue;
         MOE_TRY(judge(at, &row, want, &may_run));

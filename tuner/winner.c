@@ -1,19 +1,7 @@
 /* winner.c - who wins a race between candidates. */
 #include "winner.h"
 
-#include <math.h>
 #include <string.h>
-
-/* The standard error of a median of n normal samples: sigma = 1.4826 MAD, times 1.2533 / sqrt(n). */
-static double squared_error(const moe_measurement *m) {
-    double error = 1.4826 * 1.2533 * m->mad;
-    return m->n > 0 ? error * error / (double)m->n : 0;
-}
-
-double moe_noise(const moe_measurement *a, const moe_measurement *b) {
-    double share = 0.01 * fmin(a->med, b->med);
-    return fmax(share, 3 * sqrt(squared_error(a) + squared_error(b)));
-}
 
 static int fastest(const moe_racer *racers, int count) {
     int best = -1;
