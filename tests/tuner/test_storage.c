@@ -1,6 +1,6 @@
 /* label: unit
  * The database's write side: what is written reads back; kills, full disks and rivals lose nothing. */
-#include "store.h"
+#include "storage.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-static char folder[] = "/tmp/moetune-store-XXXXXX";
+static char folder[] = "/tmp/moetune-storage-XXXXXX";
 
 static const char *path_of(const char *name) {
     static char path[256];
@@ -29,9 +29,9 @@ static const moe_facts facts = {
     .clock = 1000, .bandwidth = 100, .tensor_rate = 2048, .simulated = 1,
 };
 
-static moe_store *open_or_fail(const char *path) {
-    moe_store *store;
-    if (moe_store_open(path, &store)) fail_msg("%s", moe_error_text());
+static moe_storage *open_or_fail(const char *path) {
+    moe_storage *store;
+    if (moe_storage_open(path, &store)) fail_msg("%s", moe_error_text());
     return store;
 }
 
@@ -75,30 +75,30 @@ static moe_compiled image_of(char *ptx, char *log) {
 
 static void test_a_record_and_its_image_read_back(void **state) {
     (void)state;
-    moe_store *store = open_or_fail(path_of("deep/er/a.db"));
+    moe_storage *store = open_or_fail(path_of("deep/er/a.db"));
     int64_t device, again;
     char ptx[] = "ptx text", log[] = "log text", hash[MOE_HASH_SIZE], *source = NULL;
     bool found;
-    assert_int_equal(moe_store_device(store, &facts, &device), MOE_OK);
-    assert_int_equal(moe_store_device(store, &facts, &again), MOE_OK);
+    assert_int_equal(moe_storage_device(store, &facts, &device), MOE_OK);
+    assert_int_equal(moe_storage_device(store, &facts, &again), MOE_OK);
     assert_int_equal(device, again);
 
     const moe_record record = record_of(0);
     const moe_compiled compiled = image_of(ptx, log);
     moe_record read = record_of(0);
-    assert_int_equal(moe_store_find(store, device, &read, hash, &found), MOE_OK);
+    assert_int_equal(moe_storage_find(store, device, &read, hash, &found), MOE_OK);
     assert_false(found);
     const moe_evidence evidence = {.samples = "1 2 3", .compiled = &compiled, .source = "cuda"};
-    assert_int_equal(moe_store_put(store, device, &record, &evidence), MOE_OK);
+    assert_int_equal(moe_storage_put(store, device, &record, &evidence), MOE_OK);
     memset(&read.measurement, 0, sizeof read.measurement);
     memset(&read.provenance, 0, sizeof read.provenance);
-    assert_int_equal(moe_store_find(store, device, &read, hash, &found), MOE_OK);
+    assert_int_equal(moe_storage_find(store, device, &read, hash, &found), MOE_OK);
     assert_true(found);
     assert_same_record(&read, &record);
     assert_string_equal(hash, compiled.hash);
 
     moe_compiled back;
-    assert_int_equal(moe_store_image(store, hash, &back, &source, &found), MOE_OK);
+    assert_int_equal(moe_storage_image(store, hash, &back, &source, &found), MOE_OK);
     assert_true(found);
     assert_string_equal(back.ptx, ptx);
     assert_string_equal(back.log, log);
@@ -108,9 +108,9 @@ static void test_a_record_and_its_image_read_back(void **state) {
     assert_int_equal(back.image.launch.align, 16);
     moe_compiled_free(&back);
     free(source);
-    assert_int_equal(moe_store_image(store, "no such hash", &back, NULL, &found), MOE_OK);
+    assert_int_equal(moe_storage_image(store, "no such hash", &back, NULL, &found), MOE_OK);
     assert_false(found);
-    moe_store_close(store);
+    moe_storage_close(store);
 }
 
 static moe_status count_record(void *context, const moe_record *record, const char *image) {
@@ -119,33 +119,33 @@ static moe_status count_record(void *context, const moe_record *record, const ch
     return MOE_OK;
 }
 
-static int count_records(moe_store *store) {
+static int count_records(moe_storage *store) {
     int64_t device;
     int count = 0;
-    assert_int_equal(moe_store_device(store, &facts, &device), MOE_OK);
-    assert_int_equal(moe_store_records(store, device, count_record, &count), MOE_OK);
+    assert_int_equal(moe_storage_device(store, &facts, &device), MOE_OK);
+    assert_int_equal(moe_storage_records(store, device, count_record, &count), MOE_OK);
     return count;
 }
 
 static void test_a_second_put_replaces_but_keeps_the_image(void **state) {
     (void)state;
-    moe_store *store = open_or_fail(path_of("b.db"));
+    moe_storage *store = open_or_fail(path_of("b.db"));
     int64_t device;
     char ptx[] = "ptx", log[] = "", hash[MOE_HASH_SIZE];
     bool found;
-    assert_int_equal(moe_store_device(store, &facts, &device), MOE_OK);
+    assert_int_equal(moe_storage_device(store, &facts, &device), MOE_OK);
     moe_record record = record_of(1);
     const moe_compiled compiled = image_of(ptx, log);
     const moe_evidence full = {.compiled = &compiled, .source = "cuda"}, none = {0};
-    assert_int_equal(moe_store_put(store, device, &record, &full), MOE_OK);
+    assert_int_equal(moe_storage_put(store, device, &record, &full), MOE_OK);
     record.measurement.med = 7;
-    assert_int_equal(moe_store_put(store, device, &record, &none), MOE_OK);
+    assert_int_equal(moe_storage_put(store, device, &record, &none), MOE_OK);
     moe_record read = record_of(1);
-    assert_int_equal(moe_store_find(store, device, &read, hash, &found), MOE_OK);
+    assert_int_equal(moe_storage_find(store, device, &read, hash, &found), MOE_OK);
     assert_same_record(&read, &record);
     assert_string_equal(hash, compiled.hash);
     assert_int_equal(count_records(store), 1);
-    moe_store_close(store);
+    moe_storage_close(store);
 }
 
 static moe_status keep_choice(void *context, const moe_choice *choice) {
@@ -155,7 +155,7 @@ static moe_status keep_choice(void *context, const moe_choice *choice) {
 
 static void test_a_choice_reads_back_and_needs_its_records(void **state) {
     (void)state;
-    moe_store *store = open_or_fail(path_of("c.db"));
+    moe_storage *store = open_or_fail(path_of("c.db"));
     int64_t device;
     const moe_record record = record_of(3);
     const moe_evidence none = {0};
@@ -165,33 +165,33 @@ static void test_a_choice_reads_back_and_needs_its_records(void **state) {
         .measurement = record.measurement, .provenance = record.provenance,
     };
     choice.provenance.is_default = 0;
-    assert_int_equal(moe_store_device(store, &facts, &device), MOE_OK);
-    assert_int_equal(moe_store_put_choice(store, device, &choice), MOE_E_INVALID);
+    assert_int_equal(moe_storage_device(store, &facts, &device), MOE_OK);
+    assert_int_equal(moe_storage_put_choice(store, device, &choice), MOE_E_INVALID);
     moe_choice read = {0};
-    assert_int_equal(moe_store_choices(store, device, keep_choice, &read), MOE_OK);
+    assert_int_equal(moe_storage_choices(store, device, keep_choice, &read), MOE_OK);
     assert_int_equal(read.steps, 0); /* rolled back */
 
-    assert_int_equal(moe_store_put(store, device, &record, &none), MOE_OK);
-    assert_int_equal(moe_store_put_choice(store, device, &choice), MOE_OK);
+    assert_int_equal(moe_storage_put(store, device, &record, &none), MOE_OK);
+    assert_int_equal(moe_storage_put_choice(store, device, &choice), MOE_OK);
     choice.measurement.med = 99;
-    assert_int_equal(moe_store_put_choice(store, device, &choice), MOE_OK);
-    assert_int_equal(moe_store_choices(store, device, keep_choice, &read), MOE_OK);
+    assert_int_equal(moe_storage_put_choice(store, device, &choice), MOE_OK);
+    assert_int_equal(moe_storage_choices(store, device, keep_choice, &read), MOE_OK);
     char a[4096], b[4096];
     moe_choice_print(&choice, a, sizeof a);
     moe_choice_print(&read, b, sizeof b);
     assert_string_equal(a, b);
-    moe_store_close(store);
+    moe_storage_close(store);
 }
 
 /* Writes records without end and reports each one that is committed. */
 static void write_for_ever(const char *path, int report) {
-    moe_store *store;
+    moe_storage *store;
     int64_t device;
     const moe_evidence none = {0};
-    if (moe_store_open(path, &store) || moe_store_device(store, &facts, &device)) _exit(1);
+    if (moe_storage_open(path, &store) || moe_storage_device(store, &facts, &device)) _exit(1);
     for (int64_t i = 0;; i++) {
         const moe_record record = record_of(i);
-        if (moe_store_put(store, device, &record, &none)) _exit(1);
+        if (moe_storage_put(store, device, &record, &none)) _exit(1);
         if (write(report, "x", 1) != 1) _exit(1);
     }
 }
@@ -214,12 +214,12 @@ static void test_a_kill_loses_no_reported_record(void **state) {
         waitpid(child, &status, 0);
         close(ends[0]);
         assert_true(WIFSIGNALED(status));
-        moe_store *store = open_or_fail(path);
+        moe_storage *store = open_or_fail(path);
         int kept = count_records(store);
         assert_true(kept >= reported);
         assert_true(kept <= (reported > before ? reported : before) + 1);
         before = kept;
-        moe_store_close(store);
+        moe_storage_close(store);
     }
 }
 
@@ -232,15 +232,15 @@ static void test_two_writers_wait_for_each_other(void **state) {
     for (int c = 0; c < 2; c++) {
         children[c] = fork();
         if (children[c]) continue;
-        moe_store *store;
+        moe_storage *store;
         int64_t device;
         const moe_evidence none = {0};
-        if (moe_store_open(path, &store) || moe_store_device(store, &facts, &device)) _exit(1);
+        if (moe_storage_open(path, &store) || moe_storage_device(store, &facts, &device)) _exit(1);
         for (int i = 0; i < EACH; i++) {
             const moe_record record = record_of(2 * i + c);
-            if (moe_store_put(store, device, &record, &none)) _exit(2);
+            if (moe_storage_put(store, device, &record, &none)) _exit(2);
         }
-        moe_store_close(store);
+        moe_storage_close(store);
         _exit(0);
     }
     for (int c = 0; c < 2; c++) {
@@ -248,9 +248,9 @@ static void test_two_writers_wait_for_each_other(void **state) {
         waitpid(children[c], &status, 0);
         assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     }
-    moe_store *store = open_or_fail(path);
+    moe_storage *store = open_or_fail(path);
     assert_int_equal(count_records(store), 2 * EACH);
-    moe_store_close(store);
+    moe_storage_close(store);
 }
 
 /* The limit on file sizes stands in for a full disk: writes fail in the same place. */
@@ -263,30 +263,30 @@ static void test_a_full_disk_is_an_error_and_keeps_what_was_written(void **state
     pid_t child = fork();
     if (child == 0) {
         const struct rlimit limit = {120000, 120000};
-        moe_store *store;
+        moe_storage *store;
         int64_t device, i = 0;
         const moe_evidence none = {0};
         signal(SIGXFSZ, SIG_IGN);
         setrlimit(RLIMIT_FSIZE, &limit);
-        if (moe_store_open(path, &store) || moe_store_device(store, &facts, &device)) _exit(1);
+        if (moe_storage_open(path, &store) || moe_storage_device(store, &facts, &device)) _exit(1);
         moe_record record = record_of(0);
-        while (!moe_store_put(store, device, &record, &none)) record = record_of(++i);
+        while (!moe_storage_put(store, device, &record, &none)) record = record_of(++i);
         bool good = i > 10 && strstr(moe_error_text(), "disk") != NULL;
         if (write(ends[1], &i, sizeof(int)) != sizeof(int)) good = false;
-        moe_store_close(store);
+        moe_storage_close(store);
         _exit(good ? 0 : 2);
     }
     assert_int_equal(read(ends[0], &written, sizeof written), sizeof written);
     waitpid(child, &status, 0);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    moe_store *store = open_or_fail(path);
+    moe_storage *store = open_or_fail(path);
     assert_int_equal(count_records(store), written);
-    moe_store_close(store);
+    moe_storage_close(store);
 }
 
 static void test_hopeless_paths_say_what_to_do(void **state) {
     (void)state;
-    moe_store *store;
+    moe_storage *store;
     FILE *file = fopen(path_of("text.db"), "w");
     assert_non_null(file);
     for (int i = 0; i < 200; i++) fputs("this is not a database\n", file);
@@ -301,7 +301,7 @@ static void test_hopeless_paths_say_what_to_do(void **state) {
         {path_of("text.db"), MOE_E_CORRUPT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        assert_int_equal(moe_store_open(cases[i].path, &store), cases[i].status);
+        assert_int_equal(moe_storage_open(cases[i].path, &store), cases[i].status);
         assert_non_null(strstr(moe_error_text(), "--db FILE"));
     }
 }

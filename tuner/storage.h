@@ -1,25 +1,25 @@
-/* store.h - the write side of the tuning database.
+/* storage.h - the write side of the tuning database.
  *
  * Every record and every choice is one transaction, so a killed tuner loses nothing that it has
  * reported. The file is in rollback-journal mode: it is whole by itself at any time, may be copied,
  * and works on network disks. Two tuners may share one file: each waits for the other's commits.
  * A store belongs to one thread at a time. */
-#ifndef MOE_STORE_H
-#define MOE_STORE_H
+#ifndef MOE_STORAGE_H
+#define MOE_STORAGE_H
 
 #include "compile.h"
 #include "record.h"
 
-typedef struct moe_store moe_store;
+typedef struct moe_storage moe_storage;
 
 /* Opens a database for writing and creates it, with its folder, where there is none. NULL: the
  * default path, as in moe_db_open. MOE_E_IO (read-only, full, ...), MOE_E_CORRUPT. */
-moe_status moe_store_open(const char *path, moe_store **out);
-void moe_store_close(moe_store *store);
-const char *moe_store_path(const moe_store *store);
+moe_status moe_storage_open(const char *path, moe_storage **out);
+void moe_storage_close(moe_storage *store);
+const char *moe_storage_path(const moe_storage *store);
 
 /* The row of a device, which is made on first use. */
-moe_status moe_store_device(moe_store *store, const moe_facts *facts, int64_t *id);
+moe_status moe_storage_device(moe_storage *store, const moe_facts *facts, int64_t *id);
 
 /* What stands beside a record. Pointers may be NULL. */
 typedef struct moe_evidence {
@@ -30,31 +30,31 @@ typedef struct moe_evidence {
 } moe_evidence;
 
 /* Writes a record, in place of an older one of the same key (device, op, template, config). */
-moe_status moe_store_put(moe_store *store, int64_t device, const moe_record *record,
+moe_status moe_storage_put(moe_storage *store, int64_t device, const moe_record *record,
                          const moe_evidence *evidence);
 
 /* Looks for the record of (op, template_id, config) in *record and fills in the rest of it. `image`
  * (MOE_HASH_SIZE bytes) gets the hash of its image, or "". */
-moe_status moe_store_find(moe_store *store, int64_t device, moe_record *record, char *image,
+moe_status moe_storage_find(moe_storage *store, int64_t device, moe_record *record, char *image,
                           bool *found);
 
 /* Writes a choice, in place of an older one of the same key (device, layer, t, routing, cache). Its
  * steps must have records. */
-moe_status moe_store_put_choice(moe_store *store, int64_t device, const moe_choice *choice);
+moe_status moe_storage_put_choice(moe_storage *store, int64_t device, const moe_choice *choice);
 
 /* The image called `hash`; `out` belongs to the caller and is set only if found. `source` (may be
  * NULL) gets an owned copy of its CUDA. */
-moe_status moe_store_image(moe_store *store, const char *hash, moe_compiled *out, char **source,
+moe_status moe_storage_image(moe_storage *store, const char *hash, moe_compiled *out, char **source,
                            bool *found);
 
 /* Calls `each` for every row; it stops at the first status that is not MOE_OK, and returns it. */
 typedef moe_status moe_device_each(void *context, int64_t device, const moe_facts *facts);
 typedef moe_status moe_record_each(void *context, const moe_record *record, const char *image);
 typedef moe_status moe_choice_each(void *context, const moe_choice *choice);
-moe_status moe_store_devices(moe_store *store, moe_device_each *each, void *context);
-moe_status moe_store_records(moe_store *store, int64_t device, moe_record_each *each,
+moe_status moe_storage_devices(moe_storage *store, moe_device_each *each, void *context);
+moe_status moe_storage_records(moe_storage *store, int64_t device, moe_record_each *each,
                              void *context);
-moe_status moe_store_choices(moe_store *store, int64_t device, moe_choice_each *each,
+moe_status moe_storage_choices(moe_storage *store, int64_t device, moe_choice_each *each,
                              void *context);
 
 #endif

@@ -1,5 +1,5 @@
-/* store_read.c - what a tuner reads back from its own database. */
-#include "store_sql.h"
+/* storage_read.c - what a tuner reads back from its own database. */
+#include "storage_sql.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@ static moe_status column_enum(sqlite3_stmt *statement, int at, const char *const
                               int *out) {
     char text[64];
     const moe_field field = {.names = names};
-    store_column_text(statement, at, text, sizeof text);
+    storage_column_text(statement, at, text, sizeof text);
     return moe_field_enum.parse(&field, text, out);
 }
 
@@ -31,24 +31,24 @@ static moe_status column_measurement(sqlite3_stmt *statement, int at, moe_measur
 
 /* ORDER PROVENANCE */
 static void column_provenance(sqlite3_stmt *statement, int at, moe_provenance *p) {
-    store_column_text(statement, at, p->driver, sizeof p->driver);
-    store_column_text(statement, at + 1, p->toolkit, sizeof p->toolkit);
-    store_column_text(statement, at + 2, p->commit, sizeof p->commit);
-    store_column_text(statement, at + 3, p->date, sizeof p->date);
+    storage_column_text(statement, at, p->driver, sizeof p->driver);
+    storage_column_text(statement, at + 1, p->toolkit, sizeof p->toolkit);
+    storage_column_text(statement, at + 2, p->commit, sizeof p->commit);
+    storage_column_text(statement, at + 3, p->date, sizeof p->date);
     p->clock = sqlite3_column_int64(statement, at + 4);
 }
 
-moe_status moe_store_find(moe_store *store, int64_t device, moe_record *record, char *image,
+moe_status moe_storage_find(moe_storage *store, int64_t device, moe_record *record, char *image,
                           bool *found) {
-    store_key key;
-    sqlite3_stmt *find = store_start(store, SQL_find_record);
-    store_bind_key(find, device, &record->op, record->template_id, &record->config, &key);
-    MOE_TRY(store_step(store, find, found));
+    storage_key key;
+    sqlite3_stmt *find = storage_start(store, SQL_find_record);
+    storage_bind_key(find, device, &record->op, record->template_id, &record->config, &key);
+    MOE_TRY(storage_step(store, find, found));
     if (!*found) return MOE_OK;
     moe_status status = column_measurement(find, 1, &record->measurement);
     record->provenance.is_default = sqlite3_column_int64(find, 7);
     column_provenance(find, 8, &record->provenance);
-    store_column_text(find, 13, image, MOE_HASH_SIZE);
+    storage_column_text(find, 13, image, MOE_HASH_SIZE);
     sqlite3_reset(find);
     return status;
 }
@@ -68,9 +68,9 @@ static moe_status column_copy(sqlite3_stmt *statement, int at, void *out, size_t
 
 static moe_status column_image(sqlite3_stmt *row, moe_compiled *out, char **source) {
     char launch[2048];
-    store_column_text(row, 0, out->image.arch, sizeof out->image.arch);
-    store_column_text(row, 1, launch, sizeof launch);
-    store_column_text(row, 2, out->toolkit, sizeof out->toolkit);
+    storage_column_text(row, 0, out->image.arch, sizeof out->image.arch);
+    storage_column_text(row, 1, launch, sizeof launch);
+    storage_column_text(row, 2, out->toolkit, sizeof out->toolkit);
     MOE_TRY(moe_launch_parse(launch, &out->image.launch));
     MOE_TRY(column_copy(row, 4, &out->log, NULL));
     MOE_TRY(column_copy(row, 5, &out->cubin, &out->image.cubin_size));
@@ -80,12 +80,12 @@ static moe_status column_image(sqlite3_stmt *row, moe_compiled *out, char **sour
     return source ? column_copy(row, 3, source, NULL) : MOE_OK;
 }
 
-moe_status moe_store_image(moe_store *store, const char *hash, moe_compiled *out, char **source,
+moe_status moe_storage_image(moe_storage *store, const char *hash, moe_compiled *out, char **source,
                            bool *found) {
     moe_compiled compiled = {.outcome = MOE_OUTCOME_OK};
-    sqlite3_stmt *find = store_start(store, SQL_find_image);
-    store_bind_text(find, 1, hash);
-    MOE_TRY(store_step(store, find, found));
+    sqlite3_stmt *find = storage_start(store, SQL_find_image);
+    storage_bind_text(find, 1, hash);
+    MOE_TRY(storage_step(store, find, found));
     if (!*found) return MOE_OK;
     snprintf(compiled.hash, sizeof compiled.hash, "%s", hash);
     moe_status status = column_image(find, &compiled, source);
@@ -97,14 +97,14 @@ moe_status moe_store_image(moe_store *store, const char *hash, moe_compiled *out
     return status;
 }
 
-moe_status moe_store_devices(moe_store *store, moe_device_each *each, void *context) {
+moe_status moe_storage_devices(moe_storage *store, moe_device_each *each, void *context) {
     bool row;
     moe_status status;
-    sqlite3_stmt *all = store_start(store, SQL_all_devices);
-    while (!(status = store_step(store, all, &row)) && row) {
+    sqlite3_stmt *all = storage_start(store, SQL_all_devices);
+    while (!(status = storage_step(store, all, &row)) && row) {
         char text[512];
         moe_facts facts;
-        store_column_text(all, 1, text, sizeof text);
+        storage_column_text(all, 1, text, sizeof text);
         status = moe_facts_parse(text, &facts);
         if (!status) status = each(context, sqlite3_column_int64(all, 0), &facts);
         if (status) break;
@@ -118,12 +118,12 @@ static moe_status column_record(sqlite3_stmt *row, moe_record *out) {
     char kind[32], shape[MOE_OP_TEXT_SIZE], routing[32], cache[32], config[MOE_CONFIG_TEXT_SIZE];
     char text[2 * MOE_OP_TEXT_SIZE];
     moe_record record = {0};
-    store_column_text(row, 0, kind, sizeof kind);
-    store_column_text(row, 1, shape, sizeof shape);
-    store_column_text(row, 3, routing, sizeof routing);
-    store_column_text(row, 4, cache, sizeof cache);
-    store_column_text(row, 5, record.template_id, sizeof record.template_id);
-    store_column_text(row, 6, config, sizeof config);
+    storage_column_text(row, 0, kind, sizeof kind);
+    storage_column_text(row, 1, shape, sizeof shape);
+    storage_column_text(row, 3, routing, sizeof routing);
+    storage_column_text(row, 4, cache, sizeof cache);
+    storage_column_text(row, 5, record.template_id, sizeof record.template_id);
+    storage_column_text(row, 6, config, sizeof config);
     snprintf(text, sizeof text, "%s t=%lld %s routing=%s cache=%s", kind,
              (long long)sqlite3_column_int64(row, 2), shape, routing, cache);
     MOE_TRY(moe_op_parse(text, &record.op));
@@ -135,17 +135,17 @@ static moe_status column_record(sqlite3_stmt *row, moe_record *out) {
     return MOE_OK;
 }
 
-moe_status moe_store_records(moe_store *store, int64_t device, moe_record_each *each,
+moe_status moe_storage_records(moe_storage *store, int64_t device, moe_record_each *each,
                              void *context) {
     bool row;
     moe_status status;
-    sqlite3_stmt *all = store_start(store, SQL_all_records);
+    sqlite3_stmt *all = storage_start(store, SQL_all_records);
     sqlite3_bind_int64(all, 1, device);
-    while (!(status = store_step(store, all, &row)) && row) {
+    while (!(status = storage_step(store, all, &row)) && row) {
         char image[MOE_HASH_SIZE];
         moe_record record;
         status = column_record(all, &record);
-        store_column_text(all, 19, image, sizeof image);
+        storage_column_text(all, 19, image, sizeof image);
         if (!status) status = each(context, &record, image);
         if (status) break;
     }
@@ -153,18 +153,18 @@ moe_status moe_store_records(moe_store *store, int64_t device, moe_record_each *
     return status;
 }
 
-static moe_status read_steps(moe_store *store, int64_t choice, moe_choice *out) {
+static moe_status read_steps(moe_storage *store, int64_t choice, moe_choice *out) {
     bool row;
     moe_status status;
-    sqlite3_stmt *all = store_start(store, SQL_choice_steps);
+    sqlite3_stmt *all = storage_start(store, SQL_choice_steps);
     sqlite3_bind_int64(all, 1, choice);
     out->steps = 0;
-    while (!(status = store_step(store, all, &row)) && row && out->steps < MOE_OP_COUNT) {
+    while (!(status = storage_step(store, all, &row)) && row && out->steps < MOE_OP_COUNT) {
         char kind[32], config[MOE_CONFIG_TEXT_SIZE];
         moe_step *step = &out->step[out->steps++];
-        store_column_text(all, 0, kind, sizeof kind);
-        store_column_text(all, 1, step->template_id, sizeof step->template_id);
-        store_column_text(all, 2, config, sizeof config);
+        storage_column_text(all, 0, kind, sizeof kind);
+        storage_column_text(all, 1, step->template_id, sizeof step->template_id);
+        storage_column_text(all, 2, config, sizeof config);
         status = moe_op_kind_parse(kind, &step->kind);
         if (!status) status = moe_config_parse(config, &step->config);
         if (status) break;
@@ -173,11 +173,11 @@ static moe_status read_steps(moe_store *store, int64_t choice, moe_choice *out) 
     return status;
 }
 
-static moe_status column_choice(moe_store *store, sqlite3_stmt *row, moe_choice *out) {
+static moe_status column_choice(moe_storage *store, sqlite3_stmt *row, moe_choice *out) {
     char layer[256];
     int routing, cache;
     moe_choice choice = {.t = sqlite3_column_int64(row, 2)};
-    store_column_text(row, 1, layer, sizeof layer);
+    storage_column_text(row, 1, layer, sizeof layer);
     MOE_TRY(moe_layer_parse(layer, &choice.layer));
     MOE_TRY(column_enum(row, 3, moe_routing_names, &routing));
     MOE_TRY(column_enum(row, 4, moe_cache_names, &cache));
@@ -190,13 +190,13 @@ static moe_status column_choice(moe_store *store, sqlite3_stmt *row, moe_choice 
     return MOE_OK;
 }
 
-moe_status moe_store_choices(moe_store *store, int64_t device, moe_choice_each *each,
+moe_status moe_storage_choices(moe_storage *store, int64_t device, moe_choice_each *each,
                              void *context) {
     bool row;
     moe_status status;
-    sqlite3_stmt *all = store_start(store, SQL_all_choices);
+    sqlite3_stmt *all = storage_start(store, SQL_all_choices);
     sqlite3_bind_int64(all, 1, device);
-    while (!(status = store_step(store, all, &row)) && row) {
+    while (!(status = storage_step(store, all, &row)) && row) {
         moe_choice choice;
         status = column_choice(store, all, &choice);
         if (!status) status = each(context, &choice);

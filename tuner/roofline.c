@@ -1,0 +1,92 @@
+/* roofline.c - the least work that an op or a layer has to do, and the least time for it. */
+#include "roofline.h"
+
+#include <math.h>
+
+/* What routing is expected to leave: rows kept, and experts with any. */
+typedef struct load {
+    double rows, experts;
+} load;
+
+/* Expected tokens of expert i. For zipf an expert cannot get a token twice, so shares are capped. */
+static double tokens_of(const moe_layer *layer, double tokens, moe_routing routing, int64_t i) {
+    double e = (double)layer->e, k = (double)layer->k, alive;
+    switch (routing) {
+    case MOE_ROUTING_ZIPF:
+        return fmin(tokens, tokens * k / ((double)(i + 1) * (log(e) + 0.5772)));
+    case MOE_ROUTING_ONE: return i < layer->k ? tokens : 0;
+    case MOE_ROUTING_EMPTY:
+        alive = fmax(k, ceil(e / 2));
+        return (double)i < alive ? tokens * k / alive : 0;
+    default: return tokens * k / e;
+    }
+}
+
+static load expected_load(const moe_layer *layer, int64_t t, moe_routing routing) {
+    double tokens = (double)t, most = (double)moe_layer_capacity(layer, t);
+    load sum = {0, 0};
+    for (int64_t i = 0; i < layer->e; i++) {
+        double share = tokens > 0 ? tokens_of(layer, tokens, routing, i) / tokens : 0;
+        sum.rows += fmin(share * tokens, most);
+        /* The chance that at least one of T tokens chose it. */
+        sum.experts += 1 - pow(1 - fmin(share, 1), tokens);
+    }
+    sum.rows = fmin(sum.rows, tokens * (double)layer->k);
+    return sum;
+}
+
+static moe_work_size add(moe_work_size a, moe_work_size b) {
+    return (moe_work_size){a.flops + b.flops, a.bytes + b.bytes};
+}
+
+static moe_work_size route_work(const moe_layer *l, double t, double size) {
+    double d = (double)l->d, e = (double)l->e;
+    return (moe_work_size){2 * t * d * e, (t * d + e * d) * size + t * (double)l->k * 8};
+}
+
+/* Weights of the experts in use. */
+static double weights(const moe_layer *l, load at, double size) {
+    return at.experts * (double)(l->d * (moe_layer_up_rows(l) + l->f)) * size;
+}
+
+moe_work_size moe_op_work(const moe_op *op) {
+    const moe_layer *l = &op->layer;
+    double t = (double)op->t, k = (double)l->k, d = (double)l->d, f = (double)l->f;
+    double size = (double)moe_dtype_size(l->x), up = (double)moe_layer_up_rows(l);
+    const load at = expected_load(l, op->t, op->routing);
+    switch (op->kind) {
+    case MOE_OP_route: return route_work(l, t, size);
+    case MOE_OP_permute: return (moe_work_size){0, t * k * 3 * 4};
+    case MOE_OP_gemm_up:
+        return (moe_work_size){2 * at.rows * d * up,
+                               (at.experts * d * up + t * d + at.rows * f) * size};
+    case MOE_OP_gemm_down:
+        return (moe_work_size){2 * at.rows * d * f,
+                               (at.experts * d * f + at.rows * (f + d)) * size};
+    case MOE_OP_combine: return (moe_work_size){0, (t * k * d + t * d) * size + t * k * 8};
+    case MOE_OP_COUNT: break;
+    }
+    return (moe_work_size){0, 0};
+}
+
+moe_work_size moe_layer_work(const moe_layer *layer, int64_t tokens, moe_routing routing) {
+    double t = (double)tokens, d = (double)layer->d;
+    double size = (double)moe_dtype_size(layer->x), up = (double)moe_layer_up_rows(layer);
+    const load at = expected_load(layer, tokens, routing);
+    const moe_work_size experts = {
+        2 * at.rows * d * (up + (double)layer->f),
+        weights(layer, at, size) + t * d * size, /* x is read by the router already; y written */
+    };
+    return add(route_work(layer, t, size), experts);
+}
+
+double moe_peak_flops(const moe_facts *facts, moe_dtype dtype) {
+    double peak = (double)facts->tensor_rate * (double)facts->sms * (double)facts->clock * 1e6;
+    return dtype == MOE_F32 ? peak / 2 : peak;
+}
+
+double moe_roofline_ns(moe_work_size work, const moe_facts *facts, moe_dtype dtype) {
+    double compute = work.flops / moe_peak_flops(facts, dtype);
+    double memory = work.bytes / ((double)facts->bandwidth * 1e9);
+    return fmax(compute, memory) * 1e9;
+}
