@@ -1,8 +1,8 @@
 /* winner.h - who wins a race between candidates.
  *
- * The fastest wins, unless others are within the noise of it (moe_noise): then the default config, if it is
- * among them, else the lowest text. So machines that measure the same choose the same, and no
- * config is adopted for a difference that another day would not show. */
+ * The fastest wins, unless others are within the noise of it (moe_noise): then the default config,
+ * if it is among them, else the lowest text. So machines that measure the same choose the same, and
+ * no config is adopted for a difference that another day would not show. */
 #ifndef MOE_WINNER_H
 #define MOE_WINNER_H
 
