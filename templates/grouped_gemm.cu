@@ -10,9 +10,16 @@
 // eight-column tiles alternate gate, up, gate, up, so each pair meets in one thread's registers.
 % local up = p.kind == "gemm_up"
 % local gated = up and p.gated
-% local bias = up and p.bias_up or not up and p.bias_down
 % local fma = p.x == "f32" and c.math == 0
 % local s = t.lib.shape(p, c, d)
+% local weights = up and "args.up" or "args.down"
+% local bias = (up and p.bias_up or not up and p.bias_down) and weights .. "_bias"
+% local result = up and "args.h" or "args.y_rows"
+% -- What becomes of the sums of output tile j, with `at` behind sum[i][j].
+% local function finish(at)
+%     if gated then return "activate(sum[i][2 * j]" .. at .. ", sum[i][2 * j + 1]" .. at .. ")" end
+%     return (up and "activate(sum[i][j]" or "(sum[i][j]") .. at .. ")"
+% end
 % moe.include("types.cuh")
 % moe.include("memory.cuh")
 % moe.include("tiles.cuh")
@@ -55,8 +62,11 @@ static_assert(SLICES >= 2, "the loop loads one slice ahead");
 __device__ __forceinline__ float activate(float gate$(gated and ", float up" or ""))
 {
     constexpr bool EXACT = sizeof(XT) == 4;
-%   local extra = p.act_kind == "swiglu_clamp" and ", " .. moe.float(p.act_limit) .. ", " .. moe.float(p.act_alpha) or ""
-    return act_$(p.act_kind)<EXACT>(gate$(gated and ", up" or "")$(extra));
+%   if p.act_kind == "swiglu_clamp" then
+    return act_swiglu_clamp<EXACT>(gate, up, $(moe.float(p.act_limit)), $(moe.float(p.act_alpha)));
+%   else
+    return act_$(p.act_kind)<EXACT>(gate$(gated and ", up" or ""));
+%   end
 }
 
 % end
@@ -139,9 +149,9 @@ $(moe.symbol())(const args_$(p.kind) args)
     constexpr bool SPLIT = STEP <= OUT_N;
     const int my_half = SPLIT ? 0 : my_row / OUT_N, my_column = SPLIT ? my_row : my_row % OUT_N;
     const int my_columns = WIDTH - at.column - my_column;
-    const WT *b_from = $(up and "args.up" or "args.down") +
-                       ((long long)at.expert * WEIGHT_ROWS + my_half * WIDTH + at.column + my_column) *
-                           DEPTH + my_chunk * PER;
+    const int my_weights = my_half * WIDTH + at.column + my_column;
+    const WT *b_from = $(weights) + my_chunk * PER +
+                       ((long long)at.expert * WEIGHT_ROWS + my_weights) * DEPTH;
 
     // Copies of one K tile, or a share of them: the inner loop spreads them over its slices.
     constexpr int ALL = -1, SHARES = SLICES - 1;
@@ -173,8 +183,8 @@ $(moe.symbol())(const args_$(p.kind) args)
         }
     };
 
-    // The weights first, as the rows' addresses have yet to come. All weights of the prologue are then
-    // in the first group, which is no loss: the first rows arrive later.
+    // The weights first, as the rows' addresses have yet to come. All weights of the prologue are
+    // then in the first group, which is no loss: the first rows arrive later.
 #pragma unroll
     for (int i = 0; i < STAGES - 1 && i < K_TILES; i++) copy_b(i, i, ALL);
 % if up then
@@ -191,7 +201,7 @@ $(moe.symbol())(const args_$(p.kind) args)
         copy_commit();
     }
 
-    // What this warp computes: rows warp_row .. +WARP_M of the tile, columns warp_column .. +WARP_OUT.
+    // What this warp computes: WARP_M rows from warp_row, WARP_OUT columns from warp_column.
     const int warp_row = warp % WM * WARP_M, warp_column = warp / WM * WARP_OUT;
     // Tile row of B that holds column 0 of the warp's eight-column tile j, from the warp's first.
     auto b_row = [](int j) { return HALVES == 2 ? j % 2 * OUT_N + j / 2 * 8 : j * 8; };
@@ -212,8 +222,7 @@ $(moe.symbol())(const args_$(p.kind) args)
         const int column = at.column + warp_column + j / HALVES * 8 + lane_column;
         float first = 0.0f;
         if (WIDTH % OUT_N == 0 || column < WIDTH)
-            first = $(up and "args.up_bias" or "args.down_bias")[(long long)at.expert * WEIGHT_ROWS +
-                                                                 j % HALVES * WIDTH + column];
+            first = $(bias)[(long long)at.expert * WEIGHT_ROWS + j % HALVES * WIDTH + column];
 %   else
         const float first = 0.0f;
 %   end
@@ -240,9 +249,9 @@ $(moe.symbol())(const args_$(p.kind) args)
                                             (b_swizzle ^ kc * 16)).word, b[j]);
 #pragma unroll
             for (int i = 0; i < MI; i++) {
+                const int chunk_at = a_swizzle ^ swizzle<ROW_BYTES>(i * 4, kc) * 16;
                 float a[4];
-                unpack_chunk<XT>(load_chunk(stage + a_at + i * 4 * ROW_BYTES +
-                                            (a_swizzle ^ (kc ^ swizzle<ROW_BYTES>(i * 4, 0)) * 16)).word, a);
+                unpack_chunk<XT>(load_chunk(stage + a_at + i * 4 * ROW_BYTES + chunk_at).word, a);
 #pragma unroll
                 for (int j = 0; j < NI; j++)
 #pragma unroll
@@ -256,12 +265,12 @@ $(moe.symbol())(const args_$(p.kind) args)
 #pragma unroll
     for (int i = 0; i < MI; i++) {
         const int row = at.row + warp_row + lane_row + i * 4;
-        XT *out = $(up and "args.h" or "args.y_rows") + (long long)row * WIDTH;
+        XT *out = $(result) + (long long)row * WIDTH;
 #pragma unroll
         for (int j = 0; j < OUT_I; j++) {
             const int column = at.column + warp_column + j * 8 + lane_column;
             if (row < at.end && (WIDTH % OUT_N == 0 || column < WIDTH))
-                out[column] = $(gated and "activate(sum[i][2 * j], sum[i][2 * j + 1])" or up and "activate(sum[i][j])" or "sum[i][j]");
+                out[column] = $(finish(""));
         }
     }
 % else
@@ -270,7 +279,8 @@ $(moe.symbol())(const args_$(p.kind) args)
     const int lane_row = lane >> 2, q = lane & 3;
     const unsigned a_at = ring + (warp_row + (lane & 15)) * ROW_BYTES +
                           swizzle<ROW_BYTES>(lane & 7, lane >> 4) * 16;
-    const unsigned b_at = ring + A_BYTES + (warp_column + b_row(lane >> 4) + (lane & 7)) * ROW_BYTES +
+    const int lane_b_row = b_row(lane >> 4) + (lane & 7);
+    const unsigned b_at = ring + A_BYTES + (warp_column + lane_b_row) * ROW_BYTES +
                           swizzle<ROW_BYTES>(lane & 7, lane >> 3 & 1) * 16;
 
     float sum[MI][NI][4];
@@ -279,8 +289,7 @@ $(moe.symbol())(const args_$(p.kind) args)
         float first[2] = {0.0f, 0.0f};
 %   if bias then
         const int column = at.column + warp_column + j / HALVES * 8 + 2 * q;
-        const WT *bias = $(up and "args.up_bias" or "args.down_bias") +
-                         (long long)at.expert * WEIGHT_ROWS + j % HALVES * WIDTH + column;
+        const WT *bias = $(bias) + (long long)at.expert * WEIGHT_ROWS + j % HALVES * WIDTH + column;
         if (WIDTH % OUT_N == 0 || column < WIDTH) {
             first[0] = to_float(bias[0]);
             first[1] = to_float(bias[1]);
@@ -365,14 +374,13 @@ $(moe.symbol())(const args_$(p.kind) args)
 #pragma unroll
         for (int half = 0; half < 2; half++) {
             const int row = at.row + warp_row + i * 16 + half * 8 + lane_row;
-            XT *out = $(up and "args.h" or "args.y_rows") + (long long)row * WIDTH;
+            XT *out = $(result) + (long long)row * WIDTH;
             float value[OUT_I][2];
 #pragma unroll
             for (int j = 0; j < OUT_I; j++)
 #pragma unroll
                 for (int v = 0; v < 2; v++)
-%   local from = "[half * 2 + v]"
-                    value[j][v] = $(gated and "activate(sum[i][2 * j]" .. from .. ", sum[i][2 * j + 1]" .. from .. ")" or up and "activate(sum[i][j]" .. from .. ")" or "sum[i][j]" .. from);
+                    value[j][v] = $(finish("[half * 2 + v]"));
 %   if p.x == "f32" then
 #pragma unroll
             for (int j = 0; j < OUT_I; j++) {
@@ -386,9 +394,11 @@ $(moe.symbol())(const args_$(p.kind) args)
             for (int j = 0; j < OUT_I; j += COUNT) {
                 unsigned word[COUNT];
 #pragma unroll
-                for (int v = 0; v < COUNT; v++) word[v] = pack2<XT>(value[j + v][0], value[j + v][1]);
+                for (int v = 0; v < COUNT; v++)
+                    word[v] = pack2<XT>(value[j + v][0], value[j + v][1]);
                 exchange<COUNT>(word, q);
-                const int column = at.column + warp_column + (j + q % COUNT) * 8 + q / COUNT * 2 * COUNT;
+                const int column = at.column + warp_column + (j + q % COUNT) * 8 +
+                                   q / COUNT * COUNT * 2;
                 if (row < at.end && (WIDTH % OUT_N == 0 || column < WIDTH))
                     store_words(out + column, word);
             }

@@ -135,7 +135,7 @@ local function l2_rate(d)
     return d.sm == 80 and 32 or (d.sm == 90 or d.sm == 100) and 26 or 16
 end
 
--- A maximum that grows a little when several of its arguments are large, as overlap is never perfect.
+-- A maximum that grows a little when several arguments are large, as overlap is never perfect.
 local function soft_max(...)
     local sum = 0
     for _, v in ipairs({...}) do sum = sum + v ^ 4 end
@@ -175,19 +175,21 @@ local function cost(p, c, d)
     local dram = (bytes + (walks - w.experts) * weights) / (d.bandwidth * 0.92)
     local flying = math.min(blocks, slots) * stage * (c.stages - 1) -- bytes under way, of those
     local needed = d.bandwidth * 800                                -- that hide 800 ns
-    local ns = soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock, dram * soft_max(1, needed / flying))
+    local ns = soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock,
+                        dram * soft_max(1, needed / flying))
     return {flops = flops, bytes = bytes, ns = ns}
 end
 
--- Configs {bm, bn, bytes of K, stages, warps, wm}: the best of these by cost is the default. Few rows
--- an expert make the weights' stream the limit: narrow row tiles and a deep ring. Many rows want 64 x
--- 64 of sums a warp (FFMA: 8 x 8 a thread), and tiles as large as the rows fill.
+-- Configs {bm, bn, bytes of K, stages, warps, wm}: the best of these by cost is the default. Few
+-- rows an expert make the weights' stream the limit: narrow row tiles and a deep ring. Many rows
+-- want 64 x 64 of sums a warp (FFMA: 8 x 8 a thread), and tiles as large as the rows fill.
 local candidates = {
-    {16, 64, 128, 4, 4, 1}, {16, 128, 128, 4, 4, 1}, {16, 32, 128, 4, 2, 1},
-    {32, 64, 128, 4, 4, 1}, {32, 128, 128, 4, 4, 1}, {32, 64, 128, 3, 4, 2}, {32, 128, 64, 4, 4, 1},
-    {64, 64, 128, 3, 4, 2}, {64, 128, 128, 3, 4, 2}, {64, 128, 64, 4, 4, 2}, {64, 256, 64, 3, 4, 1},
-    {128, 64, 64, 3, 4, 4}, {128, 64, 64, 4, 4, 2}, {128, 128, 64, 4, 4, 2}, {128, 128, 128, 3, 4, 2},
-    {128, 128, 64, 3, 4, 2}, {128, 256, 64, 4, 8, 2}, {128, 256, 128, 4, 8, 2},
+    {16, 64, 128, 4, 4, 1},  {16, 128, 128, 4, 4, 1}, {16, 32, 128, 4, 2, 1},
+    {32, 64, 128, 4, 4, 1},  {32, 64, 128, 3, 4, 2},  {32, 128, 128, 4, 4, 1},
+    {32, 128, 64, 4, 4, 1},  {64, 64, 128, 3, 4, 2},  {64, 128, 128, 3, 4, 2},
+    {64, 128, 64, 4, 4, 2},  {64, 256, 64, 3, 4, 1},  {128, 64, 64, 3, 4, 4},
+    {128, 64, 64, 4, 4, 2},  {128, 128, 64, 4, 4, 2}, {128, 128, 64, 3, 4, 2},
+    {128, 128, 128, 3, 4, 2}, {128, 256, 64, 4, 8, 2}, {128, 256, 128, 4, 8, 2},
     {16, 32, 64, 2, 2, 1}, -- legal everywhere
 }
 
