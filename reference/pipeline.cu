@@ -1,0 +1,198 @@
+// pipeline.cu - the steps between the GEMMs of the reference pipeline, written plainly: 16 bytes a
+// thread, no tuning. Text in front of it defines D, F, E, K, DTYPE (0 bf16, 1 f16, 2 f32), ACT (the
+// number of a moe_act_kind), GATED, LIMIT, ALPHA and ROUTER (the number of a moe_router).
+
+#if DTYPE == 2
+typedef float element;
+__device__ float load(element v) { return v; }
+__device__ element store(float v) { return v; }
+#else
+typedef unsigned short element;
+#if DTYPE == 0
+__device__ float load(element v) { return __uint_as_float((unsigned)v << 16); }
+__device__ element store(float v) {
+    element r;
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(r) : "f"(v));
+    return r;
+}
+#else
+__device__ float load(element v) {
+    float r;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(r) : "h"(v));
+    return r;
+}
+__device__ element store(float v) {
+    element r;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(r) : "f"(v));
+    return r;
+}
+#endif
+#endif
+
+// As many elements as one load moves. D and F are multiples of 8.
+constexpr int N = 16 / sizeof(element);
+struct alignas(16) pack {
+    element v[N];
+};
+
+__device__ const pack &at(const element *p) { return *(const pack *)p; }
+
+__device__ long long thread_number() {
+    return (long long)blockIdx.x * blockDim.x + threadIdx.x;
+}
+
+struct gather_args {
+    const element *x;     // [T,D]
+    const int *row_slots; // [rows]
+    element *out;         // [rows,D]
+    long long rows;
+};
+
+extern "C" __global__ void moe_pipeline_gather(const gather_args a) {
+    long long i = thread_number() * N, row = i / D;
+    if (row >= a.rows) return;
+    *(pack *)(a.out + i) = at(a.x + (long long)(a.row_slots[row] / K) * D + i % D);
+}
+
+__device__ float sigmoid(float x) { return 1 / (1 + expf(-x)); }
+__device__ float gelu(float x) { return 0.5f * x * (1 + erff(x * 0.70710678f)); }
+__device__ float gelu_tanh(float x) {
+    return 0.5f * x * (1 + tanhf(0.79788456f * (x + 0.044715f * x * x * x)));
+}
+
+__device__ float activate(float g, float u) {
+#if ACT == 0
+    return fmaxf(g, 0);
+#elif ACT == 1
+    return fmaxf(g, 0) * fmaxf(g, 0);
+#elif ACT == 2
+    return gelu(g);
+#elif ACT == 3
+    return gelu_tanh(g);
+#elif ACT == 4
+    return g * sigmoid(g);
+#elif ACT == 5
+    return g * sigmoid(g) * u;
+#elif ACT == 6
+    return gelu(g) * u;
+#elif ACT == 7
+    return gelu_tanh(g) * u;
+#else
+    g = fminf(g, LIMIT);
+    u = fmaxf(fminf(u, LIMIT), -LIMIT);
+    return (u + 1) * g * sigmoid(ALPHA * g);
+#endif
+}
+
+struct activate_args {
+    const element *sums;    // [rows,F], gated: [rows,2F]
+    const element *bias;    // [E,F], gated: [E,2F]; or null
+    const int *row_experts; // [rows]
+    element *h;             // [rows,F]
+    long long rows;
+};
+
+extern "C" __global__ void moe_pipeline_activate(const activate_args a) {
+    constexpr int WIDTH = GATED ? 2 * F : F;
+    long long i = thread_number() * N, row = i / F;
+    if (row >= a.rows) return;
+    const element *gate = a.sums + row * WIDTH + i % F, *up = gate + (WIDTH - F);
+    const element *bias = a.bias ? a.bias + (long long)a.row_experts[row] * WIDTH + i % F : nullptr;
+    pack g = at(gate), u = at(up), h;
+    for (int n = 0; n < N; n++)
+        h.v[n] = store(activate(load(g.v[n]) + (bias ? load(bias[n]) : 0),
+                                load(u.v[n]) + (bias ? load(bias[WIDTH - F + n]) : 0)));
+    *(pack *)(a.h + i) = h;
+}
+
+struct combine_args {
+    const element *y_rows; // [rows,D]
+    const element *bias;   // [E,D] or null
+    const int *slot_rows;  // [T,K]; -1 where dropped
+    const int *ids;        // [T,K]
+    const float *weights;  // [T,K]
+    element *y;            // [T,D]
+    long long tokens;
+};
+
+extern "C" __global__ void moe_pipeline_combine(const combine_args a) {
+    long long i = thread_number() * N, t = i / D, column = i % D;
+    if (t >= a.tokens) return;
+    float sum[N] = {};
+    for (int j = 0; j < K; j++) {
+        long long slot = t * K + j, row = a.slot_rows[slot];
+        if (row < 0) continue;
+        pack r = at(a.y_rows + row * D + column);
+        const element *bias = a.bias ? a.bias + (long long)a.ids[slot] * D + column : nullptr;
+        for (int n = 0; n < N; n++)
+            sum[n] += a.weights[slot] * (load(r.v[n]) + (bias ? load(bias[n]) : 0));
+    }
+    pack y;
+    for (int n = 0; n < N; n++) y.v[n] = store(sum[n]);
+    *(pack *)(a.y + i) = y;
+}
+
+struct route_args {
+    const float *logits; // [T,E]
+    const float *bias;   // [E] or null
+    int *ids;            // [T,K] best first
+    float *weights;      // [T,K]
+    long long tokens;
+};
+
+// A logit and its expert; NaN counts as the lowest logit, and of equals the lower id is better.
+struct choice {
+    float logit;
+    int id;
+};
+
+__device__ bool better(choice a, choice b) {
+    return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
+}
+
+__device__ float finite(float x) { return fmaxf(fminf(x, 3.402823466e38f), -3.402823466e38f); }
+
+__device__ choice best_of_warp(choice c) {
+    for (int offset = 16; offset; offset /= 2) {
+        choice other = {__shfl_xor_sync(~0u, c.logit, offset), __shfl_xor_sync(~0u, c.id, offset)};
+        if (better(other, c)) c = other;
+    }
+    return c;
+}
+
+__device__ float sum_of_warp(float x) {
+    for (int offset = 16; offset; offset /= 2) x += __shfl_xor_sync(~0u, x, offset);
+    return x;
+}
+
+// One warp a token: K rounds, each finds the best expert behind the last one.
+extern "C" __global__ void moe_pipeline_route(const route_args a) {
+    long long t = thread_number() / 32;
+    int lane = threadIdx.x % 32;
+    if (t >= a.tokens) return;
+    const float *logits = a.logits + t * E;
+    choice last = {0, -1}, first = last;
+    float sum = 0;
+    for (int j = 0; j < K; j++) {
+        choice best = {-3.402823466e38f, E};
+        for (int e = lane; e < E; e += 32) {
+            choice c = {finite(logits[e] + (a.bias ? a.bias[e] : 0)), e};
+            if ((j == 0 || better(last, c)) && better(c, best)) best = c;
+        }
+        last = best_of_warp(best);
+        if (j == 0) first = last;
+        float p = expf(last.logit - first.logit);
+        sum += p;
+        if (lane == 0) {
+            a.ids[t * K + j] = last.id;
+            a.weights[t * K + j] = p;
+        }
+    }
+    if (ROUTER == 1) {
+        float part = 0;
+        for (int e = lane; e < E; e += 32)
+            part += expf(finite(logits[e] + (a.bias ? a.bias[e] : 0)) - first.logit);
+        sum = sum_of_warp(part);
+    }
+    for (int j = 0; lane == 0 && j < K; j++) a.weights[t * K + j] /= sum;
+}
