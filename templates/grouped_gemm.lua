@@ -173,8 +173,9 @@ local function cost(p, c, d)
 
     local walks = weights > d.l2 / 2 and w.walks or w.experts
     local dram = (bytes + (walks - w.experts) * weights) / (d.bandwidth * 0.92)
-    local flying = math.min(blocks, slots) * stage * (c.stages - 1) -- bytes under way, of those
-    local needed = d.bandwidth * 800                                -- that hide 800 ns
+    local live = (c.bn + w.rows / w.tiles) * s.row_bytes           -- bytes of a stage, less padding
+    local flying = math.min(blocks, slots) * live * (c.stages - 1) -- under way, of those
+    local needed = d.bandwidth * 800                               -- that hide 800 ns
     local ns = soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock,
                         dram * soft_max(1, needed / flying))
     return {flops = flops, bytes = bytes, ns = ns}
