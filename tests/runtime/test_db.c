@@ -442,7 +442,7 @@ static void test_winners(void **unused) {
     add(raw, mine, 64, "bm=64", 110, 3, 0);
     add(raw, mine, 256, "bm=64", 100, 3, 0); /* ties: the lower text wins */
     add(raw, mine, 256, "bm=32", 104, 3, 0);
-    add(raw, mine, 256, "bm=16", 110, 3, 0);
+    add(raw, mine, 256, "bm=16", 120, 3, 0); /* plainly slower */
     synthetic_row row = {.device = mine, .kind = MOE_OP_gemm_up, .layer = LAYER, .tokens = 16,
                          .n = 5, .med = 1, .timer = "cupti"};
     row.config = "bm=1", row.outcome = "wrong", row.image = "i";
