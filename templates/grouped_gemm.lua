@@ -203,7 +203,7 @@ local function default(p, d)
             if p.x == "f32" then c.math = math_ end
             if require_(p, c, d) then
                 local ns = cost(p, c, d).ns
-                if not best or ns < least * 0.999 then best, least = c, ns end
+                if not best or ns < 0.98 * least then best, least = c, ns end
             end
         end
     end
