@@ -90,6 +90,25 @@ moe_status moe_op_kind_parse(const char *name, moe_op_kind *out) {
     return MOE_OK;
 }
 
+static bool has_key(const char *text, const char *name) {
+    char word[64];
+    size_t length = strlen(name);
+    while (moe_next_word(&text, word, sizeof word))
+        if (!strncmp(word, name, length) && word[length] == '=') return true;
+    return false;
+}
+
+/* Sizes that the kind depends on must be written; the table cannot say so, since they differ. */
+static moe_status check_sizes(moe_op_kind kind, const char *text) {
+    for (int i = 0; i < MOE_LAYER_FIELDS; i++) {
+        const moe_field *field = &moe_layer_fields[i];
+        bool needed = kinds[kind].layer & UINT64_C(1) << i && !field->initial;
+        if (needed && !has_key(text, field->name))
+            return moe_fail(MOE_E_PARSE, "op: '%s=' is missing", field->name);
+    }
+    return MOE_OK;
+}
+
 moe_status moe_op_parse(const char *text, moe_op *out) {
     char name[32];
     moe_op op = {0};
@@ -97,7 +116,8 @@ moe_status moe_op_parse(const char *text, moe_op *out) {
     moe_status status = moe_op_kind_parse(name, &op.kind);
     if (status) return moe_fail_context(status, "op");
     MOE_TRY(moe_fields_parse(moe_op_fields, "op", text, &op));
-    if (!(kinds[op.kind].layer & F(W)) || !strstr(text, " w=")) op.layer.w = op.layer.x;
+    MOE_TRY(check_sizes(op.kind, text));
+    if (!(kinds[op.kind].layer & F(W)) || !has_key(text, "w")) op.layer.w = op.layer.x;
     if (!(kinds[op.kind].layer & F(E))) op.layer.e = op.layer.k;
     MOE_TRY(moe_layer_check(&op.layer));
     *out = moe_op_make(op.kind, &op.layer, op.t, op.routing, op.cache);

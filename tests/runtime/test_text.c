@@ -351,6 +351,7 @@ static void test_bad_ops(void **unused) {
         {"gemm t=1", MOE_E_PARSE, "use one of: route, permute, gemm_up"},
         {"gemm_up d=64", MOE_E_PARSE, "'t=' is missing"},
         {"gemm_up t=-1 d=64 f=64 e=8 k=2", MOE_E_INVALID, "not in 0.."},
+        {"gemm_up t=1 d=64 e=8 k=2", MOE_E_PARSE, "'f=' is missing"},
         {"gemm_up t=1 d=64 f=64 e=8 k=9", MOE_E_INVALID, "more than e=8"},
         {"permute t=1 e=8 k=2 routing=random", MOE_E_PARSE, "use one of: uniform, zipf"},
     };
@@ -427,7 +428,7 @@ static void test_bad_records(void **unused) {
         {OP " | p@1 |  | ok | default=2", MOE_E_INVALID, "not in 0..1"},
         {OP " | p@1 |  | ok | driver=a-driver-version-that-is-far-too-long-to-be-one", MOE_E_PARSE,
          "longer than 31"},
-        {"permute t=4 | p@1 |  | ok | who=me", MOE_E_PARSE, "known keys: default driver"},
+        {OP " | p@1 |  | ok | who=me", MOE_E_PARSE, "known keys: default driver"},
     };
     ALL_BAD(parse_record, table);
     const bad choices[] = {
