@@ -33,7 +33,7 @@ __device__ __forceinline__ void mma_tf32(float (&c)[4], const unsigned (&a)[4], 
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-// Splits fp32 bits into tf32 parts with v ~ big + small to 2^-22 of v: big is v rounded to 11
+// Splits fp32 bits into tf32 parts with v ~ big + small to 2^-21 of v: big is v rounded to 11
 // significant bits, small is what is left (exact), cut to tf32. Three products, small*big +
 // big*small + big*big, then reach fp32's accuracy. Integer steps, as the conversion instruction
 // is slow on some chips. Values that are not finite give NaN.
