@@ -16,8 +16,7 @@ static const char *const chip_facts[] = {
 #undef SIM_CHIP
 };
 
-const char *sim_chip_facts(const char *chip)
-{
+const char *sim_chip_facts(const char *chip) {
     for (int i = 0; sim_chip_names[i]; i++)
         if (strcmp(sim_chip_names[i], chip) == 0) return chip_facts[i];
     return NULL;

@@ -13,8 +13,7 @@ const uint16_t sim_class_latency[SIM_CLASS_COUNT] = {
 
 const uint16_t sim_async_latency = 550;
 
-void sim_counters_merge(sim_counters *into, const sim_counters *from)
-{
+void sim_counters_merge(sim_counters *into, const sim_counters *from) {
     uint64_t most = into->block_cycles_max > from->block_cycles_max ? into->block_cycles_max
                                                                     : from->block_cycles_max;
     uint64_t *sum = (uint64_t *)into;
@@ -25,8 +24,7 @@ void sim_counters_merge(sim_counters *into, const sim_counters *from)
     into->block_cycles_max = most;
 }
 
-uint64_t sim_counters_instr(const sim_counters *counters)
-{
+uint64_t sim_counters_instr(const sim_counters *counters) {
     uint64_t sum = 0;
 
     for (int i = 0; i < SIM_CLASS_COUNT; i++) sum += counters->instr[i];
@@ -39,8 +37,7 @@ typedef struct bank_words {
     unsigned count[BANKS];
 } bank_words;
 
-static void bank_add(bank_words *banks, uint32_t word)
-{
+static void bank_add(bank_words *banks, uint32_t word) {
     unsigned bank = word % BANKS;
 
     for (unsigned i = 0; i < banks->count[bank]; i++)
@@ -50,8 +47,7 @@ static void bank_add(bank_words *banks, uint32_t word)
 
 /* Passes of the lanes [first, first + lanes). */
 static unsigned group_wavefronts(const uint32_t offset[32], uint32_t active, unsigned bytes,
-                                 unsigned first, unsigned lanes)
-{
+                                 unsigned first, unsigned lanes) {
     bank_words banks;
     unsigned most = 0;
 
@@ -65,8 +61,7 @@ static unsigned group_wavefronts(const uint32_t offset[32], uint32_t active, uns
     return most;
 }
 
-unsigned sim_wavefronts(const uint32_t offset[32], uint32_t active, unsigned bytes)
-{
+unsigned sim_wavefronts(const uint32_t offset[32], uint32_t active, unsigned bytes) {
     unsigned lanes = bytes <= 4 ? LANES : LANES * 4 / bytes;
     unsigned sum = 0;
 
@@ -75,8 +70,7 @@ unsigned sim_wavefronts(const uint32_t offset[32], uint32_t active, unsigned byt
     return sum;
 }
 
-unsigned sim_sectors(const uint64_t address[32], uint32_t active, unsigned bytes)
-{
+unsigned sim_sectors(const uint64_t address[32], uint32_t active, unsigned bytes) {
     uint64_t seen[2 * LANES];
     unsigned count = 0;
 

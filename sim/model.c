@@ -44,8 +44,7 @@ static const double mma_relative[SIM_MMA_COUNT] = {
     [SIM_MMA_F16] = 1.0, [SIM_MMA_TF32] = 0.5, [SIM_MMA_F64] = 0.0625, [SIM_MMA_INT8] = 2.0,
 };
 
-static const pipe_rates *rates_of(const moe_facts *facts)
-{
+static const pipe_rates *rates_of(const moe_facts *facts) {
     const pipe_rates *rates = &generations[0];
 
     for (size_t i = 0; i < sizeof generations / sizeof *generations; i++)
@@ -53,28 +52,23 @@ static const pipe_rates *rates_of(const moe_facts *facts)
     return rates;
 }
 
-static double larger(double a, double b)
-{
+static double larger(double a, double b) {
     return a > b ? a : b;
 }
 
-static int64_t smaller(int64_t a, int64_t b)
-{
+static int64_t smaller(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
-static int64_t round_up(int64_t value, int64_t unit)
-{
+static int64_t round_up(int64_t value, int64_t unit) {
     return (value + unit - 1) / unit * unit;
 }
 
-static int64_t block_threads(const moe_dims *dims)
-{
+static int64_t block_threads(const moe_dims *dims) {
     return (int64_t)dims->block[0] * dims->block[1] * dims->block[2];
 }
 
-int64_t sim_occupancy(const moe_kernel *kernel, const moe_dims *dims, const moe_facts *facts)
-{
+int64_t sim_occupancy(const moe_kernel *kernel, const moe_dims *dims, const moe_facts *facts) {
     int64_t warps = round_up(block_threads(dims), 32) / 32;
     int64_t regs = kernel && kernel->regs > 0 ? kernel->regs : DEFAULT_REGS;
     int64_t smem = dims->smem + (kernel ? kernel->static_smem : 0);
@@ -98,8 +92,7 @@ typedef struct share {
     double busiest; /* share of all the work that the busiest SM does */
 } share;
 
-static share share_of(const sim_counters *counters, const moe_facts *facts)
-{
+static share share_of(const sim_counters *counters, const moe_facts *facts) {
     share s = {.counters = counters, .facts = facts, .rates = rates_of(facts)};
     double sms = (double)facts->sms;
 
@@ -111,14 +104,12 @@ static share share_of(const sim_counters *counters, const moe_facts *facts)
 }
 
 /* Cycles of the busiest SM for the instructions of one class at `lanes` a clock. */
-static double pipe_cycles(const share *s, sim_class class, double lanes)
-{
+static double pipe_cycles(const share *s, sim_class class, double lanes) {
     return (double)s->counters->instr[class] * 32.0 / lanes * s->busiest;
 }
 
 /* A division is about eight f32 instructions and two special ones; 64-bit ones are dearer. */
-static double busiest_pipe(const share *s)
-{
+static double busiest_pipe(const share *s) {
     const pipe_rates *r = s->rates;
     const uint64_t *n = s->counters->instr;
     double all = (double)(sim_counters_instr(s->counters) - n[SIM_CLASS_move] +
@@ -140,8 +131,7 @@ static double busiest_pipe(const share *s)
     return larger(cycles, memory * s->busiest);
 }
 
-static double tensor_cycles(const share *s)
-{
+static double tensor_cycles(const share *s) {
     double bf16_flops = 0;
 
     for (int i = 0; i < SIM_MMA_COUNT; i++)
@@ -150,8 +140,7 @@ static double tensor_cycles(const share *s)
 }
 
 /* Shared memory serves one pass a clock; shuffles and spilled words go through the same unit. */
-static double shared_cycles(const share *s, const moe_kernel *kernel)
-{
+static double shared_cycles(const share *s, const moe_kernel *kernel) {
     double spilled = kernel ? (double)kernel->spills / 4 * SPILL_REPEATS : 0;
     double passes = (double)s->counters->shared_wavefronts +
                     (double)s->counters->instr[SIM_CLASS_shuffle] * 32.0 / s->rates->exchange +
@@ -161,15 +150,13 @@ static double shared_cycles(const share *s, const moe_kernel *kernel)
 }
 
 /* An atomic reads and writes its sector; lanes on one word follow each other. */
-static double l2_bytes(const sim_counters *c)
-{
+static double l2_bytes(const sim_counters *c) {
     return SECTOR * (double)(c->load_sectors + c->store_sectors + 2 * c->atomic_sectors +
                              c->atomic_repeats);
 }
 
 /* The busiest SM's own port, or all SMs together on the L2. */
-static double l2_cycles(const share *s)
-{
+static double l2_cycles(const share *s) {
     double bytes = l2_bytes(s->counters);
 
     return larger(bytes * s->busiest / L2_BYTES_CLOCK_SM,
@@ -178,8 +165,7 @@ static double l2_cycles(const share *s)
 
 /* Every sector comes from DRAM once unless it was resident; of repeated requests, the share of the
  * footprint that does not fit into the L2 comes again. */
-static double dram_ns(const share *s)
-{
+static double dram_ns(const share *s) {
     const sim_counters *c = s->counters;
     double unique = (double)c->unique_bytes;
     double repeated = larger(0.0, l2_bytes(c) - unique);
@@ -190,16 +176,14 @@ static double dram_ns(const share *s)
 }
 
 /* Rounds of the longest block, and the blocks that start only to end, a few at a time. */
-static double chain_cycles(const share *s, int64_t waves)
-{
+static double chain_cycles(const share *s, int64_t waves) {
     double rounds = (double)s->counters->block_cycles_max + BLOCK_START_CYCLES;
     double idle = ((double)s->counters->blocks - s->blocks) / (double)s->facts->sms;
 
     return (double)waves * rounds + idle * BLOCK_START_CYCLES / IDLE_AT_ONCE;
 }
 
-static double soft_maximum(const double *parts, int count)
-{
+static double soft_maximum(const double *parts, int count) {
     double most = 0, sum = 0;
 
     for (int i = 0; i < count; i++) most = larger(most, parts[i]);
@@ -209,8 +193,7 @@ static double soft_maximum(const double *parts, int count)
 }
 
 void sim_model_explain(const sim_counters *counters, const moe_kernel *kernel, const moe_dims *dims,
-                       const moe_facts *facts, sim_time *out)
-{
+                       const moe_facts *facts, sim_time *out) {
     double ns = 1000.0 / (double)facts->clock; /* of a cycle */
     share s;
 
@@ -231,8 +214,7 @@ void sim_model_explain(const sim_counters *counters, const moe_kernel *kernel, c
 }
 
 double sim_model_ns(const sim_counters *counters, const moe_kernel *kernel, const moe_dims *dims,
-                    const moe_facts *facts)
-{
+                    const moe_facts *facts) {
     sim_time time;
 
     sim_model_explain(counters, kernel, dims, facts, &time);

@@ -4,14 +4,12 @@
 #include <stdlib.h>
 
 /* Classes behind which nothing issues until they are done. */
-static bool holds_issue(uint8_t class)
-{
+static bool holds_issue(uint8_t class) {
     return class == SIM_CLASS_branch || class == SIM_CLASS_barrier || class == SIM_CLASS_fence;
 }
 
 /* When the last of an instruction's inputs is ready. */
-static uint64_t inputs_ready(const sim_schedule_op *op, const uint64_t *ready)
-{
+static uint64_t inputs_ready(const sim_schedule_op *op, const uint64_t *ready) {
     uint64_t at = 0;
 
     for (unsigned i = 0; i < op->inputs; i++)
@@ -19,8 +17,7 @@ static uint64_t inputs_ready(const sim_schedule_op *op, const uint64_t *ready)
     return at;
 }
 
-bool sim_schedule(const sim_schedule_op *ops, size_t count, uint32_t registers, uint16_t *stall)
-{
+bool sim_schedule(const sim_schedule_op *ops, size_t count, uint32_t registers, uint16_t *stall) {
     uint64_t *ready = calloc((size_t)registers + 1, sizeof *ready);
     uint64_t now = 0;
 

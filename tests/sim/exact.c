@@ -13,28 +13,24 @@ static const format_facts formats[] = {
     [F64] = {52, 11, 0},
 };
 
-static uint64_t ones(int bits)
-{
+static uint64_t ones(int bits) {
     return bits == 64 ? ~0ull : (1ull << bits) - 1;
 }
 
-static uint64_t sign_bit(exact_format format)
-{
+static uint64_t sign_bit(exact_format format) {
     const format_facts *f = &formats[format];
 
     return 1ull << (f->mantissa + f->exponent + f->padding);
 }
 
-static uint64_t infinity_of(exact_format format)
-{
+static uint64_t infinity_of(exact_format format) {
     const format_facts *f = &formats[format];
 
     return ones(f->exponent) << (f->mantissa + f->padding);
 }
 
 /* 2^power for any power that quad precision holds. */
-static exact power_of_two(int power)
-{
+static exact power_of_two(int power) {
     unsigned __int128 bits = (unsigned __int128)(unsigned)(power + 16383) << 112;
     exact value;
 
@@ -42,8 +38,7 @@ static exact power_of_two(int power)
     return value;
 }
 
-exact exact_of(exact_format format, uint64_t bits)
-{
+exact exact_of(exact_format format, uint64_t bits) {
     const format_facts *f = &formats[format];
     uint64_t magnitude = (bits & (sign_bit(format) - 1)) >> f->padding;
     uint64_t fraction = magnitude & ones(f->mantissa);
@@ -62,8 +57,7 @@ exact exact_of(exact_format format, uint64_t bits)
 }
 
 /* Whether a magnitude between two neighbours goes up; `above` compares it with their middle. */
-static bool rounds_up(exact_mode mode, bool negative, int above, bool inexact, bool odd)
-{
+static bool rounds_up(exact_mode mode, bool negative, int above, bool inexact, bool odd) {
     switch (mode) {
     case RN: return above > 0 || (above == 0 && odd);
     case RNA: return above >= 0;
@@ -73,16 +67,14 @@ static bool rounds_up(exact_mode mode, bool negative, int above, bool inexact, b
     }
 }
 
-static int exponent_of(exact magnitude)
-{
+static int exponent_of(exact magnitude) {
     unsigned __int128 bits;
 
     memcpy(&bits, &magnitude, sizeof bits);
     return (int)(bits >> 112 & 0x7fff) - 16383;
 }
 
-uint64_t exact_round(exact_format format, exact value, exact_mode mode)
-{
+uint64_t exact_round(exact_format format, exact value, exact_mode mode) {
     const format_facts *f = &formats[format];
     int bias = (int)ones(f->exponent - 1);
     bool negative = __builtin_signbit((double)value) != 0;
@@ -115,8 +107,7 @@ uint64_t exact_round(exact_format format, exact value, exact_mode mode)
 }
 
 /* Makes a sum that lost its tail odd in the last place, in the direction of the tail. */
-static exact to_odd(exact sum, exact tail)
-{
+static exact to_odd(exact sum, exact tail) {
     unsigned __int128 bits;
 
     if (tail == 0 || sum == 0 || tail != tail) return sum;
@@ -126,8 +117,7 @@ static exact to_odd(exact sum, exact tail)
     return sum;
 }
 
-exact exact_add(exact a, exact b)
-{
+exact exact_add(exact a, exact b) {
     exact sum = a + b, big = a, small = b, tail;
 
     if (sum != sum || sum - sum != 0) return sum;
@@ -139,44 +129,37 @@ exact exact_add(exact a, exact b)
     return to_odd(sum, tail);
 }
 
-exact exact_fma(exact a, exact b, exact c)
-{
+exact exact_fma(exact a, exact b, exact c) {
     return exact_add(a * b, c); /* 53 + 53 bits: the product is exact */
 }
 
-bool exact_nan(exact_format format, uint64_t bits)
-{
+bool exact_nan(exact_format format, uint64_t bits) {
     return (bits & (sign_bit(format) - 1)) > infinity_of(format);
 }
 
-uint64_t exact_quiet(exact_format format)
-{
+uint64_t exact_quiet(exact_format format) {
     return sign_bit(format) - 1;
 }
 
-uint64_t exact_flush(exact_format format, uint64_t bits)
-{
+uint64_t exact_flush(exact_format format, uint64_t bits) {
     return bits & infinity_of(format) ? bits : bits & sign_bit(format);
 }
 
-uint64_t exact_min(exact_format format, uint64_t a, uint64_t b)
-{
+uint64_t exact_min(exact_format format, uint64_t a, uint64_t b) {
     if (exact_nan(format, a)) return exact_nan(format, b) ? exact_quiet(format) : b;
     if (exact_nan(format, b)) return a;
     if (exact_of(format, a) == exact_of(format, b)) return a & sign_bit(format) ? a : b;
     return exact_of(format, a) < exact_of(format, b) ? a : b;
 }
 
-uint64_t exact_max(exact_format format, uint64_t a, uint64_t b)
-{
+uint64_t exact_max(exact_format format, uint64_t a, uint64_t b) {
     if (exact_nan(format, a)) return exact_nan(format, b) ? exact_quiet(format) : b;
     if (exact_nan(format, b)) return a;
     if (exact_of(format, a) == exact_of(format, b)) return a & sign_bit(format) ? b : a;
     return exact_of(format, a) > exact_of(format, b) ? a : b;
 }
 
-exact exact_integer(exact value, exact_mode mode)
-{
+exact exact_integer(exact value, exact_mode mode) {
     exact magnitude = value < 0 ? -value : value, whole, rest;
 
     if (!(magnitude < power_of_two(100))) return value; /* infinite, NaN, or whole */
@@ -188,8 +171,7 @@ exact exact_integer(exact value, exact_mode mode)
     return __builtin_signbit((double)value) ? -whole : whole;
 }
 
-uint64_t exact_to_signed(exact value, exact_mode mode, int bits)
-{
+uint64_t exact_to_signed(exact value, exact_mode mode, int bits) {
     exact whole = exact_integer(value, mode);
     int64_t most = (int64_t)(ones(bits) >> 1);
 
@@ -199,8 +181,7 @@ uint64_t exact_to_signed(exact value, exact_mode mode, int bits)
     return (uint64_t)(int64_t)whole & ones(bits);
 }
 
-uint64_t exact_to_unsigned(exact value, exact_mode mode, int bits)
-{
+uint64_t exact_to_unsigned(exact value, exact_mode mode, int bits) {
     exact whole = exact_integer(value, mode);
 
     if (value != value || whole < 0) return 0;

@@ -23,8 +23,7 @@ static const struct {
     {"compute_100a", "b200,seed=5", true},
 };
 
-static void random_words(uint32_t *words, uint32_t state)
-{
+static void random_words(uint32_t *words, uint32_t state) {
     for (int i = 0; i < KERNEL_WORDS; i++) {
         state = state * 1664525u + 1013904223u;
         words[i] = state ^ state >> 15;
@@ -32,8 +31,7 @@ static void random_words(uint32_t *words, uint32_t state)
 }
 
 static bool compare(const char *device, const kernel_case *c, const uint32_t *in,
-                    const uint32_t *got)
-{
+                    const uint32_t *got) {
     static uint32_t want[KERNEL_WORDS];
     int wrong = 0;
 
@@ -45,8 +43,7 @@ static bool compare(const char *device, const kernel_case *c, const uint32_t *in
     return wrong == 0;
 }
 
-static bool case_passes(const char *device, const char *ptx, const kernel_case *c)
-{
+static bool case_passes(const char *device, const char *ptx, const kernel_case *c) {
     static uint32_t in[KERNEL_WORDS], out[KERNEL_WORDS];
     struct {
         moe_ptr in, out;
@@ -70,8 +67,7 @@ static bool case_passes(const char *device, const char *ptx, const kernel_case *
     return good;
 }
 
-void kernel_cases_check(const char *path, const kernel_case *cases, int count)
-{
+void kernel_cases_check(const char *path, const kernel_case *cases, int count) {
     int failed = 0;
 
     for (size_t t = 0; t < sizeof targets / sizeof *targets; t++) {

@@ -23,13 +23,11 @@ static struct {
 #undef F
 } nvrtc;
 
-static void require(moe_status status)
-{
+static void require(moe_status status) {
     if (status != MOE_OK) fail_msg("these tests need NVRTC: %s", moe_error_text());
 }
 
-static void nvrtc_open(void)
-{
+static void nvrtc_open(void) {
     static const char *const sonames[] = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so", NULL};
     static const moe_library library = {"NVRTC", sonames, "run scripts/setup.sh"};
     static void *handle;
@@ -41,14 +39,12 @@ static void nvrtc_open(void)
 #undef F
 }
 
-static void *required(void *memory)
-{
+static void *required(void *memory) {
     if (!memory) fail_msg("out of memory");
     return memory;
 }
 
-static void fail_with_log(nvrtcProgram program, const char *file)
-{
+static void fail_with_log(nvrtcProgram program, const char *file) {
     size_t size = 0;
     char *log;
 
@@ -60,8 +56,7 @@ static void fail_with_log(nvrtcProgram program, const char *file)
     fail_msg("NVRTC does not compile %s", file);
 }
 
-char *nvrtc_ptx(const char *source, const char *file, const char *arch, const char *define)
-{
+char *nvrtc_ptx(const char *source, const char *file, const char *arch, const char *define) {
     char arch_option[64], define_option[64];
     const char *options[] = {arch_option, "--generate-line-info", "--std=c++17", define_option};
     nvrtcProgram program;
@@ -82,8 +77,7 @@ char *nvrtc_ptx(const char *source, const char *file, const char *arch, const ch
     return ptx;
 }
 
-char *text_file(const char *path)
-{
+char *text_file(const char *path) {
     FILE *file = fopen(path, "rb");
     size_t size;
     char *text;
@@ -98,8 +92,7 @@ char *text_file(const char *path)
     return text;
 }
 
-char *nvrtc_file_ptx(const char *path, const char *arch, const char *define)
-{
+char *nvrtc_file_ptx(const char *path, const char *arch, const char *define) {
     char *source = text_file(path);
     char *ptx = nvrtc_ptx(source, path, arch, define);
 

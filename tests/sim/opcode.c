@@ -12,8 +12,7 @@
 
 #include <cmocka.h>
 
-float f32_of(uint64_t bits)
-{
+float f32_of(uint64_t bits) {
     uint32_t word = (uint32_t)bits;
     float value;
 
@@ -21,24 +20,21 @@ float f32_of(uint64_t bits)
     return value;
 }
 
-double f64_of(uint64_t bits)
-{
+double f64_of(uint64_t bits) {
     double value;
 
     memcpy(&value, &bits, sizeof value);
     return value;
 }
 
-uint64_t bits_of_f32(float value)
-{
+uint64_t bits_of_f32(float value) {
     uint32_t word;
 
     memcpy(&word, &value, sizeof word);
     return word;
 }
 
-uint64_t bits_of_f64(double value)
-{
+uint64_t bits_of_f64(double value) {
     uint64_t word;
 
     memcpy(&word, &value, sizeof word);
@@ -100,16 +96,14 @@ static const operand_type operand_types[] = {
     {'u', 32, EDGES(f32_edges), F32, 1},
 };
 
-static const operand_type *type_of(char letter)
-{
+static const operand_type *type_of(char letter) {
     for (size_t i = 0; i < sizeof operand_types / sizeof *operand_types; i++)
         if (operand_types[i].letter == letter) return &operand_types[i];
     fail_msg("no operand type '%c'", letter);
     return NULL;
 }
 
-static uint64_t random_word(void)
-{
+static uint64_t random_word(void) {
     static uint64_t state = 0x9e3779b97f4a7c15;
 
     state ^= state << 13;
@@ -118,8 +112,7 @@ static uint64_t random_word(void)
     return state * 0x2545f4914f6cdd1d;
 }
 
-static uint64_t edge(const operand_type *type, uint64_t index)
-{
+static uint64_t edge(const operand_type *type, uint64_t index) {
     uint64_t word = type->edges[index % type->count];
 
     if (type->parts == 2) word |= type->edges[(index / 5 + index) % type->count] << 16;
@@ -127,8 +120,7 @@ static uint64_t edge(const operand_type *type, uint64_t index)
 }
 
 /* The value of one lane's operand number `which`: all pairs of edges first, then random ones. */
-static uint64_t operand(char letter, int which, uint64_t lane)
-{
+static uint64_t operand(char letter, int which, uint64_t lane) {
     const operand_type *type = type_of(letter);
     uint64_t mask = type->bits == 64 ? ~0ull : (1ull << type->bits) - 1;
     uint64_t index = which == 0 ? lane : which == 1 ? lane / type->count : random_word() >> 8;
@@ -141,18 +133,15 @@ static uint64_t operand(char letter, int which, uint64_t lane)
 
 /* ------------------------------------------------------------------------------------- kernel */
 
-static int operand_count(const opcode_case *c)
-{
+static int operand_count(const opcode_case *c) {
     return (int)(strchr(c->types, ':') - c->types);
 }
 
-static char result_letter(const opcode_case *c)
-{
+static char result_letter(const opcode_case *c) {
     return strchr(c->types, ':')[1];
 }
 
-static void add_register(char *text, size_t size, char name, char letter, const char *direction)
-{
+static void add_register(char *text, size_t size, char name, char letter, const char *direction) {
     int bits = type_of(letter)->bits;
     size_t used = strlen(text);
 
@@ -170,8 +159,7 @@ static void add_register(char *text, size_t size, char name, char letter, const 
                  name, bits, name);
 }
 
-static void build_kernel(const opcode_case *c, const char *target, char *text, size_t size)
-{
+static void build_kernel(const opcode_case *c, const char *target, char *text, size_t size) {
     static const char names[] = "abc";
     int count = operand_count(c);
 
@@ -196,8 +184,7 @@ static void build_kernel(const opcode_case *c, const char *target, char *text, s
 
 /* -------------------------------------------------------------------------------- comparison */
 
-static bool part_agrees(const operand_type *type, double tolerance, uint64_t got, uint64_t want)
-{
+static bool part_agrees(const operand_type *type, double tolerance, uint64_t got, uint64_t want) {
     double g, w;
 
     if (got == want) return true;
@@ -209,8 +196,7 @@ static bool part_agrees(const operand_type *type, double tolerance, uint64_t got
     return fabs(g - w) <= tolerance * fabs(w) || fabs(g - w) < 1.2e-38;
 }
 
-static bool agrees(const opcode_case *c, uint64_t got, uint64_t want)
-{
+static bool agrees(const opcode_case *c, uint64_t got, uint64_t want) {
     const operand_type *type = type_of(result_letter(c));
     int bits = type->parts ? type->bits / type->parts : type->bits;
     uint64_t mask = bits == 64 ? ~0ull : (1ull << bits) - 1;
@@ -226,8 +212,7 @@ typedef struct lanes {
     uint64_t in[3][OPCODE_LANES], out[OPCODE_LANES];
 } lanes;
 
-static bool compare(const opcode_case *c, const lanes *l)
-{
+static bool compare(const opcode_case *c, const lanes *l) {
     int wrong = 0;
 
     for (int i = 0; i < OPCODE_LANES; i++) {
@@ -242,8 +227,7 @@ static bool compare(const opcode_case *c, const lanes *l)
     return wrong == 0;
 }
 
-static bool case_passes(sim_rig *rig, const char *target, const opcode_case *c, lanes *l)
-{
+static bool case_passes(sim_rig *rig, const char *target, const opcode_case *c, lanes *l) {
     char text[4096];
     moe_ptr args[4];
     moe_status status;
@@ -264,8 +248,7 @@ static bool case_passes(sim_rig *rig, const char *target, const opcode_case *c, 
     return status == MOE_OK && compare(c, l);
 }
 
-void opcode_check(const char *chip, const opcode_case *cases, int count)
-{
+void opcode_check(const char *chip, const opcode_case *cases, int count) {
     lanes *l = malloc(sizeof *l);
     int failed = 0;
     sim_rig rig;

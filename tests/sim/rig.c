@@ -15,32 +15,27 @@
 
 static const moe_device_class *const sim = &moe_device_sim;
 
-static void require(moe_status status)
-{
+static void require(moe_status status) {
     if (status != MOE_OK) fail_msg("%s: %s", moe_status_text(status), moe_error_text());
 }
 
-void rig_open(sim_rig *rig, const char *options)
-{
+void rig_open(sim_rig *rig, const char *options) {
     *rig = (struct sim_rig){NULL, NULL};
     require(sim->open(options, &rig->self));
 }
 
-static void rig_unload(sim_rig *rig)
-{
+static void rig_unload(sim_rig *rig) {
     if (rig->module) sim->unload(rig->self, rig->module);
     rig->module = NULL;
 }
 
-void rig_close(sim_rig *rig)
-{
+void rig_close(sim_rig *rig) {
     rig_unload(rig);
     sim->close(rig->self);
     rig->self = NULL;
 }
 
-moe_status rig_try_load(sim_rig *rig, const char *ptx, const char *entry)
-{
+moe_status rig_try_load(sim_rig *rig, const char *ptx, const char *entry) {
     moe_image image = {.launch.kernels = 1, .ptx = ptx, .ptx_size = strlen(ptx)};
 
     rig_unload(rig);
@@ -49,13 +44,11 @@ moe_status rig_try_load(sim_rig *rig, const char *ptx, const char *entry)
     return sim->load(rig->self, &image, &rig->module);
 }
 
-void rig_load(sim_rig *rig, const char *ptx, const char *entry)
-{
+void rig_load(sim_rig *rig, const char *ptx, const char *entry) {
     require(rig_try_load(rig, ptx, entry));
 }
 
-void rig_cuda(sim_rig *rig, const char *source, const char *arch)
-{
+void rig_cuda(sim_rig *rig, const char *source, const char *arch) {
     char *ptx = nvrtc_ptx(source, "test.cu", arch, NULL);
     moe_status status = rig_try_load(rig, ptx, "k");
 
@@ -63,8 +56,7 @@ void rig_cuda(sim_rig *rig, const char *source, const char *arch)
     require(status);
 }
 
-moe_ptr rig_buffer(sim_rig *rig, const void *data, size_t bytes)
-{
+moe_ptr rig_buffer(sim_rig *rig, const void *data, size_t bytes) {
     moe_ptr address;
 
     require(sim->alloc(rig->self, bytes, &address));
@@ -72,33 +64,28 @@ moe_ptr rig_buffer(sim_rig *rig, const void *data, size_t bytes)
     return address;
 }
 
-void rig_zero(sim_rig *rig, moe_ptr at, size_t bytes)
-{
+void rig_zero(sim_rig *rig, moe_ptr at, size_t bytes) {
     require(sim->fill(rig->self, at, 0, bytes, NULL));
 }
 
-void rig_read(sim_rig *rig, void *data, moe_ptr from, size_t bytes)
-{
+void rig_read(sim_rig *rig, void *data, moe_ptr from, size_t bytes) {
     require(sim->copy_out(rig->self, data, from, bytes));
 }
 
 moe_status rig_try(sim_rig *rig, uint32_t grid, uint32_t block, uint32_t smem, const void *args,
-                   size_t size)
-{
+                   size_t size) {
     moe_dims dims = {.grid = {grid, 1, 1}, .block = {block, 1, 1}, .cluster = 1, .smem = smem};
 
     MOE_TRY(sim->launch(rig->self, rig->module, 0, &dims, args, size, NULL));
     return sim->sync(rig->self, NULL);
 }
 
-void rig_run(sim_rig *rig, uint32_t grid, uint32_t block, uint32_t smem, const void *args, size_t size)
-{
+void rig_run(sim_rig *rig, uint32_t grid, uint32_t block, uint32_t smem, const void *args, size_t size) {
     require(rig_try(rig, grid, block, smem, args, size));
 }
 
 double rig_time(sim_rig *rig, uint32_t grid, uint32_t block, uint32_t smem, const void *args,
-                size_t size)
-{
+                size_t size) {
     double nanoseconds;
 
     require(sim->time_begin(rig->self));

@@ -35,15 +35,13 @@ typedef struct bug {
 
 /* ------------------------------------------------------------------------------- reading files */
 
-static uint32_t number_after(const char *line, const char *key, uint32_t otherwise)
-{
+static uint32_t number_after(const char *line, const char *key, uint32_t otherwise) {
     const char *at = strstr(line, key);
 
     return at ? (uint32_t)strtoul(at + strlen(key), NULL, 10) : otherwise;
 }
 
-static void bug_read(bug *b, const char *path)
-{
+static void bug_read(bug *b, const char *path) {
     const char *expect;
     char line[256];
 
@@ -64,8 +62,7 @@ static void bug_read(bug *b, const char *path)
 
 /* --------------------------------------------------------------------------------- running them */
 
-static moe_status bug_run(const bug *b, const char *ptx, int seed, bool freed, int32_t *out)
-{
+static moe_status bug_run(const bug *b, const char *ptx, int seed, bool freed, int32_t *out) {
     struct {
         moe_ptr in, out;
         int32_t n;
@@ -90,8 +87,7 @@ static moe_status bug_run(const bug *b, const char *ptx, int seed, bool freed, i
 }
 
 /* Every marked line is named as file:line. */
-static bool names_marks(const bug *b, const char *text)
-{
+static bool names_marks(const bug *b, const char *text) {
     const char *file = strrchr(b->path, '/') + 1;
     bool good = true;
     int line = 1, marks = 0;
@@ -110,8 +106,7 @@ static bool names_marks(const bug *b, const char *text)
     return good && marks > 0;
 }
 
-static bool is_caught(const bug *b, const char *ptx)
-{
+static bool is_caught(const bug *b, const char *ptx) {
     int32_t out[WORDS];
 
     for (int seed = 0; seed < BUG_SCHEDULES; seed++) {
@@ -127,8 +122,7 @@ static bool is_caught(const bug *b, const char *ptx)
     return true;
 }
 
-static bool twin_is_clean(const bug *b, const char *ptx)
-{
+static bool twin_is_clean(const bug *b, const char *ptx) {
     int32_t first[WORDS], out[WORDS];
 
     for (int seed = 0; seed < SCHEDULES; seed++) {
@@ -144,8 +138,7 @@ static bool twin_is_clean(const bug *b, const char *ptx)
     return true;
 }
 
-static int failures(const char *path)
-{
+static int failures(const char *path) {
     bug b;
     char *wrong, *right;
     int failed;
@@ -160,8 +153,7 @@ static int failures(const char *path)
     return failed;
 }
 
-static void seeded_bugs(void **state)
-{
+static void seeded_bugs(void **state) {
     glob_t files;
     int failed = 0;
 
@@ -174,8 +166,7 @@ static void seeded_bugs(void **state)
     if (failed) fail_msg("%d failed", failed);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(seeded_bugs)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

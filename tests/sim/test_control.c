@@ -16,14 +16,12 @@
 
 enum { THREADS = 256 };
 
-static void collatz(const uint32_t *in, uint32_t *out)
-{
+static void collatz(const uint32_t *in, uint32_t *out) {
     for (int i = 0; i < 4 * THREADS; i++)
         for (uint64_t x = in[i] % 100000 + 1; x != 1; x = x & 1 ? 3 * x + 1 : x / 2) out[i]++;
 }
 
-static uint32_t nested_sum(uint32_t x)
-{
+static uint32_t nested_sum(uint32_t x) {
     uint32_t sum = 0;
 
     for (uint32_t i = 0; i < (x & 15); i++) {
@@ -38,13 +36,11 @@ static uint32_t nested_sum(uint32_t x)
     return sum;
 }
 
-static void nested(const uint32_t *in, uint32_t *out)
-{
+static void nested(const uint32_t *in, uint32_t *out) {
     for (int i = 0; i < 2 * THREADS; i++) out[i] = nested_sum(in[i]);
 }
 
-static uint32_t case_of(uint32_t x)
-{
+static uint32_t case_of(uint32_t x) {
     uint32_t reversed = 0;
 
     for (int i = 0; i < 32; i++) reversed |= (x >> i & 1) << (31 - i);
@@ -64,18 +60,15 @@ static uint32_t case_of(uint32_t x)
     }
 }
 
-static void cases_of(const uint32_t *in, uint32_t *out)
-{
+static void cases_of(const uint32_t *in, uint32_t *out) {
     for (int i = 0; i < 2 * THREADS; i++) out[i] = case_of(in[i]);
 }
 
-static uint32_t mix(uint32_t a, uint64_t b, float c, const uint32_t *p)
-{
+static uint32_t mix(uint32_t a, uint64_t b, float c, const uint32_t *p) {
     return a * 3 + (uint32_t)(b >> 32) + (uint32_t)c + p[a & 7];
 }
 
-static void calls(const uint32_t *in, uint32_t *out)
-{
+static void calls(const uint32_t *in, uint32_t *out) {
     for (int i = 0; i < 2 * THREADS; i++) {
         uint32_t x = in[i], odd = x & 1, y = 0;
         uint32_t a = odd ? x : x / 2, b = odd ? x * 2 : x / 3, c = odd ? x * 3 : x / 5;
@@ -85,21 +78,18 @@ static void calls(const uint32_t *in, uint32_t *out)
     }
 }
 
-static bool stays(int t)
-{
+static bool stays(int t) {
     return !(t >> 5 & 1) && !(t & 1);
 }
 
-static void early_exit(const uint32_t *in, uint32_t *out)
-{
+static void early_exit(const uint32_t *in, uint32_t *out) {
     uint32_t sum = 0;
 
     for (int t = 0; t < 256; t++) sum += stays(t) ? in[t] : 0;
     for (int t = 0; t < 256; t++) out[t] = stays(t) ? sum : 0;
 }
 
-static void barrier_votes(const uint32_t *in, uint32_t *out)
-{
+static void barrier_votes(const uint32_t *in, uint32_t *out) {
     uint32_t count = 0, any = 0;
 
     for (int t = 0; t < 200; t++) {
@@ -109,19 +99,16 @@ static void barrier_votes(const uint32_t *in, uint32_t *out)
     for (int t = 0; t < 200; t++) out[t] = count * 4 + 2 + any;
 }
 
-static void named_barriers(const uint32_t *in, uint32_t *out)
-{
+static void named_barriers(const uint32_t *in, uint32_t *out) {
     for (int lane = 0; lane < 64; lane++)
         for (int i = 0; i < 8; i++) out[lane] = out[lane] * 5 + in[i * 64 + 63 - lane];
 }
 
-static void warp_scan(const uint32_t *in, uint32_t *out)
-{
+static void warp_scan(const uint32_t *in, uint32_t *out) {
     for (int t = 0; t < 256; t++) out[t] = (t ? out[t - 1] : 0) + (in[t] & 0xffff);
 }
 
-static void syncwarp(const uint32_t *in, uint32_t *out)
-{
+static void syncwarp(const uint32_t *in, uint32_t *out) {
     uint32_t next[128];
 
     memcpy(out, in, 128 * sizeof *in);
@@ -131,8 +118,7 @@ static void syncwarp(const uint32_t *in, uint32_t *out)
     }
 }
 
-static void registers(const uint32_t *in, uint32_t *out)
-{
+static void registers(const uint32_t *in, uint32_t *out) {
     (void)in;
     for (uint32_t i = 0; i < 3 * 80; i++) {
         uint32_t t = i % 80, lane = t % 32;
@@ -140,20 +126,17 @@ static void registers(const uint32_t *in, uint32_t *out)
     }
 }
 
-static void partial_warp(const uint32_t *in, uint32_t *out)
-{
+static void partial_warp(const uint32_t *in, uint32_t *out) {
     for (int t = 0; t < 45; t++)
         for (int lane = 0; lane < 32 && t / 32 * 32 + lane < 45; lane++)
             out[t] |= (in[t / 32 * 32 + lane] & 1) << lane;
 }
 
-static void inline_asm(const uint32_t *in, uint32_t *out)
-{
+static void inline_asm(const uint32_t *in, uint32_t *out) {
     for (int i = 0; i < 128; i++) out[i] = (in[i] & 1023) / 17 * 65536 + (in[i] & 1023) / 5;
 }
 
-static void math(const uint32_t *in, uint32_t *out)
-{
+static void math(const uint32_t *in, uint32_t *out) {
     (void)in;
     for (int i = 0; i < 2 * THREADS; i++) out[i] = 31;
 }
@@ -174,8 +157,7 @@ static const kernel_case cases[] = {
     {"math", 2, THREADS, 0, math, false},
 };
 
-static void control_kernels(void **state)
-{
+static void control_kernels(void **state) {
     (void)state;
     kernel_cases_check("tests/sim/control.cu", cases, sizeof cases / sizeof *cases);
 }
@@ -197,8 +179,7 @@ static const char table_jump[] =
          "DONE:\n    ld.param.u64 %at, [out];\n    mad.wide.u32 %at, %t, 4, %at;\n"
          "    st.global.u32 [%at], %d;\n    ret;\n}\n";
 
-static void jump_through_a_table(void **state)
-{
+static void jump_through_a_table(void **state) {
     uint32_t out[64];
     moe_ptr at;
     sim_rig rig;
@@ -214,8 +195,7 @@ static void jump_through_a_table(void **state)
         assert_int_equal(out[t], t % 4 == 1 ? 20 : t % 4 == 2 ? 1000 + t : 10);
 }
 
-static void expect_fault(const char *body, const char *word)
-{
+static void expect_fault(const char *body, const char *word) {
     char text[1024];
     moe_status status;
     sim_rig rig;
@@ -230,21 +210,18 @@ static void expect_fault(const char *body, const char *word)
     if (!strstr(moe_error_text(), word)) fail_msg("no '%s' in: %s", word, moe_error_text());
 }
 
-static void trap_is_a_fault(void **state)
-{
+static void trap_is_a_fault(void **state) {
     (void)state;
     expect_fault("    trap;\n    ret;", "trap");
 }
 
 /* A loop that never ends must come back with a message, not hang. */
-static void endless_loop_is_a_fault(void **state)
-{
+static void endless_loop_is_a_fault(void **state) {
     (void)state;
     expect_fault("L:  add.s32 %x, 1, 2;\n    bra L;", "");
 }
 
-static void unknown_instruction_is_refused(void **state)
-{
+static void unknown_instruction_is_refused(void **state) {
     sim_rig rig;
     moe_status status;
 
@@ -259,8 +236,7 @@ static void unknown_instruction_is_refused(void **state)
 }
 
 /* Registers are laid out when a kernel is loaded, so a function cannot be on top of itself. */
-static void recursion_is_refused(void **state)
-{
+static void recursion_is_refused(void **state) {
     static const char source[] =
         "__device__ __noinline__ int f(int x) { return x < 2 ? x : f(x - 1) + f(x - 2); }\n"
         "extern \"C\" __global__ void k(int *out) { *out = f(*out); }\n";
@@ -277,8 +253,7 @@ static void recursion_is_refused(void **state)
     assert_non_null(strstr(moe_error_text(), "recursi"));
 }
 
-static void damaged_text_is_refused(void **state)
-{
+static void damaged_text_is_refused(void **state) {
     static const char *const texts[] = {
         "", "garbage", HEAD, HEAD ".visible .entry k(", HEAD ".visible .entry k()\n{\n",
         HEAD ".visible .entry k()\n{\n    bra NOWHERE;\n}\n",
@@ -296,8 +271,7 @@ static void damaged_text_is_refused(void **state)
     rig_close(&rig);
 }
 
-static void misuse_is_refused(void **state)
-{
+static void misuse_is_refused(void **state) {
     static const char *const wrong[] = {"", "nochip", "h100,", "h100,seed", "h100,seed=x",
                                         "h100,threads=-1", "h100,speed=9"};
     void *self;
@@ -315,8 +289,7 @@ static void misuse_is_refused(void **state)
     rig_close(&rig);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(control_kernels),
         cmocka_unit_test(jump_through_a_table),

@@ -10,14 +10,12 @@
 
 #include <cmocka.h>
 
-static uint64_t clamp(int64_t value, int64_t least, int64_t most)
-{
+static uint64_t clamp(int64_t value, int64_t least, int64_t most) {
     return (uint64_t)(value < least ? least : value > most ? most : value);
 }
 
 /* tf32 keeps the 10 upper bits of f32's mantissa. */
-static uint64_t tf32(uint64_t a, exact_mode mode)
-{
+static uint64_t tf32(uint64_t a, exact_mode mode) {
     return exact_round(TF32, exact_of(F32, a), mode);
 }
 
@@ -31,14 +29,12 @@ static const opcode_case cases[] = {
 #undef OPCODE
 };
 
-static void convert_instructions(void **state)
-{
+static void convert_instructions(void **state) {
     (void)state;
     opcode_check("h100", cases, sizeof cases / sizeof *cases);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(convert_instructions)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

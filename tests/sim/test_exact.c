@@ -13,8 +13,7 @@
 
 enum { ROUNDS = 200000 };
 
-static uint64_t random_bits(void)
-{
+static uint64_t random_bits(void) {
     static uint64_t state = 88172645463325252;
 
     state ^= state << 13;
@@ -24,22 +23,19 @@ static uint64_t random_bits(void)
 }
 
 /* Exponents near each other, so that sums do round. */
-static uint64_t random_f32(void)
-{
+static uint64_t random_f32(void) {
     uint64_t bits = random_bits();
 
     return bits & 1 ? bits >> 32 : (bits >> 32 & 0x87ffffff) | 0x38000000;
 }
 
-static void same(exact_format format, uint64_t got, uint64_t want, uint64_t a, uint64_t b)
-{
+static void same(exact_format format, uint64_t got, uint64_t want, uint64_t a, uint64_t b) {
     if (got == want || (exact_nan(format, got) && exact_nan(format, want))) return;
     fail_msg("%llx, not %llx, from %llx %llx", (unsigned long long)got, (unsigned long long)want,
              (unsigned long long)a, (unsigned long long)b);
 }
 
-static void f32_arithmetic(void **state)
-{
+static void f32_arithmetic(void **state) {
     static const struct {
         exact_mode mode;
         int host;
@@ -63,8 +59,7 @@ static void f32_arithmetic(void **state)
     }
 }
 
-static void f64_arithmetic(void **state)
-{
+static void f64_arithmetic(void **state) {
     (void)state;
     for (int i = 0; i < ROUNDS; i++) {
         uint64_t a = random_bits(), b = (random_bits() & ~(0x7full << 56)) | (a & 0x7full << 56);
@@ -77,8 +72,7 @@ static void f64_arithmetic(void **state)
     }
 }
 
-static void every_half(void **state)
-{
+static void every_half(void **state) {
     (void)state;
     for (uint32_t bits = 0; bits < 0x10000; bits++) {
         same(F16, narrow(F16, F32, narrow(F32, F16, bits, RN), RN), bits, bits, 0);
@@ -90,8 +84,7 @@ static void every_half(void **state)
     }
 }
 
-static void integers(void **state)
-{
+static void integers(void **state) {
     (void)state;
     for (int i = 0; i < ROUNDS; i++) {
         uint64_t a = random_f32();
@@ -105,8 +98,7 @@ static void integers(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(f32_arithmetic), cmocka_unit_test(f64_arithmetic),
         cmocka_unit_test(every_half), cmocka_unit_test(integers),

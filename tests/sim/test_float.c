@@ -11,8 +11,7 @@
 #include <cmocka.h>
 
 /* Correct to f32: the root in double precision cannot lie near the middle of two f32 numbers. */
-static uint64_t root(uint64_t a)
-{
+static uint64_t root(uint64_t a) {
     return exact_round(F32, sqrt((double)exact_of(F32, a)), RN);
 }
 
@@ -26,14 +25,12 @@ static const opcode_case cases[] = {
 #undef OPCODE
 };
 
-static void float_instructions(void **state)
-{
+static void float_instructions(void **state) {
     (void)state;
     opcode_check("h100", cases, sizeof cases / sizeof *cases);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(float_instructions)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,14 +20,12 @@ static const opcode_case cases[] = {
 #undef OPCODE
 };
 
-static void half_instructions(void **state)
-{
+static void half_instructions(void **state) {
     (void)state;
     opcode_check("h100", cases, sizeof cases / sizeof *cases);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(half_instructions)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,19 +20,16 @@ typedef struct matrices {
     int a[M][K], b[K][N], c[M][N];
 } matrices;
 
-static int small(uint32_t word, int half)
-{
+static int small(uint32_t word, int half) {
     return (int)(word >> 16 * half & 15) - 8;
 }
 
-static int wide(uint32_t word)
-{
+static int wide(uint32_t word) {
     return (int)(word & 511) - 256;
 }
 
 /* 16-bit operands: a register holds two neighbours along k. */
-static void place_halves(matrices *m, const uint32_t *words, int lane, int k)
-{
+static void place_halves(matrices *m, const uint32_t *words, int lane, int k) {
     int g = lane / 4, q = lane % 4;
 
     for (int half = 0; half < 2; half++) {
@@ -44,23 +41,20 @@ static void place_halves(matrices *m, const uint32_t *words, int lane, int k)
 }
 
 /* tf32 operands: one element a register. */
-static void place_tf32(matrices *m, const uint32_t *words, int lane, int k)
-{
+static void place_tf32(matrices *m, const uint32_t *words, int lane, int k) {
     int g = lane / 4, q = lane % 4;
 
     for (int j = 0; j < k / 2; j++) m->a[g + j % 2 * 8][q + j / 2 * 4] = wide(words[j]);
     for (int j = 0; j < k / 4; j++) m->b[q + j * 4][g] = wide(words[4 + j]);
 }
 
-static void multiply(matrices *m, int k)
-{
+static void multiply(matrices *m, int k) {
     for (int i = 0; i < M; i++)
         for (int j = 0; j < N; j++)
             for (int l = 0; l < k; l++) m->c[i][j] += m->a[i][l] * m->b[l][j];
 }
 
-static uint32_t f32_bits(int value)
-{
+static uint32_t f32_bits(int value) {
     float f = (float)value;
     uint32_t bits;
 
@@ -71,8 +65,7 @@ static uint32_t f32_bits(int value)
 typedef void placer(matrices *m, const uint32_t *words, int lane, int k);
 
 /* Accumulators in f32: register j is row g + j / 2 * 8, column 2q + j % 2. */
-static void products(const uint32_t *in, uint32_t *out, placer *place, int k)
-{
+static void products(const uint32_t *in, uint32_t *out, placer *place, int k) {
     for (int block = 0; block < BLOCKS; block++) {
         const uint32_t *words = in + block * LANES * 16;
         matrices m;
@@ -92,8 +85,7 @@ static void products(const uint32_t *in, uint32_t *out, placer *place, int k)
 }
 
 /* Accumulators in f16: register j is row g + j * 8, columns 2q and 2q + 1. */
-static void f16_products(const uint32_t *in, uint32_t *out, int k)
-{
+static void f16_products(const uint32_t *in, uint32_t *out, int k) {
     for (int block = 0; block < BLOCKS; block++) {
         const uint32_t *words = in + block * LANES * 16;
         matrices m;
@@ -113,46 +105,38 @@ static void f16_products(const uint32_t *in, uint32_t *out, int k)
     }
 }
 
-static void halves_k16(const uint32_t *in, uint32_t *out)
-{
+static void halves_k16(const uint32_t *in, uint32_t *out) {
     products(in, out, place_halves, 16);
 }
 
-static void halves_k8(const uint32_t *in, uint32_t *out)
-{
+static void halves_k8(const uint32_t *in, uint32_t *out) {
     products(in, out, place_halves, 8);
 }
 
-static void tf32_k8(const uint32_t *in, uint32_t *out)
-{
+static void tf32_k8(const uint32_t *in, uint32_t *out) {
     products(in, out, place_tf32, 8);
 }
 
-static void tf32_k4(const uint32_t *in, uint32_t *out)
-{
+static void tf32_k4(const uint32_t *in, uint32_t *out) {
     products(in, out, place_tf32, 4);
 }
 
-static void f16_acc_k16(const uint32_t *in, uint32_t *out)
-{
+static void f16_acc_k16(const uint32_t *in, uint32_t *out) {
     f16_products(in, out, 16);
 }
 
-static void f16_acc_k8(const uint32_t *in, uint32_t *out)
-{
+static void f16_acc_k8(const uint32_t *in, uint32_t *out) {
     f16_products(in, out, 8);
 }
 
 /* ----------------------------------------------------------------------------------- ldmatrix */
 
 /* Element (row, column) of tile number `tile`; lane 8 * tile + row gave the row's address. */
-static uint32_t tile_element(const uint32_t *in, int block, int tile, int row, int column)
-{
+static uint32_t tile_element(const uint32_t *in, int block, int tile, int row, int column) {
     return ((const uint16_t *)(in + block * 32 * 12 + (tile * 8 + row) * 12))[column];
 }
 
-static void loaded(const uint32_t *in, uint32_t *out, int tiles, bool trans)
-{
+static void loaded(const uint32_t *in, uint32_t *out, int tiles, bool trans) {
     for (int i = 0; i < BLOCKS * LANES * tiles; i++) {
         int block = i / tiles / LANES, lane = i / tiles % LANES, tile = i % tiles;
         int row = lane / 4, column = lane % 4 * 2;
@@ -164,38 +148,31 @@ static void loaded(const uint32_t *in, uint32_t *out, int tiles, bool trans)
     }
 }
 
-static void load_x1(const uint32_t *in, uint32_t *out)
-{
+static void load_x1(const uint32_t *in, uint32_t *out) {
     loaded(in, out, 1, false);
 }
 
-static void load_x1_trans(const uint32_t *in, uint32_t *out)
-{
+static void load_x1_trans(const uint32_t *in, uint32_t *out) {
     loaded(in, out, 1, true);
 }
 
-static void load_x2(const uint32_t *in, uint32_t *out)
-{
+static void load_x2(const uint32_t *in, uint32_t *out) {
     loaded(in, out, 2, false);
 }
 
-static void load_x2_trans(const uint32_t *in, uint32_t *out)
-{
+static void load_x2_trans(const uint32_t *in, uint32_t *out) {
     loaded(in, out, 2, true);
 }
 
-static void load_x4(const uint32_t *in, uint32_t *out)
-{
+static void load_x4(const uint32_t *in, uint32_t *out) {
     loaded(in, out, 4, false);
 }
 
-static void load_x4_trans(const uint32_t *in, uint32_t *out)
-{
+static void load_x4_trans(const uint32_t *in, uint32_t *out) {
     loaded(in, out, 4, true);
 }
 
-static void stored(const uint32_t *in, uint32_t *out, bool trans)
-{
+static void stored(const uint32_t *in, uint32_t *out, bool trans) {
     for (int i = 0; i < BLOCKS * LANES * 8; i++) {
         int block = i / 8 / LANES, lane = i / 8 % LANES, tile = i / 2 % 4, half = i % 2;
         int row = lane / 4, column = lane % 4 * 2 + half;
@@ -205,20 +182,17 @@ static void stored(const uint32_t *in, uint32_t *out, bool trans)
     }
 }
 
-static void store_x4(const uint32_t *in, uint32_t *out)
-{
+static void store_x4(const uint32_t *in, uint32_t *out) {
     stored(in, out, false);
 }
 
-static void store_x4_trans(const uint32_t *in, uint32_t *out)
-{
+static void store_x4_trans(const uint32_t *in, uint32_t *out) {
     stored(in, out, true);
 }
 
 /* --------------------------------------------------------------------------------- whole tile */
 
-static void tile(const uint32_t *in, uint32_t *out)
-{
+static void tile(const uint32_t *in, uint32_t *out) {
     for (int block = 0; block < BLOCKS; block++)
         for (int i = 0; i < M * N; i++) {
             const uint32_t *a = in + block * 512 + i / N * 16, *b = in + block * 512 + 256 + i % N * 16;
@@ -248,14 +222,12 @@ static const kernel_case cases[] = {
     {"tile", BLOCKS, LANES, 0, tile, false},
 };
 
-static void matrix_kernels(void **state)
-{
+static void matrix_kernels(void **state) {
     (void)state;
     kernel_cases_check("tests/sim/matrix.cu", cases, sizeof cases / sizeof *cases);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(matrix_kernels)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

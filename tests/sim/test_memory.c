@@ -9,27 +9,23 @@
 
 #include <cmocka.h>
 
-static void copied(const uint32_t *in, uint32_t *out)
-{
+static void copied(const uint32_t *in, uint32_t *out) {
     memcpy(out, in, KERNEL_WORDS * sizeof *in);
 }
 
-static void extend(const uint32_t *in, uint32_t *out)
-{
+static void extend(const uint32_t *in, uint32_t *out) {
     for (int i = 0; i < 256; i++)
         out[i] = (uint32_t)(((const int8_t *)in)[i] + ((const int16_t *)in)[i] * 3) +
                  ((const uint8_t *)in)[i] * 65536u;
 }
 
-static void generic(const uint32_t *in, uint32_t *out)
-{
+static void generic(const uint32_t *in, uint32_t *out) {
     for (int t = 0; t < 64; t++)
         for (int i = 0; i < 8; i++)
             out[t] += t % 3 == 0 ? in[(t & 31) + i] : t % 3 == 1 ? in[t + i] ^ (uint32_t)i : in[t + i];
 }
 
-static void local_array(const uint32_t *in, uint32_t *out)
-{
+static void local_array(const uint32_t *in, uint32_t *out) {
     for (int t = 0; t < 256; t++) {
         uint32_t a[16];
         for (uint32_t i = 0; i < 16; i++) a[i] = i;
@@ -38,25 +34,21 @@ static void local_array(const uint32_t *in, uint32_t *out)
     }
 }
 
-static void tables(const uint32_t *in, uint32_t *out)
-{
+static void tables(const uint32_t *in, uint32_t *out) {
     static const uint32_t table[] = {3, 1, 4, 1, 5, 9, 2, 6};
 
     for (int t = 0; t < 256; t++) out[t] = table[in[t] & 7] + 100 * ((in[t] >> 3 & 3) + 1);
 }
 
-static void transpose(const uint32_t *in, uint32_t *out)
-{
+static void transpose(const uint32_t *in, uint32_t *out) {
     for (int i = 0; i < 1024; i++) out[i] = in[i % 32 * 32 + i / 32];
 }
 
-static void dynamic_shared(const uint32_t *in, uint32_t *out)
-{
+static void dynamic_shared(const uint32_t *in, uint32_t *out) {
     for (uint32_t t = 0; t < 128; t++) out[t] = in[127 - t] + (t & 31);
 }
 
-static void narrow_neighbours(const uint32_t *in, uint32_t *out)
-{
+static void narrow_neighbours(const uint32_t *in, uint32_t *out) {
     for (int b = 0; b < 2; b++)
         for (int t = 0; t < 256; t++) {
             ((uint16_t *)out)[b * 256 + t] = (uint16_t)in[t];
@@ -64,22 +56,19 @@ static void narrow_neighbours(const uint32_t *in, uint32_t *out)
         }
 }
 
-static uint64_t wide(const uint32_t *w)
-{
+static uint64_t wide(const uint32_t *w) {
     uint64_t value;
 
     memcpy(&value, w, sizeof value);
     return value;
 }
 
-static void set_wide(uint32_t *w, uint64_t value)
-{
+static void set_wide(uint32_t *w, uint64_t value) {
     memcpy(w, &value, sizeof value);
 }
 
 /* What one thread's atomics do to 32 zeroed words; every sum is independent of the order. */
-static void atomic_step(uint32_t *w, uint32_t x)
-{
+static void atomic_step(uint32_t *w, uint32_t x) {
     float f;
     double d;
 
@@ -108,37 +97,32 @@ static void atomic_step(uint32_t *w, uint32_t x)
     w[23]++;
 }
 
-static void atomics(const uint32_t *in, uint32_t *out)
-{
+static void atomics(const uint32_t *in, uint32_t *out) {
     for (int b = 0; b < 4; b++)
         for (int t = 0; t < 128; t++) atomic_step(out + 32 * b, in[b * 128 + t]);
 }
 
-static void tickets(const uint32_t *in, uint32_t *out)
-{
+static void tickets(const uint32_t *in, uint32_t *out) {
     (void)in;
     out[0] = 8 * 96;
     for (int i = 0; i < 8 * 96; i++) out[1 + i] = 1;
     for (int b = 0; b < 8; b++) out[3000 + b] = 9;
 }
 
-static void atomics_packed(const uint32_t *in, uint32_t *out)
-{
+static void atomics_packed(const uint32_t *in, uint32_t *out) {
     (void)in;
     for (int i = 0; i < 4; i++) out[i] = 0x50004c00; /* 16.0, 32.0 */
     out[8] = 0x58005400;                             /* 64.0, 128.0 */
 }
 
-static void atomics_bf16(const uint32_t *in, uint32_t *out)
-{
+static void atomics_bf16(const uint32_t *in, uint32_t *out) {
     (void)in;
     out[0] = 0x43004280; /* 64.0, 128.0 */
     out[2] = 0x42800000;
     out[3] = 0x43000000;
 }
 
-static void last_block(const uint32_t *in, uint32_t *out)
-{
+static void last_block(const uint32_t *in, uint32_t *out) {
     out[0] = 12;
     for (int i = 0; i < 12 * 64; i++) {
         out[1 + i] = in[i] & 0xffff;
@@ -146,26 +130,22 @@ static void last_block(const uint32_t *in, uint32_t *out)
     }
 }
 
-static void chained(const uint32_t *in, uint32_t *out)
-{
+static void chained(const uint32_t *in, uint32_t *out) {
     for (int b = 0; b < 24; b++) {
         out[b] = (b ? out[b - 1] : 0) + (in[b] & 0xff);
         out[1000 + b] = 1;
     }
 }
 
-static void async_widths(const uint32_t *in, uint32_t *out)
-{
+static void async_widths(const uint32_t *in, uint32_t *out) {
     for (int i = 0; i < 768; i++) out[i] = in[i ^ 5];
 }
 
-static void async_zero_fill(const uint32_t *in, uint32_t *out)
-{
+static void async_zero_fill(const uint32_t *in, uint32_t *out) {
     for (int t = 0; t < 64; t++) memcpy(out + t * 4, in + t * 4, (size_t)(t % 17));
 }
 
-static void async_ring(const uint32_t *in, uint32_t *out)
-{
+static void async_ring(const uint32_t *in, uint32_t *out) {
     for (int t = 0; t < 32; t++)
         for (int tile = 0; tile < 16; tile++)
             out[t] = out[t] * 3 + in[tile * 64 + t] + in[tile * 64 + 63 - t];
@@ -203,14 +183,12 @@ static const kernel_case cases[] = {
     {"async_ring", 1, 32, 0, async_ring, false},
 };
 
-static void memory_kernels(void **state)
-{
+static void memory_kernels(void **state) {
     (void)state;
     kernel_cases_check("tests/sim/memory.cu", cases, sizeof cases / sizeof *cases);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(memory_kernels)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

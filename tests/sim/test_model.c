@@ -10,8 +10,7 @@
 
 #include <cmocka.h>
 
-static moe_facts chip(const char *name)
-{
+static moe_facts chip(const char *name) {
     moe_facts facts;
     const char *line = sim_chip_facts(name);
 
@@ -20,8 +19,7 @@ static moe_facts chip(const char *name)
     return facts;
 }
 
-static void every_chip_has_facts(void **state)
-{
+static void every_chip_has_facts(void **state) {
     static const char *const needed[] = {"h100", "h200", "a100", "l40s", "b200"};
 
     (void)state;
@@ -37,8 +35,7 @@ static void every_chip_has_facts(void **state)
 }
 
 /* Dense bf16 TFLOP/s of the data sheets, within the difference of boost and maximum clock. */
-static void tensor_rates_give_the_data_sheets_peaks(void **state)
-{
+static void tensor_rates_give_the_data_sheets_peaks(void **state) {
     static const struct {
         const char *name;
         double tflops;
@@ -54,8 +51,7 @@ static void tensor_rates_give_the_data_sheets_peaks(void **state)
 
 /* --------------------------------------------------------------------------------- occupancy */
 
-static int64_t occupancy(const char *name, uint32_t block, int64_t regs, uint32_t smem)
-{
+static int64_t occupancy(const char *name, uint32_t block, int64_t regs, uint32_t smem) {
     moe_facts facts = chip(name);
     moe_kernel kernel = {.regs = regs};
     moe_dims dims = {.grid = {1, 1, 1}, .block = {block, 1, 1}, .cluster = 1, .smem = smem};
@@ -64,8 +60,7 @@ static int64_t occupancy(const char *name, uint32_t block, int64_t regs, uint32_
 }
 
 /* By hand, after the occupancy tables of the CUDA programming guide. */
-static void occupancy_follows_each_limit(void **state)
-{
+static void occupancy_follows_each_limit(void **state) {
     (void)state;
     assert_int_equal(occupancy("h100", 128, 32, 0), 16);       /* 2048 threads */
     assert_int_equal(occupancy("h100", 32, 32, 0), 32);        /* block slots */
@@ -81,16 +76,14 @@ static void occupancy_follows_each_limit(void **state)
 
 /* ------------------------------------------------------------------------------ memory access */
 
-static unsigned wavefronts(uint32_t stride, unsigned bytes, uint32_t active)
-{
+static unsigned wavefronts(uint32_t stride, unsigned bytes, uint32_t active) {
     uint32_t offset[32];
 
     for (uint32_t lane = 0; lane < 32; lane++) offset[lane] = lane * stride;
     return sim_wavefronts(offset, active, bytes);
 }
 
-static void bank_conflicts(void **state)
-{
+static void bank_conflicts(void **state) {
     (void)state;
     assert_int_equal(wavefronts(4, 4, ~0u), 1);
     assert_int_equal(wavefronts(0, 4, ~0u), 1);    /* broadcast */
@@ -105,16 +98,14 @@ static void bank_conflicts(void **state)
     assert_int_equal(wavefronts(4, 4, 0), 0);
 }
 
-static unsigned sectors(uint64_t start, uint64_t stride, unsigned bytes)
-{
+static unsigned sectors(uint64_t start, uint64_t stride, unsigned bytes) {
     uint64_t address[32];
 
     for (uint64_t lane = 0; lane < 32; lane++) address[lane] = start + lane * stride;
     return sim_sectors(address, ~0u, bytes);
 }
 
-static void coalescing(void **state)
-{
+static void coalescing(void **state) {
     (void)state;
     assert_int_equal(sectors(0, 4, 4), 4);
     assert_int_equal(sectors(4, 4, 4), 5); /* shifted by a word */
@@ -127,14 +118,12 @@ static void coalescing(void **state)
 
 /* ---------------------------------------------------------------------------------- schedule */
 
-static sim_schedule_op op(sim_class class, uint32_t in, uint32_t out)
-{
+static sim_schedule_op op(sim_class class, uint32_t in, uint32_t out) {
     return (sim_schedule_op){.class = (uint8_t)class, .inputs = 1, .outputs = 1, .in = {in},
                              .out = {out}};
 }
 
-static uint64_t cycles(const sim_schedule_op *ops, size_t count)
-{
+static uint64_t cycles(const sim_schedule_op *ops, size_t count) {
     uint16_t stall[16];
     uint64_t sum = 0;
 
@@ -143,8 +132,7 @@ static uint64_t cycles(const sim_schedule_op *ops, size_t count)
     return sum;
 }
 
-static void schedule_overlaps_what_is_independent(void **state)
-{
+static void schedule_overlaps_what_is_independent(void **state) {
     uint64_t load = sim_class_latency[SIM_CLASS_load_global];
     sim_schedule_op chain[] = {op(SIM_CLASS_load_global, 0, 1), op(SIM_CLASS_load_global, 1, 2),
                                op(SIM_CLASS_integer, 2, 3)};
@@ -175,8 +163,7 @@ static const sim_counters some_work = {
     .block_cycles_max = 20000,
 };
 
-static double time_of(const sim_counters *counters, int64_t regs, uint32_t smem)
-{
+static double time_of(const sim_counters *counters, int64_t regs, uint32_t smem) {
     moe_facts facts = chip("h100");
     moe_kernel kernel = {.regs = regs};
     moe_dims dims = {.grid = {264, 1, 1}, .block = {256, 1, 1}, .cluster = 1, .smem = smem};
@@ -185,8 +172,7 @@ static double time_of(const sim_counters *counters, int64_t regs, uint32_t smem)
 }
 
 /* Each counter alone, made 100 times as large, costs time. */
-static void more_work_takes_longer(void **state)
-{
+static void more_work_takes_longer(void **state) {
     static const size_t members[] = {
         offsetof(sim_counters, instr[SIM_CLASS_fp32]), offsetof(sim_counters, mma_flops),
         offsetof(sim_counters, load_sectors), offsetof(sim_counters, store_sectors),
@@ -202,8 +188,7 @@ static void more_work_takes_longer(void **state)
     }
 }
 
-static void an_empty_launch_is_overhead(void **state)
-{
+static void an_empty_launch_is_overhead(void **state) {
     sim_counters none = {.blocks = 0}, idle = {.blocks = 1, .warps = 1, .block_cycles = 10,
                                                .block_cycles_max = 10};
     double nothing = time_of(&none, 32, 0);
@@ -214,8 +199,7 @@ static void an_empty_launch_is_overhead(void **state)
 }
 
 /* 264 blocks of latency alone: two on an SM take one round, one on an SM takes two. */
-static void occupancy_hides_latency(void **state)
-{
+static void occupancy_hides_latency(void **state) {
     sim_counters latency = {.blocks = 264, .warps = 2112, .block_cycles = 264 * 100000,
                             .block_cycles_max = 100000};
 
@@ -225,8 +209,7 @@ static void occupancy_hides_latency(void **state)
 }
 
 /* One block more than SMs costs a second round on one of them. */
-static void a_tail_wave_costs(void **state)
-{
+static void a_tail_wave_costs(void **state) {
     sim_counters full = {.blocks = 132, .warps = 1056, .instr = {[SIM_CLASS_fp32] = 132 * 400000},
                          .block_cycles = 132 * 1000, .block_cycles_max = 1000};
     sim_counters tail = {.blocks = 133, .warps = 1064, .instr = {[SIM_CLASS_fp32] = 133 * 400000},
@@ -237,8 +220,7 @@ static void a_tail_wave_costs(void **state)
 }
 
 /* A padded grid whose further blocks end at once is not much slower than the blocks that work. */
-static void idle_blocks_are_cheap(void **state)
-{
+static void idle_blocks_are_cheap(void **state) {
     sim_counters packed = {.blocks = 100, .warps = 800, .instr = {[SIM_CLASS_fp32] = 40000000},
                            .block_cycles = 100 * 50000, .block_cycles_max = 50000};
     sim_counters padded = packed;
@@ -250,8 +232,7 @@ static void idle_blocks_are_cheap(void **state)
     assert_true(time_of(&padded, 64, 0) > 0.98 * time_of(&packed, 64, 0));
 }
 
-static void resident_data_spares_dram(void **state)
-{
+static void resident_data_spares_dram(void **state) {
     sim_counters cold = {.blocks = 1320, .warps = 10560, .load_sectors = 1000000,
                          .unique_bytes = 32000000, .block_cycles = 1320 * 2000,
                          .block_cycles_max = 2000};
@@ -262,8 +243,7 @@ static void resident_data_spares_dram(void **state)
     assert_true(time_of(&warm, 32, 0) < time_of(&cold, 32, 0));
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_chip_has_facts),
         cmocka_unit_test(tensor_rates_give_the_data_sheets_peaks),

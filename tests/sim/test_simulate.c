@@ -29,8 +29,7 @@ static const char saxpy[] =
     "}\n";
 
 /* Runs "moetune simulate ARGUMENTS" in the folder; its exit status. */
-static int simulate(const char *arguments)
-{
+static int simulate(const char *arguments) {
     const char *binary = getenv("MOETUNE_BINARY");
     char command[1024];
     FILE *pipe;
@@ -46,13 +45,11 @@ static int simulate(const char *arguments)
     return WEXITSTATUS(status);
 }
 
-static void says(const char *text)
-{
+static void says(const char *text) {
     if (!strstr(output, text)) fail_msg("no '%s' in: %s", text, output);
 }
 
-static void write_file(const char *name, const void *data, size_t size)
-{
+static void write_file(const char *name, const void *data, size_t size) {
     char path[256];
     FILE *file;
 
@@ -63,16 +60,14 @@ static void write_file(const char *name, const void *data, size_t size)
     fclose(file);
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     (void)state;
     if (!mkdtemp(folder)) return -1;
     write_file("saxpy.cu", saxpy, sizeof saxpy - 1);
     return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     char command[128];
 
     (void)state;
@@ -80,8 +75,7 @@ static int tear_down(void **state)
     return system(command);
 }
 
-static void a_clean_kernel_reports_its_work(void **state)
-{
+static void a_clean_kernel_reports_its_work(void **state) {
     (void)state;
     assert_int_equal(simulate("saxpy.cu --entry saxpy --grid 4 --block 256 --arg f32:2 --arg "
                               "buf:f32:1000:rand:5 --arg buf:f32:1000:zero --arg i32:1000"), 0);
@@ -91,8 +85,7 @@ static void a_clean_kernel_reports_its_work(void **state)
     says("arg 2: f32[1000]");
 }
 
-static void files_go_in_and_out(void **state)
-{
+static void files_go_in_and_out(void **state) {
     float x[64], y[64];
     char *text, path[256];
 
@@ -115,16 +108,14 @@ static void files_go_in_and_out(void **state)
     free(text);
 }
 
-static void a_struct_is_given_by_its_members(void **state)
-{
+static void a_struct_is_given_by_its_members(void **state) {
     (void)state;
     assert_int_equal(simulate("saxpy.cu --entry scale --block 32 --arg buf:i32:32:rand --arg "
                               "buf:i32:32 --arg i16:-3"), 0);
     says("arg 1: i32[32] -");
 }
 
-static void a_bug_is_exit_status_1_and_names_the_line(void **state)
-{
+static void a_bug_is_exit_status_1_and_names_the_line(void **state) {
     (void)state;
     assert_int_equal(simulate("saxpy.cu --entry saxpy --grid 4 --block 256 --arg f32:2 --arg "
                               "buf:f32:1000:rand --arg buf:f32:1000:zero --arg i32:1001"), 1);
@@ -135,8 +126,7 @@ static void a_bug_is_exit_status_1_and_names_the_line(void **state)
     says("nobody wrote");
 }
 
-static void json_is_one_object(void **state)
-{
+static void json_is_one_object(void **state) {
     (void)state;
     assert_int_equal(simulate("saxpy.cu --entry scale --json --arg buf:i32:32:rand --arg buf:i32:32 "
                               "--arg i16:2"), 0);
@@ -145,8 +135,7 @@ static void json_is_one_object(void **state)
     says("\"instructions\": ");
 }
 
-static void misuse_is_exit_status_2(void **state)
-{
+static void misuse_is_exit_status_2(void **state) {
     static const char *const wrong[] = {
         "", "saxpy.cu", "saxpy.cu --entry nothing", "saxpy.cu --entry saxpy --grid x",
         "saxpy.cu --entry saxpy --grid 1,2,3,4", "saxpy.cu --entry saxpy --arg f32:2",
@@ -162,8 +151,7 @@ static void misuse_is_exit_status_2(void **state)
         if (simulate(wrong[i]) != 2) fail_msg("moetune simulate %s: %s", wrong[i], output);
 }
 
-static void what_is_missing_is_exit_status_3(void **state)
-{
+static void what_is_missing_is_exit_status_3(void **state) {
     (void)state;
     assert_int_equal(simulate("nowhere.cu --entry k"), 3);
     says("nowhere.cu");
@@ -172,8 +160,7 @@ static void what_is_missing_is_exit_status_3(void **state)
     says("nowhere.bin");
 }
 
-static void what_does_not_compile_is_exit_status_1(void **state)
-{
+static void what_does_not_compile_is_exit_status_1(void **state) {
     (void)state;
     write_file("bad.cu", "__global__ void k() { oops; }\n", 30);
     assert_int_equal(simulate("bad.cu --entry k"), 1);
@@ -181,8 +168,7 @@ static void what_does_not_compile_is_exit_status_1(void **state)
     says("oops");
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_clean_kernel_reports_its_work),
         cmocka_unit_test(files_go_in_and_out),

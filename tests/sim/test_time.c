@@ -39,8 +39,7 @@ static const ranking rankings[] = {
     {{"multiply", 132, 1024, 0, 2000}, {"multiply", 990, 1024, 0, 2000}, 3.0},
 };
 
-static char *kernels_ptx(void)
-{
+static char *kernels_ptx(void) {
     char *speed = text_file("bench/sim_speed.cu"), *time = text_file("tests/sim/time.cu");
     size_t size = strlen(speed) + strlen(time) + 1;
     char *source = malloc(size), *ptx;
@@ -54,8 +53,7 @@ static char *kernels_ptx(void)
     return ptx;
 }
 
-static double time_of(sim_rig *rig, const char *ptx, const timed *t, moe_ptr in, moe_ptr out)
-{
+static double time_of(sim_rig *rig, const char *ptx, const timed *t, moe_ptr in, moe_ptr out) {
     struct {
         moe_ptr in, out;
         int32_t n;
@@ -65,8 +63,7 @@ static double time_of(sim_rig *rig, const char *ptx, const timed *t, moe_ptr in,
     return rig_time(rig, t->grid, t->block, t->smem, &args, 20);
 }
 
-static void known_orders(void **state)
-{
+static void known_orders(void **state) {
     char *ptx = kernels_ptx();
     uint32_t *words = calloc(WORDS, sizeof *words);
     int failed = 0;
@@ -97,8 +94,7 @@ static void known_orders(void **state)
 
 enum { N = 512, K = 256 };
 
-static double tile_time(const char *entry, int bm, int rows)
-{
+static double tile_time(const char *entry, int bm, int rows) {
     char *ptx = kernels_ptx();
     int padded = (rows + bm - 1) / bm * bm;
     size_t a_bytes = (size_t)padded * K * 2, b_bytes = (size_t)N * K * 2;
@@ -123,29 +119,25 @@ static double tile_time(const char *entry, int bm, int rows)
 }
 
 /* 16 rows are one small tile; a large one multiplies 112 rows of padding. */
-static void small_tiles_win_for_few_rows(void **state)
-{
+static void small_tiles_win_for_few_rows(void **state) {
     (void)state;
     assert_true(tile_time("tile16", 16, 16) < 0.8 * tile_time("tile128", 128, 16));
 }
 
 /* With rows enough, small tiles load the same weights again and again. */
-static void large_tiles_win_for_many_rows(void **state)
-{
+static void large_tiles_win_for_many_rows(void **state) {
     (void)state;
     assert_true(tile_time("tile128", 128, 4096) < 0.9 * tile_time("tile16", 16, 4096));
 }
 
-static void model_time_repeats(void **state)
-{
+static void model_time_repeats(void **state) {
     double first = tile_time("tile16", 16, 64);
 
     (void)state;
     assert_true(first > 0 && first == tile_time("tile16", 16, 64));
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_orders),
         cmocka_unit_test(small_tiles_win_for_few_rows),

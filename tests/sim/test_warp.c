@@ -26,8 +26,7 @@ typedef struct warp_case {
     bool sm_90; /* needs it */
 } warp_case;
 
-static bool is_active(const warp *w, int lane)
-{
+static bool is_active(const warp *w, int lane) {
     return w->active >> lane & 1;
 }
 
@@ -36,8 +35,7 @@ static bool is_active(const warp *w, int lane)
 typedef enum shuffle { UP, DOWN, BFLY, IDX } shuffle;
 
 /* The PTX ISA's pseudocode; the predicate goes to bit 31. */
-static void shuffled(warp *w, shuffle kind, uint32_t c)
-{
+static void shuffled(warp *w, shuffle kind, uint32_t c) {
     int mask = c >> 8 & 31, limit = c & 31;
 
     for (int lane = 0; lane < LANES; lane++) {
@@ -56,8 +54,7 @@ static void shuffled(warp *w, shuffle kind, uint32_t c)
 }
 
 #define SHUFFLE(name, kind, c)                                                                     \
-    static void name(warp *w)                                                                      \
-    {                                                                                              \
+    static void name(warp *w) {                                                                    \
         shuffled(w, kind, c);                                                                      \
     }
 SHUFFLE(up_warp, UP, 0)
@@ -76,46 +73,38 @@ SHUFFLE(idx_limited, IDX, 20)
 
 /* -------------------------------------------------------------------------- votes and matches */
 
-static uint32_t ballot(const warp *w)
-{
+static uint32_t ballot(const warp *w) {
     uint32_t set = 0;
 
     for (int lane = 0; lane < LANES; lane++) set |= (w->b[lane] & 1) << lane;
     return set & w->active;
 }
 
-static void everywhere(warp *w, uint32_t value)
-{
+static void everywhere(warp *w, uint32_t value) {
     for (int lane = 0; lane < LANES; lane++) w->d[lane] = value;
 }
 
-static void vote_ballot(warp *w)
-{
+static void vote_ballot(warp *w) {
     everywhere(w, ballot(w));
 }
 
-static void vote_all(warp *w)
-{
+static void vote_all(warp *w) {
     everywhere(w, ballot(w) == w->active);
 }
 
-static void vote_any(warp *w)
-{
+static void vote_any(warp *w) {
     everywhere(w, ballot(w) != 0);
 }
 
-static void vote_uni(warp *w)
-{
+static void vote_uni(warp *w) {
     everywhere(w, ballot(w) == 0 || ballot(w) == w->active);
 }
 
-static void vote_not_all(warp *w)
-{
+static void vote_not_all(warp *w) {
     everywhere(w, ballot(w) == 0);
 }
 
-static uint32_t equal_lanes(const warp *w, int lane, uint32_t mask)
-{
+static uint32_t equal_lanes(const warp *w, int lane, uint32_t mask) {
     uint32_t set = 0;
 
     for (int other = 0; other < LANES; other++)
@@ -123,13 +112,11 @@ static uint32_t equal_lanes(const warp *w, int lane, uint32_t mask)
     return set;
 }
 
-static void match_any(warp *w)
-{
+static void match_any(warp *w) {
     for (int lane = 0; lane < LANES; lane++) w->d[lane] = equal_lanes(w, lane, 3);
 }
 
-static void match_all(warp *w)
-{
+static void match_all(warp *w) {
     for (int lane = 0; lane < LANES; lane++)
         w->d[lane] = equal_lanes(w, lane, ~0u) == w->active ? w->active ^ 1 : 0;
 }
@@ -137,8 +124,7 @@ static void match_all(warp *w)
 /* -------------------------------------------------------------------------------- reductions */
 
 #define REDUCE(name, type, start, step)                                                            \
-    static void name(warp *w)                                                                      \
-    {                                                                                              \
+    static void name(warp *w) {                                                                    \
         type sum = start;                                                                          \
                                                                                                    \
         for (int lane = 0; lane < LANES; lane++) {                                                 \
@@ -158,21 +144,18 @@ REDUCE(reduce_xor, uint32_t, 0, sum ^ value)
 
 /* --------------------------------------------------------------------------------- registers */
 
-static void active_mask(warp *w)
-{
+static void active_mask(warp *w) {
     everywhere(w, w->active);
 }
 
-static void lane_masks(warp *w)
-{
+static void lane_masks(warp *w) {
     for (uint32_t lane = 0; lane < LANES; lane++) {
         uint32_t eq = 1u << lane, lt = eq - 1, le = lt | eq;
         w->d[lane] = eq * 3 + lt * 5 + le * 7 + ~lt * 11 + ~le * 13 + lane;
     }
 }
 
-static void one_elected(warp *w)
-{
+static void one_elected(warp *w) {
     everywhere(w, 1);
 }
 
@@ -235,8 +218,7 @@ static const char frame[] =
     "    ld.param.u64 %%at, [pd];\n    add.s64 %%at, %%at, %%lane_at;\n    st.global.b32 [%%at], %%d;\n"
     "done:\n    ret;\n}\n";
 
-static void fill_warps(warp *warps)
-{
+static void fill_warps(warp *warps) {
     for (int block = 0; block < BLOCKS; block++) {
         warp *w = &warps[block];
         for (int lane = 0; lane < LANES; lane++) {
@@ -249,8 +231,7 @@ static void fill_warps(warp *warps)
     }
 }
 
-static int wrong_lanes(const warp_case *c, warp *w, const uint32_t *got)
-{
+static int wrong_lanes(const warp_case *c, warp *w, const uint32_t *got) {
     int wrong = 0;
 
     c->expect(w);
@@ -263,8 +244,7 @@ static int wrong_lanes(const warp_case *c, warp *w, const uint32_t *got)
     return wrong;
 }
 
-static bool case_passes(sim_rig *rig, const warp_case *c)
-{
+static bool case_passes(sim_rig *rig, const warp_case *c) {
     warp warps[BLOCKS];
     uint32_t a[BLOCKS][LANES], b[BLOCKS][LANES], m[BLOCKS], d[BLOCKS][LANES];
     char text[4096];
@@ -290,8 +270,7 @@ static bool case_passes(sim_rig *rig, const warp_case *c)
     return wrong == 0;
 }
 
-static void run_on(const char *chip, bool sm_90)
-{
+static void run_on(const char *chip, bool sm_90) {
     int failed = 0, count = sizeof cases / sizeof *cases;
     sim_rig rig;
 
@@ -303,20 +282,17 @@ static void run_on(const char *chip, bool sm_90)
     if (failed) fail_msg("%d of %d instructions are wrong", failed, count);
 }
 
-static void on_sm_80(void **state)
-{
+static void on_sm_80(void **state) {
     (void)state;
     run_on("a100", false);
 }
 
-static void on_sm_90(void **state)
-{
+static void on_sm_90(void **state) {
     (void)state;
     run_on("h100,seed=5", true);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(on_sm_80), cmocka_unit_test(on_sm_90)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
