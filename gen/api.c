@@ -60,7 +60,8 @@ static int api_dtype(lua_State *L) {
     const char *name = luaL_checkstring(L, 1);
     int dtype = 0;
     while (moe_dtype_names[dtype] && strcmp(moe_dtype_names[dtype], name)) dtype++;
-    if (!moe_dtype_names[dtype]) return luaL_error(L, "'%s' is no dtype; use bf16, f16 or f32", name);
+    if (!moe_dtype_names[dtype])
+        return luaL_error(L, "'%s' is no dtype; use bf16, f16 or f32", name);
     lua_createtable(L, 0, 2);
     lua_pushstring(L, cuda_types[dtype]);
     lua_setfield(L, -2, "cuda");

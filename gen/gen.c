@@ -81,8 +81,9 @@ static moe_status check_pairs(const moe_gen *gen, const char *folder, listing *n
     for (int i = 0; i < names->count; i++) {
         names->name[i][strlen(names->name[i]) - strlen(suffix)] = '\0';
         if (!has_file(folder, names->name[i], other))
-            return moe_fail(MOE_E_TEMPLATE, "%s/%s%s: there is no %s%s beside it; a template is both",
-                            gen->label, names->name[i], suffix, names->name[i], other);
+            return moe_fail(MOE_E_TEMPLATE,
+                            "%s/%s%s: there is no %s%s beside it; a template is both", gen->label,
+                            names->name[i], suffix, names->name[i], other);
     }
     return MOE_OK;
 }

@@ -11,7 +11,8 @@ enum { HOOK_PERIOD = 1000, BYTES_A_STEP = 64, MESSAGE_SIZE = 1500 };
 
 gen_host *gen_host_of(lua_State *L) { return *(gen_host **)lua_getextraspace(L); }
 
-/* Notes where the innermost Lua function stands; without one, what was noted before stays. Allocates nothing, so that the allocator may ask. */
+/* Notes where the innermost Lua function stands; without one, what was noted before stays.
+ * Allocates nothing, so that the allocator may ask. */
 static void note_position(gen_host *host) {
     lua_Debug frame;
     for (int level = 0; host->L && lua_getstack(host->L, level, &frame); level++) {

@@ -1,8 +1,8 @@
 /* host.h - a Lua state that cannot hurt: memory, instruction and time limits, and errors as one
  * line with the template's position.
  *
- * All use of Lua happens inside gen_host_run, where an error jumps out to the protected call. C code
- * in there therefore owns nothing but what hangs on the host. */
+ * All use of Lua happens inside gen_host_run, where an error jumps out to the protected call. C
+ * code in there therefore owns nothing but what hangs on the host. */
 #ifndef GEN_HOST_H
 #define GEN_HOST_H
 
@@ -29,7 +29,7 @@ typedef struct gen_host {
     int64_t deadline;            /* CPU time of the thread at which it must end, ns */
     bool running;                /* limits are on */
     gen_trip trip;
-    char position[GEN_POSITION_SIZE]; /* blamed for what happens now: "templates/x.cu:12", or "" */
+    char position[GEN_POSITION_SIZE]; /* blamed for what happens: "templates/x.cu:12", or "" */
     struct gen_render *render;   /* the rendering under way, or NULL: see render.h */
 } gen_host;
 

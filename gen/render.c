@@ -42,7 +42,7 @@ static void add_part(lua_State *L, gen_render *render, int index) {
                    luaL_typename(L, index));
     const char *text = lua_tolstring(L, index, &size);
     for (const char *at = text; (at = memchr(at, '\n', size - (size_t)(at - text))); at++)
-        render->line--; /* the compiler counts this line as well */
+        render->line++; /* the compiler counts this line as well */
     gen_buffer_add(&render->text, text, size);
 }
 
@@ -196,8 +196,8 @@ static moe_status run_stages(gen_host *host, render_job *job) {
     job->render.config = &job->config;
     name_symbol(&job->render);
     MOE_TRY(gen_host_run(host, settle_launch, job, GEN_STEPS));
-    MOE_TRY(gen_host_run(host, render_body, job, GEN_STEPS));
-    return job->render.text.failed ? moe_fail(MOE_E_MEMORY, "%s: out of memory", t->name) : MOE_OK;
+    moe_status status = gen_host_run(host, render_body, job, GEN_STEPS);
+    return job->render.text.failed ? moe_fail(MOE_E_MEMORY, "%s: out of memory", t->name) : status;
 }
 
 moe_status moe_render(const moe_template *t, const moe_op *op, const moe_facts *facts,

@@ -38,7 +38,8 @@ static int describe(lua_State *L) {
     lua_getfield(L, LUA_REGISTRYINDEX, GEN_REGISTRY_TEMPLATE);
     lua_getfield(L, 2, "name");
     if (strcmp(lua_tostring(L, -1), t->name))
-        return luaL_error(L, "name: '%s' should be '%s', as the file", lua_tostring(L, -1), t->name);
+        return luaL_error(L, "name: '%s' should be '%s', as the file", lua_tostring(L, -1),
+                          t->name);
     if (lua_getfield(L, 2, "op") == LUA_TSTRING) add_op(L, t);
     else
         for (lua_Integer i = 1; lua_rawgeti(L, 4, i) != LUA_TNIL; i++, lua_pop(L, 1)) add_op(L, t);

@@ -17,7 +17,7 @@ struct moe_template {
     bool op[MOE_OP_COUNT];
     int64_t arch[2];     /* lowest and highest sm it serves */
     uint64_t includes;   /* files of gen->include that its text names, itself or through others */
-    gen_host *host;      /* answers serves, default and cost; spaces and renderings open their own */
+    gen_host *host;      /* answers serves, default, cost; spaces and renderings open their own */
 };
 
 struct moe_gen {

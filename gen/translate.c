@@ -25,14 +25,14 @@ static void add_quoted(gen_buffer *lua, const char *text, const char *end) {
     }
 }
 
-/* The end of the Lua string literal that starts at `at`, or NULL if it does not end before `end`. */
+/* The end of the Lua string literal that starts at `at`; NULL if it does not end before `end`. */
 static const char *skip_string(const char *at, const char *end) {
     char quote = *at++;
     while (at < end && *at != quote) at += *at == '\\' ? 2 : 1;
     return at < end ? at + 1 : NULL;
 }
 
-/* The end of a [[...]] or [==[...]==] string, `at` itself if none starts there, NULL if unclosed. */
+/* The end of a [[...]] or [==[...]==] string; `at` if none starts there, NULL if unclosed. */
 static const char *skip_long_string(const char *at, const char *end) {
     const char *open = at + 1;
     while (open < end && *open == '=') open++;

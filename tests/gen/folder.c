@@ -54,8 +54,8 @@ void folder_write_lua(const folder *f, const char *name, const char *code, const
                         "local t = {\n"
                         "name = '%s', op = 'combine', arch = {80, 120}, params = {{'n', {1, 2}}},\n"
                         "default = function(p, d) %s return {n = 1} end,\n"
-                        "launch = function() return {kernels = {{grid = {'fixed', 1}, block = 32}}} "
-                        "end,\n"
+                        "launch = function() "
+                        "return {kernels = {{grid = {'fixed', 1}, block = 32}}} end,\n"
                         "cost = function() return {flops = 0, bytes = 0} end}\n"
                         "for k, v in pairs({\n%s\n}) do t[k] = v end\n"
                         "return moe.template(t)\n",

@@ -17,8 +17,8 @@ void folder_write(const folder *f, const char *name, const char *text);
 void folder_write_bytes(const folder *f, const char *name, const void *data, size_t size);
 void folder_remove(folder *f);
 
-/* A sound NAME.lua whose `default` starts with the statements in `code`, and whose other entries can
- * be replaced: `entries` comes last in the table. */
+/* A sound NAME.lua whose `default` starts with the statements in `code`, and whose other entries
+ * can be replaced: those of `entries` win. */
 void folder_write_lua(const folder *f, const char *name, const char *code, const char *entries);
 
 /* Facts of a made-up sm_80 device, and an op by its text. */

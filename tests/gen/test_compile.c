@@ -54,6 +54,8 @@ static void test_positions(void **state) {
         {"\n\nint a = oops;\n" KERNEL "}\n", "templates/x.cu(3)"},
         {"% for i = 1, 3 do\nint a$(i);\n% end\nint a = oops;\n" KERNEL "}\n", "templates/x.cu(4)"},
         {"$('\\n\\n\\n')\nint a = oops;\n" KERNEL "}\n", "templates/x.cu(2)"},
+        {"% for i = 1, 2 do\n$(i == 2 and 'int a = oops;' or '')$('\\n')\n% end\n" KERNEL "}\n",
+         "templates/x.cu(2)"},
         {"// one\n% moe.include('h.cuh')\n" KERNEL "}\n", "templates/include/h.cuh(2)"},
         {"% moe.include('fine.cuh')\nint a = oops;\n" KERNEL "}\n", "templates/x.cu(2)"},
         {"$(moe.include('fine.cuh'))\nint a = oops;\n" KERNEL "}\n", "templates/x.cu(2)"},

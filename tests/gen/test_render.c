@@ -219,7 +219,8 @@ static void test_identity(void **state) {
         bool changes;
     } rows[] = {
         {"include/other.cuh", "changed\n", false}, {"include/b.cuh", "changed\n", true},
-        {"include/a.cuh", "% moe.include('b.cuh')\n\n", true}, {"x.cu", "% moe.include('a.cuh') \n", true},
+        {"include/a.cuh", "% moe.include('b.cuh')\n\n", true},
+        {"x.cu", "% moe.include('a.cuh') \n", true},
     };
     folder f;
     moe_gen *gen;

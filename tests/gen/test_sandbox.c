@@ -187,8 +187,8 @@ static void test_recovery(void **state) {
 /* Asserts in Lua what works. */
 static void test_library(void **state) {
     static const char *const codes[] = {
-        "local s = '' for k, v in pairs({z = 1, a = 2, [3] = 3, [1] = 4, [true] = 5, [2.5] = 6}) do "
-        "s = s .. tostring(k) .. v end assert(s == 'true5142.5633a2z1', s)",
+        "local s = '' for k, v in pairs({z = 1, a = 2, [3] = 3, [1] = 4, [true] = 5, [2.5] = 6}) "
+        "do s = s .. tostring(k) .. v end assert(s == 'true5142.5633a2z1', s)",
         "local s = '' for k in pairs(p) do s = s .. k .. ' ' end "
         "assert(s:find('act act_alpha', 1, true) == 1, s)",
         "local n = 0 for k in pairs({}) do n = n + 1 end assert(n == 0)",

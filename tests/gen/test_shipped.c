@@ -109,7 +109,8 @@ static void check_render(const moe_template *t, const moe_op *op, const moe_fact
         const moe_kernel *kernel = &source.launch.kernel[i];
         assert_non_null(strstr(source.text, kernel->symbol));
         assert_int_equal(kernel->block % 32, 0);
-        assert_in_range(moe_grid_blocks(&kernel->grid, &op->layer, op->t, facts->sms), 1, INT32_MAX);
+        int64_t blocks = moe_grid_blocks(&kernel->grid, &op->layer, op->t, facts->sms);
+        assert_in_range(blocks, 1, INT32_MAX);
     }
     moe_source_free(&source);
     moe_source_free(&again);
