@@ -18,7 +18,7 @@
  * Tails for inputs at unit scale, over up to 10^7 elements:
  *   route      a weight's relative error is its logit's absolute error (logits at unit scale), and
  *              the largest weight is at most 1 where the RMS is some 1/8 or more.
- *   gemm_up    products of two normals (gated) or squares of one (relu2): 25 to 30.
+ *   gemm_up    products of two normals (gated) or squares of one (relu2): 25 to 30; else 7 to 9.
  *   gemm_down  normal given h; the norm of h varies by row and, where one h unit rules, by
  * more: 10. combine    a weighted sum of k normal rows, whose weights vary by token: 16. permute
  * makes integers, which are right or wrong. */
@@ -33,11 +33,17 @@ enum { SUM_FACTOR = 4 };
 static const struct {
     double tail;
     double roundings; /* to the layer's dtype */
-    double sums;      /* depth of fp32 sums, in units of what fan_in says */
+    double sums;      /* fp32 sums of fan_in() products each */
 } shapes[MOE_OP_COUNT] = {
-    [MOE_OP_route] = {8, 0, 1},      [MOE_OP_permute] = {0, 0, 0},  [MOE_OP_gemm_up] = {32, 1, 1},
+    [MOE_OP_route] = {8, 0, 1},      [MOE_OP_permute] = {0, 0, 0},
+    [MOE_OP_gemm_up] = {12, 1, 1}, /* of a sum; of a product see tail_of */
     [MOE_OP_gemm_down] = {10, 1, 1}, [MOE_OP_combine] = {16, 1, 1},
 };
+
+static double tail_of(const moe_op *op) {
+    bool product = moe_layer_gated(&op->layer) || op->layer.act.kind == MOE_ACT_RELU2;
+    return op->kind == MOE_OP_gemm_up && product ? 32 : shapes[op->kind].tail;
+}
 
 /* Products in one output's sum. */
 static double fan_in(moe_op_kind kind, const moe_layer *layer) {
@@ -52,17 +58,18 @@ static double fan_in(moe_op_kind kind, const moe_layer *layer) {
 moe_error_stats moe_compare(const double *got, const double *want, int64_t n) {
     moe_error_stats stats = {0};
     double wanted = 0, missed = 0, largest = -1;
+    int64_t nonzero = 0;
     for (int64_t i = 0; i < n; i++) {
         double miss = fabs(got[i] - want[i]);
         if (!isfinite(miss)) miss = INFINITY;
         wanted += want[i] * want[i];
+        nonzero += want[i] != 0;
         missed += miss * miss;
         if (miss > largest) largest = miss, stats.worst = i;
     }
     if (n == 0) return stats;
-    double rms = wanted > 0 ? sqrt(wanted / (double)n) : 1;
-    stats.max_over_rms = largest / rms;
-    stats.rel_l2 = sqrt(missed / (double)n) / rms;
+    stats.max_over_rms = wanted > 0 ? largest / sqrt(wanted / (double)nonzero) : largest;
+    stats.rel_l2 = wanted > 0 ? sqrt(missed / wanted) : sqrt(missed / (double)n);
     return stats;
 }
 
@@ -73,7 +80,7 @@ static double sum_error(moe_op_kind kind, const moe_layer *layer) {
 
 double moe_op_tolerance(const moe_op *op) {
     double rounding = shapes[op->kind].roundings * moe_unit_roundoff(op->layer.x);
-    return shapes[op->kind].tail * (rounding + sum_error(op->kind, &op->layer));
+    return tail_of(op) * (rounding + sum_error(op->kind, &op->layer));
 }
 
 double moe_op_tolerance_l2(const moe_op *op) {

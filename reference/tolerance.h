@@ -5,7 +5,8 @@
 
 #include "op.h"
 
-/* Error of `got` against `want` [n]: both figures are relative to the RMS of `want`. */
+/* Error of `got` against `want` [n]. The RMS is that of the elements of `want` that are not 0, so
+ * that rows which capacity dropped do not make the errors of the others look larger. */
 typedef struct moe_error_stats {
     double max_over_rms; /* largest |got - want| / rms(want) */
     double rel_l2;       /* ||got - want|| / ||want|| */

@@ -278,8 +278,9 @@ static void comparison(void **state) {
     (void)state;
     const double want[4] = {3, -4, 0, 0}, got[4] = {3, -4, 0, 0.5}, nan[4] = {3, NAN, 0, 0};
     const double zero[2] = {0, 0}, some[2] = {0, 0.25};
-    moe_error_stats stats = moe_compare(got, want, 4); /* rms 2.5 */
-    assert_true(stats.max_over_rms == 0.2 && stats.worst == 3 && fabs(stats.rel_l2 - 0.1) < 1e-15);
+    moe_error_stats stats = moe_compare(got, want, 4); /* rms of 3 and -4: sqrt(12.5) */
+    assert_true(fabs(stats.max_over_rms - 0.5 / sqrt(12.5)) < 1e-15 && stats.worst == 3);
+    assert_true(fabs(stats.rel_l2 - 0.1) < 1e-15);
     stats = moe_compare(nan, want, 4);
     assert_true(isinf(stats.max_over_rms) && isinf(stats.rel_l2) && stats.worst == 1);
     assert_true(moe_compare(some, zero, 2).max_over_rms == 0.25);
