@@ -176,7 +176,8 @@ static moe_status run_all(const char *ptx, bool json, int runs) {
 
 static moe_status read_text(const char *path, char **out) {
     FILE *file = fopen(path, "rb");
-    if (!file) return moe_fail(MOE_E_NOT_FOUND, "%s: cannot be read; run in the source folder", path);
+    if (!file)
+        return moe_fail(MOE_E_NOT_FOUND, "%s: cannot be read; run me in the sources", path);
     size_t size = 1 << 20, used;
     char *text = malloc(size);
     if (!text) {

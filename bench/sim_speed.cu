@@ -53,8 +53,14 @@ __device__ void copy_tile(u16 *to, const u16 *from, int rows, int k)
 {
     for (int i = threadIdx.x; i < rows * 4; i += blockDim.x)
         asm volatile("cp.async.cg.shared.global [%0], [%1], 16;"
-                     ::"r"(window(to + i / 4 * PITCH + i % 4 * 8)), "l"(from + i / 4 * k + i % 4 * 8)
-                     : "memory");
+                     ::"r"(window(to + i / 4 * PITCH + i % 4 * 8)),
+                     "l"(from + i / 4 * k + i % 4 * 8) : "memory");
+}
+
+__device__ void load_matrix(u32 *r, const u16 *from)
+{
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(window(from)) : "memory");
 }
 
 template <int BM, int BN, int WARPS_M, int WARPS_N>
@@ -91,17 +97,11 @@ __device__ void gemm(const u16 *a, const u16 *b, float *c, int n, int k)
             u32 ra[MI][4], rb[NI][2];
 #pragma unroll
             for (int i = 0; i < MI; i++)
-                asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-                             : "=r"(ra[i][0]), "=r"(ra[i][1]), "=r"(ra[i][2]), "=r"(ra[i][3])
-                             : "r"(window(ta + (wm + i * 16 + lane % 16) * PITCH + kk + lane / 16 * 8))
-                             : "memory");
+                load_matrix(ra[i], ta + (wm + i * 16 + lane % 16) * PITCH + kk + lane / 16 * 8);
 #pragma unroll
             for (int j = 0; j < NI; j += 2)
-                asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-                             : "=r"(rb[j][0]), "=r"(rb[j][1]), "=r"(rb[j + 1][0]), "=r"(rb[j + 1][1])
-                             : "r"(window(tb + (wn + j * 8 + lane / 16 * 8 + lane % 8) * PITCH + kk +
-                                          lane / 8 % 2 * 8))
-                             : "memory");
+                load_matrix(rb[j], tb + (wn + j * 8 + lane / 16 * 8 + lane % 8) * PITCH + kk +
+                                       lane / 8 % 2 * 8);
 #pragma unroll
             for (int i = 0; i < MI; i++)
 #pragma unroll
@@ -120,7 +120,8 @@ __device__ void gemm(const u16 *a, const u16 *b, float *c, int n, int k)
         for (int j = 0; j < NI; j++)
 #pragma unroll
             for (int h = 0; h < 2; h++) {
-                int row = m0 + wm + i * 16 + h * 8 + lane / 4, column = n0 + wn + j * 8 + lane % 4 * 2;
+                int row = m0 + wm + i * 16 + h * 8 + lane / 4;
+                int column = n0 + wn + j * 8 + lane % 4 * 2;
                 float2 *to = (float2 *)(c + (size_t)row * n + column);
                 *to = make_float2(sum[i][j][2 * h], sum[i][j][2 * h + 1]);
             }

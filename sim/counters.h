@@ -23,13 +23,19 @@ typedef enum sim_class {
 } sim_class;
 
 /* Input type of a matrix multiplication. */
-typedef enum sim_mma { SIM_MMA_F16, SIM_MMA_TF32, SIM_MMA_F64, SIM_MMA_INT8, SIM_MMA_COUNT } sim_mma;
+typedef enum sim_mma {
+    SIM_MMA_F16,
+    SIM_MMA_TF32,
+    SIM_MMA_F64,
+    SIM_MMA_INT8,
+    SIM_MMA_COUNT
+} sim_mma;
 
 typedef struct sim_counters {
     uint64_t blocks, warps;              /* that ran */
     uint64_t instr[SIM_CLASS_COUNT];     /* warp instructions issued */
     uint64_t mma_flops[SIM_MMA_COUNT];   /* 2*m*n*k each; bf16 counts as f16 */
-    uint64_t load_sectors;               /* 32-byte sectors that loads asked for, cp.async included, */
+    uint64_t load_sectors;               /* 32-byte sectors that loads and cp.async asked for, */
     uint64_t store_sectors;              /* that stores touched, */
     uint64_t atomic_sectors;             /* that atom and red touched; each summed over requests */
     uint64_t atomic_repeats;             /* lanes of global atomics on a word of an earlier lane */

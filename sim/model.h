@@ -11,8 +11,8 @@
 #include <stddef.h>
 
 /* Nanoseconds that the launch would take on the chip, launch overhead included. `kernel` gives
- * regs, smem (unused: dims->smem counts) and static_smem; NULL or regs = 0 means that the compiler's
- * log was not at hand, and 64 registers a thread are assumed. */
+ * regs and static_smem (its smem is not read: dims->smem counts); NULL or regs = 0 means that the
+ * compiler's log was not at hand, and 64 registers a thread are assumed. */
 double sim_model_ns(const sim_counters *counters, const moe_kernel *kernel, const moe_dims *dims,
                     const moe_facts *facts);
 

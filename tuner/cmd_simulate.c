@@ -92,8 +92,8 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
 
 static const struct argp argp = {
     option_table, parse_option, "FILE.cu|FILE.ptx",
-    "Runs a kernel on the simulated GPU and reports out-of-bounds and misaligned accesses, reads of "
-    "memory nobody wrote, races, missing waits, deadlocks; else what it executed and its time by "
+    "Runs a kernel on the simulated GPU and reports out-of-bounds and misaligned accesses, reads "
+    "of memory nobody wrote, races, missing waits, deadlocks; else what it executed and its time by "
     "the model.\n\n"
     "  moetune simulate saxpy.cu --entry saxpy --grid 4 --block 256 --arg f32:2 "
     "--arg buf:f32:1024:rand --arg 'buf:f32:1024:zero>y.bin' --arg i32:1024\n\n"
@@ -233,7 +233,8 @@ static double time_part(const sim_time *time, int row) {
 
 static void print_json(const char *entry, const moe_facts *facts, const sim_counters *c,
                        const sim_time *time) {
-    printf("{\"entry\": \"%s\", \"device\": \"%s\", \"timer\": \"model\", \"ns\": %.1f,\n \"parts\": {",
+    printf("{\"entry\": \"%s\", \"device\": \"%s\", \"timer\": \"model\", \"ns\": %.1f,\n"
+           " \"parts\": {",
            entry, facts->name, time->total);
     for (int i = 0; i < TIMES; i++)
         printf("%s\"%s\": %.1f", i ? ", " : "", time_table[i].name, time_part(time, i));

@@ -53,7 +53,9 @@ static void add_element(const simulate_type *type, const unsigned char *from, mo
     memcpy(&bits, from, type->bytes);
     unsigned shift = 64 - 8 * (unsigned)type->bytes;
     switch (type->kind) {
-    case KIND_SIGNED: moe_text_add(out, " %lld", (long long)((int64_t)(bits << shift) >> shift)); break;
+    case KIND_SIGNED:
+        moe_text_add(out, " %lld", (long long)((int64_t)(bits << shift) >> shift));
+        break;
     case KIND_UNSIGNED: moe_text_add(out, " %llu", (unsigned long long)bits); break;
     case KIND_HALF: moe_text_add(out, " %.6g", moe_load(type->dtype, from, 0)); break;
     case KIND_F32:
@@ -91,7 +93,8 @@ static moe_status parse_number(const char *text, simulate_arg *out) {
         return moe_fail(MOE_E_PARSE, "--arg %s:%s: a number is needed", out->type->name, text);
     if (out->type->kind == KIND_SIGNED || out->type->kind == KIND_UNSIGNED) {
         uint64_t bits = *text == '-' ? (uint64_t)strtoll(text, &end, 0) : strtoull(text, &end, 0);
-        if (*end) return moe_fail(MOE_E_PARSE, "--arg %s:%s: not a whole number", out->type->name, text);
+        if (*end)
+            return moe_fail(MOE_E_PARSE, "--arg %s:%s: not a whole number", out->type->name, text);
         memcpy(&out->bits, &bits, out->type->bytes);
     } else {
         store(out->type, &out->bits, value);

@@ -82,8 +82,8 @@ KERNEL(mma_f16_acc_k16)
 {
     fragments<pair_f16> f(in + INDEX * 16);
     u32 c0 = pair_f16(in[INDEX * 16 + 8]), c1 = pair_f16(in[INDEX * 16 + 9]);
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16 {%0,%1}, {%2,%3,%4,%5}, {%6,%7},"
-                 " {%0,%1};" : "+r"(c0), "+r"(c1) : A4(f), B2(f));
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16 {%0,%1}, {%2,%3,%4,%5},"
+                 " {%6,%7}, {%0,%1};" : "+r"(c0), "+r"(c1) : A4(f), B2(f));
     out[INDEX * 4] = c0;
     out[INDEX * 4 + 1] = c1;
 }

@@ -219,8 +219,8 @@ KERNEL(chained)
     u32 b = blockIdx.x, before = 0, flag = 0;
     if (b > 0) {
         while (!flag)
-            asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(flag) : "l"(out + 1000 + b - 1)
-                         : "memory");
+            asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(flag)
+                         : "l"(out + 1000 + b - 1) : "memory");
         before = out[b - 1];
     }
     out[b] = before + (in[b] & 0xff);

@@ -80,7 +80,8 @@ moe_status rig_try(sim_rig *rig, uint32_t grid, uint32_t block, uint32_t smem, c
     return sim->sync(rig->self, NULL);
 }
 
-void rig_run(sim_rig *rig, uint32_t grid, uint32_t block, uint32_t smem, const void *args, size_t size) {
+void rig_run(sim_rig *rig, uint32_t grid, uint32_t block, uint32_t smem, const void *args,
+             size_t size) {
     require(rig_try(rig, grid, block, smem, args, size));
 }
 

@@ -31,7 +31,8 @@ void rig_read(sim_rig *rig, void *data, moe_ptr from, size_t bytes);
 /* Runs the kernel with the packed parameters `args`, and waits for it. */
 moe_status rig_try(sim_rig *rig, uint32_t grid, uint32_t block, uint32_t smem, const void *args,
                    size_t size);
-void rig_run(sim_rig *rig, uint32_t grid, uint32_t block, uint32_t smem, const void *args, size_t size);
+void rig_run(sim_rig *rig, uint32_t grid, uint32_t block, uint32_t smem, const void *args,
+             size_t size);
 
 /* rig_run between time_begin and time_end: model time in nanoseconds. */
 double rig_time(sim_rig *rig, uint32_t grid, uint32_t block, uint32_t smem, const void *args,

@@ -8,11 +8,13 @@
  *     // grid=2 block=64 smem=256 n=130 raw=1 free=1 expect="out of bounds"
  *
  * Kernels are k(const int *in, int *out, int n), n words each (128 unless given), in from 0 to 100
- * and out zeroed, or never written if raw=1. free=1: the host frees `in` before the wrong launch. */
+ * and out zeroed, or never written if raw=1. free=1: the host frees `in` before the wrong
+ * launch. */
 #include "nvrtc_for_tests.h"
 #include "rig.h"
 #include "status.h"
 
+#include <ctype.h>
 #include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -98,7 +100,7 @@ static bool names_marks(const bug *b, const char *text) {
             char place[128];
             snprintf(place, sizeof place, "%s:%d", file, line);
             const char *found = strstr(text, place);
-            if (!found || (found[strlen(place)] >= '0' && found[strlen(place)] <= '9')) good = false;
+            good = good && found && !isdigit((unsigned char)found[strlen(place)]);
             marks++;
         }
         at += length + (at[length] == '\n');

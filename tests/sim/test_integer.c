@@ -25,7 +25,8 @@ static uint64_t funnel_left(uint64_t low, uint64_t high, uint64_t n) {
     return n == 32 ? low : U32((high << 32 | low) >> (32 - n));
 }
 
-static uint64_t extract(uint64_t a, uint64_t start, uint64_t length, unsigned bits, bool is_signed) {
+static uint64_t extract(uint64_t a, uint64_t start, uint64_t length, unsigned bits,
+                        bool is_signed) {
     uint64_t pos = start & 0xff, len = length & 0xff, d = 0;
     uint64_t last = pos + len - 1 < bits - 1 ? pos + len - 1 : bits - 1;
     uint64_t sign = is_signed && len ? a >> last & 1 : 0;

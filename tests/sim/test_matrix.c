@@ -195,7 +195,8 @@ static void store_x4_trans(const uint32_t *in, uint32_t *out) {
 static void tile(const uint32_t *in, uint32_t *out) {
     for (int block = 0; block < BLOCKS; block++)
         for (int i = 0; i < M * N; i++) {
-            const uint32_t *a = in + block * 512 + i / N * 16, *b = in + block * 512 + 256 + i % N * 16;
+            const uint32_t *a = in + block * 512 + i / N * 16;
+            const uint32_t *b = in + block * 512 + 256 + i % N * 16;
             int sum = 0;
             for (int k = 0; k < 32; k++) sum += small(a[k / 2], k % 2) * small(b[k / 2], k % 2);
             out[block * 128 + i] = f32_bits(sum);

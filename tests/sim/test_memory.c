@@ -22,7 +22,9 @@ static void extend(const uint32_t *in, uint32_t *out) {
 static void generic(const uint32_t *in, uint32_t *out) {
     for (int t = 0; t < 64; t++)
         for (int i = 0; i < 8; i++)
-            out[t] += t % 3 == 0 ? in[(t & 31) + i] : t % 3 == 1 ? in[t + i] ^ (uint32_t)i : in[t + i];
+            out[t] += t % 3 == 0   ? in[(t & 31) + i]
+                      : t % 3 == 1 ? in[t + i] ^ (uint32_t)i
+                                   : in[t + i];
 }
 
 static void local_array(const uint32_t *in, uint32_t *out) {

@@ -93,8 +93,8 @@ static void files_go_in_and_out(void **state) {
     for (int i = 0; i < 64; i++) x[i] = (float)i, y[i] = 100.0f;
     write_file("x.bin", x, sizeof x);
     write_file("y.bin", y, sizeof y);
-    assert_int_equal(simulate("saxpy.cu --entry saxpy --block 64 --arch sm_80 --seed 3 --arg f32:0.5 "
-                              "--arg buf:f32:64:x.bin --arg 'buf:f32:64:y.bin>z.bin' --arg i32:64"),
+    assert_int_equal(simulate("saxpy.cu --entry saxpy --block 64 --arch sm_80 --seed 3 "
+                              "--arg f32:0.5 --arg buf:f32:64:x.bin --arg 'buf:f32:64:y.bin>z.bin' --arg i32:64"),
                      0);
     says("sim:a100");
     says("arg 2: f32[64] 100 100.5 101");
@@ -128,8 +128,8 @@ static void a_bug_is_exit_status_1_and_names_the_line(void **state) {
 
 static void json_is_one_object(void **state) {
     (void)state;
-    assert_int_equal(simulate("saxpy.cu --entry scale --json --arg buf:i32:32:rand --arg buf:i32:32 "
-                              "--arg i16:2"), 0);
+    assert_int_equal(simulate("saxpy.cu --entry scale --json --arg buf:i32:32:rand "
+                              "--arg buf:i32:32 --arg i16:2"), 0);
     assert_int_equal(output[0], '{');
     says("\"timer\": \"model\"");
     says("\"instructions\": ");
@@ -155,8 +155,8 @@ static void what_is_missing_is_exit_status_3(void **state) {
     (void)state;
     assert_int_equal(simulate("nowhere.cu --entry k"), 3);
     says("nowhere.cu");
-    assert_int_equal(simulate("saxpy.cu --entry scale --arg buf:i32:32:nowhere.bin --arg buf:i32:32 "
-                              "--arg i16:2"), 3);
+    assert_int_equal(simulate("saxpy.cu --entry scale --arg buf:i32:32:nowhere.bin "
+                              "--arg buf:i32:32 --arg i16:2"), 3);
     says("nowhere.bin");
 }
 

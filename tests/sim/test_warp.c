@@ -209,13 +209,16 @@ static const char frame[] =
     "    .reg .pred %%p, %%out;\n"
     "    mov.u32 %%lane, %%tid.x;\n    mov.u32 %%block, %%ctaid.x;\n"
     "    mad.lo.s32 %%x, %%block, 32, %%lane;\n    mul.wide.u32 %%lane_at, %%x, 4;\n"
-    "    ld.param.u64 %%at, [pa];\n    add.s64 %%at, %%at, %%lane_at;\n    ld.global.b32 %%a, [%%at];\n"
-    "    ld.param.u64 %%at, [pb];\n    add.s64 %%at, %%at, %%lane_at;\n    ld.global.b32 %%b, [%%at];\n"
+    "    ld.param.u64 %%at, [pa];\n    add.s64 %%at, %%at, %%lane_at;\n"
+    "    ld.global.b32 %%a, [%%at];\n"
+    "    ld.param.u64 %%at, [pb];\n    add.s64 %%at, %%at, %%lane_at;\n"
+    "    ld.global.b32 %%b, [%%at];\n"
     "    ld.param.u64 %%at, [pm];\n    mad.wide.u32 %%at, %%block, 4, %%at;\n"
     "    ld.global.b32 %%m, [%%at];\n"
     "    shr.u32 %%x, %%m, %%lane;\n    and.b32 %%x, %%x, 1;\n    setp.eq.s32 %%out, %%x, 0;\n"
     "    @%%out bra done;\n    %s\n"
-    "    ld.param.u64 %%at, [pd];\n    add.s64 %%at, %%at, %%lane_at;\n    st.global.b32 [%%at], %%d;\n"
+    "    ld.param.u64 %%at, [pd];\n    add.s64 %%at, %%at, %%lane_at;\n"
+    "    st.global.b32 [%%at], %%d;\n"
     "done:\n    ret;\n}\n";
 
 static void fill_warps(warp *warps) {
