@@ -93,8 +93,8 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
 static const struct argp argp = {
     option_table, parse_option, "FILE.cu|FILE.ptx",
     "Runs a kernel on the simulated GPU and reports out-of-bounds and misaligned accesses, reads "
-    "of memory nobody wrote, races, missing waits, deadlocks; else what it executed and its time by "
-    "the model.\n\n"
+    "of memory nobody wrote, races, missing waits, deadlocks; else what it executed and its time "
+    "by the model.\n\n"
     "  moetune simulate saxpy.cu --entry saxpy --grid 4 --block 256 --arg f32:2 "
     "--arg buf:f32:1024:rand --arg 'buf:f32:1024:zero>y.bin' --arg i32:1024\n\n"
     "Exit status: 0 clean, 1 the kernel misbehaved, 2 misuse, 3 something is missing.",

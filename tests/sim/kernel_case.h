@@ -1,8 +1,8 @@
 /* kernel_case.h - whole kernels against C.
  *
  * Every kernel of a .cu file has the signature k(const unsigned *in, unsigned *out, int n), where
- * in and out have n = KERNEL_WORDS words, in random and out zeroed. A case says what out must become.
- * Each runs on several chips, each with code compiled for it, under several schedules. */
+ * in and out have n = KERNEL_WORDS words, in random and out zeroed. A case says what out must
+ * become. Each runs on several chips, each with code compiled for it, under several schedules. */
 #ifndef KERNEL_CASE_H
 #define KERNEL_CASE_H
 

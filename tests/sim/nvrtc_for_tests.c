@@ -1,7 +1,7 @@
 /* nvrtc_for_tests.c - opens NVRTC at run time and compiles CUDA text to PTX. */
 #include "nvrtc_for_tests.h"
 
-#include "library.h"
+#include "nvrtc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,32 +11,12 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <nvrtc.h>
 
-#define NVRTC_FUNCTIONS(F)                                                                         \
-    F(nvrtcCreateProgram) F(nvrtcCompileProgram) F(nvrtcDestroyProgram) F(nvrtcGetPTXSize)         \
-    F(nvrtcGetPTX) F(nvrtcGetProgramLogSize) F(nvrtcGetProgramLog)
-
-static struct {
-#define F(name) __typeof__(&name) name;
-    NVRTC_FUNCTIONS(F)
-#undef F
-} nvrtc;
-
-static void require(moe_status status) {
-    if (status != MOE_OK) fail_msg("these tests need NVRTC: %s", moe_error_text());
-}
+static const moe_nvrtc *nvrtc;
 
 static void nvrtc_open(void) {
-    static const char *const sonames[] = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so", NULL};
-    static const moe_library library = {"NVRTC", sonames, "run scripts/setup.sh"};
-    static void *handle;
-
-    if (handle) return;
-    require(moe_library_open(&library, &handle, NULL, 0));
-#define F(name) require(moe_library_symbol(&library, handle, #name, &nvrtc.name));
-    NVRTC_FUNCTIONS(F)
-#undef F
+    if (moe_nvrtc_open(&nvrtc) != MOE_OK)
+        fail_msg("these tests need NVRTC: %s", moe_error_text());
 }
 
 static void *required(void *memory) {
@@ -44,13 +24,13 @@ static void *required(void *memory) {
     return memory;
 }
 
-static void fail_with_log(nvrtcProgram program, const char *file) {
+static void fail_with_log(void *program, const char *file) {
     size_t size = 0;
     char *log;
 
-    nvrtc.nvrtcGetProgramLogSize(program, &size);
+    nvrtc->nvrtcGetProgramLogSize(program, &size);
     log = required(calloc(size + 1, 1));
-    nvrtc.nvrtcGetProgramLog(program, log);
+    nvrtc->nvrtcGetProgramLog(program, log);
     print_error("%s\n", log);
     free(log);
     fail_msg("NVRTC does not compile %s", file);
@@ -59,21 +39,21 @@ static void fail_with_log(nvrtcProgram program, const char *file) {
 char *nvrtc_ptx(const char *source, const char *file, const char *arch, const char *define) {
     char arch_option[64], define_option[64];
     const char *options[] = {arch_option, "--generate-line-info", "--std=c++17", define_option};
-    nvrtcProgram program;
+    void *program;
     size_t size = 0;
     char *ptx;
 
     nvrtc_open();
     snprintf(arch_option, sizeof arch_option, "--gpu-architecture=%s", arch);
     snprintf(define_option, sizeof define_option, "--define-macro=%s", define ? define : "");
-    if (nvrtc.nvrtcCreateProgram(&program, source, file, 0, NULL, NULL) != NVRTC_SUCCESS)
+    if (nvrtc->nvrtcCreateProgram(&program, source, file, 0, NULL, NULL) != MOE_NVRTC_SUCCESS)
         fail_msg("NVRTC does not take %s", file);
-    if (nvrtc.nvrtcCompileProgram(program, define ? 4 : 3, options) != NVRTC_SUCCESS)
+    if (nvrtc->nvrtcCompileProgram(program, define ? 4 : 3, options) != MOE_NVRTC_SUCCESS)
         fail_with_log(program, file);
-    nvrtc.nvrtcGetPTXSize(program, &size);
+    nvrtc->nvrtcGetPTXSize(program, &size);
     ptx = required(calloc(size + 1, 1));
-    nvrtc.nvrtcGetPTX(program, ptx);
-    nvrtc.nvrtcDestroyProgram(&program);
+    nvrtc->nvrtcGetPTX(program, ptx);
+    nvrtc->nvrtcDestroyProgram(&program);
     return ptx;
 }
 

@@ -94,7 +94,8 @@ static void files_go_in_and_out(void **state) {
     write_file("x.bin", x, sizeof x);
     write_file("y.bin", y, sizeof y);
     assert_int_equal(simulate("saxpy.cu --entry saxpy --block 64 --arch sm_80 --seed 3 "
-                              "--arg f32:0.5 --arg buf:f32:64:x.bin --arg 'buf:f32:64:y.bin>z.bin' --arg i32:64"),
+                              "--arg f32:0.5 --arg buf:f32:64:x.bin "
+                              "--arg 'buf:f32:64:y.bin>z.bin' --arg i32:64"),
                      0);
     says("sim:a100");
     says("arg 2: f32[64] 100 100.5 101");
