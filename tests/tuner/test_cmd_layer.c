@@ -1,0 +1,91 @@
+/* label: unit */
+/* test_cmd_layer.c - moetune layer: what it prints, and its exit statuses. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+/* Runs `moetune layer ARGUMENTS` with both outputs in one; returns the exit status. */
+static int run(const char *arguments, char *out, size_t size) {
+    char command[2048];
+    snprintf(command, sizeof command, "%s layer %s 2>&1", getenv("MOETUNE_BINARY"), arguments);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    size_t used = fread(out, 1, size - 1, pipe);
+    out[used] = '\0';
+    int status = pclose(pipe);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static const struct {
+    const char *arguments;
+    int status;
+    const char *text;
+} cases[] = {
+    {"mixtral-8x7b", 0, "1409.32 M in all, 352.354 M active for a token, 176.161 M an expert"},
+    {"mixtral-8x7b", 0, "704.643 M a token in the experts, 0.065536 M in the router"},
+    {"mixtral-8x7b", 0, "experts.gate_up        [8,28672,4096]"},
+    {"gpt-oss-20b", 0, "experts.down.bias      [32,2880]"},
+    {"d=64 f=32 e=4 k=2 act=relu", 0, "experts.up             [4,32,64]"},
+    {"switch-base-128", 0, "ceil(T*1*1.25/128) rows"},
+    {"--list", 0, "granite-3.0-1b-a400m   d=1024 f=512 e=32 k=8"},
+    {"", 2, "--list names the presets"},
+    {"d=64 f=32 e=4", 2, "'k=' is missing"},
+    {"d=64 f=32 e=4 k=5", 2, "k=5 is more than e=4"},
+    {"mixtral-8x7", 3, "nearest presets: mixtral-8x7b"},
+    {"/nowhere/config.json", 3, "No such file"},
+    {"dbrx --nonsense", 2, "nonsense"},
+    {"dbrx >/dev/full", 3, ""},
+};
+
+static void text_and_status(void **state) {
+    (void)state;
+    static char out[1 << 16];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int status = run(cases[i].arguments, out, sizeof out);
+        if (status != cases[i].status || !strstr(out, cases[i].text))
+            fail_msg("layer %s: status %d, should be %d with '%s':\n%s", cases[i].arguments, status,
+                     cases[i].status, cases[i].text, out);
+    }
+}
+
+static void json_is_json(void **state) {
+    (void)state;
+    static char out[1 << 16];
+    assert_int_equal(run("--json qwen3-30b-a3b", out, sizeof out), 0);
+    json_t *root = json_loads(out, 0, NULL);
+    assert_non_null(root);
+    json_t *parameters = json_object_get(root, "parameters");
+    assert_int_equal(json_integer_value(json_object_get(parameters, "expert")), 3 * 2048 * 768);
+    assert_int_equal(json_integer_value(json_object_get(parameters, "router")), 2048 * 128);
+    assert_int_equal(json_integer_value(json_object_get(root, "bytes")),
+                     2 * (INT64_C(128) * 3 * 2048 * 768 + 2048 * 128));
+    assert_int_equal(json_array_size(json_object_get(root, "tensors")), 7);
+    json_decref(root);
+    assert_int_equal(run("--json --list", out, sizeof out), 0);
+    root = json_loads(out, 0, NULL);
+    assert_true(json_is_string(json_object_get(root, "dbrx")));
+    json_decref(root);
+}
+
+int main(void) {
+    const char *binary = getenv("MOETUNE_BINARY");
+    if (!binary || access(binary, X_OK)) {
+        fprintf(stderr, "skipped: the moetune command is not built\n");
+        return 77;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_and_status),
+        cmocka_unit_test(json_is_json),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
