@@ -176,9 +176,9 @@ typedef struct moe_plan moe_plan;
 /* How well a database row fits what was asked, best first. */
 typedef enum moe_match {
     MOE_MATCH_EXACT,       /* tuned for this layer, token bucket and device */
-    MOE_MATCH_NEAR_TOKENS, /* tuned for another token count */
-    MOE_MATCH_NEAR_DEVICE, /* tuned on another device of the same architecture */
-    MOE_MATCH_DEFAULT,     /* the template's default config, never raced */
+    MOE_MATCH_NEAR_TOKENS, /* tuned for another token count, routing class or cache regime */
+    MOE_MATCH_NEAR_DEVICE, /* tuned on another device, whose code this one runs */
+    MOE_MATCH_DEFAULT,     /* never timed: the template's default config */
     MOE_MATCH_COUNT
 } moe_match;
 
@@ -187,7 +187,7 @@ MOE_API const char *moe_match_text(moe_match match);
 
 typedef struct moe_plan_options {
     int64_t max_tokens;  /* largest T that will be run; 0: no limit */
-    moe_match worst;     /* refuse rows that fit worse than this (0 = MOE_MATCH_EXACT only) */
+    moe_match worst;     /* refuse rows, and token counts, that fit worse (0: MOE_MATCH_EXACT only) */
     const char *routing; /* routing class to plan for; NULL: "uniform" */
     const char *cache;   /* "cold" or "warm"; NULL: "cold" */
     bool any_order;      /* also allow kernels whose sums are not bitwise repeatable */
@@ -201,8 +201,8 @@ MOE_API moe_status moe_plan_create(moe_db *db, moe_device *device, const moe_lay
                                    const moe_plan_options *options, moe_plan **out);
 MOE_API void moe_plan_destroy(moe_plan *plan);
 
-/* Bytes of device memory that a run of T tokens needs as workspace; grows with T. A workspace must
- * start at a multiple of 256 bytes and serve one run at a time. */
+/* Bytes of device memory that a run of T tokens needs as workspace; grows with T, so a workspace for T
+ * serves every smaller T. It must start at a multiple of 256 bytes and serve one run at a time. */
 MOE_API moe_status moe_plan_workspace(const moe_plan *plan, int64_t tokens, size_t *out);
 
 /* The worst match among the kernels that a run of T tokens uses. */
@@ -212,7 +212,8 @@ MOE_API moe_status moe_plan_match(const moe_plan *plan, int64_t tokens, moe_matc
  * NUL-terminated, cut off at `size`. */
 MOE_API moe_status moe_plan_explain(const moe_plan *plan, int64_t tokens, char *text, size_t size);
 
-/* Device pointers of one run. Pointers that a layer has no use for may be NULL. */
+/* Device pointers of one run. Pointers that a layer has no use for may be NULL. x, y, the weights and
+ * their biases start at multiples of 16 bytes, the rest at multiples of their elements' size. */
 typedef struct moe_io {
     /* inputs */
     const void *x;             /* [T,d] */
@@ -238,8 +239,9 @@ typedef struct moe_io {
 
 /* Enqueues the layer on a stream (CUstream or cudaStream_t; NULL: the default stream) and returns
  * without waiting. T = 0 enqueues nothing but zeroed statistics. On a simulated device it runs
- * before it returns. MOE_E_INVALID (a needed pointer is NULL, workspace too small, T > max_tokens),
- * MOE_E_DEVICE, MOE_E_FAULT. */
+ * before it returns. MOE_E_INVALID (a needed pointer is NULL or misaligned, workspace too small,
+ * T > max_tokens, T*k near 2^31), MOE_E_NOT_FOUND (T fits worse than options.worst), MOE_E_DEVICE,
+ * MOE_E_FAULT. */
 MOE_API moe_status moe_plan_run(const moe_plan *plan, const moe_io *io, int64_t tokens, void *stream);
 
 #ifdef __cplusplus
