@@ -204,10 +204,8 @@ moe_status moe_render(const moe_template *t, const moe_op *op, const moe_facts *
                       const moe_config *config, bool plain, moe_source *out) {
     render_job job = {.render = {.t = t, .op = op, .facts = facts, .plain = plain},
                       .wanted = config};
-    char reason[GEN_REASON_SIZE];
     gen_host *host = NULL;
-    if (!moe_template_serves(t, op, facts, reason, sizeof reason))
-        return moe_fail(MOE_E_INVALID, "%s", reason);
+    MOE_TRY(gen_template_check(t, op, facts));
     moe_status status = gen_template_host(t, &host);
     if (!status) status = run_stages(host, &job);
     gen_host_close(host);

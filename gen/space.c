@@ -54,10 +54,8 @@ static moe_status enumerate(moe_space *space, gen_host *host) {
 
 moe_status moe_space_open(const moe_template *t, const moe_op *op, const moe_facts *facts,
                           moe_space **out) {
-    char reason[GEN_REASON_SIZE];
     gen_host *host = NULL;
-    if (!moe_template_serves(t, op, facts, reason, sizeof reason))
-        return moe_fail(MOE_E_INVALID, "%s", reason);
+    MOE_TRY(gen_template_check(t, op, facts));
     moe_space *space = calloc(1, sizeof *space);
     if (!space) return moe_fail(MOE_E_MEMORY, "%s: out of memory", t->name);
     space->t = t;

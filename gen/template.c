@@ -201,29 +201,22 @@ static int answer_cost(lua_State *L) {
     return 0;
 }
 
-static void explain(char *reason, size_t size, const char *text) {
-    if (reason && size) snprintf(reason, size, "%s", text);
+moe_status gen_template_check(const moe_template *t, const moe_op *op, const moe_facts *facts) {
+    answer job = {.question = {.op = op, .facts = facts}};
+    if (!t->op[op->kind])
+        return moe_fail(MOE_E_INVALID, "%s makes no %s", t->name, moe_op_names[op->kind]);
+    if (facts->sm < t->arch[0] || facts->sm > t->arch[1])
+        return moe_fail(MOE_E_INVALID, "%s serves sm_%d to sm_%d, not %s", t->name,
+                        (int)t->arch[0], (int)t->arch[1], facts->arch);
+    MOE_TRY(gen_host_run(t->host, answer_supports, &job, GEN_STEPS));
+    return job.good ? MOE_OK : moe_fail(MOE_E_INVALID, "%s: %s", t->name, job.reason);
 }
 
 bool moe_template_serves(const moe_template *t, const moe_op *op, const moe_facts *facts,
                          char *reason, size_t size) {
-    answer job = {.question = {.op = op, .facts = facts}};
-    char text[GEN_REASON_SIZE];
-    if (!t->op[op->kind]) {
-        snprintf(text, sizeof text, "%s makes no %s", t->name, moe_op_names[op->kind]);
-    } else if (facts->sm < t->arch[0] || facts->sm > t->arch[1]) {
-        snprintf(text, sizeof text, "%s serves sm_%d to sm_%d, not %s", t->name, (int)t->arch[0],
-                 (int)t->arch[1], facts->arch);
-    } else if (gen_host_run(t->host, answer_supports, &job, GEN_STEPS)) {
-        snprintf(text, sizeof text, "%.255s", moe_error_text());
-    } else if (job.good) {
-        explain(reason, size, "");
-        return true;
-    } else {
-        memcpy(text, job.reason, sizeof text);
-    }
-    explain(reason, size, text);
-    return false;
+    moe_status status = gen_template_check(t, op, facts);
+    if (reason && size) snprintf(reason, size, "%s", status ? moe_error_text() : "");
+    return !status;
 }
 
 moe_status moe_template_default(const moe_template *t, const moe_op *op, const moe_facts *facts,

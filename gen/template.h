@@ -33,6 +33,10 @@ moe_status gen_template_open(const moe_gen *gen, const char *folder, const char 
                              moe_template **out);
 void gen_template_close(moe_template *t);
 
+/* MOE_OK if the template makes kernels for this op on this device; MOE_E_INVALID with the reason if
+ * not; MOE_E_TEMPLATE if it cannot say. */
+moe_status gen_template_check(const moe_template *t, const moe_op *op, const moe_facts *facts);
+
 /* A fresh state with the template's .lua loaded, so that nothing it did before can matter. */
 moe_status gen_template_host(const moe_template *t, gen_host **out);
 

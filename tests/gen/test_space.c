@@ -188,7 +188,7 @@ static void test_serves(void **state) {
     assert_false(moe_template_serves(t, &down, &facts, reason, sizeof reason));
     assert_string_equal(reason, "tiny makes no gemm_down");
     assert_false(moe_template_serves(t, &f32, &facts, reason, sizeof reason));
-    assert_string_equal(reason, "tiny has no f32");
+    assert_string_equal(reason, "tiny: there is no f32");
     assert_false(moe_template_serves(t, &f32, &facts, reason, 5));
     assert_string_equal(reason, "tiny");
     old.sm = 75;

@@ -11,7 +11,7 @@ return moe.template{
         {"unroll", {0, 1}},
     },
     supports = function(p, d)
-        return p.x ~= "f32", "tiny has no f32"
+        return p.x ~= "f32", "there is no f32"
     end,
     require = function(p, c, d)
         if c.bm // 16 < c.warps then return false, "a warp needs 16 rows" end
