@@ -125,8 +125,8 @@ static moe_status make_module(moe_cublas_pipeline *p, const moe_text_compiler *c
                  (long long)l->d, (long long)l->f, (long long)l->e, (long long)l->k);
     moe_text_add(&out, "#define DTYPE %d\n#define ACT %d\n#define GATED %d\n#define ROUTER %d\n",
                  (int)l->x, (int)l->act.kind, moe_layer_gated(l), (int)l->router);
-    moe_text_add(&out, "#define LIMIT %.9gf\n#define ALPHA %.9gf\n", l->act.limit + 0.0,
-                 l->act.alpha + 0.0);
+    moe_text_add(&out, "#define LIMIT ((float)%.9g)\n#define ALPHA ((float)%.9g)\n", l->act.limit,
+                 l->act.alpha);
     moe_text_add(&out, "#line 1 \"reference/pipeline.cu\"\n%s", cuda_text);
     moe_status status = compiler->compile(compiler->self, "reference/pipeline.cu", text,
                                           moe_device_facts(p->device)->arch, &image);

@@ -1,0 +1,82 @@
+/* label: compile */
+/* test_pipeline_text.c - the CUDA between the library's GEMMs compiles for every activation, dtype
+ * and rule. It needs no GPU: the null device takes any image. */
+#include "compile.h"
+#include "cublas_pipeline.h"
+#include "device.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *const acts[] = {"relu",      "relu2",      "gelu",
+                                   "gelu_tanh", "silu",       "swiglu",
+                                   "geglu",     "geglu_tanh", "swiglu_clamp(7,1.702)"};
+static const char *const dtypes[] = {"bf16", "f16", "f32"};
+
+/* What became of the last compile. */
+typedef struct result {
+    moe_compiled compiled;
+    bool broken; /* put an error in front of the text */
+} result;
+
+static moe_status compile(void *self, const char *name, const char *text, const char *arch,
+                          moe_image *out) {
+    result *r = self;
+    char *whole = malloc(strlen(text) + 64);
+    assert_non_null(whole);
+    sprintf(whole, "%s%s", r->broken ? "int x = ;\n" : "", text);
+    moe_status status = moe_compile_text(name, whole, arch, &r->compiled);
+    free(whole);
+    if (!status && r->compiled.outcome != MOE_OUTCOME_OK)
+        status = moe_fail(MOE_E_COMPILE, "%s", r->compiled.reason);
+    if (!status) *out = r->compiled.image;
+    return status;
+}
+
+static moe_status create(const char *text, bool broken) {
+    const int ids[2] = {0, 1};
+    const moe_gemm gemm = {0};
+    moe_layer layer;
+    moe_device *device;
+    moe_cublas_pipeline *pipeline = NULL;
+    result r = {.broken = broken};
+    const moe_text_compiler compiler = {&r, compile};
+    assert_int_equal(moe_layer_parse(text, &layer), MOE_OK);
+    assert_int_equal(moe_device_open("null", &device), MOE_OK);
+    moe_status status =
+        moe_cublas_pipeline_create(device, &layer, 1, ids, &gemm, &compiler, &pipeline);
+    moe_cublas_pipeline_destroy(pipeline);
+    moe_compiled_free(&r.compiled);
+    moe_device_close(device);
+    return status;
+}
+
+static void every_kind_compiles(void **state) {
+    (void)state;
+    for (int i = 0; i < 9; i++) {
+        char text[160];
+        snprintf(text, sizeof text, "d=64 f=40 e=4 k=2 act=%s x=%s router=%s", acts[i],
+                 dtypes[(i + i / 3) % 3], moe_router_names[i % 3]);
+        if (create(text, false)) fail_msg("%s: %s", text, moe_error_text());
+    }
+}
+
+static void errors_are_the_compilers(void **state) {
+    (void)state;
+    assert_int_equal(create("d=64 f=40 e=4 k=2", true), MOE_E_COMPILE);
+    assert_non_null(strstr(moe_error_text(), "expected an expression"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_kind_compiles),
+        cmocka_unit_test(errors_are_the_compilers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
