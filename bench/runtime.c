@@ -3,8 +3,8 @@
  *
  *     bench_runtime [--json FILE]
  *
- * The database is synthetic: a layer like Qwen3-30B-A3B tuned at 21 token counts with 100 candidates
- * for each op. Every figure is the median of repeated runs. */
+ * The database is synthetic: a layer like Qwen3-30B-A3B tuned at 21 token counts with 100
+ * candidates for each op. Every figure is the median of repeated runs. */
 #include "db.h"
 #include "device.h"
 
@@ -39,13 +39,14 @@ static double now(void) {
     return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
 }
 
-/* ----------------------------------------------------------------------------------- the database */
+/* --------------------------------------------------------------------------------- the database */
 
 static char *read_schema(void) {
     FILE *file = fopen("tuning_db/schema.sql", "rb");
     char *text = calloc(1, 1 << 16);
     if (!file || !text || !fread(text, 1, (1 << 16) - 1, file)) {
-        fprintf(stderr, "bench_runtime: tuning_db/schema.sql: cannot be read; run in the source folder\n");
+        fprintf(stderr,
+                "bench_runtime: tuning_db/schema.sql: cannot be read; run in the source folder\n");
         exit(3);
     }
     fclose(file);
@@ -67,9 +68,11 @@ static void add_shapes(sqlite3 *db) {
     }
 }
 
-/* An image for each op and candidate, of the size that real ones have; a record for each token count. */
+/* An image for each op and candidate, of the size that real ones have; a record for each token
+ * count. */
 static void add_rows(sqlite3 *db, const char *facts) {
-    char *device = sqlite3_mprintf("INSERT INTO device VALUES (1, %Q, 'sm_90a', 'null', 132, 1)", facts);
+    char *device =
+        sqlite3_mprintf("INSERT INTO device VALUES (1, %Q, 'sm_90a', 'null', 132, 1)", facts);
     sql(db, device);
     sqlite3_free(device);
     char *text = sqlite3_mprintf(
@@ -77,14 +80,18 @@ static void add_rows(sqlite3 *db, const char *facts) {
         "WITH RECURSIVE c(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i < %d)"
         " INSERT INTO n SELECT i FROM c;"
         "INSERT INTO image SELECT kind || i, 'sm_90a', 'kernel=moe_' || kind || '_' || i ||"
-        " CASE kind WHEN 'permute' THEN '_count grid=rows(2048) block=256 kernel=moe_permute_scatter' "
+        " CASE kind WHEN 'permute' THEN '_count grid=rows(2048) block=256 "
+        "kernel=moe_permute_scatter' "
         " ELSE '' END || ' grid=row_tiles(64,12) block=256 smem=98304 align=1', '13.0', "
         " hex(zeroblob(15000)), '', NULL, hex(zeroblob(50000)) FROM shape, n WHERE i < %d;"
-        "INSERT INTO record (device, kind, shape, tokens, routing, cache, template, config, outcome, n,"
+        "INSERT INTO record (device, kind, shape, tokens, routing, cache, template, config, "
+        "outcome, n,"
         " med, mad, err, timer, is_default, driver, toolkit, commit_id, date, clock, image)"
         " SELECT 1, kind, shape, 1 << t.i, 'uniform', 'cold', 'grouped_gemm@01234567',"
-        " 'bm=64 bn=128 bk=64 stages=4 warps=' || c.i, CASE c.i %% 10 WHEN 3 THEN 'wrong' ELSE 'ok' END,"
-        " 50, 1000 + (c.i * 37 + t.i * 11) %% 100, 3, 0.001, 'cupti', c.i = 0, '13.0', '13.0', '-', '-',"
+        " 'bm=64 bn=128 bk=64 stages=4 warps=' || c.i, CASE c.i %% 10 WHEN 3 THEN 'wrong' ELSE "
+        "'ok' END,"
+        " 50, 1000 + (c.i * 37 + t.i * 11) %% 100, 3, 0.001, 'cupti', c.i = 0, '13.0', '13.0', "
+        "'-', '-',"
         " 0, kind || c.i FROM shape, n t, n c WHERE t.i < %d AND c.i < %d;",
         CANDIDATES + TOKEN_STEPS, CANDIDATES, TOKEN_STEPS, CANDIDATES);
     sql(db, text);
@@ -108,7 +115,7 @@ static void make_database(const char *path, const char *facts) {
     free(schema);
 }
 
-/* --------------------------------------------------------------------------------------- measuring */
+/* ------------------------------------------------------------------------------------ measuring */
 
 typedef struct bench {
     const char *path;

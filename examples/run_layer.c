@@ -1,5 +1,5 @@
 /* run_layer.c - runs one MoE layer from a tuning database: run_layer DATABASE [DEVICE [TOKENS]].
- * It needs libmoetune and the database, and neither a compiler nor Lua. Exit status 3 on failure. */
+ * It needs libmoetune and the database, but no compiler and no Lua. Exit status 3 on failure. */
 #include <moetune.h>
 
 #include <stdio.h>

@@ -7,7 +7,7 @@
  *
  *     moe_db *db;          moe_db_open("tuning.db", &db);
  *     moe_device *device;  moe_device_open("auto", &device);
- *     moe_layer layer;     moe_layer_parse("d=1024 f=512 e=32 k=8 act=swiglu x=bf16 w=bf16", &layer);
+ *     moe_layer layer;     moe_layer_parse("d=1024 f=512 e=32 k=8 act=swiglu x=bf16", &layer);
  *     moe_plan *plan;      moe_plan_create(db, device, &layer, NULL, &plan);
  *     moe_plan_run(plan, &io, tokens, stream);
  *
@@ -79,7 +79,7 @@ typedef enum moe_act_kind {
     MOE_ACT_SWIGLU,       /* silu(gate) * up */
     MOE_ACT_GEGLU,        /* gelu(gate) * up */
     MOE_ACT_GEGLU_TANH,   /* gelu_tanh(gate) * up */
-    MOE_ACT_SWIGLU_CLAMP, /* g = min(gate,limit), u = clamp(up,+-limit): (u+1) * g * sigmoid(alpha*g) */
+    MOE_ACT_SWIGLU_CLAMP, /* g = min(gate,limit), u = clamp(up,+-limit): (u+1)*g*sigmoid(alpha*g) */
     MOE_ACT_COUNT
 } moe_act_kind;
 
@@ -151,7 +151,8 @@ MOE_API const char *moe_device_text(const moe_device *device);
 MOE_API moe_status moe_device_alloc(moe_device *device, size_t bytes, void **out);
 MOE_API moe_status moe_device_free(moe_device *device, void *memory);
 MOE_API moe_status moe_device_copy_in(moe_device *device, void *to, const void *host, size_t bytes);
-MOE_API moe_status moe_device_copy_out(moe_device *device, void *host, const void *from, size_t bytes);
+MOE_API moe_status moe_device_copy_out(moe_device *device, void *host, const void *from,
+                                       size_t bytes);
 
 /* Waits for a stream (NULL: the default stream) and reports what failed on it. */
 MOE_API moe_status moe_device_sync(moe_device *device, void *stream);
@@ -187,7 +188,7 @@ MOE_API const char *moe_match_text(moe_match match);
 
 typedef struct moe_plan_options {
     int64_t max_tokens;  /* largest T that will be run; 0: no limit */
-    moe_match worst;     /* refuse rows, and token counts, that fit worse (0: MOE_MATCH_EXACT only) */
+    moe_match worst;     /* refuse rows and token counts that fit worse (0: MOE_MATCH_EXACT only) */
     const char *routing; /* routing class to plan for; NULL: "uniform" */
     const char *cache;   /* "cold" or "warm"; NULL: "cold" */
     bool any_order;      /* also allow kernels whose sums are not bitwise repeatable */
@@ -201,8 +202,8 @@ MOE_API moe_status moe_plan_create(moe_db *db, moe_device *device, const moe_lay
                                    const moe_plan_options *options, moe_plan **out);
 MOE_API void moe_plan_destroy(moe_plan *plan);
 
-/* Bytes of device memory that a run of T tokens needs as workspace; grows with T, so a workspace for T
- * serves every smaller T. It must start at a multiple of 256 bytes and serve one run at a time. */
+/* Bytes of device memory that a run of T tokens needs as workspace; a workspace for T serves every
+ * smaller T. It must start at a multiple of 256 bytes and serve one run at a time. */
 MOE_API moe_status moe_plan_workspace(const moe_plan *plan, int64_t tokens, size_t *out);
 
 /* The worst match among the kernels that a run of T tokens uses. */
@@ -212,8 +213,8 @@ MOE_API moe_status moe_plan_match(const moe_plan *plan, int64_t tokens, moe_matc
  * NUL-terminated, cut off at `size`. */
 MOE_API moe_status moe_plan_explain(const moe_plan *plan, int64_t tokens, char *text, size_t size);
 
-/* Device pointers of one run. Pointers that a layer has no use for may be NULL. x, y, the weights and
- * their biases start at multiples of 16 bytes, the rest at multiples of their elements' size. */
+/* Device pointers of one run. Pointers that a layer has no use for may be NULL. x, y, the weights
+ * and their biases start at multiples of 16 bytes, the rest at multiples of an element's size. */
 typedef struct moe_io {
     /* inputs */
     const void *x;             /* [T,d] */
@@ -242,7 +243,8 @@ typedef struct moe_io {
  * before it returns. MOE_E_INVALID (a needed pointer is NULL or misaligned, workspace too small,
  * T > max_tokens, T*k near 2^31), MOE_E_NOT_FOUND (T fits worse than options.worst), MOE_E_DEVICE,
  * MOE_E_FAULT. */
-MOE_API moe_status moe_plan_run(const moe_plan *plan, const moe_io *io, int64_t tokens, void *stream);
+MOE_API moe_status moe_plan_run(const moe_plan *plan, const moe_io *io, int64_t tokens,
+                                void *stream);
 
 #ifdef __cplusplus
 }

@@ -68,9 +68,11 @@ moe_status moe_bind(const moe_layer *layer, const moe_io *io, moe_arg_values *va
         uint64_t *value = &values->value[pointers[i].arg];
         bool use = used(pointers[i].rule, layer, io);
         if (use && !pointer && required(pointers[i].rule, io))
-            return moe_fail(MOE_E_INVALID, "io.%s is NULL, and this layer needs it", pointers[i].name);
+            return moe_fail(MOE_E_INVALID, "io.%s is NULL, and this layer needs it",
+                            pointers[i].name);
         if (use && (uintptr_t)pointer % pointers[i].align)
-            return moe_fail(MOE_E_INVALID, "io.%s is not aligned to %u bytes; copy it to where it is",
+            return moe_fail(MOE_E_INVALID,
+                            "io.%s is not aligned to %u bytes; copy it to where it is",
                             pointers[i].name, pointers[i].align);
         if (pointer || !use) *value = use ? (uintptr_t)pointer : 0;
     }

@@ -15,22 +15,23 @@ static const struct {
     moe_status status;
     const char *advice;
 } errors[] = {
-    {CUDA_ERROR_NO_DEVICE, MOE_E_NOT_FOUND, "no GPU is visible: see nvidia-smi and "
-                                            "CUDA_VISIBLE_DEVICES, or use sim:h100"},
-    {CUDA_ERROR_STUB_LIBRARY, MOE_E_LIBRARY, "this is the toolkit's stub, not a driver: take it off "
-                                             "the library path"},
-    {CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, MOE_E_LIBRARY, "the kernel module and libcuda differ: "
-                                                       "reboot after the driver's update"},
-    {CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE, MOE_E_LIBRARY, "the driver is too old for this "
-                                                               "libcuda: update the driver"},
-    {CUDA_ERROR_OUT_OF_MEMORY, MOE_E_MEMORY, "out of device memory: free some, or run fewer tokens"},
-    {CUDA_ERROR_NO_BINARY_FOR_GPU, MOE_E_DEVICE, "the code was compiled for another architecture: "
-                                                 "tune on this GPU"},
-    {CUDA_ERROR_UNSUPPORTED_PTX_VERSION, MOE_E_DEVICE, "the driver is older than the compiler was: "
-                                                       "update it, or tune on this machine"},
+    {CUDA_ERROR_NO_DEVICE, MOE_E_NOT_FOUND,
+     "no GPU is visible: see nvidia-smi and CUDA_VISIBLE_DEVICES, or use sim:h100"},
+    {CUDA_ERROR_STUB_LIBRARY, MOE_E_LIBRARY,
+     "this is the toolkit's stub, not a driver: take it off the library path"},
+    {CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, MOE_E_LIBRARY,
+     "the kernel module and libcuda differ: reboot after the driver's update"},
+    {CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE, MOE_E_LIBRARY,
+     "the driver is too old for this libcuda: update the driver"},
+    {CUDA_ERROR_OUT_OF_MEMORY, MOE_E_MEMORY,
+     "out of device memory: free some, or run fewer tokens"},
+    {CUDA_ERROR_NO_BINARY_FOR_GPU, MOE_E_DEVICE,
+     "the code was compiled for another architecture: tune on this GPU"},
+    {CUDA_ERROR_UNSUPPORTED_PTX_VERSION, MOE_E_DEVICE,
+     "the driver is older than the compiler was: update it, or tune on this machine"},
     {CUDA_ERROR_ILLEGAL_ADDRESS, MOE_E_FAULT, "a kernel left its memory; the process must restart"},
-    {CUDA_ERROR_MISALIGNED_ADDRESS, MOE_E_FAULT, "a kernel used a misaligned address; the process "
-                                                 "must restart"},
+    {CUDA_ERROR_MISALIGNED_ADDRESS, MOE_E_FAULT,
+     "a kernel used a misaligned address; the process must restart"},
     {CUDA_ERROR_ILLEGAL_INSTRUCTION, MOE_E_FAULT, "the process must restart"},
     {CUDA_ERROR_INVALID_ADDRESS_SPACE, MOE_E_FAULT, "the process must restart"},
     {CUDA_ERROR_INVALID_PC, MOE_E_FAULT, "the process must restart"},

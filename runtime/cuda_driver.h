@@ -19,7 +19,7 @@ extern const moe_library moe_library_cuda;
 /* Opens libcuda.so.1 and resolves every function; the result is never closed. MOE_E_LIBRARY. */
 moe_status moe_cuda_driver_open(moe_cuda_driver *out);
 
-/* MOE_OK for CUDA_SUCCESS; else a failure that names the call, the error and what to do about it. */
+/* MOE_OK for CUDA_SUCCESS; else a failure that names the call, the error and what to do now. */
 moe_status moe_cuda_check(const moe_cuda_driver *driver, CUresult result, const char *call);
 
 #endif

@@ -6,7 +6,8 @@
 #include <string.h>
 
 moe_status moe_db_default_path(char *path, size_t size) {
-    const char *file = getenv("MOETUNE_DB"), *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    const char *file = getenv("MOETUNE_DB"), *cache = getenv("XDG_CACHE_HOME"),
+               *home = getenv("HOME");
     int length;
     if (file && *file)
         length = snprintf(path, size, "%s", file);
@@ -41,8 +42,9 @@ moe_status moe_db_open(const char *path, moe_db **out) {
 moe_status moe_db_overlay(moe_db *db, const char *path) {
     if (!path) return moe_fail(MOE_E_INVALID, "database: no path given to lay over");
     if (db->files == 1 + MOE_MAX_OVERLAYS)
-        return moe_fail(MOE_E_INVALID, "database %s: more than %d overlays; merge some with moetune "
-                                       "db merge",
+        return moe_fail(MOE_E_INVALID,
+                        "database %s: more than %d overlays; merge some with moetune "
+                        "db merge",
                         path, MOE_MAX_OVERLAYS);
     MOE_TRY(moe_db_file_open(path, &db->file[db->files]));
     db->files++;

@@ -1,8 +1,8 @@
 /* db.h - the tuning database, read side: layers of SQLite files, and what they know of a layer.
  *
- * Rows of one op that were tuned at one place (device, tokens, routing, cache) race; only the winner
- * of each place leaves this module. Where several files have a row that fits equally well, the file
- * laid last wins. */
+ * Rows of one op that were tuned at one place (device, tokens, routing, cache) race; only the
+ * winner of each place leaves this module. Where several files have a row that fits equally well,
+ * the file laid last wins. */
 #ifndef MOE_DB_H
 #define MOE_DB_H
 

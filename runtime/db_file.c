@@ -27,8 +27,9 @@ static const char *const queries[MOE_QUERY_COUNT] = {
         "SELECT d.name, d.arch, d.sms, d.simulated, c.tokens, c.routing, c.cache, c.n, c.med, "
         "c.mad, c.err, c.timer, c.id FROM choice c JOIN device d ON d.id = c.device "
         "WHERE c.layer = ?1 AND c.outcome = 'ok' ORDER BY c.id",
-    [MOE_QUERY_STEPS] = "SELECT " ROW_COLUMNS " FROM choice_step s JOIN record r ON r.id = s.record "
-                        ROW_TABLES "WHERE s.choice = ?1 ORDER BY s.step",
+    [MOE_QUERY_STEPS] =
+        "SELECT " ROW_COLUMNS " FROM choice_step s JOIN record r ON r.id = s.record " ROW_TABLES
+        "WHERE s.choice = ?1 ORDER BY s.step",
     [MOE_QUERY_IMAGE] = "SELECT arch, launch, cubin, ptx FROM image WHERE hash = ?1",
 };
 
@@ -130,8 +131,9 @@ static moe_status read_version(moe_db_file *file, int *version) {
 static moe_status check_version(const moe_db_file *file, int version) {
     if (version == MOE_SCHEMA_VERSION) return MOE_OK;
     if (version == 0)
-        return moe_fail(MOE_E_CORRUPT, "database %s: not a tuning database; make one: moetune tune, "
-                                       "or moetune db build -o FILE",
+        return moe_fail(MOE_E_CORRUPT,
+                        "database %s: not a tuning database; make one: moetune tune, "
+                        "or moetune db build -o FILE",
                         file->path);
     return moe_fail(MOE_E_CORRUPT, "database %s: its schema is %d, and this library reads %d; %s",
                     file->path, version, MOE_SCHEMA_VERSION,

@@ -1,4 +1,4 @@
-/* db_file.h - one SQLite file with its prepared statements. Private to db.c, rows.c and db_file.c. */
+/* db_file.h - one SQLite file with its queries. Private to db.c, db_file.c and rows.c. */
 #ifndef MOE_DB_FILE_H
 #define MOE_DB_FILE_H
 

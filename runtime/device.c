@@ -57,7 +57,8 @@ static moe_status open_named(const char *name, moe_device **out) {
 }
 
 moe_status moe_device_open(const char *name, moe_device **out) {
-    if (!name) return moe_fail(MOE_E_INVALID, "device: no name given; use auto, cuda:0 or sim:h100");
+    if (!name)
+        return moe_fail(MOE_E_INVALID, "device: no name given; use auto, cuda:0 or sim:h100");
     if (strcmp(name, "auto") != 0) return open_named(name, out);
     moe_status status = MOE_OK;
     for (int i = 0; automatic[i]; i++) {

@@ -59,7 +59,7 @@ typedef struct moe_device_class {
     void (*close)(void *self);
     const moe_facts *(*facts)(const void *self);
 
-    moe_status (*alloc)(void *self, size_t bytes, moe_ptr *out); /* 0 bytes: a valid, empty address */
+    moe_status (*alloc)(void *self, size_t bytes, moe_ptr *out); /* 0 bytes: an empty array */
     moe_status (*free)(void *self, moe_ptr address);
     moe_status (*copy_in)(void *self, moe_ptr to, const void *host, size_t bytes);
     moe_status (*copy_out)(void *self, void *host, moe_ptr from, size_t bytes);
@@ -84,8 +84,8 @@ typedef struct moe_device_class {
     /* (optional) Empties or warms the caches that carry data from one launch to the next. */
     moe_status (*flush_cache)(void *self);
 
-    /* (optional) Version of the driver behind the device, without spaces: "13.0" or "13.0/580.65.06".
-     * NULL: there is no driver. */
+    /* (optional) Version of the driver behind the device, without spaces: "13.0" or
+     * "13.0/580.65.06". NULL: there is no driver. */
     const char *(*driver)(const void *self);
 
     const char *timer; /* what time_end reads: "events", "model", "none" */

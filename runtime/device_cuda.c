@@ -43,7 +43,7 @@ static moe_status leave(cuda_device *self, moe_status status) {
     return status ? status : moe_cuda_check(&self->cu, result, "cuCtxPopCurrent");
 }
 
-/* ------------------------------------------------------------------------------------- facts */
+/* ---------------------------------------------------------------------------------------- facts */
 
 static moe_status attribute(cuda_device *self, CUdevice_attribute which, int64_t *out) {
     int value = 0;
@@ -125,7 +125,7 @@ static moe_status read_driver(cuda_device *self) {
     return MOE_OK;
 }
 
-/* -------------------------------------------------------------------------------- open, close */
+/* ---------------------------------------------------------------------------------- open, close */
 
 static moe_status choose(cuda_device *self, const char *rest) {
     int64_t index = 0;
@@ -190,7 +190,7 @@ static const moe_facts *cuda_facts(const void *self) {
 
 static const char *cuda_driver(const void *self) { return ((const cuda_device *)self)->driver; }
 
-/* ------------------------------------------------------------------------------------ memory */
+/* --------------------------------------------------------------------------------------- memory */
 
 static moe_status cuda_alloc(void *object, size_t bytes, moe_ptr *out) {
     cuda_device *self = object;
@@ -242,7 +242,7 @@ static moe_status cuda_poison(void *object, moe_ptr to, size_t bytes) {
     return cuda_sync(object, NULL);
 }
 
-/* --------------------------------------------------------------------------------------- load */
+/* ----------------------------------------------------------------------------------------- load */
 
 /* Loads code with the driver's compiler reporting into `log`. */
 static CUresult load_code(cuda_device *self, const void *code, CUmodule *module, char *log) {
@@ -319,7 +319,7 @@ static moe_status cuda_load(void *object, const moe_image *image, void **out) {
     return status;
 }
 
-/* ------------------------------------------------------------------------------------- launch */
+/* --------------------------------------------------------------------------------------- launch */
 
 static moe_status cuda_launch(void *object, void *handle, int entry, const moe_dims *dims,
                               const void *args, size_t args_size, void *stream) {
@@ -343,7 +343,7 @@ static moe_status cuda_launch(void *object, void *handle, int entry, const moe_d
     return leave(self, CHECK(cuLaunchKernelEx(&config, function, NULL, extra)));
 }
 
-/* -------------------------------------------------------------------------------------- timing */
+/* --------------------------------------------------------------------------------------- timing */
 
 static moe_status cuda_time_begin(void *object) {
     cuda_device *self = object;

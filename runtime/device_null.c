@@ -38,7 +38,8 @@ static void *pointer(moe_ptr address) { return (void *)(uintptr_t)address; }
 
 static moe_status null_alloc(void *self, size_t bytes, moe_ptr *out) {
     (void)self;
-    if (bytes > SIZE_MAX - 511) return moe_fail(MOE_E_MEMORY, "no host memory for %zu bytes", bytes);
+    if (bytes > SIZE_MAX - 511)
+        return moe_fail(MOE_E_MEMORY, "no host memory for %zu bytes", bytes);
     void *memory = aligned_alloc(256, (bytes + 256) / 256 * 256); /* never empty */
     if (!memory) return moe_fail(MOE_E_MEMORY, "no host memory for %zu bytes", bytes);
     *out = (uintptr_t)memory;

@@ -93,9 +93,10 @@ moe_status moe_facts_parse(const char *text, moe_facts *out) {
     text += strspn(text, " ");
     const char *end = *text == '"' ? strchr(text + 1, '"') : NULL;
     if (!end || (size_t)(end - text) > sizeof facts.name)
-        return moe_fail(MOE_E_PARSE,
-                        "device: behind %s there should be a name in quotes, such as \"NVIDIA H100\"",
-                        facts.arch);
+        return moe_fail(
+            MOE_E_PARSE,
+            "device: behind %s there should be a name in quotes, such as \"NVIDIA H100\"",
+            facts.arch);
     memcpy(facts.name, text + 1, (size_t)(end - text - 1));
     MOE_TRY(moe_fields_parse(fields, "device", end + 1, &facts));
     moe_facts_complete(&facts);

@@ -1,8 +1,8 @@
 /* fit.h - how well a tuned row fits what is asked, and why.
  *
- * A row was tuned on some device, at some token count, for some routing and cache regime; a plan asks
- * for others. The grade (moe_match) says what kind of difference there is, the distance how large it
- * is among rows of one grade, and the reason says it in words. */
+ * A row was tuned on some device, at some token count, for some routing and cache regime; a plan
+ * asks for others. The grade (moe_match) says what kind of difference there is, the distance how
+ * large it is among rows of one grade, and the reason says it in words. */
 #ifndef MOE_FIT_H
 #define MOE_FIT_H
 

@@ -49,8 +49,8 @@ moe_status moe_grid_parse(const char *text, moe_grid *out) {
         fields = sscanf(text, "%23[a-z_](%lld%c", name, &a, &end) == 3 ? 4 : 0;
     }
     if (fields != 4 || end != ')' || text[strlen(text) - 1] != ')' || a < 1 || b < 1)
-        return moe_fail(MOE_E_PARSE, "grid: '%.64s' should read like tokens(64) or row_tiles(128,12)",
-                        text);
+        return moe_fail(MOE_E_PARSE,
+                        "grid: '%.64s' should read like tokens(64) or row_tiles(128,12)", text);
     const moe_field names = {.names = rule_names};
     int rule;
     moe_status status = moe_field_enum.parse(&names, name, &rule);

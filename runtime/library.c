@@ -137,10 +137,11 @@ moe_status moe_library_open(const moe_library *library, void **handle, char *pat
     if (*reason)
         return moe_fail(MOE_E_LIBRARY, "%s: found, but it does not load (%s); %s", library->name,
                         reason, library->advice);
-    return moe_fail(MOE_E_LIBRARY,
-                    "%s: %s is not in $MOETUNE_CUDA, $CUDA_HOME, the loader's path, /usr/local/cuda "
-                    "or a Python environment; %s",
-                    library->name, library->sonames[0], library->advice);
+    return moe_fail(
+        MOE_E_LIBRARY,
+        "%s: %s is not in $MOETUNE_CUDA, $CUDA_HOME, the loader's path, /usr/local/cuda "
+        "or a Python environment; %s",
+        library->name, library->sonames[0], library->advice);
 }
 
 moe_status moe_library_symbol(const moe_library *library, void *handle, const char *symbol,

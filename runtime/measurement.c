@@ -29,7 +29,7 @@ static const moe_field fields[] = {
 };
 #undef AT
 
-/* The standard error of a median of n normal samples: sigma = 1.4826 MAD, times 1.2533 / sqrt(n). */
+/* Standard error of a median of n normal samples: sigma = 1.4826 MAD, times 1.2533 / sqrt(n). */
 static double squared_error(const moe_measurement *m) {
     double error = 1.4826 * 1.2533 * m->mad;
     return m->n > 0 ? error * error / (double)m->n : 0;

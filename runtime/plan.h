@@ -14,7 +14,7 @@ typedef struct moe_loaded {
 /* The kernel of one op in one bucket. */
 typedef struct moe_plan_step {
     moe_row row;
-    moe_origin origin; /* of the evidence: the row's, or that of the whole pipeline it was timed in */
+    moe_origin origin; /* of the evidence: the row, or the whole pipeline it was timed in */
     moe_match match;   /* at the bucket's token count */
     int image;         /* in moe_plan.image */
 } moe_plan_step;
@@ -43,8 +43,8 @@ struct moe_plan {
 /* Finds the kernels of every bucket; fills plan->bucket but for what only images tell. */
 moe_status moe_plan_resolve(moe_plan *plan, moe_db *db);
 
-/* The bucket for T >= 1 tokens: the nearest in the logarithm of the token count; of two equally near
- * ones the larger. */
+/* The bucket for T >= 1 tokens: the nearest in the logarithm of the token count; of two equally
+ * near ones the larger. */
 const moe_bucket *moe_plan_bucket(const moe_plan *plan, int64_t tokens);
 
 /* How well the bucket's kernels fit T tokens. */

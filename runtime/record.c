@@ -131,7 +131,8 @@ static moe_status parse_steps(const char *pipeline, char *steps, moe_choice *cho
         MOE_TRY(parse_step(part[choice->steps++], step));
     }
     if (*word || choice->steps != parts)
-        return moe_fail(MOE_E_PARSE, "choice: the pipeline and the list of templates differ in length");
+        return moe_fail(MOE_E_PARSE,
+                        "choice: the pipeline and the list of templates differ in length");
     return MOE_OK;
 }
 

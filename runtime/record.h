@@ -2,8 +2,8 @@
  *
  * A record's line: op | template | config | measurement | provenance, for example
  *   gemm_up t=64 d=1024 ... | grouped_gemm@1f3c9a0b | bm=16 bn=64 | ok n=50 med=... | default=0 ...
- * A choice's line: layer t=64 routing=uniform cache=cold d=1024 ... | route permute gemm_up gemm_down
- *   combine | route@0a.. bt=8; permute@..; ... | measurement | provenance
+ * A choice's line: layer t=64 routing=uniform cache=cold d=1024 ... | route permute gemm_up
+ *   gemm_down combine | route@0a.. bt=8; permute@..; ... | measurement | provenance
  * The device stands in the head of the file that holds them: see tuning_db/README.md. */
 #ifndef MOE_RECORD_H
 #define MOE_RECORD_H

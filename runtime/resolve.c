@@ -1,8 +1,8 @@
 /* resolve.c - which tuned kernels serve a layer, for every token bucket.
  *
  * Every token count at which some step of the layer, or the whole layer, was tuned makes a bucket.
- * In each bucket a pipeline that was timed as a whole comes first, where it fits as well as the best
- * row of every step on its own; else the best rows serve. */
+ * In each bucket a pipeline that was timed as a whole comes first, where it fits as well as the
+ * best row of every step on its own; else the best rows serve. */
 #include "plan.h"
 
 #include <stdio.h>
@@ -29,7 +29,8 @@ static moe_status search(moe_db *db, const moe_plan *plan, findings *found) {
 static void advise(const moe_plan *plan, char *text, size_t size) {
     char layer[256];
     if (moe_layer_print(&plan->layer, layer, sizeof layer)) layer[0] = '\0';
-    snprintf(text, size, "tune it: moetune tune --device %s --layer '%s'", plan->device->name, layer);
+    snprintf(text, size, "tune it: moetune tune --device %s --layer '%s'", plan->device->name,
+             layer);
 }
 
 static moe_status fail_missing(const moe_plan *plan, moe_op_kind kind) {
@@ -85,7 +86,8 @@ static bool fill_from_rows(const findings *found, const moe_want *want, moe_buck
         moe_fit its;
         const moe_row *row = moe_rows_best(&found->rows[kind], want, bucket->tokens, &its);
         if (!row) return false;
-        bucket->step[kind] = (moe_plan_step){.row = *row, .origin = row->origin, .match = its.match};
+        bucket->step[kind] =
+            (moe_plan_step){.row = *row, .origin = row->origin, .match = its.match};
         if (moe_fit_better(*fit, 0, its, 0)) *fit = its;
     }
     return true;
@@ -119,7 +121,8 @@ static moe_status blame(const moe_plan *plan, const findings *found) {
 }
 
 /* Fills a bucket for each token count and keeps those that fit well enough. */
-static moe_status fill_all(moe_plan *plan, const findings *found, const int64_t *tokens, int count) {
+static moe_status fill_all(moe_plan *plan, const findings *found, const int64_t *tokens,
+                           int count) {
     moe_bucket *refused = NULL;
     plan->bucket = calloc((size_t)count + 1, sizeof *plan->bucket);
     if (!plan->bucket) return moe_fail(MOE_E_MEMORY, "no memory for %d buckets", count);

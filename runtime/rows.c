@@ -106,7 +106,8 @@ static moe_status grow(void *list, int64_t count, int64_t *room, size_t size) {
     if (count < *room) return MOE_OK;
     int64_t wanted = *room ? *room * 2 : 16;
     void *grown = realloc(*(void **)list, (size_t)wanted * size);
-    if (!grown) return moe_fail(MOE_E_MEMORY, "database: no memory for %lld rows", (long long)wanted);
+    if (!grown)
+        return moe_fail(MOE_E_MEMORY, "database: no memory for %lld rows", (long long)wanted);
     *(void **)list = grown;
     *room = wanted;
     return MOE_OK;
@@ -266,7 +267,8 @@ const moe_pipeline *moe_pipelines_best(const moe_pipelines *pipelines, const moe
     for (int64_t i = pipelines->count - 1; i >= 0; i--) {
         const moe_pipeline *pipeline = &pipelines->pipeline[i];
         moe_fit its = moe_fit_of(&pipeline->origin, want, tokens);
-        if (best && !moe_fit_better(its, pipeline->origin.tokens, *fit, best->origin.tokens)) continue;
+        if (best && !moe_fit_better(its, pipeline->origin.tokens, *fit, best->origin.tokens))
+            continue;
         best = pipeline;
         *fit = its;
     }

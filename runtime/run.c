@@ -25,14 +25,15 @@ moe_status moe_plan_check_tokens(const moe_plan *plan, int64_t tokens) {
     /* Slots, rows and tiles are 32-bit on the device. */
     if (tokens > INT_MAX / plan->layer.k ||
         moe_workspace_rows(&plan->layer, tokens, plan->row_align) > INT_MAX)
-        return moe_fail(MOE_E_INVALID, "T=%lld tokens make too many rows of %lld experts each; split "
-                                       "the batch",
+        return moe_fail(MOE_E_INVALID,
+                        "T=%lld tokens make too many rows of %lld experts each; split "
+                        "the batch",
                         (long long)tokens, (long long)plan->layer.k);
     return MOE_OK;
 }
 
-/* The arrays are sized by the largest alignment and the scratch by the hungriest bucket of the plan,
- * so that a workspace for T tokens serves every smaller T, whichever bucket that falls into. */
+/* The arrays are sized by the largest alignment and the scratch by the hungriest bucket of the
+ * plan, so that a workspace for T tokens serves every smaller T, whichever bucket it falls into. */
 moe_status moe_plan_workspace(const moe_plan *plan, int64_t tokens, size_t *out) {
     MOE_TRY(moe_plan_check_tokens(plan, tokens));
     int64_t scratch = 0;
@@ -40,7 +41,8 @@ moe_status moe_plan_workspace(const moe_plan *plan, int64_t tokens, size_t *out)
         int64_t bytes = scratch_of(plan, &plan->bucket[i], tokens);
         if (bytes > scratch) scratch = bytes;
     }
-    int64_t arrays = tokens ? moe_workspace_layout(&plan->layer, tokens, plan->row_align, 0, NULL) : 0;
+    int64_t arrays =
+        tokens ? moe_workspace_layout(&plan->layer, tokens, plan->row_align, 0, NULL) : 0;
     *out = (size_t)(arrays + scratch);
     return MOE_OK;
 }
@@ -65,7 +67,8 @@ static moe_status launch(const moe_plan *plan, const moe_bucket *bucket, moe_op_
     size_t size = moe_args_pack(kind, values, args);
     for (int i = 0; i < (int)image->launch.kernels; i++) {
         const moe_kernel *kernel = &image->launch.kernel[i];
-        int64_t blocks = moe_grid_blocks(&kernel->grid, &plan->layer, tokens, plan->want.facts->sms);
+        int64_t blocks =
+            moe_grid_blocks(&kernel->grid, &plan->layer, tokens, plan->want.facts->sms);
         /* A grid is made of whole clusters. */
         blocks = (blocks + kernel->cluster - 1) / kernel->cluster * kernel->cluster;
         if (blocks > INT_MAX)

@@ -6,12 +6,12 @@
 
 enum { MOE_WORKSPACE_ALIGN = 256 };
 
-/* The most rows that T tokens can fill: R = T*k slots, or what the capacity keeps of them, and up to
- * align-1 rows of gap behind each expert that has any. Grows with T and align. */
+/* The most rows that T tokens can fill: R = T*k slots, or what the capacity keeps of them, and up
+ * to align-1 rows of gap behind each expert that has any. Grows with T and align. */
 int64_t moe_workspace_rows(const moe_layer *layer, int64_t tokens, int64_t align);
 
 /* Lays the arrays out from address `base`, which may be 0, and writes their addresses into `values`
- * (may be NULL). Returns the bytes used, which is where the scratch begins. Grows with T and align. */
+ * (may be NULL). Returns the bytes used: the scratch begins there. Grows with T and align. */
 int64_t moe_workspace_layout(const moe_layer *layer, int64_t tokens, int64_t align, uint64_t base,
                              moe_arg_values *values);
 

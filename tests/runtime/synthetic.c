@@ -79,16 +79,19 @@ int64_t synthetic_record(sqlite3 *db, const synthetic_row *row) {
     moe_op op = moe_op_make(row->kind, &layer, row->tokens, MOE_ROUTING_UNIFORM, MOE_CACHE_COLD);
     moe_op_shape(&op, shape, sizeof shape);
     snprintf(id, sizeof id, "%s@00000001", moe_op_names[row->kind]);
-    return INSERT(db,
-                  "INSERT INTO record (device, kind, shape, tokens, routing, cache, template, config,"
-                  " outcome, n, med, mad, err, timer, is_default, driver, toolkit, commit_id, date,"
-                  " clock, image) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,0,?,?,'none','13.0','-','-',0,?)",
-                  whole(device, row->device), moe_op_names[row->kind], shape,
-                  whole(tokens, row->tokens), row->routing ? row->routing : "uniform",
-                  row->cache ? row->cache : "cold", id, row->config ? row->config : "",
-                  row->outcome ? row->outcome : "ok", whole(n, row->n), real(med, row->med),
-                  real(mad, row->mad), row->timer ? row->timer : row->n ? "model" : "none",
-                  whole(is_default, row->is_default), row->image);
+    return INSERT(
+        db,
+        "INSERT INTO record (device, kind, shape, tokens, routing, cache, template, config,"
+        " outcome, n, med, mad, err, timer, is_default, driver, toolkit, commit_id, date,"
+        " clock, image) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,0,?,?,'none','13.0','-','-',0,?)",
+        whole(device, row->device), moe_op_names[row->kind], shape, whole(tokens, row->tokens),
+        row->routing ? row->routing : "uniform", row->cache ? row->cache : "cold", id,
+        row->config ? row->config : "", row->outcome ? row->outcome : "ok", whole(n, row->n),
+        real(med, row->med), real(mad, row->mad),
+        row->timer ? row->timer
+        : row->n   ? "model"
+                   : "none",
+        whole(is_default, row->is_default), row->image);
 }
 
 void synthetic_choice(sqlite3 *db, int64_t device, const char *text, int64_t tokens, double med,

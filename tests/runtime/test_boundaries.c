@@ -1,4 +1,5 @@
-/* label: unit - who may include whom: every #include line of every folder against the design's table. */
+/* label: unit - who may include whom: every #include line of every folder against the design's
+ * table. */
 #include "check.h"
 
 #include <dirent.h>
@@ -18,10 +19,12 @@ static const struct {
 } rules[] = {
     {"include", "", "", ""},
     {"runtime", "include", "sqlite cuda", ""},
-    {"gen", "include runtime", "lua xxhash", "db.h db_file.h plan.h library.h cuda_driver.h bind.h"},
+    {"gen", "include runtime", "lua xxhash",
+     "db.h db_file.h plan.h library.h cuda_driver.h bind.h"},
     {"sim", "include runtime", "openmp", "db.h db_file.h plan.h library.h cuda_driver.h bind.h"},
     {"reference", "include runtime", "openmp cuda cublas", "db.h db_file.h plan.h"},
-    {"tuner", "include runtime gen reference sim", "sqlite cuda nvrtc cupti jansson xxhash", "db_file.h"},
+    {"tuner", "include runtime gen reference sim", "sqlite cuda nvrtc cupti jansson xxhash",
+     "db_file.h"},
     {"examples", "", "", ""},
 };
 
@@ -29,10 +32,11 @@ static const struct {
 static const struct {
     const char *start, *library;
 } headers[] = {
-    {"lua", "lua"},         {"lauxlib", "lua"},   {"sqlite3", "sqlite"}, {"cuda", "cuda"},
-    {"nvrtc", "nvrtc"},     {"nvJitLink", "nvrtc"}, {"cupti", "cupti"},  {"generated_cuda", "cupti"},
-    {"cublas", "cublas"},   {"jansson", "jansson"}, {"xxhash", "xxhash"}, {"omp.h", "openmp"},
-    {"nccl", "nccl"},       {"torch", "torch"},   {"Python", "python"},
+    {"lua", "lua"},         {"lauxlib", "lua"},          {"sqlite3", "sqlite"},
+    {"cuda", "cuda"},       {"nvrtc", "nvrtc"},          {"nvJitLink", "nvrtc"},
+    {"cupti", "cupti"},     {"generated_cuda", "cupti"}, {"cublas", "cublas"},
+    {"jansson", "jansson"}, {"xxhash", "xxhash"},        {"omp.h", "openmp"},
+    {"nccl", "nccl"},       {"torch", "torch"},          {"Python", "python"},
 };
 
 static bool has_word(const char *list, const char *word) {
@@ -72,11 +76,14 @@ static int check_file(const char *root, int rule, const char *name) {
     char *text = read_text(path, NULL);
     int wrong = 0;
     assert_non_null(text);
-    for (char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+    for (char *line = text; line && *line;
+         line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
         if (sscanf(line, " # include %c%255[^>\"\n]", &quote, included) != 2) continue;
-        bool fine = quote == '<' ? (allowed_library(rule, included) ||
-                                    (!strcmp(rules[rule].folder, "examples") && !strcmp(included, "moetune.h")))
-                                 : allowed_file(root, rule, included);
+        bool fine =
+            quote == '<'
+                ? (allowed_library(rule, included) ||
+                   (!strcmp(rules[rule].folder, "examples") && !strcmp(included, "moetune.h")))
+                : allowed_file(root, rule, included);
         if (fine) continue;
         print_message("%s/%s may not include %c%s\n", rules[rule].folder, name, quote, included);
         wrong++;

@@ -1,5 +1,5 @@
-/* label: unit - the read side of the tuning database: opening what is there and what is not, grading
- * rows, and laying one database over another. */
+/* label: unit - the read side of the tuning database: opening what is there and what is not,
+ * grading rows, and laying one database over another. */
 #include "check.h"
 #include "synthetic.h"
 
@@ -37,7 +37,7 @@ static int stop(void **unused) {
     return 0;
 }
 
-/* --------------------------------------------------------------------------------------- opening */
+/* -------------------------------------------------------------------------------------- opening */
 
 static void make_plain(const char *where) {
     sqlite3 *db = synthetic_open(where);
@@ -141,7 +141,8 @@ static void test_damaged(void **unused) {
         for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
             moe_rows rows = {0};
             if (!moe_db_rows(db, (moe_op_kind)kind, &layer, &want, &rows))
-                for (int64_t i = 0; i < rows.count; i++) (void)moe_db_image(db, rows.row[i].image, &image);
+                for (int64_t i = 0; i < rows.count; i++)
+                    (void)moe_db_image(db, rows.row[i].image, &image);
             moe_rows_free(&rows);
         }
         moe_db_close(db);
@@ -192,7 +193,8 @@ static void read_it(void) {
 
 static void expect_unreadable(void) {
     moe_db *db = NULL;
-    if (moe_db_open(path, &db) != MOE_E_IO || !strstr(moe_error_text(), "make it readable")) _exit(1);
+    if (moe_db_open(path, &db) != MOE_E_IO || !strstr(moe_error_text(), "make it readable"))
+        _exit(1);
 }
 
 static void test_read_only(void **unused) {
@@ -226,11 +228,12 @@ static void test_live_log(void **unused) {
     synthetic_run(db, "PRAGMA journal_mode = WAL");
     synthetic_run(db, "PRAGMA wal_autocheckpoint = 0");
     synthetic_run(db, "UPDATE record SET tokens = 65");
-    synthetic_run(db, "INSERT INTO record (device, kind, shape, tokens, routing, cache, template,"
-                      " config, outcome, n, med, mad, err, timer, is_default, driver, toolkit,"
-                      " commit_id, date, clock, image) SELECT device, kind, shape, 66, routing, cache,"
-                      " template, config, outcome, n, med, mad, err, timer, is_default, driver,"
-                      " toolkit, commit_id, date, clock, image FROM record");
+    synthetic_run(db,
+                  "INSERT INTO record (device, kind, shape, tokens, routing, cache, template,"
+                  " config, outcome, n, med, mad, err, timer, is_default, driver, toolkit,"
+                  " commit_id, date, clock, image) SELECT device, kind, shape, 66, routing, cache,"
+                  " template, config, outcome, n, med, mad, err, timer, is_default, driver,"
+                  " toolkit, commit_id, date, clock, image FROM record");
     expect_rows(path, 2);
     synthetic_close(db);
 }
@@ -293,7 +296,8 @@ static void test_images(void **unused) {
     synthetic_image(raw, "ptx", "sm_80", LAUNCH, "p");
     synthetic_image(raw, "empty", "sm_80", LAUNCH, "");
     synthetic_image(raw, "launch", "sm_80", "kernel=k", "cp");
-    synthetic_run(raw, "INSERT INTO image VALUES ('bad','sm_90a','" LAUNCH "','','','',x'0102','p')");
+    synthetic_run(raw,
+                  "INSERT INTO image VALUES ('bad','sm_90a','" LAUNCH "','','','',x'0102','p')");
     synthetic_close(raw);
     CHECK(moe_db_open(path, &db));
     CHECK(moe_db_image(db, "both", &image));
@@ -310,7 +314,7 @@ static void test_images(void **unused) {
     moe_db_close(db);
 }
 
-/* --------------------------------------------------------------------------------------- grading */
+/* -------------------------------------------------------------------------------------- grading */
 
 /* Which code runs where. */
 static void test_code(void **unused) {
@@ -419,9 +423,16 @@ static void ask(moe_db *db, const moe_want *want, int64_t tokens, const char *co
 
 static void add(sqlite3 *db, int64_t device, int64_t tokens, const char *config, double med,
                 double mad, int is_default) {
-    synthetic_record(db, &(synthetic_row){.device = device, .kind = MOE_OP_gemm_up, .layer = LAYER,
-                                          .tokens = tokens, .config = config, .med = med, .mad = mad,
-                                          .n = 5, .timer = "cupti", .is_default = is_default,
+    synthetic_record(db, &(synthetic_row){.device = device,
+                                          .kind = MOE_OP_gemm_up,
+                                          .layer = LAYER,
+                                          .tokens = tokens,
+                                          .config = config,
+                                          .med = med,
+                                          .mad = mad,
+                                          .n = 5,
+                                          .timer = "cupti",
+                                          .is_default = is_default,
                                           .image = "i"});
 }
 
@@ -433,8 +444,8 @@ static void test_winners(void **unused) {
     int64_t mine = synthetic_device(raw, H100);
     synthetic_image(raw, "i", "sm_90a", LAUNCH, "cp");
     synthetic_image(raw, "any", "sm_90a", LAUNCH " align=1 deterministic=0", "cp");
-    synthetic_image(raw, "fat", "sm_90a", "kernel=k grid=fixed(1) block=32 smem=232448 static_smem=1",
-                    "cp");
+    synthetic_image(raw, "fat", "sm_90a",
+                    "kernel=k grid=fixed(1) block=32 smem=232448 static_smem=1", "cp");
     add(raw, mine, 16, "bm=16", 100, 1, 0); /* plainly the fastest */
     add(raw, mine, 16, "bm=32", 200, 1, 1);
     add(raw, mine, 64, "bm=16", 100, 3, 0); /* ties with the default, which wins */

@@ -58,7 +58,7 @@ static int stop_open(void **unused) {
     return 0;
 }
 
-/* ---------------------------------------------------------------------------------------- open */
+/* ----------------------------------------------------------------------------------------- open */
 
 static void test_facts(void **unused) {
     (void)unused;
@@ -156,7 +156,7 @@ static void test_auto(void **unused) {
     moe_device_close(first);
 }
 
-/* -------------------------------------------------------------------------------------- memory */
+/* --------------------------------------------------------------------------------------- memory */
 
 static void test_memory(void **unused) {
     (void)unused;
@@ -196,7 +196,7 @@ static void test_memory_failures(void **unused) {
     assert_int_equal(driver->contexts, 0);
 }
 
-/* ------------------------------------------------------------------------------- load and launch */
+/* ------------------------------------------------------------------------------ load and launch */
 
 static moe_image make_image(void) {
     moe_image image = {.arch = "sm_90a", .cubin = "\177ELF....", .cubin_size = 8,

@@ -1,5 +1,5 @@
-/* label: unit - the installed package alone builds and runs the example, by CMake and by pkg-config,
- * in a process that has neither Lua nor NVRTC in it. */
+/* label: unit - the installed package alone builds and runs the example, by CMake and by
+ * pkg-config, in a process that has neither Lua nor NVRTC in it. */
 #include "check.h"
 #include "synthetic.h"
 
@@ -45,8 +45,13 @@ static void make_database(void) {
     int64_t id = synthetic_device(db, facts);
     synthetic_image(db, "i", "sm_80", "kernel=k grid=tokens(16) block=32", "p");
     for (int kind = 0; kind < MOE_OP_COUNT; kind++)
-        synthetic_record(db, &(synthetic_row){.device = id, .kind = (moe_op_kind)kind, .layer = GRANITE,
-                                              .tokens = 16, .n = 1, .med = 1, .image = "i"});
+        synthetic_record(db, &(synthetic_row){.device = id,
+                                              .kind = (moe_op_kind)kind,
+                                              .layer = GRANITE,
+                                              .tokens = 16,
+                                              .n = 1,
+                                              .med = 1,
+                                              .image = "i"});
     synthetic_close(db);
 }
 
@@ -63,9 +68,10 @@ static void test_package(void **unused) {
     snprintf(command, sizeof command, "cmake --install '%s' --prefix '%s/root' --component library",
              build, folder);
     assert_int_equal(shell(command), 0);
-    snprintf(command, sizeof command,
-             "cmake -S '%s/examples' -B example -DCMAKE_PREFIX_PATH='%s/root' && cmake --build example",
-             source, folder);
+    snprintf(
+        command, sizeof command,
+        "cmake -S '%s/examples' -B example -DCMAKE_PREFIX_PATH='%s/root' && cmake --build example",
+        source, folder);
     assert_int_equal(shell(command), 0);
     assert_int_equal(shell("example/run_layer tuning.db null 16"), 0);
     expect_in_log("16 tokens, match exact, mean |y| 0.000000");
@@ -87,7 +93,8 @@ static void test_package(void **unused) {
     /* What the process is made of. */
     assert_int_equal(shell("ldd example/run_layer"), 0);
     expect_in_log("libmoetune.so");
-    assert_int_equal(shell("ldd example/run_layer | grep -Ei 'lua|nvrtc|cuda|python|cupti'; test $? = 1"), 0);
+    assert_int_equal(
+        shell("ldd example/run_layer | grep -Ei 'lua|nvrtc|cuda|python|cupti'; test $? = 1"), 0);
     scratch_remove(folder);
 }
 

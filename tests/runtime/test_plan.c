@@ -21,7 +21,7 @@ enum { D = 64, F = 32, E = 8, K = 2 };
 
 static char folder[256], path[300];
 
-/* ------------------------------------------------------------------------------------- databases */
+/* ------------------------------------------------------------------------------------ databases */
 
 /* One image for each op and `tag`; permute has two kernels, and all but combine use scratch. */
 static void add_images(sqlite3 *db, int tag, int align) {
@@ -58,7 +58,8 @@ static int64_t add_record(sqlite3 *db, int64_t device, int kind, const char *lay
 }
 
 static void add_layer(sqlite3 *db, int64_t device, const char *layer, int64_t tokens, int tag) {
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++) add_record(db, device, kind, layer, tokens, tag, 1);
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++)
+        add_record(db, device, kind, layer, tokens, tag, 1);
 }
 
 /* Buckets 1, 16 and 256 with kernels 1, 2 and 3; only 3 aligns its rows. */
@@ -109,7 +110,7 @@ static moe_plan *make_plan(recorder *device, const char *text, const moe_plan_op
     return plan;
 }
 
-/* --------------------------------------------------------------------------------------- one run */
+/* -------------------------------------------------------------------------------------- one run */
 
 /* Pointers that nothing dereferences, each easy to tell. */
 static void *fake(int number) { return (void *)(uintptr_t)(0x100000 * (number + 1)); }
@@ -132,7 +133,8 @@ static moe_io run(recorder *device, const moe_plan *plan, moe_io io, int64_t tok
 
 static const recorder_event *find(const recorder *device, const char *symbol) {
     for (int i = 0; i < device->events; i++)
-        if (device->event[i].what == RECORDED_LAUNCH && !strncmp(device->event[i].symbol, symbol, strlen(symbol)))
+        if (device->event[i].what == RECORDED_LAUNCH &&
+            !strncmp(device->event[i].symbol, symbol, strlen(symbol)))
             return &device->event[i];
     return NULL;
 }
@@ -183,8 +185,9 @@ static void test_clusters(void **unused) {
     sqlite3 *db = synthetic_open(path);
     int64_t tuned = synthetic_device(db, FACTS);
     add_images(db, 1, 1);
-    synthetic_run(db, "UPDATE image SET launch = 'kernel=gemm_up_1 grid=fixed(5) block=32 cluster=4 "
-                      "align=1' WHERE hash = 'gemm_up1'");
+    synthetic_run(db,
+                  "UPDATE image SET launch = 'kernel=gemm_up_1 grid=fixed(5) block=32 cluster=4 "
+                  "align=1' WHERE hash = 'gemm_up1'");
     add_layer(db, tuned, LAYER, 16, 1);
     synthetic_close(db);
     recorder *device = recorder_open(FACTS);
@@ -195,7 +198,8 @@ static void test_clusters(void **unused) {
     recorder_close(device);
 }
 
-static uint64_t argument(const recorder *device, const char *symbol, moe_op_kind kind, moe_arg arg) {
+static uint64_t argument(const recorder *device, const char *symbol, moe_op_kind kind,
+                         moe_arg arg) {
     return recorder_arg(need(device, symbol), kind, arg);
 }
 
@@ -271,7 +275,8 @@ static void test_arguments(void **unused) {
 
 static const recorder_event *fill_of(const recorder *device, uint64_t to) {
     for (int i = 0; i < device->events; i++)
-        if (device->event[i].what == RECORDED_FILL && device->event[i].to == to) return &device->event[i];
+        if (device->event[i].what == RECORDED_FILL && device->event[i].to == to)
+            return &device->event[i];
     return NULL;
 }
 
@@ -292,10 +297,13 @@ static void test_statistics(void **unused) {
     assert_true(argument(device, "route_2", MOE_OP_route, MOE_ARG_counts) == (uintptr_t)io.counts);
     assert_true(argument(device, "permute_2", MOE_OP_permute, MOE_ARG_counts) == 0);
     assert_true(argument(device, "permute_2", MOE_OP_permute, MOE_ARG_prob_sums) == sums);
-    assert_true(argument(device, "permute_2", MOE_OP_permute, MOE_ARG_mean_probs) == (uintptr_t)io.mean_probs);
+    assert_true(argument(device, "permute_2", MOE_OP_permute, MOE_ARG_mean_probs) ==
+                (uintptr_t)io.mean_probs);
     assert_true(argument(device, "permute_2", MOE_OP_permute, MOE_ARG_ids) == (uintptr_t)io.ids);
-    assert_true(argument(device, "combine_2", MOE_OP_combine, MOE_ARG_weights) == (uintptr_t)io.weights);
-    assert_true(argument(device, "combine_2", MOE_OP_combine, MOE_ARG_slot_rows) == (uintptr_t)io.slot_rows);
+    assert_true(argument(device, "combine_2", MOE_OP_combine, MOE_ARG_weights) ==
+                (uintptr_t)io.weights);
+    assert_true(argument(device, "combine_2", MOE_OP_combine, MOE_ARG_slot_rows) ==
+                (uintptr_t)io.slot_rows);
     assert_non_null(fill_of(device, sums));
     assert_int_equal(fill_of(device, sums)->bytes, E * 8);
     assert_non_null(fill_of(device, (uintptr_t)io.counts));
@@ -321,7 +329,8 @@ static void test_routing_given(void **unused) {
     io.router_bias = NULL;
     run(device, plan, io, 16);
     assert_null(find(device, "route"));
-    assert_true(argument(device, "permute_2", MOE_OP_permute, MOE_ARG_counts) == (uintptr_t)io.counts);
+    assert_true(argument(device, "permute_2", MOE_OP_permute, MOE_ARG_counts) ==
+                (uintptr_t)io.counts);
     assert_true(argument(device, "permute_2", MOE_OP_permute, MOE_ARG_mean_probs) == 0);
     assert_true(argument(device, "permute_2", MOE_OP_permute, MOE_ARG_prob_sums) == 0);
     assert_true(argument(device, "permute_2", MOE_OP_permute, MOE_ARG_ids) == (uintptr_t)io.ids);
@@ -371,7 +380,7 @@ static void test_no_tokens(void **unused) {
     recorder_close(device);
 }
 
-/* ---------------------------------------------------------------------------------------- misuse */
+/* --------------------------------------------------------------------------------------- misuse */
 
 static void test_pointers(void **unused) {
     (void)unused;
@@ -379,10 +388,14 @@ static void test_pointers(void **unused) {
         const char *name;
         size_t offset;
     } needed[] = {
-        {"io.x", offsetof(moe_io, x)},           {"io.router_weight", offsetof(moe_io, router_weight)},
-        {"io.router_bias", offsetof(moe_io, router_bias)}, {"io.up", offsetof(moe_io, up)},
-        {"io.up_bias", offsetof(moe_io, up_bias)}, {"io.down", offsetof(moe_io, down)},
-        {"io.down_bias", offsetof(moe_io, down_bias)}, {"io.y", offsetof(moe_io, y)},
+        {"io.x", offsetof(moe_io, x)},
+        {"io.router_weight", offsetof(moe_io, router_weight)},
+        {"io.router_bias", offsetof(moe_io, router_bias)},
+        {"io.up", offsetof(moe_io, up)},
+        {"io.up_bias", offsetof(moe_io, up_bias)},
+        {"io.down", offsetof(moe_io, down)},
+        {"io.down_bias", offsetof(moe_io, down_bias)},
+        {"io.y", offsetof(moe_io, y)},
         {"io.workspace", offsetof(moe_io, workspace)},
     };
     make_db(LAYER);
@@ -401,7 +414,8 @@ static void test_pointers(void **unused) {
     moe_io io = full_io(1 << 30);
     CHECK_FAILS(moe_plan_run(plan, NULL, 16, NULL), MOE_E_INVALID, "io is NULL");
     io.workspace_size = 100;
-    CHECK_FAILS(moe_plan_run(plan, &io, 16, NULL), MOE_E_INVALID, "io.workspace has 100 bytes and T=16");
+    CHECK_FAILS(moe_plan_run(plan, &io, 16, NULL), MOE_E_INVALID,
+                "io.workspace has 100 bytes and T=16");
     assert_int_equal(device->events, 0);
     moe_plan_destroy(plan);
 
@@ -437,7 +451,8 @@ static void test_tokens(void **unused) {
     moe_plan_destroy(plan);
     plan = make_plan(device, LAYER, NULL);
     CHECK_FAILS(moe_plan_run(plan, &io, INT64_MAX, NULL), MOE_E_INVALID, "split the batch");
-    CHECK_FAILS(moe_plan_run(plan, &io, (INT64_C(1) << 30), NULL), MOE_E_INVALID, "split the batch");
+    CHECK_FAILS(moe_plan_run(plan, &io, (INT64_C(1) << 30), NULL), MOE_E_INVALID,
+                "split the batch");
     CHECK_FAILS(moe_plan_run(plan, &io, INT_MAX / K, NULL), MOE_E_INVALID, "split the batch");
     device->events = 0;
     CHECK(moe_plan_run(plan, &io, INT_MAX / K - 1000, NULL));
@@ -458,7 +473,7 @@ static void test_launch_failure(void **unused) {
     recorder_close(device);
 }
 
-/* -------------------------------------------------------------------------------------- workspace */
+/* ------------------------------------------------------------------------------------ workspace */
 
 /* A workspace for T tokens serves every smaller T, in whichever bucket that falls. */
 static void test_workspace_grows(void **unused) {
@@ -513,10 +528,10 @@ static void test_row_bound(void **unused) {
                 }
 }
 
-/* --------------------------------------------------------------------------------------- choosing */
+/* ------------------------------------------------------------------------------------- choosing */
 
-static void expect_kernels(recorder *device, const moe_plan *plan, int64_t tokens, const char *gemm_up,
-                           const char *gemm_down) {
+static void expect_kernels(recorder *device, const moe_plan *plan, int64_t tokens,
+                           const char *gemm_up, const char *gemm_down) {
     run(device, plan, full_io(0), tokens);
     need(device, gemm_up);
     need(device, gemm_down);
@@ -575,7 +590,8 @@ static void test_loads(void **unused) {
     assert_int_equal(device->unloads, MOE_OP_COUNT);
     device->fail_load = 3;
     plan = NULL;
-    CHECK_FAILS(try_plan(device, LAYER, NULL, &plan), MOE_E_DEVICE, "plan: load gemm_up_1: told to fail");
+    CHECK_FAILS(try_plan(device, LAYER, NULL, &plan), MOE_E_DEVICE,
+                "plan: load gemm_up_1: told to fail");
     assert_null(plan);
     assert_int_equal(device->loads, device->unloads);
     recorder_close(device);
@@ -653,7 +669,8 @@ static void test_worst(void **unused) {
     moe_plan_destroy(plan);
     plan = NULL;
     CHECK_FAILS(try_plan(other, LAYER, &near, &plan), MOE_E_NOT_FOUND, "is only near_device");
-    CHECK_CONTAINS(moe_error_text(), "options.worst is near_tokens; tune it: moetune tune --device recorder");
+    CHECK_CONTAINS(moe_error_text(),
+                   "options.worst is near_tokens; tune it: moetune tune --device recorder");
     assert_null(plan);
     recorder_close(device);
     recorder_close(other);
@@ -670,10 +687,12 @@ static void test_missing_rows(void **unused) {
     add_images(db, 1, 1);
     for (int kind = 0; kind < MOE_OP_COUNT; kind++)
         if (kind != MOE_OP_gemm_down) add_record(db, tuned, kind, LAYER, 16, 1, 1);
-    CHECK_FAILS(try_plan(device, LAYER, NULL, &plan), MOE_E_NOT_FOUND, "no tuned kernel of gemm_down");
-    CHECK_CONTAINS(moe_error_text(), "tune it: moetune tune --device recorder --layer 'd=64 f=32 e=8 "
-                                     "k=2 act=swiglu x=bf16 w=bf16 router=softmax>topk>renorm "
-                                     "capacity=none bias=router,up,down'");
+    CHECK_FAILS(try_plan(device, LAYER, NULL, &plan), MOE_E_NOT_FOUND,
+                "no tuned kernel of gemm_down");
+    CHECK_CONTAINS(moe_error_text(),
+                   "tune it: moetune tune --device recorder --layer 'd=64 f=32 e=8 "
+                   "k=2 act=swiglu x=bf16 w=bf16 router=softmax>topk>renorm "
+                   "capacity=none bias=router,up,down'");
     /* A default that nobody timed is better than nothing, and says what it is. */
     add_record(db, tuned, MOE_OP_gemm_down, LAYER, 16, 1, 0);
     synthetic_close(db);
@@ -701,8 +720,10 @@ static void test_options(void **unused) {
         {{.max_tokens = -1}, "options.max_tokens"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-        CHECK_FAILS(try_plan(device, LAYER, &table[i].options, &plan), MOE_E_INVALID, table[i].message);
-    CHECK_FAILS(moe_plan_create(NULL, &device->device, &layer, NULL, &plan), MOE_E_INVALID, "needed");
+        CHECK_FAILS(try_plan(device, LAYER, &table[i].options, &plan), MOE_E_INVALID,
+                    table[i].message);
+    CHECK_FAILS(moe_plan_create(NULL, &device->device, &layer, NULL, &plan), MOE_E_INVALID,
+                "needed");
     layer.k = 9;
     moe_db *db = NULL;
     CHECK(moe_db_open(path, &db));
@@ -726,12 +747,13 @@ static void test_bad_align(void **unused) {
     synthetic_close(db);
     recorder *device = recorder_open(FACTS);
     moe_plan *plan = NULL;
-    CHECK_FAILS(try_plan(device, LAYER, NULL, &plan), MOE_E_CORRUPT, "align=48 is not a power of two");
+    CHECK_FAILS(try_plan(device, LAYER, NULL, &plan), MOE_E_CORRUPT,
+                "align=48 is not a power of two");
     assert_int_equal(device->loads, device->unloads);
     recorder_close(device);
 }
 
-/* -------------------------------------------------------------------------------- the null device */
+/* ------------------------------------------------------------------------------ the null device */
 
 static void test_null_device(void **unused) {
     (void)unused;
@@ -766,11 +788,13 @@ static void test_null_device(void **unused) {
 static void test_registry(void **unused) {
     (void)unused;
     moe_device *device = NULL;
-    CHECK_FAILS(moe_device_open("gpu", &device), MOE_E_NOT_FOUND, "'gpu' is not a device; use auto; cuda");
+    CHECK_FAILS(moe_device_open("gpu", &device), MOE_E_NOT_FOUND,
+                "'gpu' is not a device; use auto; cuda");
     CHECK_FAILS(moe_device_open("nul", &device), MOE_E_NOT_FOUND, "null: accepts every kernel");
     CHECK_FAILS(moe_device_open("", &device), MOE_E_NOT_FOUND, "is not a device");
     CHECK_FAILS(moe_device_open(NULL, &device), MOE_E_INVALID, "no name given");
-    CHECK_FAILS(moe_device_open("null:3", &device), MOE_E_NOT_FOUND, "device null:3: the null device");
+    CHECK_FAILS(moe_device_open("null:3", &device), MOE_E_NOT_FOUND,
+                "device null:3: the null device");
     char name[200];
     memset(name, 'x', sizeof name);
     memcpy(name, "cuda:", 5);

@@ -1,5 +1,5 @@
-/* label: unit - every text form reads back what it wrote, and says what is wrong with what it cannot
- * read. */
+/* label: unit - every text form reads back what it wrote, and says what is wrong with what it
+ * cannot read. */
 #include "check.h"
 
 #include "args.h"
@@ -17,7 +17,7 @@
 
 enum { ROUNDS = 2000 };
 
-/* ------------------------------------------------------------------------------ random nouns */
+/* --------------------------------------------------------------------------------- random nouns */
 
 static moe_layer random_layer(dice *d) {
     moe_layer layer = {
@@ -105,7 +105,7 @@ static moe_launch random_launch(dice *d) {
     return launch;
 }
 
-/* --------------------------------------------------------------------------------- round trips */
+/* ---------------------------------------------------------------------------------- round trips */
 
 static void test_layers(void **unused) {
     (void)unused;
@@ -201,14 +201,23 @@ static void test_facts(void **unused) {
     (void)unused;
     dice d = {6};
     for (int i = 0; i < ROUNDS; i++) {
-        moe_facts facts = {
-            .sm = dice_between(&d, 80, 130), .sms = dice_between(&d, 1, 200),
-            .smem = dice_between(&d, 1, 1 << 20), .smem_sm = dice_between(&d, 1, 1 << 20),
-            .regs_sm = 65536, .threads_sm = dice_between(&d, 1, 2048), .blocks_sm = 32,
-            .l2 = dice_between(&d, 0, INT64_C(1) << 40), .memory = dice_between(&d, 0, INT64_MAX - 1),
-            .clock = dice_between(&d, 0, 3000), .bandwidth = dice_between(&d, 0, 10000),
-            .tensor_rate = dice_between(&d, 1, 10000), .simulated = dice_between(&d, 0, 1),
-        }, back;
+        moe_facts facts =
+                      {
+                          .sm = dice_between(&d, 80, 130),
+                          .sms = dice_between(&d, 1, 200),
+                          .smem = dice_between(&d, 1, 1 << 20),
+                          .smem_sm = dice_between(&d, 1, 1 << 20),
+                          .regs_sm = 65536,
+                          .threads_sm = dice_between(&d, 1, 2048),
+                          .blocks_sm = 32,
+                          .l2 = dice_between(&d, 0, INT64_C(1) << 40),
+                          .memory = dice_between(&d, 0, INT64_MAX - 1),
+                          .clock = dice_between(&d, 0, 3000),
+                          .bandwidth = dice_between(&d, 0, 10000),
+                          .tensor_rate = dice_between(&d, 1, 10000),
+                          .simulated = dice_between(&d, 0, 1),
+                      },
+                  back;
         snprintf(facts.arch, sizeof facts.arch, "sm_%lld%s", (long long)facts.sm, i % 2 ? "a" : "");
         snprintf(facts.name, sizeof facts.name, "NVIDIA  H%lld (80 GB)",
                  (long long)dice_between(&d, 0, 999));
@@ -306,7 +315,8 @@ static moe_status parse_choice(const char *text) {
 }
 
 static void all_bad(moe_status (*parse)(const char *), const bad *table, size_t count) {
-    for (size_t i = 0; i < count; i++) CHECK_FAILS(parse(table[i].text), table[i].status, table[i].message);
+    for (size_t i = 0; i < count; i++)
+        CHECK_FAILS(parse(table[i].text), table[i].status, table[i].message);
 }
 #define ALL_BAD(parse, table) all_bad(parse, table, sizeof(table) / sizeof((table)[0]))
 
@@ -508,7 +518,8 @@ static void test_archs(void **unused) {
     assert_int_equal(moe_arch_parse("sm_120", &suffix), 120);
     assert_int_equal(suffix, 0);
     assert_int_equal(moe_arch_parse("sm_100f", &suffix), 100);
-    const char *const wrong[] = {"", "90", "sm_", "sm_x", "sm_9", "sm_90aa", "sm_90 ", "compute_90"};
+    const char *const wrong[] = {"",     "90",      "sm_",    "sm_x",
+                                 "sm_9", "sm_90aa", "sm_90 ", "compute_90"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         assert_int_equal(moe_arch_parse(wrong[i], NULL), 0);
     moe_facts facts;
@@ -524,7 +535,8 @@ static void test_archs(void **unused) {
 static void test_args(void **unused) {
     (void)unused;
     struct route {
-        void *x, *router_weight, *router_bias, *logits, *ids, *weights, *counts, *prob_sums, *scratch;
+        void *x, *router_weight, *router_bias, *logits, *ids, *weights, *counts, *prob_sums,
+            *scratch;
         int tokens;
     } expected;
     struct permute {
@@ -533,7 +545,8 @@ static void test_args(void **unused) {
         int tokens, capacity, row_align;
     } second;
     moe_arg_values values;
-    for (int i = 0; i < MOE_ARG_COUNT; i++) values.value[i] = UINT64_C(0x1234567800000000) + (unsigned)i;
+    for (int i = 0; i < MOE_ARG_COUNT; i++)
+        values.value[i] = UINT64_C(0x1234567800000000) + (unsigned)i;
     uint64_t buffer[MOE_ARGS_MAX_SIZE / 8] = {0};
     assert_int_equal(moe_args_pack(MOE_OP_route, &values, buffer), sizeof expected);
     memcpy(&expected, buffer, sizeof expected);
@@ -549,7 +562,8 @@ static void test_args(void **unused) {
 
 static void test_names(void **unused) {
     (void)unused;
-    for (int i = 0; i < MOE_STATUS_COUNT; i++) assert_true(strlen(moe_status_text((moe_status)i)) > 1);
+    for (int i = 0; i < MOE_STATUS_COUNT; i++)
+        assert_true(strlen(moe_status_text((moe_status)i)) > 1);
     for (int i = 0; i < MOE_MATCH_COUNT; i++) assert_true(strlen(moe_match_text((moe_match)i)) > 1);
     assert_string_equal(moe_status_text((moe_status)99), "unknown status");
     assert_string_equal(moe_match_text((moe_match)99), "unknown match");

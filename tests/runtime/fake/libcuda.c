@@ -1,5 +1,6 @@
-/* libcuda.c - a CUDA driver made of host memory, for the tests of the CUDA device. It remembers what
- * it was asked and fails when told to. With FAKE_OLD it lacks a function that newer drivers have. */
+/* libcuda.c - a CUDA driver made of host memory, for the tests of the CUDA device. It remembers
+ * what it was asked and fails when told to. With FAKE_OLD it lacks a function that newer drivers
+ * have. */
 #include "libcuda.h"
 
 #include <cuda.h>
