@@ -1,0 +1,49 @@
+/* spot.c - a plan for a layer that the database may not know. */
+#include "spot.h"
+
+#include "assemble.h"
+#include "candidates.h"
+
+#include <stdio.h>
+
+/* The image of an op's default config, from the builder's memory where it has been there before. */
+static moe_status default_image(moe_device *device, const moe_gen *gen, moe_builder *builder,
+                                const moe_op *op, const moe_image **out) {
+    const moe_facts *facts = moe_device_facts(device);
+    moe_candidate candidate;
+    moe_source source;
+    const moe_built *built;
+    MOE_TRY(moe_candidate_default(gen, op, facts, &candidate));
+    MOE_TRY(moe_render(candidate.t, op, facts, &candidate.config, false, &source));
+    MOE_TRY(moe_builder_get(builder, &source, &built));
+    if (built->compiled.outcome != MOE_OUTCOME_OK)
+        return moe_fail(MOE_E_COMPILE, "%s: default config: %s", moe_template_id(candidate.t),
+                        built->compiled.reason);
+    *out = &built->compiled.image;
+    return MOE_OK;
+}
+
+moe_status moe_default_plan(moe_device *device, const moe_gen *gen, moe_builder *builder,
+                            const moe_layer *layer, int64_t tokens, moe_plan **out) {
+    const moe_image *image[MOE_OP_COUNT];
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+        moe_op op = moe_op_make((moe_op_kind)kind, layer, tokens, MOE_ROUTING_UNIFORM,
+                                MOE_CACHE_COLD);
+        moe_status status = default_image(device, gen, builder, &op, &image[kind]);
+        if (status) return moe_fail_context(status, "%s", moe_op_names[kind]);
+    }
+    return moe_plan_assemble(device, layer, image, out);
+}
+
+moe_status moe_spot_plan(moe_db *db, moe_device *device, const moe_gen *gen, moe_builder *builder,
+                         const moe_layer *layer, int64_t tokens, const moe_plan_options *options,
+                         moe_plan **out, char *note, size_t size) {
+    snprintf(note, size, "%s", "");
+    if (db) {
+        moe_status status = moe_plan_create(db, device, layer, options, out);
+        if (status != MOE_E_NOT_FOUND) return status;
+    }
+    snprintf(note, size, "%s; running the templates' default configs, compiled on the spot",
+             db ? moe_error_text() : "there is no tuning database");
+    return moe_default_plan(device, gen, builder, layer, tokens, out);
+}
