@@ -15,8 +15,14 @@ local function ring_bytes(p, c) return c.stages * stage_bytes(p, c) end
 -- The narrowest tile that holds all experts, or the widest.
 local function most(p)
     local be = 16
-    while be < p.e and be < 128 do be = be * 2 end
+    while be < p.e and be < 512 do be = be * 2 end
     return be
+end
+
+-- fp32 sums that a thread keeps; f32 has a second set, see multiply_stage.
+local function sums(p, c)
+    local tiles = c.be // 16 // math.min(c.warps, c.be // 16) * (c.bt // 8)
+    return tiles * 4 * (p.x == "f32" and 2 or 1)
 end
 
 -- Bytes of shared memory: of the one kernel or of `logits`; of `select`.
@@ -36,16 +42,22 @@ local function legal(p, c, d)
     if c.be > most(p) then
         return false, "the tile has more experts than the layer"
     end
-    if c.split == 0 and c.be < most(p) then
-        return false, "one kernel takes the widest tile"
-    end
     if c.bk // 16 % (c.warps // warps_e) ~= 0 then
         return false, "the warps do not share a stage evenly"
     end
-    if tiles // warps_e * (c.bt // 8) * 4 * (p.x == "f32" and 2 or 1) > 64 then
+    if sums(p, c) > (c.warps > 8 and 64 or 128) then
         return false, "too many sums a thread"
     end
-    if c.split > 0 and (c.bt > 64 or c.bk ~= 128 or c.stages == 3) then
+    if c.warps == 16 and c.be < 128 then
+        return false, "too little work for the warps"
+    end
+    if c.split == 0 and c.be < math.min(most(p), 128) then
+        return false, "one kernel takes wide tiles"
+    end
+    if c.split == 0 and (c.bk == 64) ~= (c.stages > 2) and c.stages ~= 3 then
+        return false, "one kernel has three stages, two long or four short ones"
+    end
+    if c.split > 0 and (c.bt > 64 or c.be > 128 or c.warps > 8 or c.bk ~= 128 or c.stages == 3) then
         return false, "split is for few tokens and deep stages"
     end
     if c.split > moe.ceil_div(p.d, bk(p, c)) then
@@ -63,29 +75,40 @@ local function blocks(p, c)
     return moe.ceil_div(p.t, c.bt) * shares
 end
 
--- Predicted ns. A block's stages arrive at 48 B a clock from L2 and are multiplied meanwhile; then a
--- warp selects its tokens one by one. Assumed: 2 us a launch, 800 ns until the first stage is there.
+-- Blocks that an SM holds at once. Registers: the sums and about 56 more.
+local function resident(p, c, d)
+    local by_registers = d.regs_sm // (c.warps * 32 * (sums(p, c) + 56))
+    local by_smem = d.smem_sm // (shared_bytes(p, c) + 1024)
+    return math.max(1, math.min(by_registers, by_smem, d.threads_sm // (c.warps * 32), d.blocks_sm))
+end
+
+-- Predicted ns. A block's stages arrive from L2 at 32 B a clock and SM and are multiplied
+-- meanwhile, at half of the tensor peak; then each warp selects its tokens one by one. DRAM gives x
+-- again for every tile of experts if the blocks at work do not keep it in L2. Assumed: 2 us a
+-- launch, 800 ns until the first stage is there, 250 cycles a stage at least (more if there are 2).
 local function predict(p, c, d)
     local clock = d.clock / 1000
-    local warps = math.max(1, math.min(d.smem_sm // (shared_bytes(p, c) + 1024), 48 // c.warps)) * c.warps
-    local resident = warps // c.warps
-    local waves = math.ceil(blocks(p, c) / (d.sms * resident))
-    local sharing = math.min(resident, math.max(1, blocks(p, c) / d.sms))
-    local width = c.split > 0 and c.be or moe.align(p.e, c.be)
-    local depth = p.d / math.max(1, c.split)
-    local copy = (width + moe.ceil_div(width, c.be) * c.bt) * depth * p.xbytes / 48
+    local all, slots = blocks(p, c), d.sms * resident(p, c, d)
+    local waves = math.ceil(all / slots)
+    local sharing = math.max(1, math.min(all, slots) / d.sms)
+    local tiles = c.split > 0 and 1 or moe.ceil_div(p.e, c.be)
+    local width, depth = tiles * c.be, p.d / math.max(1, c.split)
+    local tokens = math.min(c.bt, p.t)
+    local copy = (width + tiles * tokens) * depth * p.xbytes / 32
     local work = 2 * width * c.bt * depth / (d.tensor_rate * 0.5) * (p.x == "f32" and 6 or 1)
-    local latency = depth / bk(p, c) * moe.ceil_div(width, c.be) * (c.stages > 2 and 250 or 450)
-    local gemm = 800 + math.max(copy * sharing, work * sharing, latency) / clock
-    local choice = (400 + p.k * (110 + moe.ceil_div(p.e, 32) * 8)) / clock
-    local one = math.ceil((c.split > 0 and c.warps or c.bt) / c.warps)
-    local memory = (p.t * p.d * p.xbytes + p.e * p.d * p.xbytes) / (0.9 * d.bandwidth)
+    local steps = tiles * depth / bk(p, c)
+    local gemm = math.max(copy * sharing, work * sharing, steps * (c.stages > 2 and 250 or 450))
+    local choice = 400 + p.k * (110 + moe.ceil_div(p.e, 32) * 8)
+    local again = tiles > 1 and slots * c.bt * p.d * p.xbytes > d.l2 and tiles or 1
+    local memory = (p.t * again + p.e) * p.d * p.xbytes / (0.9 * d.bandwidth)
     if c.split == 0 then
-        return 2000 + math.max(memory, waves * (gemm + math.min(one, p.t) * choice))
+        local rounds = moe.ceil_div(tokens, c.warps)
+        return 2000 + math.max(memory, waves * (800 + (gemm + rounds * choice) / clock))
     end
     local partial = 2 * c.split * p.t * p.e * 4 / (2 * d.bandwidth)
-    local select_waves = math.ceil(p.t / c.warps / (d.sms * math.max(1, 32 // c.warps)))
-    return 4000 + math.max(memory, waves * gemm) + partial + select_waves * (1500 + choice)
+    local select_waves = moe.ceil_div(p.t, c.warps * d.sms * math.max(1, 32 // c.warps))
+    return 4000 + math.max(memory, waves * (800 + gemm / clock)) + partial
+        + select_waves * (1500 + choice / clock)
 end
 
 return moe.template {
@@ -94,27 +117,34 @@ return moe.template {
     arch = { 80, 120 },
     params = {
         { "bt", { 8, 16, 32, 64, 128 } },
-        { "be", { 16, 32, 64, 128 } },
+        { "be", { 16, 32, 64, 128, 256, 512 } },
         { "bk", { 64, 128 } },
         { "stages", { 2, 3, 4 } },
-        { "warps", { 4, 8 } },
+        { "warps", { 4, 8, 16 } },
         { "split", { 0, 1, 2, 4, 8 } },
     },
 
     require = legal,
 
-    -- The best by the prediction, of few candidates.
+    -- The best by the prediction among common choices.
     default = function(p, d)
         local best, best_ns
-        for _, bt in ipairs { 8, 16, 32, 64 } do
-            for _, be in ipairs { 16, 32, 64, 128 } do
-                for _, split in ipairs { 0, 1, 4, 8 } do
-                    for _, stages in ipairs { 4, 3, 2 } do
-                        local c = { bt = bt, be = be, bk = split > 0 and 128 or 64, stages = stages,
-                                    warps = 8, split = split }
-                        if be < 32 then c.warps = 4 end
-                        local ns = legal(p, c, d) and predict(p, c, d)
-                        if ns and (not best or ns < best_ns) then best, best_ns = c, ns end
+        local function try(c)
+            local ns = legal(p, c, d) and predict(p, c, d)
+            if ns and (not best or ns < best_ns) then best, best_ns = c, ns end
+        end
+        for _, bt in ipairs { 8, 16, 32, 64, 128 } do
+            for _, be in ipairs { 16, 32, 64, 128, 256, 512 } do
+                for _, warps in ipairs { 8, 4, 16 } do
+                    for _, stages in ipairs { 4, 3 } do
+                        try { bt = bt, be = be, bk = 64, stages = stages, warps = warps, split = 0 }
+                    end
+                    try { bt = bt, be = be, bk = 128, stages = 2, warps = warps, split = 0 }
+                    for _, split in ipairs { 1, 4, 8 } do
+                        for _, stages in ipairs { 4, 2 } do
+                            try { bt = bt, be = be, bk = 128, stages = stages, warps = warps,
+                                  split = split }
+                        end
                     end
                 end
             end

@@ -310,18 +310,19 @@ static void every_shape_by_default_config(void **state) {
 static void every_kind_of_config(void **state) {
     (void)state;
     static const gemm_case cases[] = {
-        {"d=136 f=8 e=60 k=4", "bt=8 be=64 bk=64 stages=2 warps=4 split=0"},
+        {"d=136 f=8 e=60 k=4", "bt=8 be=64 bk=64 stages=3 warps=4 split=0"},
         {"d=136 f=8 e=60 k=4", "bt=16 be=64 bk=128 stages=3 warps=8 split=0"},
         {"d=136 f=8 e=60 k=4", "bt=128 be=64 bk=64 stages=4 warps=8 split=0"},
         {"d=136 f=8 e=300 k=4", "bt=64 be=128 bk=64 stages=3 warps=8 split=0"},
         {"d=136 f=8 e=300 k=4", "bt=32 be=128 bk=128 stages=2 warps=4 split=0"},
+        {"d=136 f=8 e=300 k=4", "bt=16 be=512 bk=64 stages=3 warps=16 split=0"},
         {"d=200 f=8 e=8 k=2", "bt=64 be=16 bk=64 stages=4 warps=4 split=0"},
         {"d=200 f=8 e=8 k=2", "bt=8 be=16 bk=128 stages=2 warps=8 split=0"},
         {"d=1160 f=8 e=60 k=4 bias=router", "bt=16 be=32 bk=128 stages=4 warps=4 split=8"},
         {"d=1160 f=8 e=60 k=4 bias=router", "bt=8 be=16 bk=128 stages=2 warps=8 split=4"},
         {"d=136 f=8 e=60 k=4", "bt=64 be=64 bk=128 stages=2 warps=8 split=1"},
-        {"d=136 f=8 e=60 k=4 x=f32", "bt=8 be=64 bk=64 stages=2 warps=4 split=0"},
-        {"d=136 f=8 e=300 k=4 x=f32", "bt=32 be=128 bk=64 stages=2 warps=8 split=0"},
+        {"d=136 f=8 e=60 k=4 x=f32", "bt=8 be=64 bk=64 stages=3 warps=4 split=0"},
+        {"d=136 f=8 e=300 k=4 x=f32", "bt=32 be=128 bk=64 stages=3 warps=8 split=0"},
         {"d=264 f=8 e=60 k=4 x=f32", "bt=16 be=16 bk=128 stages=4 warps=8 split=2"},
         {"d=136 f=8 e=60 k=4 x=f16", "bt=64 be=32 bk=128 stages=4 warps=8 split=2"},
     };
