@@ -139,6 +139,13 @@ static moe_status fill_all(moe_plan *plan, const findings *found, const int64_t 
     return refused ? fail_refused(plan, refused) : blame(plan, found);
 }
 
+/* Where the bucket before the last reaches the token limit, no run comes to the last. */
+static void drop_unreachable(moe_plan *plan) {
+    while (plan->max_tokens && plan->buckets > 1 &&
+           plan->bucket[plan->buckets - 2].tokens >= plan->max_tokens)
+        plan->buckets--;
+}
+
 moe_status moe_plan_resolve(moe_plan *plan, moe_db *db) {
     findings found = {0};
     int64_t *tokens = NULL;
@@ -146,6 +153,7 @@ moe_status moe_plan_resolve(moe_plan *plan, moe_db *db) {
     moe_status status = search(db, plan, &found);
     if (!status) status = list_tokens(&found, &tokens, &count);
     if (!status) status = fill_all(plan, &found, tokens, count);
+    if (!status) drop_unreachable(plan);
     free(tokens);
     findings_free(&found);
     return status;

@@ -43,7 +43,7 @@ static moe_status load(void *object, const moe_image *image, void **module) {
     recorder *self = object;
     if (told_to_fail(&self->fail_load)) return moe_fail(MOE_E_DEVICE, "told to fail");
     moe_launch *copy = malloc(sizeof *copy);
-    assert_non_null(copy);
+    if (!copy) return moe_fail(MOE_E_MEMORY, "no memory");
     *copy = image->launch;
     self->loads++;
     *module = copy;

@@ -597,6 +597,24 @@ static void test_loads(void **unused) {
     recorder_close(device);
 }
 
+/* With a token limit, only what a run can come to is loaded. */
+static void test_limited_loads(void **unused) {
+    (void)unused;
+    const struct {
+        int64_t limit;
+        int buckets;
+    } table[] = {{1, 1}, {2, 2}, {16, 2}, {17, 3}, {256, 3}, {1000, 3}, {0, 3}};
+    make_db(LAYER);
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        moe_plan_options options = {.max_tokens = table[i].limit, .worst = MOE_MATCH_DEFAULT};
+        recorder *device = recorder_open(FACTS);
+        moe_plan *plan = make_plan(device, LAYER, &options);
+        assert_int_equal(device->loads, table[i].buckets * MOE_OP_COUNT);
+        moe_plan_destroy(plan);
+        recorder_close(device);
+    }
+}
+
 /* A pipeline timed as a whole beats the winners of the single steps, where it fits as well. */
 static void test_choices(void **unused) {
     (void)unused;
@@ -819,13 +837,28 @@ static void test_registry(void **unused) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
-        TEST(test_sequence),      TEST(test_clusters),       TEST(test_arguments),
-        TEST(test_statistics),    TEST(test_routing_given),  TEST(test_logits),
-        TEST(test_no_tokens),     TEST(test_pointers),       TEST(test_tokens),
-        TEST(test_launch_failure), TEST(test_workspace_grows), TEST(test_row_bound),
-        TEST(test_buckets),       TEST(test_loads),          TEST(test_choices),
-        TEST(test_choices_elsewhere), TEST(test_worst),      TEST(test_missing_rows),
-        TEST(test_options),       TEST(test_bad_align),      TEST(test_null_device),
+        TEST(test_sequence),
+        TEST(test_clusters),
+        TEST(test_arguments),
+        TEST(test_statistics),
+        TEST(test_routing_given),
+        TEST(test_logits),
+        TEST(test_no_tokens),
+        TEST(test_pointers),
+        TEST(test_tokens),
+        TEST(test_launch_failure),
+        TEST(test_workspace_grows),
+        TEST(test_row_bound),
+        TEST(test_buckets),
+        TEST(test_loads),
+        TEST(test_limited_loads),
+        TEST(test_choices),
+        TEST(test_choices_elsewhere),
+        TEST(test_worst),
+        TEST(test_missing_rows),
+        TEST(test_options),
+        TEST(test_bad_align),
+        TEST(test_null_device),
         TEST(test_registry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

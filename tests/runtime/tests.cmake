@@ -15,3 +15,15 @@ set_property(TEST test_runtime_device_cuda test_runtime_library APPEND PROPERTY
 add_dependencies(test_runtime_device_cuda fake_libcuda_new fake_libcuda_old)
 add_dependencies(test_runtime_library fake_libcuda_new fake_libcuda_old)
 endif()
+if(TARGET test_runtime_memory)
+    target_link_options(test_runtime_memory PRIVATE
+        -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
+endif()
+foreach(test symbols install)
+    if(TARGET test_runtime_${test})
+        add_dependencies(test_runtime_${test} moetune_shared moetune_static)
+        set_property(TEST test_runtime_${test} APPEND PROPERTY ENVIRONMENT
+            "MOETUNE_LIBRARY=$<TARGET_FILE:moetune_shared>" "MOETUNE_BUILD=${CMAKE_BINARY_DIR}"
+            "MOETUNE_SANITIZE=${MOETUNE_SANITIZE}")
+    endif()
+endforeach()
