@@ -22,7 +22,9 @@ moe_status command_facts(const char *name, moe_facts *out);
 
 /* Each parses its own options (argp) and returns an exit status. */
 int cmd_info(int argc, char **argv);
+int cmd_run(int argc, char **argv);
 int cmd_emit(int argc, char **argv);
 int cmd_layer(int argc, char **argv);
+int cmd_tune(int argc, char **argv);
 
 #endif

@@ -11,7 +11,9 @@ static const struct {
     const char *help;
 } commands[] = {
     {"info", cmd_info, "devices, libraries, templates, presets; what is missing and how to get it"},
+    {"run", cmd_run, "one layer on given tensors"},
     {"emit", cmd_emit, "CUDA, PTX, cubin or compiler log of one kernel"},
+    {"tune", cmd_tune, "the fastest kernels of a layer, into the database"},
     {"layer", cmd_layer, "what a layer is: shapes, parameters, bytes, FLOPs, router rule"},
 };
 

@@ -295,8 +295,8 @@ moe_status moe_storage_put(moe_storage *store, int64_t device, const moe_record 
     return end(store, status);
 }
 
-static void bind_choice_key(sqlite3_stmt *statement, int64_t device, const moe_choice *choice,
-                            const char *layer) {
+void storage_bind_choice(sqlite3_stmt *statement, int64_t device, const moe_choice *choice,
+                         const char *layer) {
     sqlite3_bind_int64(statement, 1, device);
     storage_bind_text(statement, 2, layer);
     sqlite3_bind_int64(statement, 3, choice->t);
@@ -311,10 +311,10 @@ static moe_status put_choice_row(moe_storage *store, int64_t device, const moe_c
         moe_text_add(&words, "%s%s", i ? " " : "", moe_op_names[choice->step[i].kind]);
     MOE_TRY(moe_layer_print(&choice->layer, layer, sizeof layer));
     sqlite3_stmt *drop = storage_start(store, SQL_drop_choice);
-    bind_choice_key(drop, device, choice, layer);
+    storage_bind_choice(drop, device, choice, layer);
     MOE_TRY(storage_run(store, drop));
     sqlite3_stmt *add = storage_start(store, SQL_add_choice);
-    bind_choice_key(add, device, choice, layer);
+    storage_bind_choice(add, device, choice, layer);
     storage_bind_text(add, 6, pipeline);
     bind_provenance(add, bind_measurement(add, 7, &choice->measurement), &choice->provenance);
     return storage_run(store, add);

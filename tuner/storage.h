@@ -42,6 +42,10 @@ moe_status moe_storage_find(moe_storage *store, int64_t device, moe_record *reco
  * steps must have records. */
 moe_status moe_storage_put_choice(moe_storage *store, int64_t device, const moe_choice *choice);
 
+/* Looks for the choice of (layer, t, routing, cache) in *choice and fills in the rest of it. */
+moe_status moe_storage_find_choice(moe_storage *store, int64_t device, moe_choice *choice,
+                                   bool *found);
+
 /* The image called `hash`; `out` belongs to the caller and is set only if found. `source` (may be
  * NULL) gets an owned copy of its CUDA. */
 moe_status moe_storage_image(moe_storage *store, const char *hash, moe_compiled *out, char **source,

@@ -190,6 +190,18 @@ static moe_status column_choice(moe_storage *store, sqlite3_stmt *row, moe_choic
     return MOE_OK;
 }
 
+moe_status moe_storage_find_choice(moe_storage *store, int64_t device, moe_choice *choice,
+                                   bool *found) {
+    char layer[256];
+    MOE_TRY(moe_layer_print(&choice->layer, layer, sizeof layer));
+    sqlite3_stmt *find = storage_start(store, SQL_find_choice);
+    storage_bind_choice(find, device, choice, layer);
+    MOE_TRY(storage_step(store, find, found));
+    moe_status status = *found ? column_choice(store, find, choice) : MOE_OK;
+    sqlite3_reset(find);
+    return status;
+}
+
 moe_status moe_storage_choices(moe_storage *store, int64_t device, moe_choice_each *each,
                              void *context) {
     bool row;

@@ -46,4 +46,8 @@ typedef struct storage_key {
 void storage_bind_key(sqlite3_stmt *statement, int64_t device, const moe_op *op,
                     const char *template_id, const moe_config *config, storage_key *key);
 
+/* Binds the key of a choice (device, layer, tokens, routing, cache) to 1..5. */
+void storage_bind_choice(sqlite3_stmt *statement, int64_t device, const moe_choice *choice,
+                         const char *layer);
+
 #endif

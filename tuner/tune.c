@@ -2,7 +2,39 @@
 #include "tune.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
+
+static const char commit[] =
+#include "commit.inc"
+    ;
+
+/* The first word with a dot and a digit on the first line: "NVRM version: ...  575.57.08  ...". */
+static void read_driver(char *text, size_t size) {
+    char line[256] = "", word[64];
+    const char *at = line;
+    FILE *file = fopen("/proc/driver/nvidia/version", "r");
+    snprintf(text, size, "unknown");
+    if (!file) return;
+    if (!fgets(line, sizeof line, file)) line[0] = '\0';
+    fclose(file);
+    while (moe_next_word(&at, word, sizeof word)) {
+        if (*word < '0' || *word > '9' || !strchr(word, '.')) continue;
+        snprintf(text, size, "%.24s", word);
+        return;
+    }
+}
+
+void moe_tuner_provenance(const moe_device *device, const char *toolkit, moe_provenance *out) {
+    const moe_facts *facts = moe_device_facts(device);
+    *out = (moe_provenance){.clock = facts->simulated ? facts->clock : 0};
+    snprintf(out->toolkit, sizeof out->toolkit, "%s", toolkit);
+    snprintf(out->commit, sizeof out->commit, "%s", commit);
+    if (facts->simulated)
+        snprintf(out->driver, sizeof out->driver, "none");
+    else
+        read_driver(out->driver, sizeof out->driver);
+}
 
 bool moe_tuner_stopped(const moe_tuner *tuner) { return tuner->stop && *tuner->stop; }
 

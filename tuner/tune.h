@@ -6,6 +6,7 @@
 #include "candidates.h"
 #include "meter.h"
 #include "progress.h"
+#include "supervise.h"
 
 #include <signal.h>
 
@@ -20,7 +21,8 @@ typedef struct moe_tuner {
     moe_builder *builder;
     moe_meter meter;
     const moe_strategy *strategy; /* NULL: by the size of the space */
-    int64_t limit;                /* most candidates of one op */
+    int64_t limit;                /* most candidates of any op */
+    int workers;                  /* compiler processes */
     uint64_t seed;
     moe_provenance provenance;    /* all but is_default and date */
     moe_progress progress;
@@ -28,6 +30,7 @@ typedef struct moe_tuner {
     const volatile sig_atomic_t *stop; /* set: finish the candidate at hand, then end */
     double flop_rate;             /* of a simulated device: FLOPs a second of real time, learned */
     bool lost;                    /* the device is unusable after a fault; start a new process */
+    moe_heart *heart;             /* beats with every candidate; NULL: nobody watches */
 } moe_tuner;
 
 enum { MOE_FINALISTS = 4 };
@@ -52,10 +55,14 @@ typedef struct moe_op_result {
     char note[512];                      /* something the user should know, or "" */
 } moe_op_result;
 
-/* Tunes one op until `deadline` (moe_seconds). Every candidate that was tried has a row when this
+/* Tunes one op: at most `limit` candidates, until `deadline` (moe_seconds). Every candidate that was tried has a row when this
  * returns, in whatever way. Errors are broken tools and disks only; an op of which no candidate is
  * good has 0 finalists. */
-moe_status moe_tune_op(moe_tuner *tuner, const moe_op *op, double deadline, moe_op_result *out);
+moe_status moe_tune_op(moe_tuner *tuner, const moe_op *op, int64_t limit, double deadline,
+                       moe_op_result *out);
+
+/* Where measurements on a device come from: driver, compiler, commit, clock. */
+void moe_tuner_provenance(const moe_device *device, const char *toolkit, moe_provenance *out);
 
 /* True when the user asked to stop. */
 bool moe_tuner_stopped(const moe_tuner *tuner);

@@ -31,6 +31,7 @@ typedef struct op_search {
     moe_finalist *tried; /* [all.count]; outcome COUNT: not tried */
     double best;         /* ns */
     double deadline, start, run_seconds; /* of the default, in real time */
+    int64_t limit;       /* candidates to try */
 } op_search;
 
 /* -------------------------------------------------------------------------------- one candidate */
@@ -214,8 +215,9 @@ static moe_status begin(op_search *s, int64_t index) {
 
 static void show(op_search *s) {
     moe_tuner *t = s->tuner;
+    if (t->heart) t->heart->beats++;
     double now = moe_seconds(), tried = (double)(s->result->resumed + s->result->measured);
-    double part = fmax(tried / fmax(1, fmin((double)t->limit, (double)s->all.count)),
+    double part = fmax(tried / fmax(1, fmin((double)s->limit, (double)s->all.count)),
                        (now - s->start) / fmax(1e-3, s->deadline - s->start));
     char best[32] = "none";
     if (isfinite(s->best)) snprintf(best, sizeof best, "%.2f us", s->best * 1e-3);
@@ -357,14 +359,14 @@ static moe_status open_search(op_search *s) {
     }
     s->result->space = s->all.count;
     const moe_strategy *strategy =
-        t->strategy ? t->strategy : moe_strategy_default(s->all.count, t->limit);
-    return moe_search_open(strategy, &s->all.landscape, t->limit, t->seed, &s->search);
+        t->strategy ? t->strategy : moe_strategy_default(s->all.count, s->limit);
+    return moe_search_open(strategy, &s->all.landscape, s->limit, t->seed, &s->search);
 }
 
 static moe_status run(op_search *s) {
-    MOE_TRY(open_search(s));
     double seconds = moe_tuner_seconds(s->tuner, moe_op_work(&s->result->op).flops);
     s->run_seconds = seconds;
+    MOE_TRY(open_search(s));
     if (seconds > 2 * (s->deadline - s->start)) {
         snprintf(s->result->note, sizeof s->result->note,
                  "one run on %s would take about %.0f s; give fewer tokens, a larger --budget or "
@@ -378,11 +380,12 @@ static moe_status run(op_search *s) {
     return MOE_OK;
 }
 
-moe_status moe_tune_op(moe_tuner *tuner, const moe_op *op, double deadline, moe_op_result *out) {
+moe_status moe_tune_op(moe_tuner *tuner, const moe_op *op, int64_t limit, double deadline,
+                       moe_op_result *out) {
     *out = (moe_op_result){.op = *op};
     out->standard.record.measurement.outcome = MOE_OUTCOME_COUNT;
-    op_search s = {.tuner = tuner, .result = out, .best = INFINITY, .deadline = deadline,
-                   .start = moe_seconds()};
+    op_search s = {.tuner = tuner, .result = out, .best = INFINITY, .limit = limit,
+                   .deadline = deadline, .start = moe_seconds()};
     moe_status status = run(&s);
     moe_op_case_close(s.c);
     moe_search_close(s.search);

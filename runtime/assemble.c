@@ -1,0 +1,41 @@
+/* assemble.c - a plan from images at hand instead of a database. */
+#include "assemble.h"
+
+#include "plan.h"
+
+#include <stdlib.h>
+
+static moe_status load(moe_plan *plan, const moe_image *const image[MOE_OP_COUNT]) {
+    plan->bucket = calloc(1, sizeof *plan->bucket);
+    plan->image = calloc(MOE_OP_COUNT, sizeof *plan->image);
+    if (!plan->bucket || !plan->image) return moe_fail(MOE_E_MEMORY, "plan: no memory");
+    plan->buckets = 1;
+    plan->row_align = 1;
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+        moe_loaded *loaded = &plan->image[plan->images];
+        MOE_TRY(plan->device->class->load(plan->device->self, image[kind], &loaded->module));
+        loaded->launch = image[kind]->launch;
+        if (loaded->launch.align > plan->row_align) plan->row_align = loaded->launch.align;
+        plan->bucket->step[kind].row.kind = (moe_op_kind)kind;
+        plan->bucket->step[kind].image = plan->images++;
+    }
+    plan->bucket->tokens = 1;
+    plan->bucket->row_align = plan->row_align;
+    return MOE_OK;
+}
+
+moe_status moe_plan_assemble(moe_device *device, const moe_layer *layer,
+                             const moe_image *const image[MOE_OP_COUNT], moe_plan **out) {
+    moe_plan *plan = calloc(1, sizeof *plan);
+    if (!plan) return moe_fail(MOE_E_MEMORY, "plan: no memory");
+    plan->device = device;
+    plan->layer = *layer;
+    plan->worst = MOE_MATCH_DEFAULT;
+    plan->want.facts = moe_device_facts(device);
+    moe_status status = load(plan, image);
+    if (status)
+        moe_plan_destroy(plan);
+    else
+        *out = plan;
+    return status;
+}

@@ -1,0 +1,204 @@
+/* layer_case.c - a whole layer on one device: inputs, buffers, runs. */
+#include "layer_case_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const moe_entry_names[] = {"router", "logits", "given", NULL};
+
+/* ---------------------------------------------------------------------------------- buffers */
+
+static moe_status allocate(moe_layer_case *c, layer_buffer which, const void *host, size_t bytes) {
+    const moe_device_class *class = c->device->class;
+    MOE_TRY(class->alloc(c->device->self, bytes, &c->address[which]));
+    c->bytes[which] = bytes;
+    return host && bytes ? class->copy_in(c->device->self, c->address[which], host, bytes) : MOE_OK;
+}
+
+/* The outputs, and all inputs that the case has. */
+static moe_status upload(moe_layer_case *c) {
+    const moe_layer_sizes n = moe_layer_elements(&c->layer, c->tokens);
+    const moe_workload *w = &c->work;
+    const size_t x = moe_dtype_size(c->layer.x), f = sizeof(float), slots = (size_t)n.slots;
+    const struct {
+        layer_buffer which;
+        const void *host;
+        int64_t elements;
+        size_t size;
+    } inputs[] = {
+        {LAYER_X, w->x, n.x, x},
+        {LAYER_ROUTER_WEIGHT, w->router_weight, n.router_weight, x},
+        {LAYER_ROUTER_BIAS, w->router_bias, n.router_bias, f},
+        {LAYER_LOGITS, w->logits, n.logits, f},
+        {LAYER_UP, w->up, n.up, x},
+        {LAYER_UP_BIAS, w->up_bias, n.up_bias, x},
+        {LAYER_DOWN, w->down, n.down, x},
+        {LAYER_DOWN_BIAS, w->down_bias, n.down_bias, x},
+        {LAYER_IDS, c->ids, n.slots, sizeof(int)},
+        {LAYER_WEIGHTS, c->weights, n.slots, f},
+    };
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
+        if (inputs[i].host)
+            MOE_TRY(allocate(c, inputs[i].which, inputs[i].host,
+                             (size_t)inputs[i].elements * inputs[i].size));
+    if (c->entry != MOE_ENTRY_GIVEN) {
+        MOE_TRY(allocate(c, LAYER_IDS, NULL, slots * sizeof(int)));
+        MOE_TRY(allocate(c, LAYER_WEIGHTS, NULL, slots * f));
+        MOE_TRY(allocate(c, LAYER_MEAN_PROBS, NULL, (size_t)c->layer.e * f));
+    }
+    MOE_TRY(allocate(c, LAYER_Y, NULL, (size_t)n.y * x));
+    MOE_TRY(allocate(c, LAYER_COUNTS, NULL, (size_t)c->layer.e * sizeof(int)));
+    return allocate(c, LAYER_SLOT_ROWS, NULL, slots * sizeof(int));
+}
+
+static void *device_pointer(const moe_layer_case *c, layer_buffer which) {
+    return (void *)(uintptr_t)c->address[which];
+}
+
+moe_io layer_io(const moe_layer_case *c, bool all) {
+    return (moe_io){
+        .x = device_pointer(c, LAYER_X),
+        .router_weight = device_pointer(c, LAYER_ROUTER_WEIGHT),
+        .router_bias = device_pointer(c, LAYER_ROUTER_BIAS),
+        .logits = device_pointer(c, LAYER_LOGITS),
+        .up = device_pointer(c, LAYER_UP),
+        .up_bias = device_pointer(c, LAYER_UP_BIAS),
+        .down = device_pointer(c, LAYER_DOWN),
+        .down_bias = device_pointer(c, LAYER_DOWN_BIAS),
+        .routing_given = c->entry == MOE_ENTRY_GIVEN,
+        .y = device_pointer(c, LAYER_Y),
+        .ids = device_pointer(c, LAYER_IDS),
+        .weights = device_pointer(c, LAYER_WEIGHTS),
+        .counts = all ? device_pointer(c, LAYER_COUNTS) : NULL,
+        .mean_probs = all ? device_pointer(c, LAYER_MEAN_PROBS) : NULL,
+        .slot_rows = all ? device_pointer(c, LAYER_SLOT_ROWS) : NULL,
+        .workspace = device_pointer(c, LAYER_WORKSPACE),
+        .workspace_size = c->bytes[LAYER_WORKSPACE],
+    };
+}
+
+/* A workspace of exactly the size that the plan asks for, so that one byte more is seen. */
+moe_status layer_fit_workspace(moe_layer_case *c, const moe_plan *plan) {
+    size_t bytes;
+    MOE_TRY(moe_plan_workspace(plan, c->tokens, &bytes));
+    if (c->address[LAYER_WORKSPACE] && c->bytes[LAYER_WORKSPACE] == bytes) return MOE_OK;
+    if (c->address[LAYER_WORKSPACE])
+        MOE_TRY(c->device->class->free(c->device->self, c->address[LAYER_WORKSPACE]));
+    c->address[LAYER_WORKSPACE] = 0;
+    return allocate(c, LAYER_WORKSPACE, NULL, bytes);
+}
+
+moe_status moe_layer_run(void *context) {
+    const moe_layer_work_item *item = context;
+    MOE_TRY(layer_fit_workspace(item->c, item->plan));
+    const moe_io io = layer_io(item->c, false);
+    return moe_plan_run(item->plan, &io, item->c->tokens, NULL);
+}
+
+/* ----------------------------------------------------------------------------------- inputs */
+
+/* Tokens that the reference is made for: as many as are affordable, evenly, with the last. */
+static moe_status choose_tokens(moe_layer_case *c) {
+    const moe_layer *l = &c->layer;
+    int64_t flops = 2 * l->d * (l->e + l->k * (moe_layer_up_rows(l) + l->f));
+    int64_t count = LAYER_REFERENCE_FLOPS / flops;
+    if (count < 1) count = 1;
+    if (count > c->tokens) count = c->tokens;
+    c->chosen = malloc((size_t)(count + 1) * sizeof *c->chosen);
+    if (!c->chosen) return moe_fail(MOE_E_MEMORY, "no memory for a layer's reference");
+    c->spots = count;
+    for (int64_t i = 0; i < count; i++) c->chosen[i] = (i + 1) * c->tokens / count - 1;
+    return MOE_OK;
+}
+
+/* Logits [spots,e] of the chosen tokens. */
+static moe_status make_logits(moe_layer_case *c) {
+    const moe_layer *l = &c->layer;
+    size_t row = (size_t)l->d * moe_dtype_size(l->x);
+    moe_host_layer in = moe_workload_host(&c->work);
+    char *x = malloc((size_t)c->spots * row + 1);
+    float *given = malloc((size_t)(c->spots * l->e + 1) * sizeof *given);
+    c->logits = malloc((size_t)(c->spots * l->e + 1) * sizeof *c->logits);
+    moe_status status = MOE_OK;
+    if (!x || !given || !c->logits)
+        status = moe_fail(MOE_E_MEMORY, "no memory for a layer's reference");
+    for (int64_t i = 0; i < c->spots && !status; i++) {
+        memcpy(x + (size_t)i * row, (char *)c->work.x + (size_t)c->chosen[i] * row, row);
+        if (in.logits)
+            memcpy(given + i * l->e, in.logits + c->chosen[i] * l->e,
+                   (size_t)l->e * sizeof *given);
+    }
+    in.x = x;
+    if (in.logits) in.logits = given;
+    if (!status && c->spots) status = moe_ref_logits(l, c->spots, &in, c->logits);
+    free(x);
+    free(given);
+    return status;
+}
+
+/* Given ids and weights: the reference's, of all tokens. */
+static moe_status make_routing(moe_layer_case *c) {
+    int64_t cells = c->tokens * c->layer.e, slots = c->tokens * c->layer.k;
+    double *logits = malloc((size_t)(cells + 1) * sizeof *logits);
+    double *weights = malloc((size_t)(slots + 1) * sizeof *weights);
+    c->ids = malloc((size_t)(slots + 1) * sizeof *c->ids);
+    c->weights = malloc((size_t)(slots + 1) * sizeof *c->weights);
+    moe_status status = MOE_OK;
+    if (!logits || !weights || !c->ids || !c->weights) {
+        status = moe_fail(MOE_E_MEMORY, "no memory for a layer's routing");
+    } else {
+        for (int64_t i = 0; i < cells; i++) logits[i] = (double)c->work.logits[i];
+        moe_ref_route(&c->layer, c->tokens, logits, c->ids, weights, NULL, NULL);
+        for (int64_t i = 0; i < slots; i++) c->weights[i] = (float)weights[i];
+    }
+    free(logits);
+    free(weights);
+    return status;
+}
+
+static const unsigned makes[MOE_ENTRY_COUNT] = {
+    [MOE_ENTRY_ROUTER] = MOE_MAKE_ROUTER,
+    [MOE_ENTRY_LOGITS] = MOE_MAKE_LOGITS,
+    [MOE_ENTRY_GIVEN] = MOE_MAKE_LOGITS,
+};
+
+static moe_status make(moe_layer_case *c, moe_routing routing, uint64_t seed) {
+    MOE_TRY(moe_workload_init(&c->work, &c->layer, c->tokens, routing, seed,
+                              MOE_MAKE_X | MOE_MAKE_UP | MOE_MAKE_DOWN | makes[c->entry]));
+    MOE_TRY(choose_tokens(c));
+    if (c->entry == MOE_ENTRY_GIVEN)
+        MOE_TRY(make_routing(c));
+    else
+        MOE_TRY(make_logits(c));
+    return upload(c);
+}
+
+moe_status moe_layer_case_open(moe_device *device, const moe_layer *layer, int64_t tokens,
+                               moe_routing routing, moe_entry entry, uint64_t seed,
+                               moe_layer_case **out) {
+    moe_layer_case *c = calloc(1, sizeof *c);
+    if (!c) return moe_fail(MOE_E_MEMORY, "no memory for a layer");
+    c->device = device;
+    c->layer = *layer;
+    c->tokens = tokens;
+    c->entry = entry;
+    moe_status status = make(c, routing, seed);
+    if (status)
+        moe_layer_case_close(c);
+    else
+        *out = c;
+    return status;
+}
+
+void moe_layer_case_close(moe_layer_case *c) {
+    if (!c) return;
+    for (int i = 0; i < LAYER_BUFFERS; i++)
+        if (c->address[i]) c->device->class->free(c->device->self, c->address[i]);
+    moe_workload_free(&c->work);
+    free(c->ids);
+    free(c->weights);
+    free(c->chosen);
+    free(c->logits);
+    free(c);
+}

@@ -1,0 +1,230 @@
+/* layer_verify.c - judging what a plan made of a whole layer. */
+#include "check.h"
+#include "layer_case_private.h"
+#include "tolerance.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ENOUGH_FOR_L2 = 1000 };
+
+/* A plan's error may exceed that of a plain pipeline by this. */
+static const double YARDSTICK = 1.5;
+
+/* What a run wrote, and what follows from it. */
+typedef struct results {
+    int *ids, *counts, *slot_rows;
+    float *weights, *mean_probs;
+    char *y;
+    unsigned char *kept;      /* [T,k] by the ids */
+    double *exact_weights;    /* [T,k], of the chosen tokens */
+    double *own_weights;      /* [T,k] as the kernel has them */
+    double *got, *want, *rounded; /* [spots,d] */
+} results;
+
+static void results_free(results *r) {
+    free(r->ids);
+    free(r->counts);
+    free(r->slot_rows);
+    free(r->weights);
+    free(r->mean_probs);
+    free(r->y);
+    free(r->kept);
+    free(r->exact_weights);
+    free(r->own_weights);
+    free(r->got);
+    free(r->want);
+    free(r->rounded);
+}
+
+/* --------------------------------------------------------------------------------------- run */
+
+static const layer_buffer outputs[] = {LAYER_Y, LAYER_IDS, LAYER_WEIGHTS, LAYER_COUNTS,
+                                       LAYER_MEAN_PROBS, LAYER_SLOT_ROWS, LAYER_WORKSPACE};
+
+static bool is_input(const moe_layer_case *c, layer_buffer which) {
+    return c->entry == MOE_ENTRY_GIVEN && (which == LAYER_IDS || which == LAYER_WEIGHTS);
+}
+
+static moe_status run(moe_layer_case *c, const moe_plan *plan, double *ns) {
+    const moe_device_class *class = c->device->class;
+    void *self = c->device->self;
+    MOE_TRY(layer_fit_workspace(c, plan));
+    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
+        if (c->address[outputs[i]] && !is_input(c, outputs[i]))
+            MOE_TRY(class->poison(self, c->address[outputs[i]], c->bytes[outputs[i]]));
+    const moe_io io = layer_io(c, true);
+    MOE_TRY(class->time_begin(self));
+    moe_status status = moe_plan_run(plan, &io, c->tokens, NULL);
+    moe_status ended = class->time_end(self, ns);
+    MOE_TRY(status ? status : ended);
+    return class->sync(self, NULL);
+}
+
+static moe_status download(moe_layer_case *c, layer_buffer which, void *out) {
+    char *host = calloc(c->bytes[which] + 1, 1);
+    if (!host) return moe_fail(MOE_E_MEMORY, "no memory for a layer's results");
+    *(char **)out = host;
+    if (!c->address[which]) return MOE_OK;
+    return c->device->class->copy_out(c->device->self, host, c->address[which], c->bytes[which]);
+}
+
+static moe_status download_all(moe_layer_case *c, results *r) {
+    MOE_TRY(download(c, LAYER_IDS, &r->ids));
+    MOE_TRY(download(c, LAYER_WEIGHTS, &r->weights));
+    MOE_TRY(download(c, LAYER_COUNTS, &r->counts));
+    MOE_TRY(download(c, LAYER_MEAN_PROBS, &r->mean_probs));
+    MOE_TRY(download(c, LAYER_SLOT_ROWS, &r->slot_rows));
+    return download(c, LAYER_Y, &r->y);
+}
+
+/* ----------------------------------------------------------------------------------- judging */
+
+static bool fail(moe_layer_verdict *out, const char *text) {
+    snprintf(out->text, sizeof out->text, "%s", text);
+    return out->ok = false;
+}
+
+/* Counts follow from the ids, and without tokens every statistic is 0. */
+static bool statistics_are_right(const moe_layer_case *c, const results *r,
+                                 moe_layer_verdict *out) {
+    char text[128];
+    for (int64_t e = 0; e < c->layer.e; e++) {
+        int count = 0;
+        for (int64_t s = 0; s < c->tokens * c->layer.k; s++) count += r->ids[s] == (int)e;
+        bool probs = c->tokens || r->mean_probs[e] == 0 || !c->address[LAYER_MEAN_PROBS];
+        if (r->counts[e] == count && probs) continue;
+        snprintf(text, sizeof text, "counts[%lld] is %d, should be %d; mean_probs %g",
+                 (long long)e, r->counts[e], count, (double)r->mean_probs[e]);
+        return fail(out, text);
+    }
+    return true;
+}
+
+/* The router's choice and weights, at the chosen tokens. */
+static moe_status judge_routing(const moe_layer_case *c, const results *r,
+                                moe_layer_verdict *out) {
+    const moe_op op = moe_op_make(MOE_OP_route, &c->layer, c->tokens, 0, 0);
+    int64_t k = c->layer.k;
+    bool all = c->spots == c->tokens;
+    if (c->entry == MOE_ENTRY_GIVEN || !c->spots) return MOE_OK;
+    int *ids = malloc((size_t)(c->spots * k) * sizeof *ids);
+    float *weights = malloc((size_t)(c->spots * k) * sizeof *weights);
+    moe_verdict verdict = {0};
+    moe_status status = MOE_OK;
+    if (!ids || !weights) {
+        status = moe_fail(MOE_E_MEMORY, "no memory for a layer's reference");
+        goto out;
+    }
+    for (int64_t i = 0; i < c->spots; i++) {
+        memcpy(ids + i * k, r->ids + c->chosen[i] * k, (size_t)k * sizeof *ids);
+        memcpy(weights + i * k, r->weights + c->chosen[i] * k, (size_t)k * sizeof *weights);
+    }
+    const moe_route_result got = {.ids = ids, .weights = weights, .counts = all ? r->counts : NULL,
+                                  .mean_probs = all ? r->mean_probs : NULL};
+    double slack = c->entry == MOE_ENTRY_LOGITS ? 0 : moe_logit_tolerance(&c->layer);
+    status = moe_check_route(&c->layer, c->spots, c->logits, slack, moe_op_tolerance(&op), &got,
+                             &verdict);
+    if (!status && !verdict.ok) fail(out, verdict.text);
+out:
+    free(ids);
+    free(weights);
+    return status;
+}
+
+static bool drops_are_right(const moe_layer_case *c, const results *r, moe_layer_verdict *out) {
+    char text[128];
+    for (int64_t s = 0; s < c->tokens * c->layer.k; s++) {
+        if ((r->slot_rows[s] >= 0) == r->kept[s]) continue;
+        snprintf(text, sizeof text, "slot_rows[%lld,%lld] is %d, and the capacity %s the slot",
+                 (long long)(s / c->layer.k), (long long)(s % c->layer.k), r->slot_rows[s],
+                 r->kept[s] ? "keeps" : "drops");
+        return fail(out, text);
+    }
+    return true;
+}
+
+static moe_status make_room(const moe_layer_case *c, results *r) {
+    size_t slots = (size_t)(c->tokens * c->layer.k + 1);
+    size_t cells = (size_t)(c->spots * c->layer.d + 1);
+    r->kept = malloc(slots);
+    r->exact_weights = calloc(slots, sizeof(double));
+    r->own_weights = malloc(slots * sizeof(double));
+    r->got = malloc(cells * sizeof(double));
+    r->want = malloc(cells * sizeof(double));
+    r->rounded = malloc(cells * sizeof(double));
+    bool all = r->kept && r->exact_weights && r->own_weights && r->got && r->want && r->rounded;
+    return all ? MOE_OK : moe_fail(MOE_E_MEMORY, "no memory for a layer's reference");
+}
+
+/* The weights that the rule gives to the ids that were chosen. */
+static void make_weights(const moe_layer_case *c, results *r) {
+    int64_t k = c->layer.k;
+    for (int64_t s = 0; s < c->tokens * k; s++) r->own_weights[s] = (double)r->weights[s];
+    for (int64_t i = 0; i < c->spots; i++) {
+        int64_t first = c->chosen[i] * k;
+        if (c->entry == MOE_ENTRY_GIVEN)
+            for (int64_t s = first; s < first + k; s++) r->exact_weights[s] = r->own_weights[s];
+        else
+            moe_ref_weights(&c->layer, 1, c->logits + i * c->layer.e, r->ids + first,
+                            r->exact_weights + first);
+    }
+}
+
+static moe_status make_references(const moe_layer_case *c, results *r) {
+    const moe_host_layer in = moe_workload_host(&c->work);
+    int64_t d = c->layer.d;
+    make_weights(c, r);
+    for (int64_t i = 0; i < c->spots; i++)
+        for (int64_t j = 0; j < d; j++)
+            r->got[i * d + j] = moe_load(c->layer.x, r->y, c->chosen[i] * d + j);
+    MOE_TRY(moe_ref_layer(&c->layer, c->tokens, &in, r->ids, r->exact_weights, r->kept, c->chosen,
+                          c->spots, r->want));
+    /* A pipeline has its own fp32 weights; only its GEMMs and roundings are the yardstick. */
+    return moe_ref_rounded_layer(&c->layer, c->tokens, &in, r->ids, r->own_weights, r->kept,
+                                 c->chosen, c->spots, r->rounded);
+}
+
+static void judge_y(const moe_layer_case *c, const results *r, moe_layer_verdict *out) {
+    int64_t n = c->spots * c->layer.d, d = c->layer.d;
+    const moe_error_stats stats = moe_compare(r->got, r->want, n);
+    out->error = stats.max_over_rms;
+    out->rel_l2 = stats.rel_l2;
+    out->yardstick = moe_compare(r->rounded, r->want, n).rel_l2;
+    bool many = n >= ENOUGH_FOR_L2;
+    if (out->error > out->tolerance || (many && out->rel_l2 > out->tolerance_l2) ||
+        (many && out->rel_l2 > YARDSTICK * out->yardstick)) {
+        out->ok = false;
+        snprintf(out->text, sizeof out->text,
+                 "y[%lld,%lld] is %.6g, should be %.6g: error %.3g of the rms (tolerance %.3g); "
+                 "l2 %.3g (tolerance %.3g, plain pipeline %.3g)",
+                 (long long)c->chosen[stats.worst / d], (long long)(stats.worst % d),
+                 r->got[stats.worst], r->want[stats.worst], out->error, out->tolerance,
+                 out->rel_l2, out->tolerance_l2, out->yardstick);
+    }
+}
+
+static moe_status judge(moe_layer_case *c, results *r, moe_layer_verdict *out) {
+    MOE_TRY(download_all(c, r));
+    MOE_TRY(judge_routing(c, r, out));
+    if (!out->ok || !statistics_are_right(c, r, out)) return MOE_OK;
+    MOE_TRY(make_room(c, r));
+    moe_ref_capacity(&c->layer, c->tokens, r->ids, r->kept);
+    if (!drops_are_right(c, r, out) || !c->spots) return MOE_OK;
+    MOE_TRY(make_references(c, r));
+    judge_y(c, r, out);
+    return MOE_OK;
+}
+
+moe_status moe_layer_case_verify(moe_layer_case *c, const moe_plan *plan, moe_layer_verdict *out,
+                                 double *ns) {
+    results r = {0};
+    *out = (moe_layer_verdict){.ok = true, .tolerance = moe_layer_tolerance(&c->layer),
+                               .tolerance_l2 = moe_layer_tolerance_l2(&c->layer)};
+    moe_status status = run(c, plan, ns);
+    if (!status) status = judge(c, &r, out);
+    results_free(&r);
+    return status;
+}

@@ -1,0 +1,231 @@
+/* tune_layer.c - the best pipeline of a whole layer, timed end to end.
+ *
+ * The pipeline of default configs always races, against that of every op's winner and, where times
+ * are measured, that one with one op's second best put in. A model adds the kernels' times up, so on
+ * a simulated device nothing but the sum of the winners can win. */
+#include "assemble.h"
+#include "layer_case.h"
+#include "session.h"
+#include "winner.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { PIPELINES = 2 + MOE_OP_COUNT, LAYER_SAMPLES = 50 };
+
+typedef struct pipeline {
+    const moe_finalist *step[MOE_OP_COUNT];
+    moe_plan *plan;
+    moe_layer_verdict verdict;
+    moe_measurement measurement;
+    bool is_default; /* in every step */
+    char text[4096]; /* of its steps, for the winner's rule */
+} pipeline;
+
+typedef struct layer_search {
+    moe_tuner *tuner;
+    moe_layer_result *result;
+    moe_cache cache;
+    moe_layer_case *c;
+    pipeline pipeline[PIPELINES];
+    int count;
+} layer_search;
+
+static bool is_good(const moe_finalist *f) {
+    return f->record.measurement.outcome == MOE_OUTCOME_OK;
+}
+
+static void write_text(pipeline *p) {
+    char config[MOE_CONFIG_TEXT_SIZE];
+    moe_text out = moe_text_start(p->text, sizeof p->text);
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+        moe_config_print(&p->step[kind]->record.config, config, sizeof config);
+        moe_text_add(&out, "%s %s; ", p->step[kind]->record.template_id, config);
+    }
+}
+
+/* Adds a pipeline unless it is there already. */
+static void add_pipeline(layer_search *s, const moe_finalist *const step[MOE_OP_COUNT],
+                         bool is_default) {
+    pipeline *p = &s->pipeline[s->count];
+    p->is_default = is_default;
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+        if (!is_good(step[kind])) return;
+        p->step[kind] = step[kind];
+    }
+    write_text(p);
+    for (int i = 0; i < s->count; i++)
+        if (!strcmp(s->pipeline[i].text, p->text)) return;
+    s->count++;
+}
+
+static void list_pipelines(layer_search *s, const moe_op_result *const op[MOE_OP_COUNT]) {
+    const moe_finalist *standard[MOE_OP_COUNT], *best[MOE_OP_COUNT];
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+        standard[kind] = &op[kind]->standard;
+        best[kind] = &op[kind]->finalist[0];
+    }
+    add_pipeline(s, standard, true);
+    add_pipeline(s, best, false);
+    if (s->tuner->meter.timer == MOE_TIMER_MODEL) return;
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+        const moe_finalist *swapped[MOE_OP_COUNT];
+        if (op[kind]->finalists < 2) continue;
+        memcpy(swapped, best, sizeof swapped);
+        swapped[kind] = &op[kind]->finalist[1];
+        add_pipeline(s, swapped, false);
+    }
+}
+
+static moe_status assemble(layer_search *s, pipeline *p) {
+    const moe_image *image[MOE_OP_COUNT];
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+        const moe_op op = moe_op_make((moe_op_kind)kind, &s->result->layer, s->result->t,
+                                      s->result->routing, s->cache);
+        const moe_built *built;
+        MOE_TRY(moe_tuner_image(s->tuner, &op, &p->step[kind]->candidate, &built));
+        if (built->compiled.outcome != MOE_OUTCOME_OK)
+            return moe_fail(MOE_E_COMPILE, "%s compiled before and does not now: %s",
+                            moe_op_names[kind], built->compiled.reason);
+        image[kind] = &built->compiled.image;
+    }
+    return moe_plan_assemble(s->tuner->device, &s->result->layer, image, &p->plan);
+}
+
+/* A fault of the whole pipeline is an outcome too; a real device is then lost. */
+static moe_status verify(layer_search *s, pipeline *p) {
+    double ns = 0;
+    moe_status status = assemble(s, p);
+    if (!status) status = moe_layer_case_verify(s->c, p->plan, &p->verdict, &ns);
+    if (status == MOE_E_FAULT || status == MOE_E_DEVICE) {
+        p->measurement = (moe_measurement){.outcome = MOE_OUTCOME_FAULTED};
+        snprintf(p->verdict.text, sizeof p->verdict.text, "%.250s", moe_error_text());
+        s->tuner->lost = !s->tuner->facts->simulated;
+        return MOE_OK;
+    }
+    MOE_TRY(status);
+    p->measurement = (moe_measurement){
+        .outcome = p->verdict.ok ? MOE_OUTCOME_OK : MOE_OUTCOME_WRONG, .n = 1, .med = ns,
+        .err = p->verdict.error, .timer = s->tuner->meter.timer};
+    return MOE_OK;
+}
+
+static moe_status race(layer_search *s) {
+    const moe_timing timing = {.cache = s->cache, .span = true};
+    moe_rival rivals[PIPELINES] = {0};
+    moe_layer_work_item items[PIPELINES];
+    pipeline *racing[PIPELINES];
+    int count = 0;
+    if (s->tuner->meter.timer == MOE_TIMER_MODEL) return MOE_OK;
+    for (int i = 0; i < s->count; i++) {
+        if (s->pipeline[i].measurement.outcome != MOE_OUTCOME_OK) continue;
+        items[count] = (moe_layer_work_item){s->c, s->pipeline[i].plan};
+        rivals[count] = (moe_rival){.run = moe_layer_run, .context = &items[count]};
+        racing[count++] = &s->pipeline[i];
+    }
+    MOE_TRY(moe_meter_race(&s->tuner->meter, &timing, rivals, count, LAYER_SAMPLES,
+                           2 * LAYER_SAMPLES));
+    for (int i = 0; i < count; i++) {
+        moe_measurement *m = &racing[i]->measurement;
+        m->n = rivals[i].samples.n;
+        m->med = moe_samples_median(&rivals[i].samples);
+        m->mad = moe_samples_mad(&rivals[i].samples);
+        m->timer = s->tuner->meter.timer;
+    }
+    return MOE_OK;
+}
+
+static moe_choice choice_of(const layer_search *s, const pipeline *p) {
+    moe_choice choice = {.layer = s->result->layer, .t = s->result->t,
+                         .routing = s->result->routing, .cache = s->cache,
+                         .steps = MOE_OP_COUNT, .measurement = p->measurement};
+    const moe_record now = moe_tuner_record(s->tuner, &p->step[0]->record.op,
+                                            &p->step[0]->candidate);
+    choice.provenance = now.provenance;
+    choice.provenance.is_default = 0;
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+        moe_step *step = &choice.step[kind];
+        step->kind = (moe_op_kind)kind;
+        memcpy(step->template_id, p->step[kind]->record.template_id, sizeof step->template_id);
+        step->config = p->step[kind]->record.config;
+    }
+    return choice;
+}
+
+static moe_status conclude(layer_search *s) {
+    moe_racer racers[PIPELINES];
+    for (int i = 0; i < s->count; i++) {
+        const pipeline *p = &s->pipeline[i];
+        racers[i] = (moe_racer){p->measurement, p->is_default, p->text};
+        s->result->tried++;
+        if (p->is_default && p->measurement.outcome == MOE_OUTCOME_OK)
+            s->result->standard_ns = p->measurement.med;
+        if (p->measurement.outcome == MOE_OUTCOME_OK) continue;
+        s->result->wrong = true;
+        snprintf(s->result->note, sizeof s->result->note, "a pipeline of good kernels is %s: %s",
+                 moe_outcome_names[p->measurement.outcome], p->verdict.text);
+    }
+    int winner = moe_winner(racers, s->count);
+    if (winner < 0) return MOE_OK;
+    s->result->choice = choice_of(s, &s->pipeline[winner]);
+    s->result->there = true;
+    return moe_storage_put_choice(s->tuner->store, s->tuner->device_row, &s->result->choice);
+}
+
+/* A stored choice stands while it is of this compiler and driver and made of kernels that would race
+ * again. */
+static bool is_among(const layer_search *s, const moe_choice *choice) {
+    for (int i = 0; i < s->count; i++) {
+        bool same = choice->steps == MOE_OP_COUNT;
+        for (int kind = 0; same && kind < MOE_OP_COUNT; kind++) {
+            char a[MOE_CONFIG_TEXT_SIZE], b[MOE_CONFIG_TEXT_SIZE];
+            const moe_record *record = &s->pipeline[i].step[kind]->record;
+            moe_config_print(&record->config, a, sizeof a);
+            moe_config_print(&choice->step[kind].config, b, sizeof b);
+            same = !strcmp(record->template_id, choice->step[kind].template_id) && !strcmp(a, b);
+        }
+        if (same) return true;
+    }
+    return false;
+}
+
+static moe_status resume(layer_search *s) {
+    moe_choice choice = {.layer = s->result->layer, .t = s->result->t,
+                         .routing = s->result->routing, .cache = s->cache};
+    bool found;
+    MOE_TRY(moe_storage_find_choice(s->tuner->store, s->tuner->device_row, &choice, &found));
+    if (!found || strcmp(choice.provenance.toolkit, s->tuner->provenance.toolkit) ||
+        strcmp(choice.provenance.driver, s->tuner->provenance.driver) || !is_among(s, &choice))
+        return MOE_OK;
+    s->result->choice = choice;
+    s->result->there = s->result->resumed = true;
+    return MOE_OK;
+}
+
+static moe_status run(layer_search *s) {
+    moe_entry entry =
+        s->result->routing == MOE_ROUTING_UNIFORM ? MOE_ENTRY_ROUTER : MOE_ENTRY_LOGITS;
+    MOE_TRY(resume(s));
+    if (s->result->resumed || !s->count) return MOE_OK;
+    MOE_TRY(moe_layer_case_open(s->tuner->device, &s->result->layer, s->result->t,
+                                s->result->routing, entry, s->tuner->seed, &s->c));
+    for (int i = 0; i < s->count && !s->tuner->lost; i++) MOE_TRY(verify(s, &s->pipeline[i]));
+    if (s->tuner->lost) return MOE_OK;
+    MOE_TRY(race(s));
+    return conclude(s);
+}
+
+moe_status moe_tune_layer(moe_tuner *tuner, const moe_op_result *const op[MOE_OP_COUNT],
+                          moe_cache cache, moe_layer_result *out) {
+    layer_search s = {.tuner = tuner, .result = out, .cache = cache};
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+        if (op[kind]->finalists) continue;
+        snprintf(out->note, sizeof out->note, "no kernel of %s is good", moe_op_names[kind]);
+        return MOE_OK;
+    }
+    list_pipelines(&s, op);
+    moe_status status = run(&s);
+    for (int i = 0; i < s.count; i++) moe_plan_destroy(s.pipeline[i].plan);
+    moe_layer_case_close(s.c);
+    return status;
+}

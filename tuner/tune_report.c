@@ -1,0 +1,185 @@
+/* tune_report.c - what a tune has to say at its end. */
+#include "tune_report.h"
+
+#include "command.h"
+#include "roofline.h"
+#include "table.h"
+
+#include <jansson.h>
+#include <string.h>
+
+static double share_of_roofline(const moe_tuner *tuner, const moe_op *op, double ns) {
+    double least = moe_roofline_ns(moe_op_work(op), tuner->facts, op->layer.x);
+    return ns > 0 ? least / ns : 0;
+}
+
+/* "12 ok, 1 wrong", or "-". */
+static void print_outcomes(const moe_op_result *r, bool failures, char *text, size_t size) {
+    moe_text out = moe_text_start(text, size);
+    for (int o = failures ? 1 : 0; o < MOE_OUTCOME_COUNT; o++)
+        if (r->outcome[o])
+            moe_text_add(&out, "%s%lld %s", out.used ? ", " : "", (long long)r->outcome[o],
+                         moe_outcome_names[o]);
+    if (!out.used) moe_text_add(&out, "-");
+}
+
+/* What tells a layer's rows apart: capacity and routing. */
+static void print_variant(const moe_op *op, char *text, size_t size) {
+    moe_text out = moe_text_start(text, size);
+    moe_field_capacity.print(NULL, &op->layer.capacity, &out);
+    if (op->routing != MOE_ROUTING_UNIFORM)
+        moe_text_add(&out, " %s", moe_routing_names[op->routing]);
+}
+
+static void add_op(const moe_tuner *tuner, const moe_op_result *r, moe_table *table) {
+    char config[MOE_CONFIG_TEXT_SIZE], failed[160], variant[64], versus[32] = "-";
+    print_outcomes(r, true, failed, sizeof failed);
+    print_variant(&r->op, variant, sizeof variant);
+    if (!r->finalists) {
+        moe_table_add(table, "%s\t%lld\t%s\tnone is good\t\t-\t-\t-\t-\t%lld\t%s",
+                      moe_op_names[r->op.kind], (long long)r->op.t, variant,
+                      (long long)(r->resumed + r->measured), failed);
+        return;
+    }
+    const moe_record *best = &r->finalist[0].record;
+    const moe_measurement *standard = &r->standard.record.measurement;
+    moe_config_print(&best->config, config, sizeof config);
+    if (standard->outcome == MOE_OUTCOME_OK)
+        snprintf(versus, sizeof versus, "%.2fx", standard->med / best->measurement.med);
+    moe_table_add(table, "%s\t%lld\t%s\t%s\t%s\t%.2f\t%s\t%.0f%%\t%.1e\t%lld\t%s",
+                  moe_op_names[r->op.kind], (long long)r->op.t, variant, best->template_id, config,
+                  best->measurement.med * 1e-3, versus,
+                  100 * share_of_roofline(tuner, &r->op, best->measurement.med),
+                  best->measurement.err, (long long)(r->resumed + r->measured), failed);
+}
+
+static void add_layer(const moe_tuner *tuner, const moe_layer_result *r, moe_table *table) {
+    char capacity[32], versus[32] = "-";
+    moe_text text = moe_text_start(capacity, sizeof capacity);
+    moe_field_capacity.print(NULL, &r->layer.capacity, &text);
+    if (!r->there) {
+        moe_table_add(table, "%lld\t%s\t%s\tnone\t-\t-\t-\t%s", (long long)r->t, capacity,
+                      moe_routing_names[r->routing], r->note);
+        return;
+    }
+    const moe_measurement *m = &r->choice.measurement;
+    double least = moe_roofline_ns(moe_layer_work(&r->layer, r->t, r->routing), tuner->facts,
+                                   r->layer.x);
+    if (r->standard_ns > 0) snprintf(versus, sizeof versus, "%.2fx", r->standard_ns / m->med);
+    moe_table_add(table, "%lld\t%s\t%s\t%.2f\t%s\t%.0f%%\t%.1e\t%s", (long long)r->t, capacity,
+                  moe_routing_names[r->routing], m->med * 1e-3, versus, 100 * least / m->med,
+                  m->err, r->resumed ? "was there" : r->note);
+}
+
+static const char *time_head(const moe_tuner *tuner) {
+    return tuner->facts->simulated ? "us (model)" : "us";
+}
+
+static void print_tables(const moe_tuner *tuner, const moe_session *session) {
+    char head[256];
+    snprintf(head, sizeof head, "op\t>t\tcapacity\ttemplate\tconfig\t>%s\t>vs default\t>roofline"
+             "\t>err\t>tried\tfailed", time_head(tuner));
+    moe_table *ops = moe_table_new(head);
+    for (int64_t i = 0; i < session->ops; i++)
+        if (session->op[i].resumed + session->op[i].measured || *session->op[i].note)
+            add_op(tuner, &session->op[i], ops);
+    moe_table_print(ops, stdout);
+    snprintf(head, sizeof head, ">t\tcapacity\trouting\t>%s\t>vs default\t>roofline\t>err\tnote",
+             time_head(tuner));
+    moe_table *layers = moe_table_new(head);
+    for (int64_t i = 0; i < session->layers; i++) add_layer(tuner, &session->layer[i], layers);
+    printf("\nwhole layer\n");
+    moe_table_print(layers, stdout);
+}
+
+/* ------------------------------------------------------------------------------------- JSON */
+
+static json_t *json_measurement(const moe_measurement *m) {
+    return json_pack("{s:s, s:I, s:f, s:f, s:f, s:s}", "outcome", moe_outcome_names[m->outcome],
+                     "n", (json_int_t)m->n, "med_ns", m->med, "mad_ns", m->mad, "err", m->err,
+                     "timer", moe_timer_names[m->timer]);
+}
+
+static json_t *json_op(const moe_tuner *tuner, const moe_op_result *r) {
+    char op[MOE_OP_TEXT_SIZE], config[MOE_CONFIG_TEXT_SIZE];
+    moe_op_print(&r->op, op, sizeof op);
+    json_t *outcomes = json_object();
+    for (int o = 0; o < MOE_OUTCOME_COUNT; o++)
+        json_object_set_new(outcomes, moe_outcome_names[o], json_integer(r->outcome[o]));
+    json_t *row = json_pack("{s:s, s:I, s:I, s:I, s:o}", "op", op, "space", (json_int_t)r->space,
+                            "measured", (json_int_t)r->measured, "resumed", (json_int_t)r->resumed,
+                            "outcomes", outcomes);
+    if (!r->finalists) return row;
+    const moe_record *best = &r->finalist[0].record;
+    moe_config_print(&best->config, config, sizeof config);
+    json_object_set_new(row, "template", json_string(best->template_id));
+    json_object_set_new(row, "config", json_string(config));
+    json_object_set_new(row, "measurement", json_measurement(&best->measurement));
+    json_object_set_new(row, "roofline",
+                        json_real(share_of_roofline(tuner, &r->op, best->measurement.med)));
+    if (r->standard.record.measurement.outcome == MOE_OUTCOME_OK)
+        json_object_set_new(row, "default_ns", json_real(r->standard.record.measurement.med));
+    return row;
+}
+
+static json_t *json_layer(const moe_layer_result *r) {
+    char layer[256];
+    if (moe_layer_print(&r->layer, layer, sizeof layer)) layer[0] = '\0';
+    json_t *row = json_pack("{s:s, s:I, s:s, s:b, s:b, s:s}", "layer", layer, "t",
+                            (json_int_t)r->t, "routing", moe_routing_names[r->routing], "there",
+                            r->there, "resumed", r->resumed, "note", r->note);
+    if (r->there)
+        json_object_set_new(row, "measurement", json_measurement(&r->choice.measurement));
+    return row;
+}
+
+static void print_json(const moe_tuner *tuner, const moe_session *session) {
+    json_t *ops = json_array(), *layers = json_array();
+    for (int64_t i = 0; i < session->ops; i++)
+        json_array_append_new(ops, json_op(tuner, &session->op[i]));
+    for (int64_t i = 0; i < session->layers; i++)
+        json_array_append_new(layers, json_layer(&session->layer[i]));
+    json_t *all = json_pack("{s:s, s:s, s:o, s:o}", "device", tuner->device->text, "db",
+                            moe_storage_path(tuner->store), "ops", ops, "layers", layers);
+    json_dumpf(all, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+    putchar('\n');
+    json_decref(all);
+}
+
+/* ---------------------------------------------------------------------------------- the end */
+
+static void print_next(const moe_tuner *tuner, const moe_session *session, const char *device) {
+    char layer[256];
+    int64_t resumed = 0, measured = 0;
+    for (int64_t i = 0; i < session->ops; i++) {
+        resumed += session->op[i].resumed;
+        measured += session->op[i].measured;
+    }
+    printf("\n%lld candidates measured, %lld were there already; database %s\n",
+           (long long)measured, (long long)resumed, moe_storage_path(tuner->store));
+    if (!session->layers || moe_layer_print(&session->layer[0].layer, layer, sizeof layer)) return;
+    printf("next: moetune check --device %s --db %s --layer '%s'\n"
+           "      moetune bench --device %s --db %s --layer '%s'\n",
+           device, moe_storage_path(tuner->store), layer, device, moe_storage_path(tuner->store),
+           layer);
+}
+
+int moe_tune_report(const moe_tuner *tuner, const moe_session *session, const char *device,
+                    bool json) {
+    bool wrong = false, missing = session->stopped;
+    for (int64_t i = 0; i < session->layers; i++) {
+        wrong |= session->layer[i].wrong;
+        missing |= !session->layer[i].there;
+    }
+    if (json) {
+        print_json(tuner, session);
+    } else {
+        print_tables(tuner, session);
+        print_next(tuner, session, device);
+    }
+    if (session->stopped)
+        fprintf(stderr, "moetune: stopped before the end; the same command goes on from here\n");
+    for (int64_t i = 0; i < session->layers; i++)
+        if (session->layer[i].wrong) fprintf(stderr, "moetune: %s\n", session->layer[i].note);
+    return wrong ? COMMAND_FAILED : missing ? COMMAND_BROKEN : COMMAND_GOOD;
+}
