@@ -10,17 +10,12 @@ static moe_status load(moe_plan *plan, const moe_image *const image[MOE_OP_COUNT
     plan->image = calloc(MOE_OP_COUNT, sizeof *plan->image);
     if (!plan->bucket || !plan->image) return moe_fail(MOE_E_MEMORY, "plan: no memory");
     plan->buckets = 1;
-    plan->row_align = 1;
+    plan->bucket->tokens = plan->bucket->row_align = 1;
     for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
-        moe_loaded *loaded = &plan->image[plan->images];
-        MOE_TRY(plan->device->class->load(plan->device->self, image[kind], &loaded->module));
-        loaded->launch = image[kind]->launch;
-        if (loaded->launch.align > plan->row_align) plan->row_align = loaded->launch.align;
-        plan->bucket->step[kind].row.kind = (moe_op_kind)kind;
-        plan->bucket->step[kind].image = plan->images++;
+        int number = 0;
+        MOE_TRY(moe_plan_load(plan, "", image[kind], &number));
+        MOE_TRY(moe_plan_use(plan, plan->bucket, (moe_op_kind)kind, number));
     }
-    plan->bucket->tokens = 1;
-    plan->bucket->row_align = plan->row_align;
     return MOE_OK;
 }
 
@@ -30,6 +25,7 @@ moe_status moe_plan_assemble(moe_device *device, const moe_layer *layer,
     if (!plan) return moe_fail(MOE_E_MEMORY, "plan: no memory");
     plan->device = device;
     plan->layer = *layer;
+    plan->row_align = 1;
     plan->worst = MOE_MATCH_DEFAULT;
     plan->want.facts = moe_device_facts(device);
     moe_status status = load(plan, image);

@@ -3,6 +3,7 @@
 
 #include "layer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,37 +45,46 @@ static moe_status read_options(moe_plan *plan, const moe_plan_options *options) 
     return MOE_OK;
 }
 
-static moe_status load(moe_plan *plan, moe_db *db, const char *hash, int *out) {
-    for (int i = 0; i < plan->images; i++)
-        if (!strcmp(plan->image[i].hash, hash)) return *out = i, MOE_OK;
-    moe_image image;
-    MOE_TRY(moe_db_image(db, hash, &image));
+moe_status moe_plan_load(moe_plan *plan, const char *hash, const moe_image *image, int *out) {
     moe_loaded *loaded = &plan->image[plan->images];
-    moe_status status = plan->device->class->load(plan->device->self, &image, &loaded->module);
-    if (status) return moe_fail_context(status, "load %s", image.launch.kernel[0].symbol);
-    strcpy(loaded->hash, hash);
-    loaded->launch = image.launch;
+    moe_status status = plan->device->class->load(plan->device->self, image, &loaded->module);
+    if (status) return moe_fail_context(status, "load %s", image->launch.kernel[0].symbol);
+    snprintf(loaded->hash, sizeof loaded->hash, "%s", hash);
+    loaded->launch = image->launch;
     *out = plan->images++;
     return MOE_OK;
 }
 
-static moe_status add_align(moe_bucket *bucket, const moe_launch *launch) {
+moe_status moe_plan_use(moe_plan *plan, moe_bucket *bucket, moe_op_kind kind, int image) {
+    const moe_launch *launch = &plan->image[image].launch;
     if (launch->align & (launch->align - 1))
-        return moe_fail(MOE_E_CORRUPT, "kernel %s: align=%lld is not a power of two; correct its "
-                                       "template and tune again",
+        return moe_fail(MOE_E_CORRUPT,
+                        "kernel %s: align=%lld is not a power of two; correct its template and tune "
+                        "again",
                         launch->kernel[0].symbol, (long long)launch->align);
     if (launch->align > bucket->row_align) bucket->row_align = launch->align;
+    if (launch->align > plan->row_align) plan->row_align = launch->align;
+    bucket->step[kind].row.kind = kind;
+    bucket->step[kind].image = image;
     return MOE_OK;
+}
+
+/* The image called `hash`, loaded now unless it is already. */
+static moe_status load(moe_plan *plan, moe_db *db, const char *hash, int *out) {
+    moe_image image;
+    for (int i = 0; i < plan->images; i++)
+        if (!strcmp(plan->image[i].hash, hash)) return *out = i, MOE_OK;
+    MOE_TRY(moe_db_image(db, hash, &image));
+    return moe_plan_load(plan, hash, &image, out);
 }
 
 static moe_status load_bucket(moe_plan *plan, moe_db *db, moe_bucket *bucket) {
     bucket->row_align = 1;
     for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
-        moe_plan_step *step = &bucket->step[kind];
-        MOE_TRY(load(plan, db, step->row.image, &step->image));
-        MOE_TRY(add_align(bucket, &plan->image[step->image].launch));
+        int image = 0;
+        MOE_TRY(load(plan, db, bucket->step[kind].row.image, &image));
+        MOE_TRY(moe_plan_use(plan, bucket, (moe_op_kind)kind, image));
     }
-    if (bucket->row_align > plan->row_align) plan->row_align = bucket->row_align;
     return MOE_OK;
 }
 
@@ -94,6 +104,7 @@ moe_status moe_plan_create(moe_db *db, moe_device *device, const moe_layer *laye
     if (!plan) return moe_fail(MOE_E_MEMORY, "plan: no memory");
     plan->device = device;
     plan->layer = *layer;
+    plan->row_align = 1;
     moe_status status = read_options(plan, options);
     if (!status) status = moe_plan_resolve(plan, db);
     if (!status) status = load_all(plan, db);

@@ -1,4 +1,5 @@
-/* plan.h - a layer resolved on a device. Private to plan.c, resolve.c and run.c. */
+/* plan.h - a layer resolved on a device. Private to plan.c, resolve.c, run.c
+ * and assemble.c. */
 #ifndef MOE_PLAN_H
 #define MOE_PLAN_H
 
@@ -42,6 +43,12 @@ struct moe_plan {
 
 /* Finds the kernels of every bucket; fills plan->bucket but for what only images tell. */
 moe_status moe_plan_resolve(moe_plan *plan, moe_db *db);
+
+/* Loads an image into the next place of plan->image, which must have room; *out gets its number. */
+moe_status moe_plan_load(moe_plan *plan, const char *hash, const moe_image *image, int *out);
+
+/* Makes a loaded image serve a step of a bucket. */
+moe_status moe_plan_use(moe_plan *plan, moe_bucket *bucket, moe_op_kind kind, int image);
 
 /* The bucket for T >= 1 tokens: the nearest in the logarithm of the token count; of two equally
  * near ones the larger. */

@@ -4,6 +4,7 @@
 #include "recorder.h"
 #include "synthetic.h"
 
+#include "assemble.h"
 #include "device_null.h"
 #include "workspace.h"
 
@@ -771,6 +772,45 @@ static void test_bad_align(void **unused) {
     recorder_close(device);
 }
 
+/* A plan from images at hand runs them like one from a database, and needs no database. */
+static void test_assembled(void **unused) {
+    (void)unused;
+    static const char *const launches[MOE_OP_COUNT] = {
+        "kernel=route_0 grid=tokens(16) block=128",
+        "kernel=permute_0 grid=rows(32) block=256 align=1 scratch_fixed=100",
+        "kernel=gemm_up_0 grid=row_tiles(16,3) block=256 align=32",
+        "kernel=gemm_down_0 grid=row_tiles(16,2) block=256 align=16",
+        "kernel=combine_0 grid=sms(2) block=32",
+    };
+    moe_image images[MOE_OP_COUNT];
+    const moe_image *pointers[MOE_OP_COUNT];
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+        images[kind] = (moe_image){.arch = "sm_90a", .ptx = ".version 9.0", .ptx_size = 12};
+        CHECK(moe_launch_parse(launches[kind], &images[kind].launch));
+        pointers[kind] = &images[kind];
+    }
+    recorder *device = recorder_open(FACTS);
+    moe_layer layer = layer_of(LAYER);
+    moe_plan *plan = NULL;
+    CHECK(moe_plan_assemble(&device->device, &layer, pointers, &plan));
+    assert_int_equal(device->loads, MOE_OP_COUNT);
+    for (int64_t tokens = 1; tokens < 1000; tokens *= 3) {
+        run(device, plan, full_io(0), tokens);
+        assert_int_equal(device->events, MOE_OP_COUNT);
+        assert_int_equal(argument(device, "permute_0", MOE_OP_permute, MOE_ARG_row_align), 32);
+    }
+    moe_plan_destroy(plan);
+    assert_int_equal(device->unloads, MOE_OP_COUNT);
+    device->fail_load = 4;
+    CHECK_FAILS(moe_plan_assemble(&device->device, &layer, pointers, &plan), MOE_E_DEVICE,
+                "load gemm_down_0: told to fail");
+    images[2].launch.align = 3;
+    CHECK_FAILS(moe_plan_assemble(&device->device, &layer, pointers, &plan), MOE_E_CORRUPT,
+                "align=3 is not a power of two");
+    assert_int_equal(device->loads, device->unloads);
+    recorder_close(device);
+}
+
 /* ------------------------------------------------------------------------------ the null device */
 
 static void test_null_device(void **unused) {
@@ -857,7 +897,7 @@ int main(void) {
         TEST(test_worst),
         TEST(test_missing_rows),
         TEST(test_options),
-        TEST(test_bad_align),
+        TEST(test_bad_align), TEST(test_assembled),
         TEST(test_null_device),
         TEST(test_registry),
     };
