@@ -1,4 +1,4 @@
-/* assemble.h - a plan from images at hand instead of a database, for a tuner that tries pipelines. */
+/* assemble.h - a plan from images at hand instead of a database, for a tuner of pipelines. */
 #ifndef MOE_ASSEMBLE_H
 #define MOE_ASSEMBLE_H
 

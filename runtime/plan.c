@@ -59,8 +59,8 @@ moe_status moe_plan_use(moe_plan *plan, moe_bucket *bucket, moe_op_kind kind, in
     const moe_launch *launch = &plan->image[image].launch;
     if (launch->align & (launch->align - 1))
         return moe_fail(MOE_E_CORRUPT,
-                        "kernel %s: align=%lld is not a power of two; correct its template and tune "
-                        "again",
+                        "kernel %s: align=%lld is not a power of two; correct its template and "
+                        "tune again",
                         launch->kernel[0].symbol, (long long)launch->align);
     if (launch->align > bucket->row_align) bucket->row_align = launch->align;
     if (launch->align > plan->row_align) plan->row_align = launch->align;

@@ -1,5 +1,4 @@
-/* plan.h - a layer resolved on a device. Private to plan.c, resolve.c, run.c
- * and assemble.c. */
+/* plan.h - a layer resolved on a device. Private to plan.c, resolve.c, run.c and assemble.c. */
 #ifndef MOE_PLAN_H
 #define MOE_PLAN_H
 
