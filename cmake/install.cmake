@@ -4,6 +4,9 @@
 include(CMakePackageConfigHelpers)
 
 set(objects $<TARGET_OBJECTS:moe_runtime> $<TARGET_OBJECTS:moe_sim>)
+if(TARGET moe_sim_avx2)
+    list(APPEND objects $<TARGET_OBJECTS:moe_sim_avx2>)
+endif()
 
 add_library(moetune_shared SHARED ${objects})
 target_link_libraries(moetune_shared PRIVATE dep_sqlite3 OpenMP::OpenMP_C Threads::Threads
