@@ -251,7 +251,7 @@ int cmd_run(int argc, char **argv) {
     options o = {.device = "auto"};
     moe_layer layer;
     moe_tensor_file *file = NULL;
-    int64_t tokens;
+    int64_t tokens = 0;
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     moe_status status = moe_preset(o.layer, &layer);
     if (!status) status = moe_tensor_file_open(o.input, &file);
