@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-enum { CONFIGS = 14 }; /* of each op and dtype */
+enum { CONFIGS = 9 }; /* of each op and dtype */
 
 /* Spreads CONFIGS configs evenly over the space, from a start of its own for each op. */
 static void check_space(fixture *f, moe_op_kind kind, const char *text) {
