@@ -152,3 +152,22 @@ moe_status moe_builder_get(moe_builder *builder, moe_source *source, const moe_b
     moe_source_free(source);
     return status;
 }
+
+/* Starts a compile, and waits for an idle worker before. */
+static moe_status start_soon(moe_builder *builder, moe_source *source) {
+    const moe_built *built;
+    int64_t ticket;
+    MOE_TRY(moe_builder_find(builder, source, &built));
+    if (built) return MOE_OK;
+    if (!moe_compile_pool_idle(builder->pool)) MOE_TRY(moe_builder_finish(builder, &ticket, &built));
+    return moe_builder_start(builder, source, 0);
+}
+
+moe_status moe_builder_prefetch(moe_builder *builder, moe_source *sources, int64_t count) {
+    moe_status status = MOE_OK;
+    for (int64_t i = 0; i < count; i++) {
+        if (!status && builder->pool) status = start_soon(builder, &sources[i]);
+        moe_source_free(&sources[i]);
+    }
+    return status || !builder->pool ? status : moe_builder_drain(builder);
+}

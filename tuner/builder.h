@@ -38,4 +38,8 @@ moe_status moe_builder_drain(moe_builder *builder);
 /* Finds or compiles, and waits. Takes the source over. */
 moe_status moe_builder_get(moe_builder *builder, moe_source *source, const moe_built **out);
 
+/* Finds or compiles many, as parallel as the pool is. Takes the sources over. Failed compiles are
+ * found again by moe_builder_get, with their outcome. */
+moe_status moe_builder_prefetch(moe_builder *builder, moe_source *sources, int64_t count);
+
 #endif

@@ -247,6 +247,12 @@ void moe_search_report(moe_search *search, int64_t index, double time) {
     search->time[index] = time;
 }
 
+void moe_search_resume(moe_search *search, int64_t index, double time) {
+    if (!search->was_asked[index]) search->asked++;
+    search->was_asked[index] = true;
+    moe_search_report(search, index, time);
+}
+
 int64_t moe_search_best(const moe_search *search, int64_t *out, int64_t room) {
     int64_t count = 0;
     for (int64_t i = 0; i < search->reported; i++) {

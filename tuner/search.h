@@ -53,6 +53,9 @@ bool moe_search_next(moe_search *search, int64_t *index);
 /* What a candidate came to: its time, or INFINITY if it failed. */
 void moe_search_report(moe_search *search, int64_t index, double time);
 
+/* The same for a candidate that was tried before this search: it counts as asked for. */
+void moe_search_resume(moe_search *search, int64_t index, double time);
+
 /* The best reported candidates, best first; equal times by index. Returns how many were written. */
 int64_t moe_search_best(const moe_search *search, int64_t *out, int64_t room);
 

@@ -53,7 +53,7 @@ static moe_status list_work(const moe_goal *goal, moe_session *s) {
 
 /* Seconds that one candidate is expected to take: its share of the compilers, and its run. */
 static double seconds_each(const moe_tuner *tuner, const moe_op *op) {
-    return 0.4 / tuner->workers + 0.02 + 1.3 * moe_tuner_seconds(tuner, moe_op_work(op).flops);
+    return 0.6 / tuner->workers + 0.02 + 1.3 * moe_tuner_seconds(tuner, moe_op_work(op).flops);
 }
 
 /* Limits follow from the budget and nothing else, so that a second run asks for the same candidates,

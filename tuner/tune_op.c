@@ -29,6 +29,7 @@ typedef struct op_search {
     moe_search *search;
     moe_op_case *c; /* opened when the first candidate has to run */
     moe_finalist *tried; /* [all.count]; outcome COUNT: not tried */
+    unsigned char *strikes; /* [all.count] runs that ended the tuner */
     double best;         /* ns */
     double deadline, start, run_seconds; /* of the default, in real time */
     int64_t limit;       /* candidates to try */
@@ -45,7 +46,7 @@ static void count_outcome(op_search *s, int64_t index, bool resumed) {
     else
         s->result->measured++;
     if (ok && m->med < s->best) s->best = m->med;
-    moe_search_report(s->search, index, ok ? m->med : INFINITY);
+    moe_search_resume(s->search, index, ok ? m->med : INFINITY);
 }
 
 /* Stores what came of a candidate and tells the search. */
@@ -148,10 +149,8 @@ static moe_status run_trial(op_search *s, int64_t index, const moe_built *built,
 static moe_status mark_in_flight(op_search *s, int64_t index) {
     moe_finalist *f = &s->tried[index];
     if (s->tuner->facts->simulated) return MOE_OK;
-    int64_t strikes = f->record.measurement.outcome == MOE_OUTCOME_TIMEOUT
-                          ? f->record.measurement.n : 0;
     moe_record record = moe_tuner_record(s->tuner, &s->result->op, &f->candidate);
-    record.measurement = (moe_measurement){.outcome = MOE_OUTCOME_TIMEOUT, .n = strikes + 1};
+    record.measurement = (moe_measurement){.outcome = MOE_OUTCOME_TIMEOUT, .n = s->strikes[index] + 1};
     const moe_evidence evidence = {.log = "the tuner ended while this candidate ran"};
     return moe_storage_put(s->tuner->store, s->tuner->device_row, &record, &evidence);
 }
@@ -178,27 +177,35 @@ static bool was_interrupted(const moe_measurement *m) {
 }
 
 /* A candidate that has a row of this compiler and driver is not measured again. */
-static moe_status resume(op_search *s, int64_t index, bool *found) {
+static moe_status resume(op_search *s, int64_t index) {
     char image[MOE_HASH_SIZE];
+    bool found;
     moe_finalist *f = &s->tried[index];
     moe_record record = moe_tuner_record(s->tuner, &s->result->op, &f->candidate);
-    MOE_TRY(moe_storage_find(s->tuner->store, s->tuner->device_row, &record, image, found));
-    if (!*found) return MOE_OK;
-    f->record = record;
-    *found = !strcmp(record.provenance.toolkit, s->tuner->provenance.toolkit) &&
-             !strcmp(record.provenance.driver, s->tuner->provenance.driver) &&
-             !was_interrupted(&record.measurement);
-    if (*found) count_outcome(s, index, true);
+    MOE_TRY(moe_storage_find(s->tuner->store, s->tuner->device_row, &record, image, &found));
+    if (!found) return MOE_OK;
+    bool valid = !strcmp(record.provenance.toolkit, s->tuner->provenance.toolkit) &&
+                 !strcmp(record.provenance.driver, s->tuner->provenance.driver);
+    if (was_interrupted(&record.measurement)) {
+        s->strikes[index] = 1;
+    } else if (valid) {
+        f->record = record;
+        count_outcome(s, index, true);
+    }
     return MOE_OK;
 }
 
-/* Resumes, tries at once, or sends to the compiler. */
+/* Rows of an earlier run come first, whatever the search would ask for: they count towards its limit,
+ * and it learns from them. */
+static moe_status resume_all(op_search *s) {
+    for (int64_t i = 0; i < s->all.count; i++) MOE_TRY(resume(s, i));
+    return MOE_OK;
+}
+
+/* Tries at once, or sends to the compiler. */
 static moe_status begin(op_search *s, int64_t index) {
-    bool found;
     const moe_built *built;
     moe_source source;
-    MOE_TRY(resume(s, index, &found));
-    if (found) return MOE_OK;
     moe_status status = moe_render(s->tried[index].candidate.t, &s->result->op, s->tuner->facts,
                                    &s->tried[index].candidate.config, false, &source);
     if (status == MOE_E_TEMPLATE || status == MOE_E_INVALID) {
@@ -352,7 +359,8 @@ static moe_status open_search(op_search *s) {
     MOE_TRY(moe_candidates_init(&s->all, t->gen, &s->result->op, t->facts));
     snprintf(s->result->note, sizeof s->result->note, "%s", s->all.skipped);
     s->tried = calloc((size_t)s->all.count, sizeof *s->tried);
-    if (!s->tried) return moe_fail(MOE_E_MEMORY, "no memory for candidates");
+    s->strikes = calloc((size_t)s->all.count, 1);
+    if (!s->tried || !s->strikes) return moe_fail(MOE_E_MEMORY, "no memory for candidates");
     for (int64_t i = 0; i < s->all.count; i++) {
         s->tried[i].candidate = s->all.item[i];
         s->tried[i].record.measurement.outcome = MOE_OUTCOME_COUNT;
@@ -367,6 +375,7 @@ static moe_status run(op_search *s) {
     double seconds = moe_tuner_seconds(s->tuner, moe_op_work(&s->result->op).flops);
     s->run_seconds = seconds;
     MOE_TRY(open_search(s));
+    MOE_TRY(resume_all(s));
     if (seconds > 2 * (s->deadline - s->start)) {
         snprintf(s->result->note, sizeof s->result->note,
                  "one run on %s would take about %.0f s; give fewer tokens, a larger --budget or "
@@ -391,5 +400,6 @@ moe_status moe_tune_op(moe_tuner *tuner, const moe_op *op, int64_t limit, double
     moe_search_close(s.search);
     moe_candidates_free(&s.all);
     free(s.tried);
+    free(s.strikes);
     return status;
 }

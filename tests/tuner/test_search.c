@@ -160,6 +160,20 @@ static void test_the_best_are_sorted_and_failures_left_out(void **state) {
     moe_search_close(search);
 }
 
+static void test_what_was_tried_before_counts(void **state) {
+    (void)state;
+    moe_search *search;
+    int64_t index, asked = 0;
+    assert_int_equal(moe_search_open(moe_strategies, &grid, 10, 0, &search), MOE_OK);
+    for (int64_t i = 0; i < 6; i++) moe_search_resume(search, defaults[0] + 100 * i, 5);
+    while (moe_search_next(search, &index)) {
+        assert_true(index < 5 || (index - 5) % 100 || index > 505);
+        asked++;
+    }
+    assert_int_equal(asked, 4);
+    moe_search_close(search);
+}
+
 static moe_racer racer(double med, double mad, bool is_default, const char *text) {
     return (moe_racer){{MOE_OUTCOME_OK, 50, med, mad, 0, MOE_TIMER_CUPTI}, is_default, text};
 }
@@ -189,6 +203,7 @@ int main(void) {
         cmocka_unit_test(test_the_same_seed_asks_the_same),
         cmocka_unit_test(test_halving_beats_chance_and_the_prediction),
         cmocka_unit_test(test_the_best_are_sorted_and_failures_left_out),
+        cmocka_unit_test(test_what_was_tried_before_counts),
         cmocka_unit_test(test_the_winner),
     };
     return cmocka_run_group_tests(tests, make_grid, NULL);
