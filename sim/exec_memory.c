@@ -1,0 +1,495 @@
+/* exec_memory.c - loads and stores. */
+#include "exec_memory.h"
+
+#define OFFSET_MASK ((1ull << SIM_ADDRESS_SHIFT) - 1)
+
+/* ---- between memory and registers */
+
+/* Copies elements of type T at `at` (an expression of lane i) to registers of type R. */
+#define LOAD(T, R, at)                                                                             \
+    for (u32 k = 0; k < count; k++) {                                                              \
+        R *d = LANES_OF(R, warp, in->list[k]);                                                     \
+        if (likely(lanes == ~0u)) {                                                                \
+            for (u32 i = 0; i < SIM_LANES; i++) d[i] = (R)((const T *)(const void *)(at))[k];      \
+        } else {                                                                                   \
+            FOR_LANES(i, lanes) d[i] = (R)((const T *)(const void *)(at))[k];                      \
+        }                                                                                          \
+    }
+
+#define STORE(T, R, at)                                                                            \
+    for (u32 k = 0; k < count; k++) {                                                              \
+        const R *d = LANES_OF(const R, warp, in->list[k]);                                         \
+        if (likely(lanes == ~0u)) {                                                                \
+            for (u32 i = 0; i < SIM_LANES; i++) ((T *)(void *)(at))[k] = (T)d[i];                  \
+        } else {                                                                                   \
+            FOR_LANES(i, lanes) ((T *)(void *)(at))[k] = (T)d[i];                                  \
+        }                                                                                          \
+    }
+
+/* Picks types by element size, sign and register size. */
+#define BY_TYPE(MOVE, at)                                                                          \
+    switch ((in->aux & MEMORY_ELEMENT) * 8 + (in->aux >> MEMORY_REGISTER_SHIFT & 3) * 2 +          \
+            !!(in->aux & MEMORY_SIGNED)) {                                                         \
+    case 0: MOVE(u8, u16, at) break;                                                               \
+    case 1: MOVE(s8, u16, at) break;                                                               \
+    case 2: MOVE(u8, u32, at) break;                                                               \
+    case 3: MOVE(s8, u32, at) break;                                                               \
+    case 4: MOVE(u8, u64, at) break;                                                               \
+    case 5: MOVE(s8, u64, at) break;                                                               \
+    case 8:                                                                                        \
+    case 9: MOVE(u16, u16, at) break;                                                              \
+    case 10: MOVE(u16, u32, at) break;                                                             \
+    case 11: MOVE(s16, u32, at) break;                                                             \
+    case 12: MOVE(u16, u64, at) break;                                                             \
+    case 13: MOVE(s16, u64, at) break;                                                             \
+    case 18:                                                                                       \
+    case 19: MOVE(u32, u32, at) break;                                                             \
+    case 20: MOVE(u32, u64, at) break;                                                             \
+    case 21: MOVE(s32, u64, at) break;                                                             \
+    default: MOVE(u64, u64, at) break;                                                             \
+    }
+
+static void load_from(sim_warp *warp, const sim_instruction *in, u32 lanes, const u8 *const *at)
+{
+    u32 count = memory_count(in);
+
+    BY_TYPE(LOAD, at[i])
+}
+
+static void load_span(sim_warp *warp, const sim_instruction *in, u32 lanes, const u8 *first, u32 stride)
+{
+    u32 count = memory_count(in);
+
+    BY_TYPE(LOAD, first + i * stride)
+}
+
+static void load_uniform(sim_warp *warp, const sim_instruction *in, u32 lanes, const u8 *at)
+{
+    u32 count = memory_count(in);
+
+    BY_TYPE(LOAD, at)
+}
+
+static void store_to(sim_warp *warp, const sim_instruction *in, u32 lanes, u8 *const *at)
+{
+    u32 count = memory_count(in);
+
+    BY_TYPE(STORE, at[i])
+}
+
+static void store_span(sim_warp *warp, const sim_instruction *in, u32 lanes, u8 *first, u32 stride)
+{
+    u32 count = memory_count(in);
+
+    BY_TYPE(STORE, first + i * stride)
+}
+
+/* The bytes that each lane stores, one lane behind the other. */
+static void stored_bytes(sim_warp *warp, const sim_instruction *in, u32 lanes, u8 *values)
+{
+    store_span(warp, in, lanes, values, memory_bytes(in));
+}
+
+/* ---- global */
+
+static void global_load(sim_warp *warp, const sim_instruction *in, u32 exec, target *t)
+{
+    const sim_block *block = warp->block;
+    u32 bytes = memory_bytes(in);
+    sim_range range = {.bytes = bytes, .lane_bytes = bytes, .strong = in->aux & MEMORY_STRONG,
+                       .cached = in->aux & MEMORY_CACHED};
+
+    if (!SIM_EXEC(target_global)(warp, in, exec, bytes, "load", t)) return;
+    SIM_EXEC(count_global)(warp, t, bytes, SAMPLE_LOAD);
+    if (range.strong) warp->block->polls++;
+    if (range.strong && block->checks) sim_race_acquire(warp);
+    if (t->span || t->uniform) {
+        range.allocation = t->allocation;
+        range.offset = t->offset;
+        if (t->span) range.bytes = SIM_LANES * bytes;
+        else range.lane = (u32)first_lane(t->lanes);
+        if (block->checks) {
+            SIM_EXEC(check_written)(warp, in, &range);
+            sim_global_read(warp, in, &range);
+        } else {
+            sim_global_touch(warp, t->allocation, t->offset, range.bytes);
+        }
+        if (t->span) load_span(warp, in, t->lanes, t->first, bytes);
+        else load_uniform(warp, in, t->lanes, t->first);
+        return;
+    }
+    const u8 *at[SIM_LANES] = {0};
+    FOR_LANES(lane, t->lanes) {
+        range.allocation = sim_allocation_at(block->launch->memory, t->address[lane]);
+        range.offset = t->address[lane] & OFFSET_MASK;
+        range.lane = lane;
+        at[lane] = range.allocation->bytes + range.offset;
+        if (block->checks) {
+            SIM_EXEC(check_written)(warp, in, &range);
+            sim_global_read(warp, in, &range);
+        } else {
+            sim_global_touch(warp, range.allocation, range.offset, bytes);
+        }
+    }
+    load_from(warp, in, t->lanes, at);
+}
+
+/* Stores lane by lane, so that lanes that hit the same bytes see one another. */
+static void global_store_lanes(sim_warp *warp, const sim_instruction *in, target *t)
+{
+    const sim_block *block = warp->block;
+    u32 bytes = memory_bytes(in);
+    u8 values[SIM_LANES * 64];
+    sim_range range = {.bytes = bytes, .lane_bytes = bytes, .strong = in->aux & MEMORY_STRONG};
+
+    stored_bytes(warp, in, t->lanes, values);
+    FOR_LANES(lane, t->lanes) {
+        range.allocation = sim_allocation_at(block->launch->memory, t->address[lane]);
+        range.offset = t->address[lane] & OFFSET_MASK;
+        range.lane = lane;
+        u8 *at = range.allocation->bytes + range.offset;
+        if (block->checks) {
+            range.same_value = memcmp(at, values + lane * bytes, bytes) == 0;
+            sim_global_write(warp, in, &range);
+            sim_written_set(range.allocation, range.offset, bytes);
+        } else {
+            sim_global_touch(warp, range.allocation, range.offset, bytes);
+        }
+        memcpy(at, values + lane * bytes, bytes);
+    }
+}
+
+static bool writable(sim_warp *warp, const sim_instruction *in, const target *t)
+{
+    const sim_allocation *a =
+        sim_allocation_at(warp->block->launch->memory, t->address[first_lane(t->lanes)]);
+
+    if (!a->readonly) return true;
+    sim_find(warp, SIM_FINDING_readonly, in, UINT32_MAX, "block %u warp %u stores to constant memory (%%p)",
+             warp->block->index, warp->index);
+    return false;
+}
+
+static void global_store(sim_warp *warp, const sim_instruction *in, u32 exec, target *t)
+{
+    const sim_block *block = warp->block;
+    u32 bytes = memory_bytes(in);
+
+    if (!SIM_EXEC(target_global)(warp, in, exec, bytes, "store", t) || !writable(warp, in, t)) return;
+    SIM_EXEC(count_global)(warp, t, bytes, SAMPLE_STORE);
+    warp->block->progress++;
+    if ((in->aux & MEMORY_STRONG) && block->checks) sim_race_publish(warp, in->aux & MEMORY_RELEASE);
+    if (!t->span) {
+        global_store_lanes(warp, in, t);
+        return;
+    }
+    if (block->checks) {
+        sim_range range = {.allocation = t->allocation, .offset = t->offset, .bytes = SIM_LANES * bytes,
+                           .lane_bytes = bytes, .strong = in->aux & MEMORY_STRONG};
+        sim_global_write(warp, in, &range);
+        sim_written_set(t->allocation, t->offset, range.bytes);
+    } else {
+        sim_global_touch(warp, t->allocation, t->offset, SIM_LANES * bytes);
+    }
+    store_span(warp, in, t->lanes, t->first, bytes);
+}
+
+HANDLER(ld_global)
+{
+    target t;
+
+    lane_addresses(warp, in, exec, t.address);
+    global_load(warp, in, exec, &t);
+    return SIM_STEP;
+}
+
+HANDLER(ld_constant)
+{
+    target t;
+
+    lane_addresses(warp, in, exec, t.address);
+    global_load(warp, in, exec, &t);
+    return SIM_STEP;
+}
+
+HANDLER(st_global)
+{
+    target t;
+
+    lane_addresses(warp, in, exec, t.address);
+    global_store(warp, in, exec, &t);
+    return SIM_STEP;
+}
+
+/* ---- shared */
+
+static void shared_load(sim_warp *warp, const sim_instruction *in, u32 exec, target *t)
+{
+    sim_block *block = warp->block;
+    u32 bytes = memory_bytes(in);
+    bool strong = in->aux & MEMORY_STRONG;
+
+    if (!SIM_EXEC(target_shared)(warp, in, exec, bytes, "load", t)) return;
+    SIM_EXEC(count_shared)(warp, t, bytes);
+    if (strong) {
+        block->polls++;
+        sim_race_acquire(warp);
+    }
+    if (t->span) {
+        if (block->checks && !strong) {
+            shared_read(warp, in, (u32)t->offset, SIM_LANES * bytes, 0, bytes);
+            load_span(warp, in, t->lanes, t->first, bytes);
+            return;
+        }
+        if (!block->checks) {
+            load_span(warp, in, t->lanes, t->first, bytes);
+            return;
+        }
+    }
+    const u8 *at[SIM_LANES] = {0};
+    FOR_LANES(lane, t->lanes) {
+        u32 offset = (u32)t->address[lane];
+        at[lane] = block->shared + offset;
+        if (!block->checks) continue;
+        if (strong) {
+            sim_access access = {.in = in, .offset = offset, .lane = lane};
+            shared_strong(warp, &access, bytes, true, false);
+        } else {
+            shared_read(warp, in, offset, bytes, lane, bytes);
+        }
+    }
+    load_from(warp, in, t->lanes, at);
+}
+
+static void shared_store_lanes(sim_warp *warp, const sim_instruction *in, target *t)
+{
+    sim_block *block = warp->block;
+    u32 bytes = memory_bytes(in);
+    u8 values[SIM_LANES * 64];
+
+    stored_bytes(warp, in, t->lanes, values);
+    FOR_LANES(lane, t->lanes) {
+        u32 offset = (u32)t->address[lane];
+        u8 *at = block->shared + offset;
+        sim_access access = {.in = in, .offset = offset, .lane = lane};
+        if (block->checks && (in->aux & MEMORY_STRONG)) {
+            shared_strong(warp, &access, bytes, false, true);
+        } else if (block->checks) {
+            if (shared_write_suspect(warp, offset, bytes)) {
+                access.same_value = memcmp(at, values + lane * bytes, bytes) == 0;
+                shared_write_look(warp, &access, bytes);
+            }
+            shared_write_mark(warp, in, offset, bytes, lane, bytes);
+        }
+        memcpy(at, values + lane * bytes, bytes);
+    }
+}
+
+static void shared_store(sim_warp *warp, const sim_instruction *in, u32 exec, target *t)
+{
+    sim_block *block = warp->block;
+    u32 bytes = memory_bytes(in);
+
+    if (!SIM_EXEC(target_shared)(warp, in, exec, bytes, "store", t)) return;
+    SIM_EXEC(count_shared)(warp, t, bytes);
+    block->progress++;
+    if (in->aux & MEMORY_STRONG) sim_race_publish(warp, in->aux & MEMORY_RELEASE);
+    if (!t->span || (block->checks && ((in->aux & MEMORY_STRONG) ||
+                                       shared_write_suspect(warp, (u32)t->offset, SIM_LANES * bytes)))) {
+        shared_store_lanes(warp, in, t);
+        return;
+    }
+    if (block->checks) shared_write_mark(warp, in, (u32)t->offset, SIM_LANES * bytes, 0, bytes);
+    store_span(warp, in, t->lanes, t->first, bytes);
+}
+
+HANDLER(ld_shared)
+{
+    target t;
+
+    lane_addresses(warp, in, exec, t.address);
+    shared_load(warp, in, exec, &t);
+    return SIM_STEP;
+}
+
+HANDLER(st_shared)
+{
+    target t;
+
+    lane_addresses(warp, in, exec, t.address);
+    shared_store(warp, in, exec, &t);
+    return SIM_STEP;
+}
+
+/* ---- local: each lane has its own bytes */
+
+static u32 local_pointers(sim_warp *warp, const sim_instruction *in, u32 exec, u32 bytes, const u64 *address,
+                          u8 **at)
+{
+    u32 size = warp->block->kernel->local_bytes, lanes = exec;
+
+    FOR_LANES(lane, exec) {
+        at[lane] = warp->local + (u64)lane * size + address[lane];
+        if (address[lane] + bytes <= size && address[lane] < size && !(address[lane] & (bytes - 1))) continue;
+        sim_find(warp, address[lane] & (bytes - 1) ? SIM_FINDING_misaligned : SIM_FINDING_bounds, in, UINT32_MAX,
+                 "access of %u bytes at byte %llu of local memory of %u bytes, by block %u warp %u lane %u (%%p)",
+                 bytes, (unsigned long long)address[lane], size, warp->block->index, warp->index, lane);
+        lanes &= ~(1u << lane);
+    }
+    return lanes;
+}
+
+static void local_load(sim_warp *warp, const sim_instruction *in, u32 exec, const u64 *address)
+{
+    u8 *at[SIM_LANES] = {0};
+    u32 lanes = local_pointers(warp, in, exec, memory_bytes(in), address, at);
+
+    load_from(warp, in, lanes, (const u8 *const *)at);
+}
+
+static void local_store(sim_warp *warp, const sim_instruction *in, u32 exec, const u64 *address)
+{
+    u8 *at[SIM_LANES] = {0};
+    u32 lanes = local_pointers(warp, in, exec, memory_bytes(in), address, at);
+
+    store_to(warp, in, lanes, at);
+}
+
+HANDLER(ld_local)
+{
+    u64 address[SIM_LANES];
+
+    lane_addresses(warp, in, exec, address);
+    local_load(warp, in, exec, address);
+    return SIM_STEP;
+}
+
+HANDLER(st_local)
+{
+    u64 address[SIM_LANES];
+
+    lane_addresses(warp, in, exec, address);
+    local_store(warp, in, exec, address);
+    return SIM_STEP;
+}
+
+/* Moves aux bytes inside local memory from offset imm to offset e: arguments of a call. */
+HANDLER(copy_local)
+{
+    u32 size = warp->block->kernel->local_bytes;
+
+    FOR_LANES(lane, exec) {
+        u8 *frame = warp->local + (u64)lane * size;
+        memmove(frame + in->e, frame + in->imm, in->aux);
+    }
+    return SIM_STEP;
+}
+
+/* ---- parameters of the kernel: the same for all */
+
+static void argument_load(sim_warp *warp, const sim_instruction *in, u32 exec, const u64 *address)
+{
+    const sim_kernel *k = warp->block->kernel;
+    const u8 *at[SIM_LANES] = {0};
+    u32 bytes = memory_bytes(in), lanes = exec;
+
+    FOR_LANES(lane, exec) {
+        at[lane] = warp->block->launch->args + address[lane];
+        if (address[lane] < k->args_size && address[lane] + bytes <= k->args_size) continue;
+        sim_find(warp, SIM_FINDING_bounds, in, UINT32_MAX,
+                 "load of %u bytes at byte %llu of %u bytes of parameters, by block %u warp %u lane %u (%%p)", bytes,
+                 (unsigned long long)address[lane], k->args_size, warp->block->index, warp->index, lane);
+        lanes &= ~(1u << lane);
+    }
+    load_from(warp, in, lanes, at);
+}
+
+HANDLER(ld_argument)
+{
+    u64 address[SIM_LANES];
+
+    lane_addresses(warp, in, exec, address);
+    if (address[0] + memory_bytes(in) <= warp->block->kernel->args_size && in->a == (s32)0x80000000)
+        load_uniform(warp, in, exec, warp->block->launch->args + address[0]);
+    else
+        argument_load(warp, in, exec, address);
+    return SIM_STEP;
+}
+
+/* ---- generic: by what each lane's address is in */
+
+static u32 lanes_in_window(const u64 *address, u32 lanes, u64 window)
+{
+    u32 in = 0;
+
+    FOR_LANES(lane, lanes) in |= (u32)(address[lane] >> SIM_ADDRESS_SHIFT == window) << lane;
+    return in;
+}
+
+/* Offsets in the window of some lanes; the others repeat the first. */
+static void window_offsets(const u64 *address, u32 lanes, u64 *offset)
+{
+    u64 fill = address[first_lane(lanes)] & OFFSET_MASK;
+
+    for (int i = 0; i < SIM_LANES; i++) offset[i] = lanes >> i & 1 ? address[i] & OFFSET_MASK : fill;
+}
+
+static void refill(const u64 *address, u32 lanes, u64 *out)
+{
+    u64 fill = address[first_lane(lanes)];
+
+    for (int i = 0; i < SIM_LANES; i++) out[i] = lanes >> i & 1 ? address[i] : fill;
+}
+
+HANDLER(ld_generic)
+{
+    u64 address[SIM_LANES];
+    target t;
+
+    lane_addresses(warp, in, exec, address);
+    u32 shared = lanes_in_window(address, exec, SIM_WINDOW_SHARED);
+    u32 local = lanes_in_window(address, exec, SIM_WINDOW_LOCAL);
+    u32 param = lanes_in_window(address, exec, SIM_WINDOW_PARAM);
+    u32 global = exec & ~(shared | local | param);
+    if (shared) {
+        window_offsets(address, shared, t.address);
+        shared_load(warp, in, shared, &t);
+    }
+    if (local) {
+        window_offsets(address, local, t.address);
+        local_load(warp, in, local, t.address);
+    }
+    if (param) {
+        window_offsets(address, param, t.address);
+        argument_load(warp, in, param, t.address);
+    }
+    if (global) {
+        refill(address, global, t.address);
+        global_load(warp, in, global, &t);
+    }
+    return SIM_STEP;
+}
+
+HANDLER(st_generic)
+{
+    u64 address[SIM_LANES];
+    target t;
+
+    lane_addresses(warp, in, exec, address);
+    u32 shared = lanes_in_window(address, exec, SIM_WINDOW_SHARED);
+    u32 local = lanes_in_window(address, exec, SIM_WINDOW_LOCAL);
+    u32 global = exec & ~(shared | local);
+    if (shared) {
+        window_offsets(address, shared, t.address);
+        shared_store(warp, in, shared, &t);
+    }
+    if (local) {
+        window_offsets(address, local, t.address);
+        local_store(warp, in, local, t.address);
+    }
+    if (global) {
+        refill(address, global, t.address);
+        global_store(warp, in, global, &t);
+    }
+    return SIM_STEP;
+}

@@ -1,0 +1,309 @@
+/* launch.c - a grid: blocks handed out in order to host threads, results brought together.
+ *
+ * Blocks start in order, so a block may wait for flags of earlier ones. A block that only polls is
+ * set aside and the next one is started, up to what the chip could hold at once, so that blocks may
+ * also wait for later ones. When every block in flight has polled for long and nothing has happened
+ * anywhere, nobody will set the flag. */
+#include "race.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { QUANTUM = 1 << 18, STALLED_ROUNDS = 40 };
+
+/* ------------------------------------------------------------------------------------ blocks */
+
+static sim_block *take_block(sim_context *context)
+{
+    pthread_mutex_lock(&context->pool_lock);
+    sim_block *block = context->pool;
+    if (block) context->pool = block->next;
+    pthread_mutex_unlock(&context->pool_lock);
+    return block ? block : calloc(1, sizeof *block);
+}
+
+static void give_block(sim_context *context, sim_block *block)
+{
+    pthread_mutex_lock(&context->pool_lock);
+    block->next = context->pool;
+    context->pool = block;
+    pthread_mutex_unlock(&context->pool_lock);
+}
+
+/* Starts the next block of the grid; false when there is none left or none may be added. */
+static moe_status start_next(sim_worker *worker, bool *started)
+{
+    sim_launch_state *launch = worker->launch;
+    sim_block *block;
+    moe_status status;
+
+    *started = false;
+    if (worker->in_flight >= launch->resident) return MOE_OK;
+    uint32_t index = __atomic_fetch_add(&launch->next_block, 1, __ATOMIC_RELAXED);
+    if (index >= launch->blocks) {
+        __atomic_store_n(&launch->next_block, launch->blocks, __ATOMIC_RELAXED);
+        return MOE_OK;
+    }
+    block = take_block(launch->context);
+    if (!block) return moe_fail(MOE_E_MEMORY, "out of host memory for a simulated block");
+    status = sim_block_start(block, worker, index);
+    if (status != MOE_OK) {
+        give_block(launch->context, block);
+        return status;
+    }
+    block->next = worker->running;
+    worker->running = block;
+    worker->in_flight++;
+    *started = true;
+    return MOE_OK;
+}
+
+static void retire(sim_worker *worker, sim_block *block)
+{
+    sim_block **at = &worker->running;
+
+    while (*at != block) at = &(*at)->next;
+    *at = block->next;
+    worker->in_flight--;
+    give_block(worker->launch->context, block);
+}
+
+static void report_spinning(const sim_block *block)
+{
+    char text[SIM_FINDING_TEXT - 120];
+    sim_warp *warp = &block->warp[0];
+
+    for (uint32_t w = 0; w < block->warps; w++)
+        if (block->warp[w].state == SIM_WARP_READY) warp = &block->warp[w];
+    sim_block_describe(block, text, sizeof text);
+    sim_find(warp, SIM_FINDING_deadlock, &block->kernel->code[warp->pc < block->kernel->count ? warp->pc : 0], UINT32_MAX,
+             "block %u spins on memory that nobody changes: %s", block->index, text);
+}
+
+/* Runs every block of the worker once; *moved: something other than polling has happened. */
+static void run_round(sim_worker *worker, bool *moved)
+{
+    sim_launch_state *launch = worker->launch;
+
+    *moved = false;
+    for (sim_block *block = worker->running, *next; block; block = next) {
+        next = block->next;
+        sim_block_state state;
+        do {
+            state = sim_block_run(block, QUANTUM);
+            if (state == SIM_BLOCK_STALLED) break;
+            *moved = true;
+            __atomic_add_fetch(&launch->progress, 1, __ATOMIC_RELAXED);
+        } while (state == SIM_BLOCK_RUNNING);
+        if (state == SIM_BLOCK_DONE) retire(worker, block);
+    }
+}
+
+static moe_status work(sim_worker *worker)
+{
+    sim_launch_state *launch = worker->launch;
+    uint64_t progress = 0;
+    unsigned stalled = 0;
+    bool started, moved;
+
+    while (!__atomic_load_n(&launch->abort, __ATOMIC_RELAXED)) {
+        MOE_TRY(start_next(worker, &started));
+        if (!worker->running) break;
+        run_round(worker, &moved);
+        uint64_t now = __atomic_load_n(&launch->progress, __ATOMIC_RELAXED);
+        if (started || moved || now != progress) stalled = 0;
+        else stalled++;
+        progress = now;
+        if (stalled < STALLED_ROUNDS) continue;
+        report_spinning(worker->running);
+        __atomic_store_n(&launch->abort, 1, __ATOMIC_RELAXED);
+    }
+    return MOE_OK;
+}
+
+/* A worker that stops early leaves no block behind. */
+static void abandon(sim_worker *worker)
+{
+    while (worker->running) {
+        sim_block *block = worker->running;
+        for (uint32_t w = 0; w < block->warps; w++) {
+            free(block->warp[w].copy);
+            free(block->warp[w].lane_seen);
+        }
+        retire(worker, block);
+    }
+}
+
+/* ----------------------------------------------------------------------------------- counters */
+
+static void finish_samples(sim_worker *worker)
+{
+    sim_counters *c = &worker->counters;
+    uint64_t *counter[] = {&c->load_sectors, &c->store_sectors, &c->atomic_sectors, &c->shared_wavefronts};
+
+    for (int i = 0; i < 4; i++) {
+        double mean = worker->sampled_requests[i]
+                          ? (double)worker->sampled_cost[i] / (double)worker->sampled_requests[i]
+                          : 1.0;
+        *counter[i] += (uint64_t)(mean * (double)worker->requests[i]);
+    }
+}
+
+static const struct { uint16_t op; uint8_t type; uint32_t flops; } mma_work[] = {
+    {SIM_OP_mma_m16n8k16_f32, SIM_MMA_F16, 4096}, {SIM_OP_mma_m16n8k16_f16, SIM_MMA_F16, 4096},
+    {SIM_OP_mma_m16n8k8_f32, SIM_MMA_F16, 2048},  {SIM_OP_mma_m16n8k8_f16, SIM_MMA_F16, 2048},
+    {SIM_OP_mma_m16n8k8_tf32, SIM_MMA_TF32, 2048}, {SIM_OP_mma_m16n8k4_tf32, SIM_MMA_TF32, 1024},
+};
+
+/* Turns executions by instruction into counts by class. */
+static void count_classes(sim_counters *c, const sim_kernel *k, const uint64_t *hits)
+{
+    for (uint32_t i = 0; i < k->count; i++) {
+        c->instr[sim_op_class[k->code[i].op]] += hits[i];
+        for (unsigned m = 0; m < sizeof mma_work / sizeof *mma_work; m++)
+            if (mma_work[m].op == k->code[i].op) c->mma_flops[mma_work[m].type] += hits[i] * mma_work[m].flops;
+    }
+}
+
+static void collect(sim_context *context, const sim_kernel *k, sim_worker *workers, int count)
+{
+    context->counters = (sim_counters){0};
+    for (int w = 0; w < count; w++) {
+        finish_samples(&workers[w]);
+        sim_counters_merge(&context->counters, &workers[w].counters);
+        for (uint32_t i = 0; i < k->count; i++) context->hits[i] += workers[w].hits[i];
+    }
+    count_classes(&context->counters, k, context->hits);
+    context->last_kernel = k;
+}
+
+/* ------------------------------------------------------------------------------------ launching */
+
+static moe_status check_dims(const sim_context *context, const sim_kernel *k, const moe_dims *d, size_t args_size)
+{
+    const moe_facts *f = &context->facts;
+    uint64_t threads = (uint64_t)d->block[0] * d->block[1] * d->block[2];
+    uint64_t blocks = (uint64_t)d->grid[0] * d->grid[1] * d->grid[2];
+
+    if (!threads || threads > 1024 || d->block[2] > 64)
+        return moe_fail(MOE_E_INVALID, "kernel %s: a block of %ux%ux%u threads (1 to 1024 are possible)", k->name,
+                        d->block[0], d->block[1], d->block[2]);
+    if (d->grid[1] > 65535 || d->grid[2] > 65535 || blocks > INT32_MAX)
+        return moe_fail(MOE_E_INVALID, "kernel %s: a grid of %ux%ux%u blocks is too large", k->name, d->grid[0],
+                        d->grid[1], d->grid[2]);
+    if (args_size < k->args_size)
+        return moe_fail(MOE_E_INVALID, "kernel %s takes %u bytes of arguments, %zu were given", k->name, k->args_size,
+                        args_size);
+    if ((uint64_t)k->shared_bytes + d->smem > (uint64_t)f->smem)
+        return moe_fail(MOE_E_INVALID, "kernel %s wants %u static + %u dynamic bytes of shared memory, a block has %lld",
+                        k->name, k->shared_bytes, d->smem, (long long)f->smem);
+    if (d->cluster > 1)
+        return moe_fail(MOE_E_UNSUPPORTED, "kernel %s: the simulator has no clusters yet", k->name);
+    return MOE_OK;
+}
+
+/* Blocks that the chip could hold, as far as is known without the compiler's log. */
+static uint64_t resident_blocks(const moe_facts *f, const moe_dims *d, uint32_t shared)
+{
+    uint64_t threads = (uint64_t)d->block[0] * d->block[1] * d->block[2];
+    uint64_t by_threads = (uint64_t)f->threads_sm / threads, by_shared = (uint64_t)f->smem_sm / (shared + 1024u);
+    uint64_t one_sm = (uint64_t)f->blocks_sm;
+
+    if (by_threads < one_sm) one_sm = by_threads;
+    if (by_shared < one_sm) one_sm = by_shared;
+    return (one_sm ? one_sm : 1) * (uint64_t)f->sms;
+}
+
+static moe_status fault_text(const sim_launch_state *launch)
+{
+    const sim_report *r = &launch->report;
+    char text[SIM_MAX_FINDINGS * (SIM_FINDING_TEXT + 4)];
+    size_t at = 0;
+
+    for (uint32_t i = 0; i < r->kept && at + 1 < sizeof text; i++) {
+        int more = snprintf(text + at, sizeof text - at, "%s%s", i ? "\n" : "", r->finding[i].text);
+        if (more < 0) break;
+        at += (size_t)more;
+    }
+    return moe_fail(MOE_E_FAULT, "kernel %s misbehaved, %llu times:\n%s", launch->kernel->name,
+                    (unsigned long long)r->total, text);
+}
+
+static void run_workers(sim_worker *workers, int count, moe_status *statuses)
+{
+#pragma omp parallel for num_threads(count) schedule(static, 1)
+    for (int w = 0; w < count; w++) {
+        statuses[w] = work(&workers[w]);
+        if (statuses[w] != MOE_OK) __atomic_store_n(&workers[w].launch->abort, 1, __ATOMIC_RELAXED);
+        abandon(&workers[w]);
+    }
+}
+
+static int worker_count(const sim_context *context, uint32_t blocks)
+{
+    int threads = context->options.threads > 0 ? context->options.threads : omp_get_num_procs();
+
+    return (uint32_t)threads > blocks ? (int)blocks : threads;
+}
+
+static moe_status run_grid(sim_launch_state *launch, const void *args, size_t args_size)
+{
+    sim_context *context = launch->context;
+    const sim_kernel *k = launch->kernel;
+    int count = worker_count(context, launch->blocks);
+    sim_worker *workers = calloc((size_t)count, sizeof *workers);
+    moe_status *statuses = calloc((size_t)count, sizeof *statuses), status = MOE_OK;
+    bool ready = workers && statuses;
+
+    free(context->hits);
+    context->hits = calloc(k->count + 1u, sizeof *context->hits);
+    launch->args = calloc(1, k->args_size + 16u);
+    launch->fence_log = calloc(launch->blocks, sizeof *launch->fence_log);
+    ready = ready && context->hits && launch->args && launch->fence_log;
+    for (int w = 0; ready && w < count; w++) {
+        workers[w].launch = launch;
+        workers[w].hits = calloc(k->count + 1u, sizeof *workers[w].hits);
+        ready = workers[w].hits != NULL;
+    }
+    if (ready) {
+        memcpy(launch->args, args, args_size < k->args_size ? args_size : k->args_size);
+        launch->parallel = count > 1;
+        launch->resident = (uint32_t)(resident_blocks(&context->facts, &launch->dims, launch->shared_bytes) / (unsigned)count);
+        if (!launch->resident) launch->resident = 1;
+        run_workers(workers, count, statuses);
+        collect(context, k, workers, count);
+    } else {
+        status = moe_fail(MOE_E_MEMORY, "out of host memory to launch %s", k->name);
+    }
+    for (int w = 0; w < count && ready; w++)
+        if (statuses[w] != MOE_OK) status = moe_fail(statuses[w], "out of host memory while running %s", k->name);
+    for (uint32_t b = 0; launch->fence_log && b < launch->blocks; b++) free(launch->fence_log[b]);
+    for (int w = 0; workers && w < count; w++) free(workers[w].hits);
+    free(launch->fence_log);
+    free(launch->args);
+    free(workers);
+    free(statuses);
+    return status;
+}
+
+moe_status sim_launch_kernel(sim_context *context, const sim_kernel *k, const moe_dims *dims, const void *args,
+                             size_t args_size)
+{
+    sim_launch_state launch = {.context = context, .kernel = k, .memory = &context->memory, .dims = *dims};
+
+    MOE_TRY(check_dims(context, k, dims, args_size));
+    launch.number = ++context->launches;
+    launch.blocks = dims->grid[0] * dims->grid[1] * dims->grid[2];
+    launch.checks = context->options.checks;
+    launch.shared_bytes = k->shared_bytes + dims->smem;
+    context->counters = (sim_counters){0};
+    context->last_kernel = NULL;
+    if (!launch.blocks) return MOE_OK;
+    pthread_mutex_init(&launch.report.lock, NULL);
+    moe_status status = run_grid(&launch, args, args_size);
+    pthread_mutex_destroy(&launch.report.lock);
+    if (status != MOE_OK) return status;
+    return launch.report.total ? fault_text(&launch) : MOE_OK;
+}

@@ -1,0 +1,297 @@
+/* race_global.c - marks on global memory: by page and granule, made when first needed.
+ *
+ * A global stamp is 64 bits: block + 1 (24) | fences that the block had executed (8) | the stamp of
+ * race.h (32). Blocks of one launch may mark a page at the same time from different host threads,
+ * so each page has a lock. */
+#include "race.h"
+
+#include <stdlib.h>
+
+enum { BLOCK_SHIFT = 40, FENCE_SHIFT = 32, BLOCK_MASK = (1 << 24) - 1, SECTOR_SHIFT = 5 };
+
+static uint64_t own_stamp(const sim_warp *warp, uint32_t lane)
+{
+    const sim_block *b = warp->block;
+
+    return (uint64_t)((b->index + 1) & BLOCK_MASK) << BLOCK_SHIFT | (uint64_t)b->fences << FENCE_SHIFT |
+           sim_stamp(warp) | lane;
+}
+
+/* ---- pages */
+
+static void marks_free(sim_marks *marks)
+{
+    free(marks->stamp);
+    free(marks->detail);
+    *marks = (sim_marks){0};
+}
+
+void sim_global_forget(sim_allocation *allocation)
+{
+    uint64_t pages = (allocation->size + SIM_PAGE_BYTES - 1) >> SIM_PAGE_SHIFT;
+
+    for (uint64_t i = 0; allocation->page && i < pages; i++)
+        for (int kind = 0; kind < SIM_MARK_KINDS; kind++) marks_free(&allocation->page[i].marks[kind]);
+    free(allocation->page);
+    allocation->page = NULL;
+}
+
+/* The page, locked, without what another launch left on it. */
+static sim_page *page_take(const sim_warp *warp, sim_allocation *allocation, uint64_t offset)
+{
+    sim_page *page = &allocation->page[offset >> SIM_PAGE_SHIFT];
+    const sim_launch_state *launch = warp->block->launch;
+
+    while (launch->parallel && __atomic_exchange_n(&page->lock, 1, __ATOMIC_ACQUIRE)) {
+    }
+    if (page->launch == launch->number) return page;
+    page->touched[0] = page->touched[1] = 0;
+    for (int kind = 0; kind < SIM_MARK_KINDS; kind++) marks_free(&page->marks[kind]);
+    page->launch = launch->number;
+    return page;
+}
+
+static void page_release(const sim_warp *warp, sim_page *page)
+{
+    if (warp->block->launch->parallel) __atomic_store_n(&page->lock, 0, __ATOMIC_RELEASE);
+}
+
+/* Granules of at most 1 << shift bytes, taking over what coarser ones held. False without memory:
+ * the marks are lost, nothing else. */
+static bool marks_ready(sim_marks *marks, uint32_t shift)
+{
+    if (marks->stamp && marks->shift <= shift) return true;
+    uint32_t count = SIM_PAGE_BYTES >> shift;
+    uint64_t *stamp = calloc(count, sizeof *stamp);
+    uint32_t *detail = calloc(count, sizeof *detail);
+    if (!stamp || !detail) {
+        free(stamp);
+        free(detail);
+        return false;
+    }
+    for (uint32_t g = 0; marks->stamp && g < count; g++) {
+        stamp[g] = marks->stamp[g >> (marks->shift - shift)];
+        detail[g] = marks->detail[g >> (marks->shift - shift)];
+    }
+    marks_free(marks);
+    *marks = (sim_marks){.stamp = stamp, .detail = detail, .shift = shift};
+    return true;
+}
+
+/* log2 of the access that each lane makes in a range. */
+static uint32_t range_shift(const sim_range *range)
+{
+    uint32_t shift = (uint32_t)__builtin_ctz(range->lane_bytes);
+
+    return shift > 4 ? 4 : shift;
+}
+
+/* ---- sectors */
+
+static void touch(const sim_warp *warp, sim_page *page, uint32_t at, uint32_t bytes)
+{
+    uint32_t first = at >> SECTOR_SHIFT, last = (at + bytes - 1) >> SECTOR_SHIFT;
+
+    for (uint32_t s = first; s <= last; s++) {
+        if (page->touched[s >> 6] >> (s & 63) & 1) continue;
+        page->touched[s >> 6] |= 1ull << (s & 63);
+        warp->block->worker->counters.unique_bytes += 1u << SECTOR_SHIFT;
+    }
+}
+
+static uint32_t page_part(uint64_t offset, uint64_t bytes)
+{
+    uint64_t left = SIM_PAGE_BYTES - (offset & (SIM_PAGE_BYTES - 1));
+
+    return (uint32_t)(bytes < left ? bytes : left);
+}
+
+void sim_global_touch(sim_warp *warp, sim_allocation *allocation, uint64_t offset, uint32_t bytes)
+{
+    while (bytes) {
+        uint32_t part = page_part(offset, bytes);
+        sim_page *page = page_take(warp, allocation, offset);
+        touch(warp, page, offset & (SIM_PAGE_BYTES - 1), part);
+        page_release(warp, page);
+        offset += part;
+        bytes -= part;
+    }
+}
+
+/* ---- order */
+
+/* Has a write (or read) by another block been published, and may this block have seen that? */
+static bool published(const sim_warp *warp, uint64_t stamp)
+{
+    const sim_launch_state *launch = warp->block->launch;
+    uint32_t by = (uint32_t)(stamp >> BLOCK_SHIFT) - 1, fence = stamp >> FENCE_SHIFT & 255;
+    const uint64_t *log = __atomic_load_n(&launch->fence_log[by], __ATOMIC_ACQUIRE);
+
+    if (fence == 255) return true;
+    if (!log) return false;
+    uint64_t order = __atomic_load_n(&log[fence], __ATOMIC_ACQUIRE);
+    return order && order <= warp->block->acquired;
+}
+
+static bool ordered(const sim_warp *warp, uint64_t stamp, uint32_t detail, uint32_t lane)
+{
+    uint64_t own = warp->block->index + 1;
+
+    if (stamp >> BLOCK_SHIFT != (own & BLOCK_MASK)) return published(warp, stamp);
+    if ((detail & SIM_MANY_BLOCKS) && !warp->block->launch->order) return false;
+    if ((uint32_t)stamp < warp->all_seen) return true;
+    if ((detail & SIM_MANY_LANES) && sim_stamp_warp((uint32_t)stamp) == warp->index &&
+        (uint32_t)stamp >= warp->synced && !warp->lane_seen)
+        return false;
+    return sim_ordered(warp, (uint32_t)stamp, lane);
+}
+
+typedef struct look {
+    sim_warp *warp;
+    const sim_instruction *in;
+    const sim_range *range;
+    const char *what;
+} look;
+
+static uint32_t lane_at(const sim_range *range, uint64_t offset)
+{
+    return range->lane + (offset > range->offset ? (uint32_t)(offset - range->offset) / range->lane_bytes : 0);
+}
+
+static void find_race(const look *l, uint32_t lane, uint64_t stamp, uint32_t pc, const char *earlier,
+                      uint64_t offset)
+{
+    uint32_t by = (uint32_t)(stamp >> BLOCK_SHIFT) - 1, from = (uint32_t)stamp;
+    const sim_block *b = l->warp->block;
+    bool same = by == b->index;
+    const char *missing = !same                                    ? "in one launch without fence and flag between"
+                          : sim_stamp_warp(from) == l->warp->index ? "no __syncwarp between"
+                                                                   : "no barrier between";
+
+    sim_find(l->warp, SIM_FINDING_race, l->in, pc & SIM_PC_MASK,
+             "%s by block %u warp %u lane %u (%%q) and %s by block %u warp %u lane %u (%%p) of global "
+             "address 0x%llx (byte %llu of its allocation), %s",
+             earlier, by, sim_stamp_warp(from), sim_stamp_lane(from), l->what, b->index, l->warp->index,
+             lane,
+             (unsigned long long)((uint64_t)(l->range->allocation - b->launch->memory->allocation)
+                                      << SIM_ADDRESS_SHIFT |
+                                  offset),
+             (unsigned long long)offset, missing);
+}
+
+/* Compares a part of a range that lies in one page with the marks of one kind. */
+static void compare(const look *l, const sim_page *page, sim_mark_kind kind, uint64_t offset, uint32_t bytes)
+{
+    static const char *const earlier[] = {"write", "read", "atomic access"};
+    const sim_marks *marks = &page->marks[kind];
+    uint64_t own = own_stamp(l->warp, 0) >> FENCE_SHIFT << FENCE_SHIFT;
+    uint64_t base = own >> BLOCK_SHIFT << BLOCK_SHIFT;
+    uint32_t at = offset & (SIM_PAGE_BYTES - 1), shift = marks->shift;
+
+    if (!marks->stamp) return;
+    for (uint32_t g = at >> shift; g <= (at + bytes - 1) >> shift; g++) {
+        uint64_t stamp = marks->stamp[g];
+        uint32_t detail = marks->detail[g];
+        if (!stamp) continue;
+        if (stamp >> BLOCK_SHIFT == base >> BLOCK_SHIFT && (uint32_t)stamp < l->warp->all_seen &&
+            !(detail & SIM_MANY_BLOCKS) && !l->range->cached)
+            continue;
+        uint64_t byte = offset - at + ((uint64_t)g << shift);
+        uint32_t lane = lane_at(l->range, byte > offset ? byte : offset);
+        if (l->range->same_value && kind == SIM_WRITES) continue;
+        if (kind == SIM_ATOMICS && (detail & SIM_VOLATILE) && l->what[0] == 'r') continue;
+        if (!ordered(l->warp, stamp, detail, lane)) {
+            find_race(l, lane, stamp, detail, earlier[kind], byte);
+        } else if (l->range->cached && kind == SIM_WRITES) {
+            sim_find(l->warp, SIM_FINDING_race, l->in, detail & SIM_PC_MASK,
+                     "ld.global.nc by block %u warp %u lane %u (%%p) of bytes that this launch writes (%%q): "
+                     "the non-coherent cache may hold the old ones",
+                     l->warp->block->index, l->warp->index, lane);
+        }
+    }
+}
+
+/* ---- marking */
+
+static void mark_writes(sim_warp *warp, const sim_range *range, sim_marks *marks, uint64_t offset,
+                        uint32_t bytes, uint32_t pc)
+{
+    uint64_t stamp = own_stamp(warp, 0), base = offset & ~(uint64_t)(SIM_PAGE_BYTES - 1);
+    uint32_t at = offset & (SIM_PAGE_BYTES - 1), shift = marks->shift;
+
+    for (uint32_t g = at >> shift; g <= (at + bytes - 1) >> shift; g++) {
+        marks->stamp[g] = stamp | lane_at(range, base + ((uint64_t)g << shift));
+        marks->detail[g] = pc;
+    }
+}
+
+/* Joins the readers, or atomic accessors, of each granule. */
+static void mark_set(sim_warp *warp, const sim_range *range, sim_marks *marks, uint64_t offset,
+                     uint32_t bytes, uint32_t pc)
+{
+    uint64_t stamp = own_stamp(warp, 0), base = offset & ~(uint64_t)(SIM_PAGE_BYTES - 1);
+    uint32_t at = offset & (SIM_PAGE_BYTES - 1), shift = marks->shift;
+
+    for (uint32_t g = at >> shift; g <= (at + bytes - 1) >> shift; g++) {
+        uint64_t old = marks->stamp[g], mine = stamp | lane_at(range, base + ((uint64_t)g << shift));
+        uint32_t flags = marks->detail[g] & SIM_MANY_BLOCKS;
+        if (old && old != mine) {
+            if ((old ^ mine) >> BLOCK_SHIFT) {
+                flags |= SIM_MANY_BLOCKS;
+            } else if ((uint32_t)old >= warp->all_seen) {
+                bool own = sim_stamp_warp((uint32_t)old) == warp->index;
+                flags |= marks->detail[g] & SIM_MANY_LANES;
+                if (own && ((old ^ mine) & 31)) flags |= SIM_MANY_LANES;
+            }
+        }
+        marks->stamp[g] = mine;
+        marks->detail[g] = pc | flags;
+    }
+}
+
+typedef void marker(sim_warp *warp, const sim_range *range, sim_marks *marks, uint64_t offset,
+                    uint32_t bytes, uint32_t pc);
+
+/* What an access looks at, and what it leaves behind. */
+typedef struct policy {
+    const char *what;
+    bool compare[SIM_MARK_KINDS];
+    sim_mark_kind mark;
+    marker *marker;
+    uint32_t flags;
+} policy;
+
+static const policy plain_read = {"read", {true, false, true}, SIM_READS, mark_set, 0};
+static const policy plain_write = {"write", {true, true, true}, SIM_WRITES, mark_writes, 0};
+static const policy strong_read = {"read", {true, false, false}, SIM_ATOMICS, mark_set, SIM_VOLATILE};
+static const policy strong_write = {"write", {true, true, false}, SIM_ATOMICS, mark_set, 0};
+
+static void apply(sim_warp *warp, const sim_instruction *in, const sim_range *range, const policy *p)
+{
+    look l = {.warp = warp, .in = in, .range = range, .what = p->what};
+    uint32_t pc = (uint32_t)(in - warp->block->kernel->code) | p->flags, left = range->bytes;
+    uint64_t offset = range->offset;
+
+    while (left) {
+        uint32_t part = page_part(offset, left);
+        sim_page *page = page_take(warp, range->allocation, offset);
+        touch(warp, page, offset & (SIM_PAGE_BYTES - 1), part);
+        for (int kind = 0; kind < SIM_MARK_KINDS; kind++)
+            if (p->compare[kind]) compare(&l, page, (sim_mark_kind)kind, offset, part);
+        sim_marks *marks = &page->marks[p->mark];
+        if (marks_ready(marks, range_shift(range))) p->marker(warp, range, marks, offset, part, pc);
+        page_release(warp, page);
+        offset += part;
+        left -= part;
+    }
+}
+
+void sim_global_read(sim_warp *warp, const sim_instruction *in, const sim_range *range)
+{
+    apply(warp, in, range, range->strong ? &strong_read : &plain_read);
+}
+
+void sim_global_write(sim_warp *warp, const sim_instruction *in, const sim_range *range)
+{
+    apply(warp, in, range, range->strong ? &strong_write : &plain_write);
+}

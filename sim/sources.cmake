@@ -1,0 +1,16 @@
+# sources.cmake - instruction handlers are compiled once for each instruction set of the host; simd.c
+# picks at run time, so the build does not depend on the machine that builds. Contraction is off: an
+# fma happens where PTX says fma, nowhere else.
+file(GLOB handlers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sim/exec_*.c)
+set(handler_options -O3 -fno-math-errno -fno-trapping-math -fno-strict-aliasing -Wno-psabi)
+set_source_files_properties(${handlers} PROPERTIES COMPILE_OPTIONS
+    "${handler_options};-ffp-contract=off")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    add_library(moe_sim_avx2 OBJECT ${handlers})
+    target_include_directories(moe_sim_avx2 PRIVATE ${CMAKE_SOURCE_DIR}/sim
+        $<TARGET_PROPERTY:moe_sim,INTERFACE_INCLUDE_DIRECTORIES>)
+    target_compile_options(moe_sim_avx2 PRIVATE ${moetune_strict} -mavx2 -mfma -mf16c -mbmi -mpopcnt -mlzcnt)
+    target_compile_definitions(moe_sim_avx2 PRIVATE SIM_ISA=avx2)
+    target_compile_definitions(moe_sim PRIVATE SIM_HAVE_AVX2)
+    target_sources(moe_sim PRIVATE $<TARGET_OBJECTS:moe_sim_avx2>)
+endif()
