@@ -215,12 +215,6 @@ static moe_status count_tokens(const moe_tensor_file *file, int64_t *tokens) {
     return MOE_OK;
 }
 
-/* The database asked for, or the default one where it exists; *db stays NULL where it does not. */
-static moe_status open_db(const char *path, moe_db **db) {
-    moe_status status = moe_db_open(path, db);
-    return status == MOE_E_NOT_FOUND && !path ? MOE_OK : status;
-}
-
 static moe_status run(const options *o, const moe_layer *layer, const moe_tensor_file *file,
                       int64_t tokens) {
     char note[1024];
@@ -230,7 +224,7 @@ static moe_status run(const options *o, const moe_layer *layer, const moe_tensor
     moe_plan *plan = NULL;
     buffers b = {0};
     moe_status status = moe_device_open(o->device, &b.device);
-    if (!status) status = open_db(o->db, &db);
+    if (!status) status = command_database(o->db, &db);
     if (!status) status = command_templates(o->templates, &gen);
     if (!status) status = moe_builder_open(moe_device_facts(b.device)->arch, NULL, NULL, &builder);
     if (!status)

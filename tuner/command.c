@@ -48,6 +48,11 @@ moe_status command_templates(const char *given, moe_gen **out) {
     return moe_gen_open(given, out);
 }
 
+moe_status command_database(const char *path, moe_db **db) {
+    moe_status status = moe_db_open(path, db);
+    return status == MOE_E_NOT_FOUND && !path ? MOE_OK : status;
+}
+
 /* A board that nobody sells: its arch is what counts, the rest only feeds cost estimates. */
 static const moe_facts middling = {
     .name = "any", .sms = 100, .l2 = 48 << 20, .memory = INT64_C(32) << 30, .clock = 1500,

@@ -16,6 +16,10 @@ int command_fail(moe_status status);
  * build, ../share/moetune/templates of an installation, templates of the working folder. */
 moe_status command_templates(const char *given, moe_gen **out);
 
+/* The database asked for, or (path NULL) the default one where it exists; *db stays NULL where it
+ * does not. */
+moe_status command_database(const char *path, moe_db **db);
+
 /* The facts of a device by name ("auto", "sim:h100", "cuda:0"), by its line of text, or by arch
  * alone ("sm_90a": a middling board, for those who only want code). */
 moe_status command_facts(const char *name, moe_facts *out);
@@ -26,5 +30,6 @@ int cmd_run(int argc, char **argv);
 int cmd_emit(int argc, char **argv);
 int cmd_layer(int argc, char **argv);
 int cmd_tune(int argc, char **argv);
+int cmd_check(int argc, char **argv);
 
 #endif

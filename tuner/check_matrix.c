@@ -1,0 +1,130 @@
+/* check_matrix.c - default configs over everything that a layer can be. */
+#include "candidates.h"
+#include "check_layer.h"
+#include "covering.h"
+#include "spot.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ORDER FACTORS: the columns of a row. */
+enum { ACT, DTYPE, ROUTER, CAPACITY, BIAS, EXPERTS, CHOICES, WIDTHS, ROUTING, ENTRY, TUNED_AT,
+       FACTORS };
+
+static const moe_act acts[] = {
+    {MOE_ACT_RELU, 0, 0},   {MOE_ACT_RELU2, 0, 0},  {MOE_ACT_GELU, 0, 0},
+    {MOE_ACT_GELU_TANH, 0, 0}, {MOE_ACT_SILU, 0, 0}, {MOE_ACT_SWIGLU, 0, 0},
+    {MOE_ACT_GEGLU, 0, 0},  {MOE_ACT_GEGLU_TANH, 0, 0}, {MOE_ACT_SWIGLU_CLAMP, 7, 1.702},
+};
+static const double capacities[] = {0, 1.25, 0.5};
+static const unsigned biases[] = {0, MOE_BIAS_ROUTER | MOE_BIAS_UP | MOE_BIAS_DOWN, MOE_BIAS_DOWN};
+static const int64_t experts[] = {4, 8, 40, 60, 64, 257};
+static const int64_t choices[] = {1, 2, 4, 6, 8};
+static const int64_t widths[][2] = {{64, 48}, {136, 72}, {256, 176}}; /* d, f */
+static const int64_t tuned_at[] = {1, 64, 512};
+static const int64_t tokens[] = {0, 1, 7, 64, 129};
+
+#define COUNT(array) ((int)(sizeof array / sizeof *array))
+
+static bool legal(const int *row) { return choices[row[CHOICES]] <= experts[row[EXPERTS]]; }
+
+static const moe_factors factors = {
+    .count = FACTORS,
+    .levels = {COUNT(acts), MOE_DTYPE_COUNT, MOE_ROUTER_COUNT, COUNT(capacities), COUNT(biases),
+               COUNT(experts), COUNT(choices), COUNT(widths), MOE_ROUTING_COUNT, MOE_ENTRY_COUNT,
+               COUNT(tuned_at)},
+    .legal = legal,
+};
+
+/* The full product is that of what layers are; the rest varies along it. */
+static const moe_factors whole = {
+    .count = CHOICES + 1,
+    .levels = {COUNT(acts), MOE_DTYPE_COUNT, MOE_ROUTER_COUNT, COUNT(capacities), 1,
+               COUNT(experts), COUNT(choices)},
+    .legal = legal,
+};
+
+static moe_layer layer_of(const int *row) {
+    return (moe_layer){
+        .d = widths[row[WIDTHS]][0], .f = widths[row[WIDTHS]][1], .e = experts[row[EXPERTS]],
+        .k = choices[row[CHOICES]], .act = acts[row[ACT]], .x = (moe_dtype)row[DTYPE],
+        .w = (moe_dtype)row[DTYPE], .router = (moe_router)row[ROUTER],
+        .capacity = capacities[row[CAPACITY]], .bias = biases[row[BIAS]],
+    };
+}
+
+/* Compiles the default kernels of some rows, as parallel as the pool is. What fails here fails again
+ * where it is judged. */
+static moe_status compile_ahead(moe_checker *checker, const int *rows, int64_t count) {
+    const moe_facts *facts = moe_device_facts(checker->device);
+    moe_source *sources = calloc((size_t)count * MOE_OP_COUNT, sizeof *sources);
+    int64_t used = 0;
+    if (!sources) return moe_fail(MOE_E_MEMORY, "no memory for sources");
+    for (int64_t i = 0; i < count; i++) {
+        const moe_layer layer = layer_of(rows + i * FACTORS);
+        for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+            moe_candidate candidate;
+            const moe_op op = moe_op_make((moe_op_kind)kind, &layer,
+                                          tuned_at[rows[i * FACTORS + TUNED_AT]],
+                                          MOE_ROUTING_UNIFORM, MOE_CACHE_COLD);
+            if (!moe_candidate_default(checker->gen, &op, facts, &candidate) &&
+                !moe_render(candidate.t, &op, facts, &candidate.config, false, &sources[used]))
+                used++;
+        }
+    }
+    moe_status status = moe_builder_prefetch(checker->builder, sources, used);
+    free(sources);
+    return status;
+}
+
+/* A layer that cannot even be planned is a failed check of its own. */
+static moe_status add_unplanned(moe_checker *checker, const moe_layer *layer) {
+    moe_check_row row = {.what = "default plan", .outcome = MOE_OUTCOME_COMPILE_FAILED};
+    snprintf(row.text, sizeof row.text, "%.1020s", moe_error_text());
+    MOE_TRY(moe_layer_print(layer, row.name, sizeof row.name));
+    return moe_verdicts_add(checker->verdicts, &row);
+}
+
+static moe_status check_row(moe_checker *checker, const int *row) {
+    const moe_layer layer = layer_of(row);
+    moe_plan *plan;
+    moe_status status = moe_default_plan(checker->device, checker->gen, checker->builder, &layer,
+                                         tuned_at[row[TUNED_AT]], &plan);
+    if (status == MOE_E_MEMORY) return status;
+    if (status) return add_unplanned(checker, &layer);
+    for (int t = 0; t < COUNT(tokens) && !status; t++)
+        status = moe_check_plan(checker, &layer, plan, tokens[t], (moe_routing)row[ROUTING],
+                                (moe_entry)row[ENTRY], "default plan");
+    moe_plan_destroy(plan);
+    return status;
+}
+
+/* Rows of the full product, with the other factors turning along. */
+static moe_status full_rows(int **rows, int64_t *n) {
+    int *base;
+    MOE_TRY(moe_full_product(&whole, &base, n));
+    *rows = calloc((size_t)(*n * FACTORS), sizeof **rows);
+    for (int64_t i = 0; *rows && i < *n; i++)
+        for (int f = 0; f < FACTORS; f++)
+            (*rows)[i * FACTORS + f] = f <= CHOICES && f != BIAS ? base[i * whole.count + f]
+                                                                 : (int)(i % factors.levels[f]);
+    free(base);
+    return *rows ? MOE_OK : moe_fail(MOE_E_MEMORY, "no memory for the matrix");
+}
+
+moe_status moe_check_matrix(moe_checker *checker, bool full) {
+    enum { AHEAD = 8 };
+    int *rows;
+    int64_t n;
+    MOE_TRY(full ? full_rows(&rows, &n) : moe_covering(&factors, checker->seed, &rows, &n));
+    moe_status status = MOE_OK;
+    for (int64_t i = 0; i < n && !status; i++) {
+        int64_t ahead = n - i < AHEAD ? n - i : AHEAD;
+        checker->progress.share = (double)i / (double)n;
+        if (i % AHEAD == 0) status = compile_ahead(checker, rows + i * FACTORS, ahead);
+        if (!status) status = check_row(checker, rows + i * FACTORS);
+    }
+    moe_progress_end(&checker->progress);
+    free(rows);
+    return status;
+}
