@@ -41,20 +41,6 @@ cmake_is_new_enough() {
             sort -V | head -n 1)" = 3.25 ]
 }
 
-# Installs wheels into .deps without touching the system's Python.
-install_wheels() {
-    install_packages python3 python3-pip
-    say "installing into .deps: $*"
-    PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
-        python3 -m pip install -q --no-deps --upgrade --target .deps "$@"
-}
-
-install_cmake() {
-    cmake_is_new_enough && { say "cmake: $(command -v cmake)"; return; }
-    [ "$(missing_packages cmake)" ] && install_packages cmake
-    cmake_is_new_enough || [ -x .deps/bin/cmake ] || install_wheels 'cmake>=3.25,<4'
-}
-
 has_toolkit() {
     local folder
     for folder in "${MOETUNE_CUDA:-}" "${CUDA_HOME:-}" /usr/local/cuda .deps/nvidia/cu*; do
@@ -64,15 +50,32 @@ has_toolkit() {
     return 1
 }
 
+# Installs wheels into .deps without touching the system's Python.
+install_wheels() {
+    say "installing into .deps: $*"
+    PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
+        python3 -m pip install -q --no-deps --upgrade --target .deps "$@"
+}
+
+install_cmake() {
+    cmake_is_new_enough || [ -x .deps/bin/cmake ] || {
+        install_packages python3 python3-pip # the system's cmake is too old
+        install_wheels 'cmake>=3.25,<4'
+    }
+    say "cmake: $(PATH="$PATH:.deps/bin" command -v cmake)"
+}
+
 # A driver loads only code of a toolkit that is not newer than itself.
+driver_major() {
+    local major=
+    command -v nvidia-smi >/dev/null &&
+        major=$(nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: \([0-9]*\).*/\1/p' | head -n 1)
+    echo "${major:-13}"
+}
+
 install_toolkit() {
     has_toolkit && { say "CUDA toolkit: $toolkit"; return; }
-    local major=13
-    if command -v nvidia-smi >/dev/null; then
-        major=$(nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: \([0-9]*\).*/\1/p' | head -n 1)
-        major=${major:-13}
-    fi
-    if ((major >= 13)); then
+    if (($(driver_major) >= 13)); then
         install_wheels 'nvidia-cuda-nvrtc==13.0.*' 'nvidia-cuda-runtime==13.0.*' \
             'nvidia-cuda-cupti==13.0.*'
     else
@@ -87,6 +90,8 @@ install_toolkit() {
     has_toolkit || die "the wheels hold no NVRTC; install the CUDA toolkit and set CUDA_HOME"
 }
 
+cmake_is_new_enough || packages+=(cmake)
+has_toolkit || packages+=(python3 python3-pip)
 install_packages "${packages[@]}"
 install_cmake
 install_toolkit
