@@ -68,10 +68,12 @@ static void say_time(const moe_origin *origin, const moe_want *want, moe_text *o
         moe_text_add(out, "never timed");
     else if (only_modelled(origin, want->facts))
         moe_text_add(out, "modelled, not measured: %.6g us", m->med / 1e3);
+    else if (m->timer == MOE_TIMER_MODEL)
+        moe_text_add(out, "modelled %.6g us", m->med / 1e3);
     else
-        moe_text_add(out, "%s %.6g us by %s, n=%lld",
-                     m->timer == MOE_TIMER_MODEL ? "modelled" : "measured", m->med / 1e3,
+        moe_text_add(out, "measured %.6g us by %s, n=%lld", m->med / 1e3,
                      moe_timer_names[m->timer], (long long)m->n);
+    if (origin->whole) moe_text_add(out, " for the whole layer");
 }
 
 void moe_fit_reason(const moe_origin *origin, const moe_want *want, int64_t tokens, char *text,
@@ -92,7 +94,7 @@ void moe_fit_reason(const moe_origin *origin, const moe_want *want, int64_t toke
     if (origin->cache != want->cache)
         moe_text_add(&out, "; tuned for a %s cache, not a %s one", moe_cache_names[origin->cache],
                      moe_cache_names[want->cache]);
-    if (*origin->code_arch && !want->facts->simulated &&
+    if (!want->facts->simulated &&
         moe_code_for(origin->code_arch, origin->has_cubin, origin->has_ptx, want->facts) ==
             MOE_CODE_PTX)
         moe_text_add(&out, "; the driver compiles its %s PTX", origin->code_arch);

@@ -30,7 +30,8 @@ typedef struct moe_origin {
     moe_routing routing;
     moe_cache cache;
     moe_measurement measurement; /* n = 0: never timed */
-    char code_arch[16]; /* what its code was compiled for; "" for a choice, which has none */
+    bool whole;         /* the time is that of a whole layer */
+    char code_arch[16]; /* what its code was compiled for */
     bool has_cubin, has_ptx;
 } moe_origin;
 

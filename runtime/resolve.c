@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* All that the database knows about the layer. */
 typedef struct findings {
@@ -94,9 +95,15 @@ static bool fill_from_rows(const findings *found, const moe_want *want, moe_buck
 }
 
 static void fill_from_pipeline(const moe_pipeline *pipeline, moe_fit fit, moe_bucket *bucket) {
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++)
-        bucket->step[kind] = (moe_plan_step){
-            .row = pipeline->row[kind], .origin = pipeline->origin, .match = fit.match};
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+        const moe_row *row = &pipeline->row[kind];
+        moe_plan_step *step = &bucket->step[kind];
+        *step = (moe_plan_step){.row = *row, .origin = pipeline->origin, .match = fit.match};
+        step->origin.whole = true;
+        strcpy(step->origin.code_arch, row->origin.code_arch);
+        step->origin.has_cubin = row->origin.has_cubin;
+        step->origin.has_ptx = row->origin.has_ptx;
+    }
 }
 
 static bool fill(const findings *found, const moe_want *want, moe_bucket *bucket) {
