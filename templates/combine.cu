@@ -17,8 +17,7 @@ constexpr int GROUP = (K + ROUNDS - 1) / ROUNDS;    // rows loaded before any is
 static_assert(D % WIDTH == 0, "rows are whole chunks");
 
 __device__ __forceinline__ void sum_rows(const XT *y_rows, const float *weight, const int *row,
-                                         int chunk_at, float (&sum)[WIDTH])
-{
+                                         int chunk_at, float (&sum)[WIDTH]) {
 #pragma unroll
     for (int j0 = 0; j0 < K; j0 += GROUP) {
         chunk part[GROUP] = {};
@@ -37,8 +36,8 @@ __device__ __forceinline__ void sum_rows(const XT *y_rows, const float *weight, 
     }
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) $(moe.symbol())(const args_combine a)
-{
+extern "C" __global__ void __launch_bounds__(THREADS)
+$(moe.symbol())(const args_combine a) {
     __shared__ float weight[TOKENS * K];
     __shared__ int row[TOKENS * K];
     const int first = (int)blockIdx.x / SPLIT * TOKENS;

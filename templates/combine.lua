@@ -26,14 +26,17 @@ return moe.template {
         if c.split > 1 and moe.ceil_div(chunks(p), c.split) < 32 then
             return false, "a part is narrower than a warp"
         end
-        return c.threads == 64 or pieces(p, c) > c.threads / 2, "more than half the threads would idle"
+        local busy = c.threads == 64 or pieces(p, c) > c.threads / 2
+        return busy, "more than half of the threads would idle"
     end,
 
     default = function(p, d)
         local width = chunks(p)
         local split, tokens = 1, 1
         -- Few tokens: blocks for a quarter of the SMs at least, while a part fills two warps.
-        while split < 8 and p.t * split * 4 < d.sms and width >= split * 2 * 64 do split = split * 2 end
+        while split < 8 and p.t * split * 4 < d.sms and width >= split * 2 * 64 do
+            split = split * 2
+        end
         local threads = 64
         while threads < 256 and width // split > threads do threads = threads * 2 end
         -- Many narrow tokens: several a block.

@@ -12,14 +12,13 @@ $(moe.include("scan.cuh"))
 $(moe.include("permute.cuh"))
 
 // Places that a block takes: whole tiles.
-__device__ __forceinline__ unsigned share_of(unsigned places)
-{
+__device__ __forceinline__ unsigned share_of(unsigned places) {
     constexpr unsigned ROUND = (unsigned)BLOCKS * TILE;
     return (places + ROUND - 1) / ROUND * TILE;
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 1) $(moe.symbol("count"))(const args_permute a)
-{
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
+$(moe.symbol("count"))(const args_permute a) {
     extern __shared__ int shared[];
     int *counts = shared; // [E]
     const unsigned places = (unsigned)a.tokens * K, share = share_of(places);
@@ -41,8 +40,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) $(moe.symbol("count"))(
 % if c.scan == 1 then
 
 // A lane an expert, a warp a run of blocks.
-extern "C" __global__ void __launch_bounds__(1024) $(moe.symbol("scan"))(const args_permute a)
-{
+extern "C" __global__ void __launch_bounds__(1024)
+$(moe.symbol("scan"))(const args_permute a) {
     constexpr int PER_WARP = (BLOCKS + 31) / 32;
     __shared__ int sums[32][33];
     const unsigned places = (unsigned)a.tokens * K, share = share_of(places);
@@ -71,8 +70,8 @@ extern "C" __global__ void __launch_bounds__(1024) $(moe.symbol("scan"))(const a
 }
 % end
 
-extern "C" __global__ void __launch_bounds__(THREADS, 1) $(moe.symbol("scatter"))(const args_permute a)
-{
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
+$(moe.symbol("scatter"))(const args_permute a) {
     extern __shared__ int shared[];
     int *table = shared;             // [WARPS][E]
     int *running = table + WARPS * E; // [E] slots in the blocks before this one

@@ -3,7 +3,8 @@
 --   blocks   most blocks that share the slots; each reads what all have counted
 --   threads  of a block
 --   items    slots of a thread that are ranked together
---   scan     1: a kernel of its own turns the blocks' counts into prefix sums; pays with many experts
+--   scan     1: a kernel of its own turns the blocks' counts into prefix sums, which pays with many
+--            experts
 
 -- Bytes of shared memory of `scatter`: a table of counts for each warp and three of the block.
 local function scatter_bytes(p, c)
@@ -33,19 +34,21 @@ return moe.template {
     end,
 
     launch = function(p, c, d)
-        local bytes = scatter_bytes(p, c)
-        local kernels = { { name = "count", grid = { "fixed", c.blocks }, block = c.threads, smem = p.e * 4 } }
+        local all = { "fixed", c.blocks }
+        local kernels = { { name = "count", grid = all, block = c.threads, smem = p.e * 4 } }
         if c.scan == 1 then
-            kernels[2] = { name = "scan", grid = { "fixed", moe.ceil_div(p.e, 32) }, block = 1024, smem = 0 }
+            local experts = { "fixed", moe.ceil_div(p.e, 32) }
+            kernels[2] = { name = "scan", grid = experts, block = 1024, smem = 0 }
         end
         kernels[#kernels + 1] =
-            { name = "scatter", grid = { "fixed", c.blocks }, block = c.threads, smem = bytes }
+            { name = "scatter", grid = all, block = c.threads, smem = scatter_bytes(p, c) }
         return { kernels = kernels, align = 1, deterministic = true,
                  scratch = { fixed = c.scan * p.e * 4, token = 0, block = p.e * 4 } }
     end,
 
-    -- Time: launches, then by kernel the rounds of dependent memory accesses and, for scatter, what a
-    -- block reads of the counts. Assumed: 2 us a launch, 700 ns a round trip, 32 B a clock into an SM.
+    -- Time: launches, then by kernel the rounds of dependent memory accesses and, for scatter, what
+    -- a block reads of the counts. Assumed: 2 us a launch, 700 ns a round trip to memory, 32 B a
+    -- clock into an SM.
     cost = function(p, c, d)
         local slots, tile = p.t * p.k, c.threads * c.items
         local share = math.max(1, moe.ceil_div(slots, c.blocks * tile)) -- tiles of a block

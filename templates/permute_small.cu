@@ -8,8 +8,8 @@ $(moe.args())
 $(moe.include("scan.cuh"))
 $(moe.include("permute.cuh"))
 
-extern "C" __global__ void __launch_bounds__(THREADS, 1) $(moe.symbol())(const args_permute a)
-{
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
+$(moe.symbol())(const args_permute a) {
     extern __shared__ int shared[];
     int *table = shared;              // [WARPS][E]
     int *running = table + WARPS * E; // [E] slots in the tiles before

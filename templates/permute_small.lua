@@ -41,13 +41,15 @@ return moe.template {
         }
     end,
 
-    -- Time: one launch and, tile after tile, a round trip to memory each way, the ranks and the tables.
+    -- Time: one launch and, tile after tile, a round trip to memory each way, the ranks and the
+    -- tables.
     cost = function(p, c, d)
         local slots, tile = p.t * p.k, c.threads * c.items
         local tiles = math.max(1, moe.ceil_div(slots, tile))
         local clock = d.clock / 1000
         local warps = c.threads // 32
-        local rank = c.items * (60 + warps * 8) + (p.e / 32 + moe.ceil_div(p.e, c.threads) * warps) * 12
+        local sweep = p.e / 32 + moe.ceil_div(p.e, c.threads) * warps -- of the warps' tables
+        local rank = c.items * (60 + warps * 8) + sweep * 12
         local count = tiles > 1 and 700 * slots / c.threads / 4 or 0
         local tables = moe.ceil_div(6, warps) * moe.ceil_div(p.e, 128) * 200
         local bytes = slots * 12 + p.e * 40

@@ -35,7 +35,8 @@ constexpr int BLOCKS_E = (E + BE - 1) / BE;     // tiles of experts
 constexpr int STEPS_D = (D + DEPTH - 1) / DEPTH; // stages that a tile takes
 constexpr int AT_ONCE = THREADS / CHUNKS;       // rows that the block copies together
 constexpr bool WHOLE_D = D % DEPTH == 0, WHOLE_E = E % BE == 0; // tiles have no edge
-constexpr int PITCH = SPLIT ? BE + 4 : (E + 15) / 16 * 16 + 4; // floats of a token's logits; = 4 mod 16
+// Floats of a token's logits: 4 more than a multiple of 16, so that store_tile meets all banks.
+constexpr int PITCH = SPLIT ? BE + 4 : (E + 15) / 16 * 16 + 4;
 constexpr bool OVER_RING = SPLIT || BLOCKS_E == 1; // logits overwrite the ring when all is read
 constexpr int RING = STAGES * STAGE;
 constexpr int LOGITS = BT * PITCH * 4;
@@ -49,8 +50,7 @@ using sums = float[TILES_E][TILES_T][4];
 // Starts this thread's copies of a matrix's ROWS rows, from its own first row on: 16 bytes of every
 // AT_ONCE-th. Rows from `rows` on become zeros, and all where !inside; ALL: neither occurs.
 template <int ROWS, bool ALL, typename T>
-__device__ __forceinline__ void load_rows(unsigned to, const T *from, int rows, bool inside)
-{
+__device__ __forceinline__ void load_rows(unsigned to, const T *from, int rows, bool inside) {
     if (ROWS < AT_ONCE && (int)threadIdx.x / CHUNKS >= ROWS) return;
 #pragma unroll
     for (int i = 0; i < ROWS; i += AT_ONCE) {
@@ -62,8 +62,7 @@ __device__ __forceinline__ void load_rows(unsigned to, const T *from, int rows, 
 }
 
 // One K step's product of a warp.
-__device__ __forceinline__ void multiply_step(unsigned stage, int step, sums &sum)
-{
+__device__ __forceinline__ void multiply_step(unsigned stage, int step, sums &sum) {
     const int lane = (int)threadIdx.x % 32, warp_e = (int)threadIdx.x / 32 % WARPS_E;
     unsigned w[TILES_E][4], x[(TILES_T + 1) / 2][4];
 #pragma unroll
@@ -103,8 +102,7 @@ __device__ __forceinline__ void multiply_step(unsigned stage, int step, sums &su
 % end
 }
 
-__device__ __forceinline__ void multiply_stage(unsigned stage, sums &sum)
-{
+__device__ __forceinline__ void multiply_stage(unsigned stage, sums &sum) {
     const int warp_k = (int)threadIdx.x / 32 / WARPS_E;
 % if p.x == "f32" then
     // Tensor cores cut off what does not fit an addition; short sums, added up by rounding ones,
@@ -120,11 +118,10 @@ __device__ __forceinline__ void multiply_stage(unsigned stage, sums &sum)
 % end
 }
 
-// Puts a tile's sums into `logits` [BT][PITCH] from column `column`, as far as column `columns`. Warps
-// that share K follow each other. `bias` [E] or NULL.
+// Puts a tile's sums into `logits` [BT][PITCH] from column `column`, as far as column `columns`.
+// Warps that share K follow each other. `bias` [E] or NULL.
 __device__ __forceinline__ void store_tile(const sums &sum, float *logits, int column, int columns,
-                                           const float *bias)
-{
+                                           const float *bias) {
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
 #pragma unroll
     for (int turn = 0; turn < WARPS_K; turn++) {
@@ -149,8 +146,7 @@ __device__ __forceinline__ void store_tile(const sums &sum, float *logits, int c
 // `logits`, whose column 0 is the first tile's first expert. A barrier must follow.
 __device__ __forceinline__ void make_logits(const args_route &a, unsigned ring, float *logits,
                                             int first_token, int first_tile, int tiles,
-                                            int first_step, int steps, const float *bias)
-{
+                                            int first_step, int steps, const float *bias) {
     const int row = (int)threadIdx.x / CHUNKS, c = (int)threadIdx.x % CHUNKS;
     const int token = first_token + row, all = tiles * steps;
     const unsigned to = ring + row * ROW + swizzle<ROW>(row, c) * 16;
@@ -196,8 +192,7 @@ __device__ __forceinline__ void make_logits(const args_route &a, unsigned ring, 
 // what turns its exponentials into probabilities in units of 2^-32.
 template <int TOKENS>
 __device__ __forceinline__ void select_tokens(const args_route &a, const float *logits, int pitch,
-                                              int first, int *counts, float (*scale)[2])
-{
+                                              int first, int *counts, float (*scale)[2]) {
     constexpr bool OVER_ALL = $(p.router == "softmax>topk");
     const int lane = (int)threadIdx.x % 32, tokens = min(TOKENS, a.tokens - first);
     for (int e = threadIdx.x; e < E; e += THREADS) counts[e] = 0;
@@ -235,8 +230,8 @@ __device__ __forceinline__ void select_tokens(const args_route &a, const float *
 }
 % if c.split == 0 then
 
-extern "C" __global__ void __launch_bounds__(THREADS, 1) $(moe.symbol())(const args_route a)
-{
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
+$(moe.symbol())(const args_route a) {
     extern __shared__ __align__(128) unsigned char shared[];
     float *logits = (float *)(shared + (OVER_RING ? 0 : RING));
     int *counts = (int *)(shared + END);
@@ -254,8 +249,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) $(moe.symbol())(const a
 % else
 
 // Slice `s` of K of all logits: scratch [SPLIT][T][E].
-extern "C" __global__ void __launch_bounds__(THREADS, 1) $(moe.symbol("logits"))(const args_route a)
-{
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
+$(moe.symbol("logits"))(const args_route a) {
     extern __shared__ __align__(128) unsigned char shared[];
     if (a.logits) return;
     const int share = (int)blockIdx.x % (BLOCKS_E * SPLIT);
@@ -273,8 +268,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) $(moe.symbol("logits"))
 }
 
 // Adds the slices and selects, WARPS tokens a block.
-extern "C" __global__ void __launch_bounds__(THREADS, 1) $(moe.symbol("select"))(const args_route a)
-{
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
+$(moe.symbol("select"))(const args_route a) {
     extern __shared__ float logits[]; // [WARPS][E]
     int *counts = (int *)(logits + WARPS * E);
     const int first = (int)blockIdx.x * WARPS;

@@ -155,8 +155,9 @@ return moe.template {
     launch = function(p, c, d)
         local threads = c.warps * 32
         if c.split == 0 then
+            local bytes = shared_bytes(p, c)
             return {
-                kernels = { { grid = { "tokens", c.bt }, block = threads, smem = shared_bytes(p, c) } },
+                kernels = { { grid = { "tokens", c.bt }, block = threads, smem = bytes } },
                 align = 1, deterministic = true, scratch = { fixed = 0, token = 0, block = 0 },
             }
         end

@@ -15,21 +15,18 @@ struct tile_slots {
     int rank[ITEMS];   // among the slots of this warp in this tile
 };
 
-__device__ __forceinline__ bool is_expert(int id)
-{
+__device__ __forceinline__ bool is_expert(int id) {
     return (unsigned)id < (unsigned)E;
 }
 
-__device__ __forceinline__ int slot_at(unsigned place, unsigned tokens)
-{
+__device__ __forceinline__ int slot_at(unsigned place, unsigned tokens) {
     if (K == 1) return (int)place;
     return (int)(place % tokens * K + place / tokens);
 }
 
 // Only starts the loads: nothing waits for them before tile_order.
 __device__ __forceinline__ void tile_load(tile_slots &tile, const args_permute &a, unsigned first,
-                                          unsigned end)
-{
+                                          unsigned end) {
     const unsigned mine = first + threadIdx.x / 32 * (32 * ITEMS) + threadIdx.x % 32;
 #pragma unroll
     for (int i = 0; i < ITEMS; i++) {
@@ -42,8 +39,7 @@ __device__ __forceinline__ void tile_load(tile_slots &tile, const args_permute &
 
 // Ranks the slots of one warp in order. `counts` [E], this warp's own and zero before, gets the
 // number of its slots for each expert.
-__device__ __forceinline__ void tile_rank(tile_slots &tile, int *counts)
-{
+__device__ __forceinline__ void tile_rank(tile_slots &tile, int *counts) {
     const unsigned below = (1u << threadIdx.x % 32) - 1;
 #pragma unroll
     for (int i = 0; i < ITEMS; i++) {
@@ -58,11 +54,10 @@ __device__ __forceinline__ void tile_rank(tile_slots &tile, int *counts)
     }
 }
 
-// Ranks a loaded tile across the block. Afterwards table[warp][expert] is what the ranks of that warp
-// start from. `table` is [WARPS][E]; `running` [E] counts the slots of all tiles before this one,
-// and then this one's too. Ends with a barrier.
-__device__ __forceinline__ void tile_order(tile_slots &tile, int *table, int *running)
-{
+// Ranks a loaded tile across the block. Afterwards table[warp][expert] is what the ranks of that
+// warp start from. `table` is [WARPS][E]; `running` [E] counts the slots of all tiles before this
+// one, and then this one's too. Ends with a barrier.
+__device__ __forceinline__ void tile_order(tile_slots &tile, int *table, int *running) {
     int *counts = table + threadIdx.x / 32 * E;
     __syncwarp(); // the last tile's reads of this row
     for (int e = threadIdx.x % 32; e < E; e += 32) counts[e] = 0;
@@ -84,8 +79,7 @@ __device__ __forceinline__ void tile_order(tile_slots &tile, int *table, int *ru
 
 // Writes both maps for the kept slots of a tile. `start` [E+1] holds the experts' first rows.
 __device__ __forceinline__ void tile_place(const tile_slots &tile, const args_permute &a,
-                                           const int *table, const int *start)
-{
+                                           const int *table, const int *start) {
     const int *base = table + threadIdx.x / 32 * E;
 #pragma unroll
     for (int i = 0; i < ITEMS; i++) {
@@ -104,8 +98,7 @@ __device__ __forceinline__ void tile_place(const tile_slots &tile, const args_pe
 // publishes also writes them, and the tile tables, to global memory: one warp a table. A barrier
 // must follow before others read `start`.
 __device__ __forceinline__ void make_starts(const args_permute &a, const int *total, int *start,
-                                            bool publish)
-{
+                                            bool publish) {
     for (int table = threadIdx.x / 32; table < (publish ? 6 : 1); table += WARPS) {
         const bool rows = table == 0; // 0: first rows; 1..5: tiles of 16 .. 256 rows
         const int shift = rows ? __ffs(a.row_align) - 1 : 3 + table;
@@ -122,8 +115,7 @@ __device__ __forceinline__ void make_starts(const args_permute &a, const int *to
 }
 
 // The publishing block's other tables.
-__device__ __forceinline__ void write_counts(const args_permute &a, const int *total)
-{
+__device__ __forceinline__ void write_counts(const args_permute &a, const int *total) {
     for (int e = threadIdx.x; e < E; e += THREADS) {
         a.expert_rows[e] = min(total[e], a.capacity);
         if (a.counts) a.counts[e] = total[e];
@@ -134,8 +126,7 @@ __device__ __forceinline__ void write_counts(const args_permute &a, const int *t
 
 // Marks the rows between an expert's last and the next one's first; `part` of `parts` blocks.
 __device__ __forceinline__ void write_gaps(const args_permute &a, const int *total,
-                                           const int *start, int part, int parts)
-{
+                                           const int *start, int part, int parts) {
     if (a.row_align == 1) return;
     for (int e = part * WARPS + (int)threadIdx.x / 32; e < E; e += parts * WARPS) {
         const int end = start[e + 1];

@@ -1,10 +1,10 @@
 // scan.cuh - prefix sums by one warp.
 
-// Calls store(i, sum of value(0) .. value(i-1)) for i = 0 .. count-1, in no order, and gives the sum
-// of all to every lane. Each lane takes four neighbours, so 128 values cost one round of shuffles.
+// Calls store(i, sum of value(0) .. value(i-1)) for i = 0 .. count-1, in no order, and gives the
+// sum of all to every lane. Each lane takes four neighbours, so that 128 values cost one round of
+// shuffles.
 template <typename Value, typename Store>
-__device__ __forceinline__ int warp_scan(int count, Value value, Store store)
-{
+__device__ __forceinline__ int warp_scan(int count, Value value, Store store) {
     const int lane = (int)threadIdx.x % 32;
     int total = 0;
     for (int first = 0; first < count; first += 128) {

@@ -6,26 +6,22 @@
 
 constexpr int PER_LANE = (E + 31) / 32;
 
-__device__ __forceinline__ float finite_logit(float v)
-{
+__device__ __forceinline__ float finite_logit(float v) {
     constexpr float MOST = 3.402823466e+38f;
     return fminf(fmaxf(v, -MOST), MOST) + 0.0f; // -0 + 0 is +0
 }
 
 // Unsigned integers in the order of the floats; above 0 for every float.
-__device__ __forceinline__ unsigned order_key(float v)
-{
+__device__ __forceinline__ unsigned order_key(float v) {
     const unsigned bits = __float_as_uint(v);
     return bits >> 31 ? ~bits : bits | 0x80000000u;
 }
 
-__device__ __forceinline__ float key_value(unsigned key)
-{
+__device__ __forceinline__ float key_value(unsigned key) {
     return __uint_as_float(key >> 31 ? key ^ 0x80000000u : ~key);
 }
 
-__device__ __forceinline__ float warp_sum(float v)
-{
+__device__ __forceinline__ float warp_sum(float v) {
 #pragma unroll
     for (int step = 16; step > 0; step /= 2) v += __shfl_xor_sync(~0u, v, step);
     return v;
@@ -38,8 +34,7 @@ struct choice {
 };
 
 // Lane j < K gets choice j. `logits` [E] may be shared or global memory.
-__device__ __forceinline__ choice choose(const float *logits)
-{
+__device__ __forceinline__ choice choose(const float *logits) {
     const int lane = (int)threadIdx.x % 32;
     unsigned key[PER_LANE]; // of experts lane, lane+32, ...; 0: taken, or none
 #pragma unroll
@@ -74,8 +69,7 @@ __device__ __forceinline__ choice choose(const float *logits)
 }
 
 // Sum over all experts of exp(logit - most), in every lane.
-__device__ __forceinline__ float exp_sum(const float *logits, float most)
-{
+__device__ __forceinline__ float exp_sum(const float *logits, float most) {
     const int lane = (int)threadIdx.x % 32;
     float sum = 0.0f;
 #pragma unroll(PER_LANE < 8 ? PER_LANE : 8)

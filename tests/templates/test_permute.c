@@ -108,7 +108,8 @@ typedef struct map_case {
 static void same(const map_case *c, const char *what, const int *got, const int *want, int64_t n) {
     for (int64_t i = 0; i < n; i++)
         if (got[i] != want[i])
-            fail_msg("%s: ids %d, T=%lld capacity=%lld row_align=%lld: %s[%lld] is %d, should be %d",
+            fail_msg("%s: ids %d, T=%lld capacity=%lld row_align=%lld: %s[%lld] is %d, "
+                     "should be %d",
                      c->kernel->what, c->pattern, (long long)c->tokens, (long long)c->capacity,
                      (long long)c->row_align, what, (long long)i, got[i], want[i]);
 }

@@ -1,0 +1,37 @@
+/* route_case.h - one run of the route template and its exact result, for tests. */
+#ifndef ROUTE_CASE_H
+#define ROUTE_CASE_H
+
+#include "fixture.h"
+
+/* Host inputs, NULL where unused, and what came back. */
+typedef struct route_case {
+    fixture_kernel *kernel;
+    const moe_layer *layer;
+    int64_t tokens;
+    const void *x, *router_weight;
+    const float *router_bias, *logits;
+    bool statistics;               /* counts and prob_sums are asked for; true unless changed */
+    int *ids, *counts;             /* [T,k], [e] */
+    float *weights;                /* [T,k] */
+    unsigned long long *prob_sums; /* [e] */
+} route_case;
+
+/* Zeroed memory, or the test fails. */
+void *route_room(size_t count, size_t size);
+
+/* Renders, compiles and loads the route template for a layer's text. */
+void route_build(fixture *f, const char *layer_text, int64_t tokens, const char *config,
+                 moe_layer *layer, fixture_kernel *kernel);
+
+void route_case_make(route_case *r, fixture_kernel *kernel, const moe_layer *layer,
+                     int64_t tokens);
+void route_case_free(route_case *r);
+
+void route_case_run(fixture *f, route_case *r);
+
+/* Fails the test unless the result is that of the exact logits [T,e]: the very same experts,
+ * counts, and within fp32 roundings the weights and sums. */
+void route_case_check(const route_case *r, const double *logits);
+
+#endif

@@ -1,0 +1,124 @@
+/* label: sim */
+/* test_route_gemm.c - the router GEMM on a simulated GPU against plain loops. Inputs are small
+ * integers, so that logits are exact in every dtype and there is one right choice, ties and all. */
+#include "random.h"
+#include "reference.h"
+#include "route_case.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void fill_integers(moe_dtype dtype, void *array, int64_t n, uint64_t stream) {
+    moe_random random = moe_random_stream(17, stream);
+    for (int64_t i = 0; i < n; i++)
+        moe_store(dtype, array, i, (double)(moe_random_bits(random, (uint64_t)i) % 7) - 3);
+}
+
+/* x and weights of -3..3 over at most some thousand products: fp32 holds every sum, and there are
+ * many ties. An eighth of each keeps the exponentials apart. */
+static void check_integers(fixture *f, fixture_kernel *kernel, const moe_layer *layer,
+                           int64_t tokens) {
+    int64_t d = layer->d, e = layer->e;
+    size_t size = moe_dtype_size(layer->x);
+    void *x = route_room((size_t)(tokens * d), size), *w = route_room((size_t)(e * d), size);
+    float *bias = route_room((size_t)e, sizeof *bias);
+    double *logits = route_room((size_t)(tokens * e), sizeof *logits);
+    route_case r;
+    route_case_make(&r, kernel, layer, tokens);
+    fill_integers(layer->x, x, tokens * d, 1);
+    fill_integers(layer->w, w, e * d, 2);
+    fill_integers(MOE_F32, bias, e, 3);
+    for (int64_t i = 0; i < e * d; i++) moe_store(layer->w, w, i, moe_load(layer->w, w, i) / 8);
+    for (int64_t t = 0; t < tokens; t++) {
+        for (int64_t i = 0; i < e; i++) {
+            double sum = layer->bias & MOE_BIAS_ROUTER ? (double)bias[i] : 0;
+            for (int64_t n = 0; n < d; n++)
+                sum += moe_load(layer->x, x, t * d + n) * moe_load(layer->w, w, i * d + n);
+            logits[t * e + i] = sum;
+        }
+    }
+    r.x = x, r.router_weight = w;
+    if (layer->bias & MOE_BIAS_ROUTER) r.router_bias = bias;
+    route_case_run(f, &r);
+    route_case_check(&r, logits);
+    route_case_free(&r);
+    free(x);
+    free(w);
+    free(bias);
+    free(logits);
+}
+
+typedef struct gemm_case {
+    const char *layer, *config;
+} gemm_case;
+
+static void run_integers(const char *device, const gemm_case *cases, size_t cases_count,
+                         const int64_t *tokens, int count) {
+    fixture f;
+    fixture_open(&f, device);
+    for (size_t i = 0; i < cases_count; i++) {
+        moe_layer layer;
+        fixture_kernel kernel;
+        route_build(&f, cases[i].layer, tokens[0], cases[i].config, &layer, &kernel);
+        for (int t = 0; t < count; t++) check_integers(&f, &kernel, &layer, tokens[t]);
+        fixture_kernel_free(&f, &kernel);
+    }
+    fixture_close(&f);
+}
+
+static void every_shape_by_default_config(void **state) {
+    (void)state;
+    static const gemm_case cases[] = {
+        {"d=8 f=8 e=1 k=1", ""},
+        {"d=24 f=8 e=4 k=2 x=f16", ""},
+        {"d=40 f=8 e=8 k=2 x=f32 router=softmax>topk", ""},
+        {"d=264 f=8 e=40 k=8 router=topk>softmax", ""},
+        {"d=1000 f=8 e=60 k=4 bias=router", ""},
+        {"d=512 f=8 e=64 k=8 x=f32 bias=router", ""},
+        {"d=2048 f=8 e=128 k=8 router=softmax>topk", ""},
+        {"d=136 f=8 e=257 k=22", ""},
+        {"d=128 f=8 e=512 k=10 x=f16", ""},
+        {"d=64 f=8 e=1024 k=16", ""},
+        {"d=72 f=8 e=2048 k=32", ""},
+        {"d=72 f=8 e=2048 k=1 x=f32", ""},
+    };
+    static const int64_t few[] = {1, 7}, many[] = {129};
+    run_integers("sim:a100", cases, sizeof cases / sizeof *cases, few, 2);
+    run_integers("sim:l40s", cases, sizeof cases / sizeof *cases, many, 1);
+}
+
+static void every_kind_of_config(void **state) {
+    (void)state;
+    static const gemm_case cases[] = {
+        {"d=136 f=8 e=60 k=4", "bt=8 be=64 bk=64 stages=3 warps=4 split=0"},
+        {"d=136 f=8 e=60 k=4", "bt=16 be=64 bk=128 stages=3 warps=8 split=0"},
+        {"d=136 f=8 e=60 k=4", "bt=128 be=64 bk=64 stages=4 warps=8 split=0"},
+        {"d=136 f=8 e=300 k=4", "bt=64 be=128 bk=64 stages=3 warps=8 split=0"},
+        {"d=136 f=8 e=300 k=4", "bt=32 be=128 bk=128 stages=2 warps=4 split=0"},
+        {"d=136 f=8 e=300 k=4", "bt=16 be=512 bk=64 stages=3 warps=16 split=0"},
+        {"d=200 f=8 e=8 k=2", "bt=64 be=16 bk=64 stages=4 warps=4 split=0"},
+        {"d=200 f=8 e=8 k=2", "bt=8 be=16 bk=128 stages=2 warps=8 split=0"},
+        {"d=1160 f=8 e=60 k=4 bias=router", "bt=16 be=32 bk=128 stages=4 warps=4 split=8"},
+        {"d=1160 f=8 e=60 k=4 bias=router", "bt=8 be=16 bk=128 stages=2 warps=8 split=4"},
+        {"d=136 f=8 e=60 k=4", "bt=64 be=64 bk=128 stages=2 warps=8 split=1"},
+        {"d=136 f=8 e=60 k=4 x=f32", "bt=8 be=64 bk=64 stages=3 warps=4 split=0"},
+        {"d=136 f=8 e=300 k=4 x=f32", "bt=32 be=128 bk=64 stages=3 warps=8 split=0"},
+        {"d=264 f=8 e=60 k=4 x=f32", "bt=16 be=16 bk=128 stages=4 warps=8 split=2"},
+        {"d=136 f=8 e=60 k=4 x=f16", "bt=64 be=32 bk=128 stages=4 warps=8 split=2"},
+    };
+    static const int64_t tokens[] = {7, 133};
+    run_integers("sim:h100", cases, sizeof cases / sizeof *cases, tokens, 2);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_shape_by_default_config),
+        cmocka_unit_test(every_kind_of_config),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
