@@ -134,7 +134,7 @@ template <class T> __device__ void atomics(T *w, u32 x)
     atomicMax((int *)w + 8, (int)x);
     atomicInc(w + 9, 37);
     atomicDec(w + 10, 41);
-    u32 old = w[11], seen;
+    u32 old = *(volatile u32 *)(w + 11), seen;
     do { // multiply by compare and swap
         seen = old;
         old = atomicCAS(w + 11, seen, seen * 5 + 1);
@@ -185,8 +185,6 @@ KERNEL(atomics_bf16)
 {
     u32 bf16 = 0x40003f80;
     asm volatile("red.global.add.noftz.bf16x2 [%0], %1;" ::"l"(out), "r"(bf16) : "memory");
-    asm volatile("red.global.add.v2.f32 [%0], {%1, %2};" ::"l"(out + 2), "f"(1.0f), "f"(2.0f)
-                 : "memory");
 }
 #else
 KERNEL(atomics_bf16)

@@ -16,8 +16,8 @@ extern "C" __global__ void k(const int *in, int *out, int n)
 #endif
     for (int i = 0; i < tiles; i++) {
         const int *from = in + i * 128 + t * 4;
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" // BUG
-                     ::"r"(window(&s[t * 4])), "l"(from) : "memory");
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;"
+                     ::"r"(window(&s[t * 4])), "l"(from) : "memory"); // BUG
         asm volatile("cp.async.wait_all;" ::: "memory");
         __syncthreads();
     }

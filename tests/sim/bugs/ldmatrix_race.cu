@@ -15,7 +15,7 @@ extern "C" __global__ void k(const int *in, int *out, int n)
     __syncthreads();
 #endif
     unsigned at = window(s + (t ^ 32) % 32 * 4);
-    asm volatile("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%0}, [%1];" // BUG
-                 : "=r"(r) : "r"(at) : "memory");
+    asm volatile("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%0}, [%1];"
+                 : "=r"(r) : "r"(at) : "memory"); // BUG
     out[t] = r;
 }

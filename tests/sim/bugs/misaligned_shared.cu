@@ -11,5 +11,5 @@ extern "C" __global__ void k(const int *in, int *out, int n)
 #endif
     *(int2 *)p = make_int2(in[t], 1); // BUG
     __syncwarp();
-    out[t] = s[2 * t + 1] & 0;
+    out[t] = s[2 * t + 1];
 }

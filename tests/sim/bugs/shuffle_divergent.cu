@@ -1,5 +1,5 @@
 // shuffle_divergent.cu - a shuffle names lanes that never come
-// grid=1 block=32 expect="never meet"
+// grid=1 block=32 expect="takes no part"
 extern "C" __global__ void k(const int *in, int *out, int n)
 {
     int t = threadIdx.x, x = in[t];
