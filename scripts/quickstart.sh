@@ -15,7 +15,7 @@ step() { printf '\n== %s\n' "$*"; }
 
 step "1/5 install what is missing, build"
 bash scripts/setup.sh
-bash scripts/build.sh
+bash scripts/build.sh default moetune
 
 step "2/5 what is here"
 build/moetune info

@@ -73,18 +73,21 @@ driver_major() {
     echo "${major:-13}"
 }
 
+# cuBLAS is bench's yardstick: half a gigabyte that only a machine with a GPU can use.
 install_toolkit() {
     has_toolkit && { say "CUDA toolkit: $toolkit"; return; }
+    local gpu=
+    command -v nvidia-smi >/dev/null && gpu=yes
     if (($(driver_major) >= 13)); then
         install_wheels 'nvidia-cuda-nvrtc==13.0.*' 'nvidia-cuda-runtime==13.0.*' \
-            'nvidia-cuda-cupti==13.0.*'
+            'nvidia-cuda-cupti==13.0.*' ${gpu:+'nvidia-cublas==13.*'}
     else
         # The wheels for CUDA 12 lie in one folder a library: bring them to the toolkit's layout.
         install_wheels 'nvidia-cuda-nvrtc-cu12==12.9.*' 'nvidia-cuda-runtime-cu12==12.9.*' \
-            'nvidia-cuda-cupti-cu12==12.9.*'
+            'nvidia-cuda-cupti-cu12==12.9.*' ${gpu:+'nvidia-cublas-cu12==12.9.*'}
         mkdir -p .deps/nvidia/cu12
-        for part in nvrtc runtime cupti; do
-            cp -r .deps/nvidia/cuda_$part/{include,lib} .deps/nvidia/cu12/
+        for part in cuda_nvrtc cuda_runtime cuda_cupti ${gpu:+cublas}; do
+            cp -r .deps/nvidia/$part/{include,lib} .deps/nvidia/cu12/
         done
     fi
     has_toolkit || die "the wheels hold no NVRTC; install the CUDA toolkit and set CUDA_HOME"
