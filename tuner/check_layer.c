@@ -1,10 +1,8 @@
 /* check_layer.c - tuned kernels and plans of a layer against the reference. */
 #include "check_layer.h"
 
-#include "candidates.h"
-#include "db.h"
 #include "op_case.h"
-#include "plan.h"
+#include "plan_image.h"
 #include "spot.h"
 #include "tolerance.h"
 
@@ -64,30 +62,6 @@ moe_status moe_check_plan(moe_checker *checker, const moe_layer *layer, const mo
 
 /* ----------------------------------------------------------------------------------- kernels */
 
-/* The image of a plan's kernel: the plan's row in the database, or the default config. */
-static moe_status image_of(moe_checker *checker, const moe_plan *plan, const moe_op *op, bool tuned,
-                           moe_image *image, char *what, size_t size) {
-    char config[MOE_CONFIG_TEXT_SIZE];
-    if (tuned) {
-        const moe_row *row = &moe_plan_bucket(plan, op->t)->step[op->kind].row;
-        snprintf(what, size, "%s %s", row->template_id, row->config);
-        return moe_db_image(checker->db, row->image, image);
-    }
-    moe_candidate candidate;
-    moe_source source;
-    const moe_built *built;
-    const moe_facts *facts = moe_device_facts(checker->device);
-    MOE_TRY(moe_candidate_default(checker->gen, op, facts, &candidate));
-    moe_config_print(&candidate.config, config, sizeof config);
-    snprintf(what, size, "%s %s (default)", moe_template_id(candidate.t), config);
-    MOE_TRY(moe_render(candidate.t, op, facts, &candidate.config, false, &source));
-    MOE_TRY(moe_builder_get(checker->builder, &source, &built));
-    if (built->compiled.outcome != MOE_OUTCOME_OK)
-        return moe_fail(MOE_E_COMPILE, "%s", built->compiled.reason);
-    *image = built->compiled.image;
-    return MOE_OK;
-}
-
 static moe_status judge_kernel(moe_checker *checker, const moe_op *op, const moe_image *image,
                                moe_check_row *row) {
     moe_op_case *c = NULL;
@@ -114,7 +88,9 @@ static moe_status check_kernel(moe_checker *checker, const moe_plan *plan, const
     char shape[MOE_OP_TEXT_SIZE];
     moe_op_shape(op, shape, sizeof shape);
     snprintf(row.name, sizeof row.name, "%s %.300s", moe_op_names[op->kind], shape);
-    moe_status status = image_of(checker, plan, op, tuned, &image, row.what, sizeof row.what);
+    moe_status status = moe_plan_image(checker->db, checker->device, checker->gen,
+                                       checker->builder, plan, op, tuned, &image, row.what,
+                                       sizeof row.what);
     if (!status) status = judge_kernel(checker, op, &image, &row);
     row.seconds = moe_seconds() - start;
     return conclude(checker, &row, status);

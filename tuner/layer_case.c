@@ -78,6 +78,8 @@ moe_io layer_io(const moe_layer_case *c, bool all) {
     };
 }
 
+moe_io moe_layer_case_io(const moe_layer_case *c) { return layer_io(c, true); }
+
 /* A workspace of exactly the size that the plan asks for, so that one byte more is seen. */
 moe_status layer_fit_workspace(moe_layer_case *c, const moe_plan *plan) {
     size_t bytes;

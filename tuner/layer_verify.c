@@ -218,11 +218,32 @@ static moe_status judge(moe_layer_case *c, results *r, moe_layer_verdict *out) {
     return MOE_OK;
 }
 
+static moe_layer_verdict good_so_far(const moe_layer_case *c) {
+    return (moe_layer_verdict){.ok = true, .tolerance = moe_layer_tolerance(&c->layer),
+                               .tolerance_l2 = moe_layer_tolerance_l2(&c->layer)};
+}
+
+static moe_status judge_y_alone(moe_layer_case *c, results *r, moe_layer_verdict *out) {
+    MOE_TRY(download_all(c, r));
+    MOE_TRY(make_room(c, r));
+    moe_ref_capacity(&c->layer, c->tokens, r->ids, r->kept);
+    MOE_TRY(make_references(c, r));
+    judge_y(c, r, out);
+    return MOE_OK;
+}
+
+moe_status moe_layer_case_judge_y(moe_layer_case *c, moe_layer_verdict *out) {
+    results r = {0};
+    *out = good_so_far(c);
+    moe_status status = judge_y_alone(c, &r, out);
+    results_free(&r);
+    return status;
+}
+
 moe_status moe_layer_case_verify(moe_layer_case *c, const moe_plan *plan, moe_layer_verdict *out,
                                  double *ns) {
     results r = {0};
-    *out = (moe_layer_verdict){.ok = true, .tolerance = moe_layer_tolerance(&c->layer),
-                               .tolerance_l2 = moe_layer_tolerance_l2(&c->layer)};
+    *out = good_so_far(c);
     moe_status status = run(c, plan, ns);
     if (!status) status = judge(c, &r, out);
     results_free(&r);

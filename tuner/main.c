@@ -12,6 +12,7 @@ static const struct {
 } commands[] = {
     {"info", cmd_info, "devices, libraries, templates, presets; what is missing and how to get it"},
     {"check", cmd_check, "tuned kernels and plans against the reference"},
+    {"bench", cmd_bench, "time, TFLOP/s, GB/s, share of the roofline, beside cuBLAS"},
     {"run", cmd_run, "one layer on given tensors"},
     {"emit", cmd_emit, "CUDA, PTX, cubin or compiler log of one kernel"},
     {"tune", cmd_tune, "the fastest kernels of a layer, into the database"},

@@ -69,15 +69,20 @@ moe_work_size moe_op_work(const moe_op *op) {
     return (moe_work_size){0, 0};
 }
 
-moe_work_size moe_layer_work(const moe_layer *layer, int64_t tokens, moe_routing routing) {
+moe_work_size moe_experts_work(const moe_layer *layer, int64_t tokens, moe_routing routing) {
     double t = (double)tokens, d = (double)layer->d;
     double size = (double)moe_dtype_size(layer->x), up = (double)moe_layer_up_rows(layer);
     const load at = expected_load(layer, tokens, routing);
-    const moe_work_size experts = {
-        2 * at.rows * d * (up + (double)layer->f),
-        weights(layer, at, size) + t * d * size, /* x is read by the router already; y written */
-    };
-    return add(route_work(layer, t, size), experts);
+    return (moe_work_size){2 * at.rows * d * (up + (double)layer->f),
+                           weights(layer, at, size) + 2 * t * d * size};
+}
+
+moe_work_size moe_layer_work(const moe_layer *layer, int64_t tokens, moe_routing routing) {
+    double size = (double)moe_dtype_size(layer->x);
+    moe_work_size work = add(route_work(layer, (double)tokens, size),
+                             moe_experts_work(layer, tokens, routing));
+    work.bytes -= (double)tokens * (double)layer->d * size; /* x is needed twice, moved once */
+    return work;
 }
 
 double moe_peak_flops(const moe_facts *facts, moe_dtype dtype) {

@@ -16,6 +16,9 @@ moe_work_size moe_op_work(const moe_op *op);
 /* The whole layer: what lies between its steps does not count as moved. */
 moe_work_size moe_layer_work(const moe_layer *layer, int64_t tokens, moe_routing routing);
 
+/* The same without its router: ids and weights are given. */
+moe_work_size moe_experts_work(const moe_layer *layer, int64_t tokens, moe_routing routing);
+
 /* Peak FLOP/s of matrix products of a dtype: tensor cores; f32 counts at the tf32 rate, which is
  * half of bf16's. */
 double moe_peak_flops(const moe_facts *facts, moe_dtype dtype);

@@ -25,11 +25,19 @@ static void read_driver(char *text, size_t size) {
     }
 }
 
+static void set_date(moe_provenance *provenance) {
+    time_t now = time(NULL);
+    struct tm utc;
+    strftime(provenance->date, sizeof provenance->date, "%Y-%m-%dT%H:%M:%SZ",
+             gmtime_r(&now, &utc));
+}
+
 void moe_tuner_provenance(const moe_device *device, const char *toolkit, moe_provenance *out) {
     const moe_facts *facts = moe_device_facts(device);
     *out = (moe_provenance){.clock = facts->simulated ? facts->clock : 0};
     snprintf(out->toolkit, sizeof out->toolkit, "%s", toolkit);
     snprintf(out->commit, sizeof out->commit, "%s", commit);
+    set_date(out);
     if (facts->simulated)
         snprintf(out->driver, sizeof out->driver, "none");
     else
@@ -44,10 +52,7 @@ moe_record moe_tuner_record(const moe_tuner *tuner, const moe_op *op,
     snprintf(record.template_id, sizeof record.template_id, "%s",
              moe_template_id(candidate->t));
     record.provenance.is_default = candidate->is_default;
-    time_t now = time(NULL);
-    struct tm utc;
-    strftime(record.provenance.date, sizeof record.provenance.date, "%Y-%m-%dT%H:%M:%SZ",
-             gmtime_r(&now, &utc));
+    set_date(&record.provenance);
     return record;
 }
 

@@ -61,7 +61,7 @@ typedef struct moe_op_result {
 moe_status moe_tune_op(moe_tuner *tuner, const moe_op *op, int64_t limit, double deadline,
                        moe_op_result *out);
 
-/* Where measurements on a device come from: driver, compiler, commit, clock. */
+/* Where measurements on a device come from: driver, compiler, commit, date, clock. */
 void moe_tuner_provenance(const moe_device *device, const char *toolkit, moe_provenance *out);
 
 /* True when the user asked to stop. */

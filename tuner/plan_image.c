@@ -1,0 +1,35 @@
+/* plan_image.c - the code behind one op of a plan, to run it alone. */
+#include "plan_image.h"
+
+#include "candidates.h"
+#include "db.h"
+#include "plan.h"
+
+#include <stdio.h>
+
+static moe_status default_image(moe_device *device, const moe_gen *gen, moe_builder *builder,
+                                const moe_op *op, moe_image *image, char *what, size_t size) {
+    char config[MOE_CONFIG_TEXT_SIZE];
+    moe_candidate candidate;
+    moe_source source;
+    const moe_built *built;
+    const moe_facts *facts = moe_device_facts(device);
+    MOE_TRY(moe_candidate_default(gen, op, facts, &candidate));
+    moe_config_print(&candidate.config, config, sizeof config);
+    snprintf(what, size, "%s %s (default)", moe_template_id(candidate.t), config);
+    MOE_TRY(moe_render(candidate.t, op, facts, &candidate.config, false, &source));
+    MOE_TRY(moe_builder_get(builder, &source, &built));
+    if (built->compiled.outcome != MOE_OUTCOME_OK)
+        return moe_fail(MOE_E_COMPILE, "%s", built->compiled.reason);
+    *image = built->compiled.image;
+    return MOE_OK;
+}
+
+moe_status moe_plan_image(moe_db *db, moe_device *device, const moe_gen *gen, moe_builder *builder,
+                          const moe_plan *plan, const moe_op *op, bool tuned, moe_image *image,
+                          char *what, size_t size) {
+    if (!tuned) return default_image(device, gen, builder, op, image, what, size);
+    const moe_row *row = &moe_plan_bucket(plan, op->t)->step[op->kind].row;
+    snprintf(what, size, "%s %s", row->template_id, row->config);
+    return moe_db_image(db, row->image, image);
+}
