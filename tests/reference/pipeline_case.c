@@ -166,7 +166,7 @@ static const char *const layers[] = {
 void pipeline_experts_agree(void **state) {
     (void)state;
     for (size_t l = 0; l < sizeof layers / sizeof *layers; l++) {
-        for (int64_t tokens = 1; tokens < 40; tokens += 18) {
+        for (int64_t tokens = 1; tokens < 40; tokens += 36) {
             batch b;
             make(&b, layers[l], tokens, (moe_routing)(l % MOE_ROUTING_COUNT), true);
             if (moe_cublas_pipeline_run(b.pipeline, &b.io, false, NULL))
