@@ -452,6 +452,64 @@ static sim_block_state finish(sim_block *b)
     return SIM_BLOCK_DONE;
 }
 
+/* ---- loops without end. A block that neither touches memory nor comes to a barrier for a whole
+ * quantum may compute, or be caught: if a warp comes back to the same place with the same registers,
+ * it will do so for ever. */
+
+enum { LOOP_STEPS = 4096 };
+
+static bool reads_memory(const sim_block *b, uint32_t pc)
+{
+    uint8_t class = sim_op_class[b->kernel->code[pc].op];
+
+    return class == SIM_CLASS_load_global || class == SIM_CLASS_load_shared || class == SIM_CLASS_local;
+}
+
+static bool comes_back(sim_warp *warp, uint8_t *registers)
+{
+    sim_block *b = warp->block;
+    size_t bytes = b->kernel->register_bytes;
+    uint32_t pc = warp->pc, active = warp->active;
+
+    memcpy(registers, warp->base[0], bytes);
+    for (int i = 0; i < LOOP_STEPS && warp->state == SIM_WARP_READY && warp->active; i++) {
+        if (reads_memory(b, warp->pc)) return false;
+        b->launch->context->run(warp, 1);
+        if (warp->pc == pc && warp->active == active && memcmp(registers, warp->base[0], bytes) == 0) return true;
+    }
+    return false;
+}
+
+static bool loops_for_ever(sim_block *b)
+{
+    uint8_t *registers = malloc(b->kernel->register_bytes);
+    bool caught = false;
+
+    for (uint32_t w = 0; registers && w < b->warps && !caught; w++) {
+        sim_warp *warp = &b->warp[w];
+        if (warp->state != SIM_WARP_READY || !warp->active || warp->waiting) continue;
+        caught = comes_back(warp, registers);
+        if (caught)
+            sim_find(warp, SIM_FINDING_deadlock, &b->kernel->code[warp->pc], UINT32_MAX,
+                     "block %u warp %u is in a loop that never ends (%%p): its registers repeat", b->index, w);
+    }
+    free(registers);
+    return caught;
+}
+
+static bool over_budget(sim_block *b)
+{
+    sim_warp *warp = &b->warp[0];
+
+    if (b->executed < SIM_BUDGET) return false;
+    for (uint32_t w = 0; w < b->warps; w++)
+        if (b->warp[w].state == SIM_WARP_READY) warp = &b->warp[w];
+    sim_find(warp, SIM_FINDING_deadlock, &b->kernel->code[standing_pc(warp)], UINT32_MAX,
+             "block %u has executed %llu warp instructions and is at %%p; it is given up", b->index,
+             (unsigned long long)b->executed);
+    return true;
+}
+
 sim_block_state sim_block_run(sim_block *b, uint64_t quantum)
 {
     sim_launch_state *launch = b->launch;
@@ -467,6 +525,10 @@ sim_block_state sim_block_run(sim_block *b, uint64_t quantum)
         launch->context->run(warp, shuffled ? 1 + next_random(b) % 64 : SLICE);
         if (warp->state == SIM_WARP_DONE) sim_barrier_leave(b);
         if (__atomic_load_n(&launch->abort, __ATOMIC_RELAXED)) return finish(b);
+    }
+    if (b->live && (over_budget(b) || (b->progress == progress && b->polls == polls && loops_for_ever(b)))) {
+        __atomic_store_n(&launch->abort, 1, __ATOMIC_RELAXED);
+        return finish(b);
     }
     if (b->live) return b->progress == progress && b->polls != polls ? SIM_BLOCK_STALLED : SIM_BLOCK_RUNNING;
     for (uint32_t w = 0; w < b->warps; w++)

@@ -23,6 +23,7 @@ static const spelling all[] = {
 #define ALU1(id, D, A, class, spell, e) {spell, SIM_OP_##id, 1, {D, A, 0, 0}, false},
 #define ALU2(id, D, A, B, class, spell, e) {spell, SIM_OP_##id, 2, {D, A, B, 0}, false},
 #define ALU3(id, D, A, B, C, class, spell, e) {spell, SIM_OP_##id, 3, {D, A, B, C}, false},
+#define ROUNDED1(id, mode, D, A, class, spell, e) {spell, SIM_OP_##id, 1, {D, A, 0, 0}, false},
 #define ROUNDED2(id, mode, D, A, B, class, spell, e) {spell, SIM_OP_##id, 2, {D, A, B, 0}, false},
 #define ROUNDED3(id, mode, D, A, B, C, class, spell, e) {spell, SIM_OP_##id, 3, {D, A, B, C}, false},
 #define COMPARE(id, A, class, spell, e) {spell, SIM_OP_##id, 2, {1, A, A, 0}, true},
@@ -31,6 +32,7 @@ static const spelling all[] = {
 #undef ALU1
 #undef ALU2
 #undef ALU3
+#undef ROUNDED1
 #undef ROUNDED2
 #undef ROUNDED3
 #undef COMPARE

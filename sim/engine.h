@@ -20,6 +20,9 @@
 #include <pthread.h>
 
 enum { SIM_LANES = 32, SIM_MAX_WARPS = 32, SIM_BARRIERS = 16, SIM_ALL = -1 };
+/* Warp instructions after which a block is given up: minutes of work. */
+#define SIM_BUDGET (1ull << 35)
+
 enum { SIM_PAGE_SHIFT = 12, SIM_PAGE_BYTES = 1 << SIM_PAGE_SHIFT };
 
 typedef struct sim_block sim_block;
@@ -247,6 +250,14 @@ void sim_barrier_leave(sim_block *block);
 moe_status sim_launch_kernel(sim_context *context, const sim_kernel *kernel, const moe_dims *dims,
                              const void *args, size_t args_size);
 
+/* An answer of sim_passed_by that is kept. */
+typedef struct sim_passed {
+    bool valid, result;
+    uint32_t pc, collective;
+} sim_passed;
+
+enum { SIM_PASSED = 64 };
+
 struct sim_worker {
     sim_launch_state *launch;
     sim_counters counters;
@@ -255,7 +266,12 @@ struct sim_worker {
     uint32_t in_flight;
     uint64_t sampled_requests[4], sampled_cost[4]; /* by sim_sample */
     uint64_t requests[4];
+    sim_passed passed[SIM_PASSED];
 };
+
+/* Lanes at `pc` have come past a collective that others of their warp wait at, and cannot come to it
+ * any more (reach.c). Lanes that are about to exit have not. */
+bool sim_passed_by(sim_worker *worker, const sim_kernel *kernel, uint32_t pc, uint32_t collective);
 
 struct sim_launch_state {
     sim_context *context;

@@ -467,6 +467,32 @@ static inline u16 fma_bf16(u16 x, u16 y, u16 z)
     return f32_to_bf16(odd_f32(add_to_odd(p, (f64)bf16_to_f32(z))));
 }
 
+static inline u16 half_add(u16 x, u16 y)
+{
+    return f32_to_half(half_to_f32(x) + half_to_f32(y));
+}
+
+static inline u16 half_sub(u16 x, u16 y)
+{
+    return f32_to_half(half_to_f32(x) - half_to_f32(y));
+}
+
+static inline u16 half_mul(u16 x, u16 y)
+{
+    return f32_to_half(half_to_f32(x) * half_to_f32(y));
+}
+
+static inline u16 flush16(u16 x)
+{
+    return x & 0x7c00 ? x : x & 0x8000;
+}
+
+/* To [0, 1]; NaN becomes 0. */
+static inline u16 saturate16(u16 x)
+{
+    return (x & 0x8000) || (x & 0x7fff) > 0x7c00 ? 0 : x > 0x3c00 ? 0x3c00 : x;
+}
+
 /* Negative numbers become +0, NaN stays. */
 static inline u16 relu16(u16 x)
 {
@@ -555,7 +581,9 @@ static inline u32 permute_bytes(u32 x, u32 y, u32 selector)
 /* The selectors of prmt's modes, for control 0 to 3. */
 static inline u32 permute_backward(u32 control)
 {
-    return (u32)(0x2107107607650654ull >> (0x10 * (3 - (3 - (control & 3)))) & 0xffff);
+    static const u16 selector[] = {0x5670, 0x6701, 0x7012, 0x0123};
+
+    return selector[control & 3];
 }
 
 static inline u32 permute_edge(u32 control, bool left)

@@ -50,6 +50,15 @@
         return SIM_STEP;                                                                           \
     }
 
+#define ROUNDED1(id, mode, D, A, class, spell, expression)                                         \
+    HANDLER(id)                                                                                    \
+    {                                                                                              \
+        round_set(mode);                                                                           \
+        BODY1(D, A, expression)                                                                    \
+        round_reset();                                                                             \
+        return SIM_STEP;                                                                           \
+    }
+
 #define ROUNDED2(id, mode, D, A, B, class, spell, expression)                                      \
     HANDLER(id)                                                                                    \
     {                                                                                              \

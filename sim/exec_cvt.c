@@ -91,7 +91,8 @@ static f64 round_whole(f64 x, u32 mode)
     }
 }
 
-/* cvt from a float to an integer: out of range goes to the nearest, NaN to 0. */
+/* cvt from a float to an integer: out of range goes to the nearest, NaN to 0, or to the top bit alone
+ * where 64 bits are involved. */
 HANDLER(cvt_to_integer)
 {
     convert_type from = from_type(in), to = to_type(in);
@@ -102,7 +103,7 @@ HANDLER(cvt_to_integer)
         f64 whole = round_whole(x, mode);
         s128 value = whole != whole ? 0 : whole >= 0x1p65 ? (s128)1 << 65 : whole <= -0x1p65 ? -((s128)1 << 65)
                                                                                               : (s128)whole;
-        if (whole != whole && from == CONVERT_f64 && type_width(to) == 64) value = (s128)1 << 63;
+        if (whole != whole && (from == CONVERT_f64 || type_width(to) == 64)) value = (s128)1 << (type_width(to) - 1);
         else value = clamp_integer(value, to);
         write_register(warp, in, lane, (u64)integer_value((u64)value, to));
     }
@@ -129,8 +130,9 @@ static u64 to_float(f64 x, convert_type to, u32 mode, bool ftz)
 {
     if (to == CONVERT_f64) return bits_f64(x);
     if (to != CONVERT_f32) return to_small_float(x, to, mode);
+    volatile f64 exact = x; /* so that the conversion stays between the changes of mode */
     if (mode != CONVERT_EVEN) round_set(modes[mode]);
-    volatile f32 narrow = (f32)x;
+    volatile f32 narrow = (f32)exact;
     if (mode != CONVERT_EVEN) round_reset();
     f32 result = nan32(narrow);
     return bits_f32(ftz ? flush(result) : result);
@@ -149,9 +151,11 @@ static u64 integer_to_float(s128 value, convert_type to, u32 mode)
         if (magnitude >> 53) x = (f64)((magnitude >> 11) | ((magnitude & 0x7ff) != 0)) * 0x1p11;
         return to_small_float(negative ? -x : x, to, mode);
     }
+    volatile s64 as_signed = (s64)value;
+    volatile u64 as_unsigned = magnitude;
     if (mode != CONVERT_EVEN) round_set(modes[mode]);
-    wide = value < 0 ? (f64)(s64)value : (f64)magnitude;
-    narrow = value < 0 ? (f32)(s64)value : (f32)magnitude;
+    wide = negative ? (f64)as_signed : (f64)as_unsigned;
+    narrow = negative ? (f32)as_signed : (f32)as_unsigned;
     if (mode != CONVERT_EVEN) round_reset();
     return to == CONVERT_f64 ? bits_f64(wide) : bits_f32(narrow);
 }

@@ -30,6 +30,23 @@ static u32 complete_lanes(const sim_warp *warp, u32 here, const u32 *mask)
     return ready;
 }
 
+/* Lanes of `named` that have gone past the collective for good, while `here` wait at it. */
+static void report_passed(sim_warp *warp, const sim_instruction *in, u32 here, u32 named, sim_finding_kind kind)
+{
+    sim_block *block = warp->block;
+    u32 pc = instruction_pc(warp, in), last = ~0u;
+
+    FOR_LANES(lane, named & warp->waiting) {
+        u32 other = warp->lane_pc[lane];
+        if (other == last) continue;
+        last = other;
+        if (!sim_passed_by(block->worker, block->kernel, other, pc)) continue;
+        sim_find(warp, kind, in, other,
+                 "lanes 0x%08x of block %u warp %u wait at %s (%%p) for lane %u, which has gone past it (%%q)", here,
+                 block->index, warp->index, block->kernel->text[pc], lane);
+    }
+}
+
 /* Gathers the lanes of a collective at one instruction. Returns those that run it now; the others
  * are parked. When it is not all of exec that simply goes on, *moved says that the warp's groups
  * have changed. */
@@ -50,11 +67,13 @@ static u32 gather(sim_warp *warp, const sim_instruction *in, u32 exec, const u32
         if (warp->lane_pc[lane] == pc && warp->park_kind[lane] == kind) here |= 1u << lane;
     }
     ready = complete_lanes(warp, here, warp->park_mask);
-    u32 park = exec & ~ready;
+    u32 park = exec & ~ready, named = 0;
     FOR_LANES(lane, park) {
         warp->lane_pc[lane] = pc;
         warp->park_kind[lane] = (u8)kind;
+        named |= mask[lane];
     }
+    if (park) report_passed(warp, in, here, named & ~here, SIM_FINDING_collective);
     warp->parked = (warp->parked | park) & ~ready;
     warp->active = ready;
     warp->pc = pc + 1;
@@ -302,7 +321,10 @@ static bool gather_warp(sim_warp *warp, const sim_instruction *in, u32 exec)
     }
     warp->active = 0;
     warp->parked |= exec;
-    if ((here | warp->exited) != ~0u) return false;
+    if ((here | warp->exited) != ~0u) {
+        if (aligned) report_passed(warp, in, here, ~here, SIM_FINDING_divergent);
+        return false;
+    }
     warp->parked &= ~here;
     FOR_LANES(lane, here) warp->lane_pc[lane]++;
     warp->waiting |= here;

@@ -49,8 +49,7 @@ static moe_status parse_rest(const char *rest, char *chip, size_t size, sim_opti
     size_t length = strcspn(rest, ",");
 
     if (length >= size) return moe_fail(MOE_E_PARSE, "no simulated chip '%s'", rest);
-    snprintf(chip, size, "%.*s", (int)length, length ? rest : "h100");
-    if (!length) snprintf(chip, size, "h100");
+    snprintf(chip, size, "%.*s", (int)length, rest);
     for (rest += length; *rest == ',';) {
         rest++;
         length = strcspn(rest, ",");
