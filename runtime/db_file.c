@@ -10,18 +10,16 @@
 
 enum { BUSY_MILLISECONDS = 5000 };
 
-/* ORDER ROW: the columns that rows.c reads for a row, and the tables they come from. typeof() looks
- * at a column without reading it, which for code would be most of the file. */
+/* ORDER ROW: the columns that rows.c reads for a row, and the tables they come from. */
 #define ROW_COLUMNS                                                                                \
     "d.name, d.arch, d.sms, d.simulated, r.tokens, r.routing, r.cache, r.n, r.med, r.mad, r.err, " \
-    "r.timer, i.arch, typeof(i.cubin) <> 'null', typeof(i.ptx) <> 'null', r.kind, r.template, "    \
-    "r.config, r.image, r.is_default, i.launch, r.device"
-#define ROW_TABLES "JOIN device d ON d.id = r.device JOIN image i ON i.hash = r.image "
+    "r.timer, r.kind, r.template, r.config, r.image, r.is_default, r.device"
+#define ROW_TABLES "JOIN device d ON d.id = r.device "
 
 static const char *const queries[MOE_QUERY_COUNT] = {
     [MOE_QUERY_ROWS] =
         "SELECT " ROW_COLUMNS " FROM record r " ROW_TABLES
-        "WHERE r.kind = ?1 AND r.shape = ?2 AND r.outcome = 'ok' "
+        "WHERE r.kind = ?1 AND r.shape = ?2 AND r.outcome = 'ok' AND r.image IS NOT NULL "
         "ORDER BY r.device, r.tokens, r.routing, r.cache, r.n = 0, r.med, r.template, r.config",
     [MOE_QUERY_PIPELINES] =
         "SELECT d.name, d.arch, d.sms, d.simulated, c.tokens, c.routing, c.cache, c.n, c.med, "
@@ -30,6 +28,9 @@ static const char *const queries[MOE_QUERY_COUNT] = {
     [MOE_QUERY_STEPS] =
         "SELECT " ROW_COLUMNS " FROM choice_step s JOIN record r ON r.id = s.record " ROW_TABLES
         "WHERE s.choice = ?1 ORDER BY s.step",
+    /* typeof() looks at a column without reading it, which for code would be most of the file. */
+    [MOE_QUERY_CODE] = "SELECT arch, typeof(cubin) <> 'null', typeof(ptx) <> 'null', launch "
+                       "FROM image WHERE hash = ?1",
     [MOE_QUERY_IMAGE] = "SELECT arch, launch, cubin, ptx FROM image WHERE hash = ?1",
 };
 
@@ -89,6 +90,8 @@ static moe_status connect_file(moe_db_file *file, const char *options) {
     if (result != SQLITE_OK) return moe_db_file_fail(file);
     sqlite3_extended_result_codes(file->handle, 1);
     sqlite3_busy_timeout(file->handle, BUSY_MILLISECONDS);
+    /* Room for all rows, 16 MiB at most; a lookup visits them in no order of the disk's. */
+    sqlite3_exec(file->handle, "PRAGMA cache_size = -16384", NULL, NULL, NULL);
     return MOE_OK;
 }
 

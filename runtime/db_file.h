@@ -10,6 +10,7 @@ typedef enum moe_query {
     MOE_QUERY_ROWS,      /* (kind, shape): candidates of an op, by place, fastest first */
     MOE_QUERY_PIPELINES, /* (layer): choices */
     MOE_QUERY_STEPS,     /* (choice): its rows in launch order */
+    MOE_QUERY_CODE,      /* (hash): what an image's code needs, without the code */
     MOE_QUERY_IMAGE,     /* (hash) */
     MOE_QUERY_COUNT
 } moe_query;

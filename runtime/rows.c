@@ -12,9 +12,12 @@
 enum {
     COLUMN_NAME, COLUMN_ARCH, COLUMN_SMS, COLUMN_SIMULATED, COLUMN_TOKENS, COLUMN_ROUTING,
     COLUMN_CACHE, COLUMN_N, COLUMN_MED, COLUMN_MAD, COLUMN_ERR, COLUMN_TIMER, COLUMN_CHOICE,
-    COLUMN_CODE_ARCH = COLUMN_CHOICE, COLUMN_CUBIN, COLUMN_PTX, COLUMN_KIND, COLUMN_TEMPLATE,
-    COLUMN_CONFIG, COLUMN_IMAGE, COLUMN_DEFAULT, COLUMN_LAUNCH, COLUMN_DEVICE
+    COLUMN_KIND = COLUMN_CHOICE, COLUMN_TEMPLATE, COLUMN_CONFIG, COLUMN_IMAGE, COLUMN_DEFAULT,
+    COLUMN_DEVICE
 };
+
+/* The columns of MOE_QUERY_CODE. */
+enum { CODE_ARCH, CODE_CUBIN, CODE_PTX, CODE_LAUNCH };
 
 /* A cursor over a query of one file. */
 typedef struct cursor {
@@ -62,9 +65,6 @@ static moe_status read_origin(cursor at, moe_origin *out) {
 static moe_status read_row(cursor at, moe_row *out) {
     int kind;
     MOE_TRY(read_origin(at, &out->origin));
-    MOE_TRY(text(at, COLUMN_CODE_ARCH, out->origin.code_arch, sizeof out->origin.code_arch));
-    out->origin.has_cubin = integer(at, COLUMN_CUBIN) != 0;
-    out->origin.has_ptx = integer(at, COLUMN_PTX) != 0;
     MOE_TRY(name(at, COLUMN_KIND, moe_op_names, &kind));
     out->kind = (moe_op_kind)kind;
     MOE_TRY(text(at, COLUMN_TEMPLATE, out->template_id, sizeof out->template_id));
@@ -84,21 +84,34 @@ static int64_t shared_memory(const moe_launch *launch) {
     return most;
 }
 
-/* Can the wanted device run the row under the cursor, and may it? */
-static moe_status judge(cursor at, const moe_row *row, const moe_want *want, bool *usable) {
-    const moe_origin *origin = &row->origin;
-    const char *text = (const char *)sqlite3_column_text(statement(at), COLUMN_LAUNCH);
+/* Reads what the row's code needs, and tells whether the device can run it, and may. */
+static moe_status read_code(cursor at, const moe_want *want, moe_row *row, bool *usable) {
+    moe_origin *origin = &row->origin;
+    const char *rule = (const char *)sqlite3_column_text(statement(at), CODE_LAUNCH);
     moe_launch launch;
-    moe_status status = moe_launch_parse(text ? text : "", &launch);
-    if (status)
-        return moe_fail(MOE_E_CORRUPT, "database %s: image %s: %s; rebuild it: moetune db build -o "
-                                       "FILE",
+    MOE_TRY(text(at, CODE_ARCH, origin->code_arch, sizeof origin->code_arch));
+    origin->has_cubin = integer(at, CODE_CUBIN) != 0;
+    origin->has_ptx = integer(at, CODE_PTX) != 0;
+    if (moe_launch_parse(rule ? rule : "", &launch))
+        return moe_fail(MOE_E_CORRUPT,
+                        "database %s: image %s: %s; rebuild it: moetune db build -o FILE",
                         at.file->path, row->image, moe_error_text());
     *usable = (launch.deterministic || want->any_order) &&
               shared_memory(&launch) <= want->facts->smem &&
               moe_code_for(origin->code_arch, origin->has_cubin, origin->has_ptx, want->facts) !=
                   MOE_CODE_NONE;
     return MOE_OK;
+}
+
+static moe_status judge(cursor rows, const moe_want *want, moe_row *row, bool *usable) {
+    cursor at = {rows.file, MOE_QUERY_CODE};
+    bool found = false;
+    *usable = false;
+    sqlite3_bind_text(statement(at), 1, row->image, -1, SQLITE_STATIC);
+    moe_status status = moe_db_file_step(at.file, at.query, &found);
+    if (!status && found) status = read_code(at, want, row, usable);
+    sqlite3_reset(statement(at));
+    return status;
 }
 
 /* Makes room for one more element of a growing list. */
@@ -160,7 +173,7 @@ static moe_status collect(cursor at, const moe_op *op, const moe_want *want, moe
         if (racing && !(tied(&now.fastest, &row.origin.measurement) &&
                         preferred(&row, now.winner)))
             continue;
-        MOE_TRY(judge(at, &row, want, &may_run));
+        MOE_TRY(judge(at, want, &row, &may_run));
         if (!may_run) continue;
         if (racing)
             *now.winner = row;
@@ -219,7 +232,7 @@ static moe_status read_steps(cursor at, int64_t choice, const moe_want *want, mo
         moe_row *row = &out->row[steps];
         *row = (moe_row){0};
         MOE_TRY(read_row(at, row));
-        MOE_TRY(judge(at, row, want, whole));
+        MOE_TRY(judge(at, want, row, whole));
         *whole = *whole && (int)row->kind == steps++;
     }
     *whole = *whole && steps == MOE_OP_COUNT;

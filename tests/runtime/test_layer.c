@@ -126,7 +126,8 @@ static void check_statistics(const problem *p, int tokens, const outputs *out) {
     moe_ref_route(&p->layer, tokens, logits, ids, weights, counts, mean_probs);
     assert_memory_equal(ids, out->ids, (size_t)tokens * K * sizeof ids[0]);
     assert_memory_equal(counts, out->counts, sizeof counts);
-    for (int i = 0; i < E; i++) assert_true(fabs(mean_probs[i] - (double)out->mean_probs[i]) < 1e-6);
+    for (int i = 0; i < E; i++)
+        assert_true(fabs(mean_probs[i] - (double)out->mean_probs[i]) < 1e-6);
     for (int i = 0; i < tokens * K; i++)
         assert_true(fabs(weights[i] - (double)out->weights[i]) < 1e-5);
 }

@@ -1,4 +1,4 @@
-/* label: unit - the n-th allocation fails, for every n: each failure is reported as one, and nothing
+/* label: unit - the n-th allocation fails, for every n: each failure is reported as one and nothing
  * leaks (which the sanitizer build sees). The linker wraps the allocator: see tests.cmake. */
 #include "check.h"
 #include "recorder.h"
