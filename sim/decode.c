@@ -496,6 +496,7 @@ static moe_status resolve_jumps(sim_decoder *d)
         uint32_t pc = d->statement_pc[f->label[fix->label]];
         if (fix->list) *fix->list = (int32_t)pc;
         else d->kernel->code[fix->instruction].imm = pc;
+        d->schedule[pc].leader = true;
     }
     d->fixups = 0;
     return MOE_OK;

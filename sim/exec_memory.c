@@ -102,7 +102,6 @@ static void global_load(sim_warp *warp, const sim_instruction *in, u32 exec, tar
     if (!SIM_EXEC(target_global)(warp, in, exec, bytes, "load", t)) return;
     SIM_EXEC(count_global)(warp, t, bytes, SAMPLE_LOAD);
     if (range.strong) warp->block->polls++;
-    if (range.strong && block->checks) sim_race_acquire(warp);
     if (t->span || t->uniform) {
         range.allocation = t->allocation;
         range.offset = t->offset;
@@ -116,6 +115,7 @@ static void global_load(sim_warp *warp, const sim_instruction *in, u32 exec, tar
         }
         if (t->span) load_span(warp, in, t->lanes, t->first, bytes);
         else load_uniform(warp, in, t->lanes, t->first);
+        if (range.strong) sim_race_acquire(warp); /* not before the value is here */
         return;
     }
     const u8 *at[SIM_LANES] = {0};
@@ -132,6 +132,7 @@ static void global_load(sim_warp *warp, const sim_instruction *in, u32 exec, tar
         }
     }
     load_from(warp, in, t->lanes, at);
+    if (range.strong) sim_race_acquire(warp);
 }
 
 /* Stores lane by lane, so that lanes that hit the same bytes see one another. */

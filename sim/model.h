@@ -42,13 +42,15 @@ void sim_model_explain(const sim_counters *counters, const moe_kernel *kernel, c
 enum { SIM_SCHEDULE_REGISTERS = 24 };
 typedef struct sim_schedule_op {
     uint8_t class;             /* sim_class */
+    bool leader;               /* a branch may lead here */
     uint8_t inputs, outputs;   /* registers read and written */
     uint32_t in[SIM_SCHEDULE_REGISTERS];
     uint32_t out[SIM_SCHEDULE_REGISTERS];
 } sim_schedule_op;
 
-/* Sets stall[i], the cycles by which instruction i advances a warp that runs alone: it issues in
- * order, one instruction a cycle, each when its inputs are ready. The instructions are taken in
+/* Sets stall[i], the cycles by which instruction i advances a warp that runs alone. Between labels,
+ * branches, barriers and fences the assembler may reorder: such a stretch takes one cycle for each
+ * instruction, or as long as its chains of dependent ones if that is more. Stretches are taken in
  * text order, as if every branch fell through. False: out of memory. */
 bool sim_schedule(const sim_schedule_op *ops, size_t count, uint32_t registers, uint16_t *stall);
 
