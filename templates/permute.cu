@@ -68,6 +68,18 @@ $(moe.symbol("scan"))(const args_permute a) {
     }
     if (warp == 31) a.scratch[(size_t)BLOCKS * E + expert] = before;
 }
+
+// [E] from global to shared memory, with four loads of a thread in flight.
+__device__ __forceinline__ void load_counts(const int *from, int *to) {
+    for (int e = threadIdx.x; e < E; e += 4 * THREADS) {
+        int count[4];
+#pragma unroll
+        for (int i = 0; i < 4; i++) count[i] = e + i * THREADS < E ? from[e + i * THREADS] : 0;
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            if (e + i * THREADS < E) to[e + i * THREADS] = count[i];
+    }
+}
 % end
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
@@ -84,23 +96,28 @@ $(moe.symbol("scatter"))(const args_permute a) {
     tile_slots mine;
     tile_load(mine, a, first, end);
 % if c.scan == 1 then
-    for (int e = threadIdx.x; e < E; e += THREADS) {
-        running[e] = a.scratch[(size_t)block * E + e];
-        total[e] = a.scratch[(size_t)BLOCKS * E + e];
-    }
+    load_counts(a.scratch + (size_t)block * E, running);
+    load_counts(a.scratch + (size_t)BLOCKS * E, total);
 % else
     for (int e = threadIdx.x; e < E; e += THREADS) running[e] = total[e] = 0;
     __syncthreads();
-    // A thread takes an expert and every GROUPS-th block.
-    constexpr int GROUPS = THREADS > E ? THREADS / E : 1;
+    // A thread takes an expert and every GROUPS-th block, with AT_ONCE loads in flight.
+    constexpr int GROUPS = THREADS > E ? THREADS / E : 1, AT_ONCE = 16;
     for (int i = threadIdx.x; i < GROUPS * E; i += THREADS) {
         const int e = i % E;
         int before = 0, all = 0;
-#pragma unroll 8
-        for (int other = i / E; other < live; other += GROUPS) {
-            const int count = a.scratch[(size_t)other * E + e];
-            all += count;
-            if (other < block) before += count;
+        for (int other = i / E; other < live; other += GROUPS * AT_ONCE) {
+            int count[AT_ONCE];
+#pragma unroll
+            for (int j = 0; j < AT_ONCE; j++) {
+                const int at = other + j * GROUPS;
+                count[j] = at < live ? a.scratch[(size_t)at * E + e] : 0;
+            }
+#pragma unroll
+            for (int j = 0; j < AT_ONCE; j++) {
+                all += count[j];
+                if (other + j * GROUPS < block) before += count[j];
+            }
         }
         if (before) atomicAdd(&running[e], before);
         if (all) atomicAdd(&total[e], all);

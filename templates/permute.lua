@@ -26,11 +26,16 @@ return moe.template {
         return scatter_bytes(p, c) <= d.smem, "the warps' tables do not fit shared memory"
     end,
 
+    -- Wide blocks, items for at most 128 blocks of one tile; a scan where the blocks would
+    -- otherwise read more than 256 KB each.
     default = function(p, d)
         local slots = p.t * p.k
-        local blocks = slots <= 64 * 1024 and 64 or 128
-        return { blocks = blocks, threads = 256, items = slots <= 64 * 1024 and 4 or 8,
-                 scan = p.e > 256 and slots > 64 * 1024 and 1 or 0 }
+        local c = { blocks = 128, threads = 512, items = 2, scan = 0 }
+        while c.threads > 128 and scatter_bytes(p, c) > d.smem do c.threads = c.threads // 2 end
+        while c.items < 8 and c.blocks * c.threads * c.items < slots do c.items = c.items * 2 end
+        local live = math.min(c.blocks, moe.ceil_div(slots, c.threads * c.items))
+        if live * p.e * 4 > 256 * 1024 then c.scan = 1 end
+        return c
     end,
 
     launch = function(p, c, d)
@@ -47,21 +52,24 @@ return moe.template {
     end,
 
     -- Time: launches, then by kernel the rounds of dependent memory accesses and, for scatter, what
-    -- a block reads of the counts. Assumed: 2 us a launch, 700 ns a round trip to memory, 32 B a
-    -- clock into an SM.
+    -- a block reads of the counts. Fitted to the simulated H100: a launch with its first accesses
+    -- is 2 us, a further tile of count 340 ns; sixteen loads of counts in flight take 600 cycles.
     cost = function(p, c, d)
         local slots, tile = p.t * p.k, c.threads * c.items
+        local warps = c.threads // 32
         local share = math.max(1, moe.ceil_div(slots, c.blocks * tile)) -- tiles of a block
         local live = math.max(1, moe.ceil_div(slots, share * tile))
         local waves = moe.ceil_div(live, d.sms)
         local clock = d.clock / 1000 -- cycles a ns
-        local table_rounds = moe.ceil_div(p.e, c.threads)
-        local rank = (c.items * 90 + (p.e / 32 + table_rounds * c.threads / 32) * 8) / clock
-        local read = c.scan == 1 and 700 or 700 + live * p.e * 4 / 32 / clock
-        local scan = c.scan == 1 and 2000 + 1400 + live * 10 or 0
+        local columns = moe.ceil_div(p.e, c.threads) -- experts of a thread
+        local groups = math.max(1, c.threads // p.e)
+        local read = c.scan == 1 and moe.ceil_div(columns, 4) * 1200
+            or columns * moe.ceil_div(live, groups * 16) * 600
+        local rank = 500 + c.items * 110 + p.e // 32 * 8 + columns * warps * 10
+        local starts = moe.ceil_div(p.e, 128) * 200
         local bytes = slots * 12 + p.e * 40
-        local ns = 4000 + waves * share * 2 * 700 + scan
-            + waves * (read + moe.ceil_div(p.e, 128) * 200 / clock + share * (1400 + rank))
+        local ns = 4300 + c.scan * 2600 + waves * (share - 1) * 340
+            + waves * (read + starts + share * rank) / clock
         return { flops = 0, bytes = bytes, ns = ns + bytes / d.bandwidth }
     end,
 }

@@ -21,9 +21,15 @@ $(moe.symbol())(const args_permute a) {
     for (int e = threadIdx.x; e < E; e += THREADS) running[e] = total[e] = 0;
     __syncthreads();
     if (places > TILE) {
-        for (unsigned i = threadIdx.x; i < places; i += THREADS) {
-            const int expert = a.ids[i];
-            if (is_expert(expert)) atomicAdd(&total[expert], 1);
+        constexpr int AT_ONCE = 8; // loads in flight
+        for (unsigned i = threadIdx.x; i < places; i += THREADS * AT_ONCE) {
+            int expert[AT_ONCE];
+#pragma unroll
+            for (int j = 0; j < AT_ONCE; j++)
+                expert[j] = i + j * THREADS < places ? a.ids[i + j * THREADS] : -1;
+#pragma unroll
+            for (int j = 0; j < AT_ONCE; j++)
+                if (is_expert(expert[j])) atomicAdd(&total[expert[j]], 1);
         }
     }
     for (unsigned tile = 0; tile < places; tile += TILE) {

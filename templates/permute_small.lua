@@ -41,19 +41,20 @@ return moe.template {
         }
     end,
 
-    -- Time: one launch and, tile after tile, a round trip to memory each way, the ranks and the
-    -- tables.
+    -- Time: one launch and, tile after tile, a round trip to memory, the ranks and the warps'
+    -- tables; before them, where there are several tiles, the count. Fitted to the simulated H100.
     cost = function(p, c, d)
         local slots, tile = p.t * p.k, c.threads * c.items
         local tiles = math.max(1, moe.ceil_div(slots, tile))
         local clock = d.clock / 1000
         local warps = c.threads // 32
-        local sweep = p.e / 32 + moe.ceil_div(p.e, c.threads) * warps -- of the warps' tables
-        local rank = c.items * (60 + warps * 8) + sweep * 12
-        local count = tiles > 1 and 700 * slots / c.threads / 4 or 0
+        local columns = moe.ceil_div(p.e, c.threads)
+        local count = tiles > 1 and moe.ceil_div(slots, c.threads * 8) * 800 or 0
+        local busy = math.min(warps, moe.ceil_div(slots, 32 * c.items))
+        local rank = 500 + c.items * (110 + busy * 40) + p.e // 32 * 8 + columns * warps * 10
         local tables = moe.ceil_div(6, warps) * moe.ceil_div(p.e, 128) * 200
         local bytes = slots * 12 + p.e * 40
-        local ns = 2000 + count + tables / clock + tiles * (1400 + rank / clock)
+        local ns = 1900 + (count + tables + tiles * rank) / clock
         return { flops = 0, bytes = bytes, ns = ns + bytes / d.bandwidth }
     end,
 }

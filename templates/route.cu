@@ -267,24 +267,43 @@ $(moe.symbol("logits"))(const args_route a) {
             out[(size_t)(i / BE) * E + i % BE] = logits[i / BE * PITCH + i % BE];
 }
 
-// Adds the slices and selects, WARPS tokens a block.
+// Puts a token's logits into shared memory, by one warp: the given ones, or the sum of the slices
+// in order plus the bias. `row` points at the first slice of the token.
+__device__ __forceinline__ void gather_logits(const args_route &a, const float *row,
+                                              float *logits) {
+    constexpr int AT_ONCE = 16 / SPLIT; // experts of a lane whose loads are in flight
+    const size_t slice = (size_t)a.tokens * E;
+    for (int first = (int)threadIdx.x % 32; first < E; first += 32 * AT_ONCE) {
+        float part[AT_ONCE][SPLIT];
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++)
+#pragma unroll
+            for (int s = 0; s < SPLIT; s++) {
+                part[i][s] = 0.0f;
+                if (first + i * 32 < E && (s == 0 || !a.logits))
+                    part[i][s] = row[s * slice + first + i * 32];
+            }
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+            const int expert = first + i * 32;
+            if (expert >= E) break;
+#pragma unroll
+            for (int s = 1; s < SPLIT; s++) part[i][0] += part[i][s];
+            if (a.router_bias && !a.logits) part[i][0] += a.router_bias[expert];
+            logits[expert] = part[i][0];
+        }
+    }
+}
+
+// Selects from the slices' sums, WARPS tokens a block.
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 $(moe.symbol("select"))(const args_route a) {
     extern __shared__ float logits[]; // [WARPS][E]
     int *counts = (int *)(logits + WARPS * E);
-    const int first = (int)blockIdx.x * WARPS;
-    const int values = min(WARPS, a.tokens - first) * E;
-    const float *from = (a.logits ? a.logits : (const float *)a.scratch) + (size_t)first * E;
-    const size_t slice = (size_t)a.tokens * E;
-    for (int i = threadIdx.x; i < values; i += THREADS) {
-        float v = from[i];
-        if (!a.logits) {
-#pragma unroll
-            for (int s = 1; s < SPLIT; s++) v += from[s * slice + i];
-            if (a.router_bias) v += a.router_bias[i % E];
-        }
-        logits[i] = v;
-    }
+    const int first = (int)blockIdx.x * WARPS, warp = (int)threadIdx.x / 32;
+    const float *from = a.logits ? a.logits : (const float *)a.scratch;
+    if (first + warp < a.tokens)
+        gather_logits(a, from + (size_t)(first + warp) * E, logits + warp * E);
     select_tokens<WARPS>(a, logits, E, first, counts, (float(*)[2])(counts + E));
 }
 % end

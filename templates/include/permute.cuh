@@ -65,12 +65,13 @@ __device__ __forceinline__ void tile_order(tile_slots &tile, int *table, int *ru
     tile_rank(tile, counts);
     __syncthreads();
     for (int e = threadIdx.x; e < E; e += THREADS) {
-        int run = running[e];
+        int run = running[e], count[WARPS];
+#pragma unroll
+        for (int warp = 0; warp < WARPS; warp++) count[warp] = table[warp * E + e];
 #pragma unroll
         for (int warp = 0; warp < WARPS; warp++) {
-            const int count = table[warp * E + e];
             table[warp * E + e] = run;
-            run += count;
+            run += count[warp];
         }
         running[e] = run;
     }
