@@ -31,6 +31,7 @@ int cmd_emit(int argc, char **argv);
 int cmd_layer(int argc, char **argv);
 int cmd_tune(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_db(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 
 #endif

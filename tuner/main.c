@@ -16,6 +16,7 @@ static const struct {
     {"run", cmd_run, "one layer on given tensors"},
     {"emit", cmd_emit, "CUDA, PTX, cubin or compiler log of one kernel"},
     {"tune", cmd_tune, "the fastest kernels of a layer, into the database"},
+    {"db", cmd_db, "build, export and show tuning databases"},
     {"layer", cmd_layer, "what a layer is: shapes, parameters, bytes, FLOPs, router rule"},
 };
 

@@ -1,13 +1,16 @@
 /* storage.c - opening a tuning database for writing, and writing to it. */
 #include "storage_sql.h"
 
+#include "db.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-enum { SCHEMA_VERSION = 1, BUSY_MS = 60000 };
+enum { SCHEMA_VERSION = MOE_SCHEMA_VERSION, BUSY_MS = 60000 };
 
 static const char schema[] =
 #include "schema.inc"
@@ -108,20 +111,6 @@ static moe_status make_folders(const char *path) {
     return MOE_OK;
 }
 
-static moe_status default_path(char *path, size_t size) {
-    const char *named = getenv("MOETUNE_DB"), *cache = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME");
-    if (named && *named)
-        snprintf(path, size, "%s", named);
-    else if (cache && *cache)
-        snprintf(path, size, "%s/moetune/tuning.db", cache);
-    else if (home && *home)
-        snprintf(path, size, "%s/.cache/moetune/tuning.db", home);
-    else
-        return moe_fail(MOE_E_NOT_FOUND, "no home folder to keep a database in; give --db FILE");
-    return MOE_OK;
-}
-
 static moe_status run_text(moe_storage *store, const char *sql) {
     return sqlite3_exec(store->db, sql, NULL, NULL, NULL) ? storage_fail(store, sql) : MOE_OK;
 }
@@ -140,6 +129,11 @@ static moe_status read_version(moe_storage *store, int64_t *version, int64_t *ta
     return status;
 }
 
+static moe_status wrong_version(const moe_storage *store, int64_t version) {
+    return moe_fail(MOE_E_CORRUPT, "database %s: schema %lld, this moetune knows %d; give another "
+                    "file with --db FILE", store->path, (long long)version, SCHEMA_VERSION);
+}
+
 /* The lock is taken before the look, so that two tuners do not both make the tables. */
 static moe_status make_schema(moe_storage *store) {
     int64_t version = 0, tables = 0;
@@ -148,23 +142,14 @@ static moe_status make_schema(moe_storage *store) {
     if (!status && !version && !tables) {
         status = run_text(store, schema);
     } else if (!status && version != SCHEMA_VERSION) {
-        status = moe_fail(MOE_E_CORRUPT, "database %s: schema %lld, this moetune writes %d; give "
-                          "another file with --db FILE", store->path, (long long)version,
-                          SCHEMA_VERSION);
+        status = wrong_version(store, version);
     }
     if (!status) return run_text(store, "COMMIT");
     sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
     return status;
 }
 
-static moe_status open_file(moe_storage *store) {
-    MOE_TRY(make_folders(store->path));
-    if (sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL))
-        return storage_fail(store, "opening");
-    sqlite3_extended_result_codes(store->db, 1);
-    sqlite3_busy_timeout(store->db, BUSY_MS);
-    MOE_TRY(run_text(store, "PRAGMA journal_mode = DELETE; PRAGMA foreign_keys = ON"));
-    MOE_TRY(make_schema(store));
+static moe_status prepare(moe_storage *store) {
     for (int i = 0; i < SQL_COUNT; i++)
         if (sqlite3_prepare_v3(store->db, sql_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
                                &store->statement[i], NULL))
@@ -172,20 +157,54 @@ static moe_status open_file(moe_storage *store) {
     return MOE_OK;
 }
 
-moe_status moe_storage_open(const char *path, moe_storage **out) {
+static moe_status open_for_writing(moe_storage *store) {
+    MOE_TRY(make_folders(store->path));
+    if (sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL))
+        return storage_fail(store, "opening");
+    sqlite3_extended_result_codes(store->db, 1);
+    sqlite3_busy_timeout(store->db, BUSY_MS);
+    MOE_TRY(run_text(store, "PRAGMA journal_mode = DELETE; PRAGMA foreign_keys = ON"));
+    MOE_TRY(make_schema(store));
+    return prepare(store);
+}
+
+static moe_status open_for_reading(moe_storage *store) {
+    int64_t version = 0, tables = 0;
+    if (access(store->path, F_OK))
+        return moe_fail(MOE_E_NOT_FOUND, "database %s: %s; moetune tune makes one", store->path,
+                        strerror(errno));
+    if (sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READONLY, NULL))
+        return storage_fail(store, "opening");
+    sqlite3_extended_result_codes(store->db, 1);
+    sqlite3_busy_timeout(store->db, BUSY_MS);
+    MOE_TRY(read_version(store, &version, &tables));
+    if (version != SCHEMA_VERSION) return wrong_version(store, version);
+    return prepare(store);
+}
+
+static moe_status open_by(moe_status (*way)(moe_storage *store), const char *path,
+                          moe_storage **out) {
     moe_storage *store = calloc(1, sizeof *store);
     if (!store) return moe_fail(MOE_E_MEMORY, "no memory for a database");
     moe_status status = MOE_OK;
     if (path)
         snprintf(store->path, sizeof store->path, "%s", path);
     else
-        status = default_path(store->path, sizeof store->path);
-    if (!status) status = open_file(store);
+        status = moe_db_default_path(store->path, sizeof store->path);
+    if (!status) status = way(store);
     if (status)
         moe_storage_close(store);
     else
         *out = store;
     return status;
+}
+
+moe_status moe_storage_open(const char *path, moe_storage **out) {
+    return open_by(open_for_writing, path, out);
+}
+
+moe_status moe_storage_open_existing(const char *path, moe_storage **out) {
+    return open_by(open_for_reading, path, out);
 }
 
 void moe_storage_close(moe_storage *store) {
@@ -199,10 +218,13 @@ const char *moe_storage_path(const moe_storage *store) { return store->path; }
 
 /* -------------------------------------------------------------------------------- writing */
 
-static moe_status begin(moe_storage *store) { return storage_run(store, storage_start(store, SQL_begin)); }
+static moe_status begin(moe_storage *store) {
+    return store->bulk ? MOE_OK : storage_run(store, storage_start(store, SQL_begin));
+}
 
 /* Ends a transaction by what came of it, and keeps the first failure. */
 static moe_status end(moe_storage *store, moe_status status) {
+    if (store->bulk) return status;
     if (!status) status = storage_run(store, storage_start(store, SQL_commit));
     if (status && !sqlite3_get_autocommit(store->db)) {
         char message[1024];
@@ -210,6 +232,17 @@ static moe_status end(moe_storage *store, moe_status status) {
         if (storage_run(store, storage_start(store, SQL_rollback))) moe_fail(status, "%s", message);
     }
     return status;
+}
+
+moe_status moe_storage_bulk_begin(moe_storage *store) {
+    MOE_TRY(begin(store));
+    store->bulk = true;
+    return MOE_OK;
+}
+
+moe_status moe_storage_bulk_end(moe_storage *store) {
+    store->bulk = false;
+    return end(store, MOE_OK);
 }
 
 moe_status moe_storage_device(moe_storage *store, const moe_facts *facts, int64_t *id) {

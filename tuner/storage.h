@@ -15,6 +15,10 @@ typedef struct moe_storage moe_storage;
 /* Opens a database for writing and creates it, with its folder, where there is none. NULL: the
  * default path, as in moe_db_open. MOE_E_IO (read-only, full, ...), MOE_E_CORRUPT. */
 moe_status moe_storage_open(const char *path, moe_storage **out);
+
+/* Opens a database that must be there, for reading: nothing is written to it, and it may be on a
+ * read-only disk. MOE_E_NOT_FOUND, and as above. */
+moe_status moe_storage_open_existing(const char *path, moe_storage **out);
 void moe_storage_close(moe_storage *store);
 const char *moe_storage_path(const moe_storage *store);
 
@@ -32,6 +36,10 @@ typedef struct moe_evidence {
 /* Writes a record, in place of an older one of the same key (device, op, template, config). */
 moe_status moe_storage_put(moe_storage *store, int64_t device, const moe_record *record,
                          const moe_evidence *evidence);
+
+/* Puts everything between the two calls into one transaction: much faster, and all or nothing. */
+moe_status moe_storage_bulk_begin(moe_storage *store);
+moe_status moe_storage_bulk_end(moe_storage *store);
 
 /* Looks for the record of (op, template_id, config) in *record and fills in the rest of it. `image`
  * (MOE_HASH_SIZE bytes) gets the hash of its image, or "". */

@@ -16,6 +16,7 @@ typedef enum storage_sql {
 struct moe_storage {
     sqlite3 *db;
     sqlite3_stmt *statement[SQL_COUNT];
+    bool bulk; /* a transaction of the caller's is open */
     char path[4096];
 };
 

@@ -69,7 +69,9 @@ static moe_status conclude(op_search *s, int64_t index, const moe_measurement *m
 
 static moe_status conclude_failure(op_search *s, int64_t index, moe_outcome outcome, double err,
                                    const char *log) {
-    const moe_measurement m = {.outcome = outcome, .err = err};
+    bool model = s->tuner->meter.timer == MOE_TIMER_MODEL; /* as every row of a simulated device */
+    const moe_measurement m = {.outcome = outcome, .err = err,
+                               .timer = model ? MOE_TIMER_MODEL : MOE_TIMER_NONE};
     return conclude(s, index, &m, NULL, log, NULL);
 }
 

@@ -1,0 +1,141 @@
+/* cmd_db.c - moetune db: tuning databases as files. */
+#include "command.h"
+#include "db_build.h"
+#include "db_show.h"
+
+#include <argp.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { KEY_TEMPLATES = 256, KEY_DB, KEY_JSON, KEY_QUIET };
+enum { COMPILE_DEADLINE = 60, MAX_ARGS = 2 };
+
+static const char default_folder[] = "tuning_db/records";
+
+typedef struct options {
+    const char *arg[MAX_ARGS];
+    const char *out, *templates, *db;
+    bool json, quiet;
+} options;
+
+static const struct argp_option option_table[] = {
+    {"output", 'o', "FILE", 0, "build: the database to write", 0},
+    {"templates", KEY_TEMPLATES, "DIR", 0, "build: templates of your own", 0},
+    {"db", KEY_DB, "FILE", 0, "show: the database (default: that of moetune tune)", 0},
+    {"json", KEY_JSON, NULL, 0, "show: write JSON", 0},
+    {"quiet", KEY_QUIET, NULL, 0, "show no progress", 0},
+    {NULL, 0, NULL, 0, NULL, 0},
+};
+
+static error_t parse_option(int key, char *value, struct argp_state *state) {
+    options *o = state->input;
+    switch (key) {
+    case 'o': o->out = value; break;
+    case KEY_TEMPLATES: o->templates = value; break;
+    case KEY_DB: o->db = value; break;
+    case KEY_JSON: o->json = true; break;
+    case KEY_QUIET: o->quiet = true; break;
+    case ARGP_KEY_ARG:
+        if (state->arg_num >= MAX_ARGS) argp_error(state, "'%s' is one argument too many", value);
+        o->arg[state->arg_num] = value;
+        break;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+/* ----------------------------------------------------------------------------------- actions */
+
+static int misuse(const char *text) {
+    fprintf(stderr, "moetune db %s\n", text);
+    return COMMAND_MISUSE;
+}
+
+static moe_status build(const options *o, moe_db_built *built) {
+    moe_gen *gen = NULL;
+    moe_compile_pool *pool = NULL;
+    moe_status status = command_templates(o->templates, &gen);
+    if (!status)
+        status = moe_compile_pool_open(moe_compile_pool_size(), COMPILE_DEADLINE, &pool);
+    if (!status)
+        status = moe_db_build(o->arg[0] ? o->arg[0] : default_folder, o->out, gen, pool, built);
+    moe_compile_pool_close(pool);
+    moe_gen_close(gen);
+    return status;
+}
+
+/* Rows without code are kept, but a database that lacks some of its winners is not good. */
+static int run_build(const options *o) {
+    moe_progress progress = moe_progress_start(o->quiet);
+    moe_db_built built = {.progress = &progress};
+    if (!o->out || o->arg[1]) return misuse("build [DIR] -o FILE: -o and one folder at most");
+    moe_status status = build(o, &built);
+    if (status) return command_fail(status);
+    printf("%s: %lld records, %lld layers, %lld kernels with code, of %lld devices\n", o->out,
+           (long long)built.count.records, (long long)built.count.choices,
+           (long long)built.images, (long long)built.count.devices);
+    if (built.stale)
+        fprintf(stderr, "moetune: %lld rows that should have code have none; they are kept as "
+                "evidence, and nothing will run them\n", (long long)built.stale);
+    if (built.count.orphans)
+        fprintf(stderr, "moetune: %lld layers were left out: %s\n", (long long)built.count.orphans,
+                built.count.note);
+    return built.stale || built.count.orphans ? COMMAND_FAILED : COMMAND_GOOD;
+}
+
+static int run_export(const options *o) {
+    moe_storage *store;
+    moe_records_count count;
+    const char *folder = o->arg[1] ? o->arg[1] : default_folder;
+    if (!o->arg[0]) return misuse("export FILE [DIR]: a database is needed");
+    moe_status status = moe_storage_open_existing(o->arg[0], &store);
+    if (status) return command_fail(status);
+    status = moe_records_export(store, folder, &count);
+    moe_storage_close(store);
+    if (status) return command_fail(status);
+    printf("%s: %lld records and %lld layers of %lld devices in %lld files\n", folder,
+           (long long)count.records, (long long)count.choices, (long long)count.devices,
+           (long long)count.files);
+    return COMMAND_GOOD;
+}
+
+static int run_show(const options *o) {
+    moe_storage *store;
+    if (o->arg[0] && o->db) return misuse("show [FILE]: one database at a time");
+    moe_status status = moe_storage_open_existing(o->db ? o->db : o->arg[0], &store);
+    if (!status) status = moe_db_show(store, o->json, stdout);
+    else store = NULL;
+    moe_storage_close(store);
+    return status ? command_fail(status) : COMMAND_GOOD;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(const options *o);
+} actions[] = {{"build", run_build}, {"export", run_export}, {"show", run_show}};
+
+enum { ACTIONS = sizeof actions / sizeof actions[0] };
+
+static const struct argp argp = {
+    option_table, parse_option, "build [DIR] -o FILE\nexport FILE [DIR]\nshow [FILE]",
+    "Tuning databases as files.\n\n"
+    "build   reads text records (default: tuning_db/records) into a database, and compiles the "
+    "kernels that can win\n"
+    "export  writes a database as text records, sorted, for review and git\n"
+    "show    says what a database holds",
+    NULL, NULL, NULL,
+};
+
+int cmd_db(int argc, char **argv) {
+    static char name[80]; /* argp shows it as the program's name */
+    options o = {0};
+    for (int i = 0; i < ACTIONS && argc > 1; i++) {
+        if (strcmp(actions[i].name, argv[1])) continue;
+        snprintf(name, sizeof name, "%s %s", argv[0], argv[1]);
+        argv[1] = name;
+        argp_parse(&argp, argc - 1, argv + 1, 0, NULL, &o);
+        return actions[i].run(&o);
+    }
+    if (argc > 1 && argv[1][0] == '-') argp_parse(&argp, argc, argv, 0, NULL, &o); /* --help */
+    return misuse("build | export | show: one of these is needed; moetune db --help says more");
+}
