@@ -155,12 +155,14 @@ local function cost(p, c, d)
     local bytes = w.experts * weights + (inputs * s.depth + w.rows * s.width) * p.xbytes
 
     local stage = (c.bm + c.bn) * s.row_bytes
-    local reads = c.warps * (c.bm // c.wm + c.bn // s.wn) * s.row_bytes
+    local m, n = c.bm // c.wm, c.bn // s.wn -- of a warp, which reads them once; FFMA, by its shares
+    local reads = c.warps * s.row_bytes * (is_fma(p, c) and 8 * m + 4 * n or m + n)
     local tensor = 2 * c.bm * c.bn * c.bk / flop_rate(p, c, d)
     local step = soft_max(tensor, (stage + reads) / 128) + 30 / s.blocks
     local arrival = 900 / (c.stages - 1) -- from a copy's issue to its use, over the steps between
-    local edges = 2500                   -- to find the place, fill the ring and store
-    local alone = edges + s.k_tiles * soft_max(step, arrival)
+    local edges = 2000 + 8 * c.bm * c.bn // s.threads -- to find the place, fill the ring; to store
+    local own = tensor * math.max(1, 4 / c.warps) -- two warps have half the units of an SM
+    local alone = edges + s.k_tiles * soft_max(step, own, arrival)
     local shared = s.k_tiles * step + edges / s.blocks
 
     local blocks = w.tiles * s.n_blocks
