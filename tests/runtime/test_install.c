@@ -13,7 +13,7 @@ static char folder[256], db_path[300];
 
 /* Runs a shell command in a clean environment; its output is in folder/log. */
 static int shell(const char *command) {
-    char whole[2048];
+    char whole[4096];
     snprintf(whole, sizeof whole, "cd '%s' && ( %s ) > log 2>&1", folder, command);
     int result = system(whole);
     if (result) {
@@ -88,6 +88,15 @@ static void test_package(void **unused) {
     assert_int_equal(shell(command), 0);
     assert_int_equal(shell("LD_LIBRARY_PATH=$(dirname $(find root -name libmoetune.so)) "
                            "./run_layer tuning.db null 16"), 0);
+    expect_in_log("16 tokens, match exact");
+
+    /* The archive serves too, with what pkg-config says it needs. */
+    assert_int_equal(shell("export PKG_CONFIG_PATH=$(dirname $(find root -name moetune.pc)) && "
+                           "cc run_layer.c $(pkg-config --cflags moetune) -o static_layer "
+                           "$(find root -name libmoetune.a) "
+                           "$(pkg-config --static --libs-only-l moetune | sed s/-lmoetune//)"),
+                     0);
+    assert_int_equal(shell("./static_layer tuning.db null 16"), 0);
     expect_in_log("16 tokens, match exact");
 
     /* What the process is made of. */
