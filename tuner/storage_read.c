@@ -53,6 +53,19 @@ moe_status moe_storage_find(moe_storage *store, int64_t device, moe_record *reco
     return status;
 }
 
+moe_status moe_storage_log(moe_storage *store, int64_t device, const moe_record *record, char *log,
+                           size_t size) {
+    storage_key key;
+    bool found;
+    sqlite3_stmt *find = storage_start(store, SQL_find_log);
+    storage_bind_key(find, device, &record->op, record->template_id, &record->config, &key);
+    MOE_TRY(storage_step(store, find, &found));
+    snprintf(log, size, "%s", "");
+    if (found) storage_column_text(find, 0, log, size);
+    sqlite3_reset(find);
+    return MOE_OK;
+}
+
 /* An owned copy of a column, with a NUL behind it; *size may be NULL. */
 static moe_status column_copy(sqlite3_stmt *statement, int at, void *out, size_t *size) {
     const void *value = sqlite3_column_blob(statement, at);

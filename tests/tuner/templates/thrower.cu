@@ -1,0 +1,1 @@
+// thrower.cu - never rendered.
