@@ -93,7 +93,7 @@ static void random_inputs_of_every_dtype(void **state) {
         moe_workload inputs;
         moe_verdict verdict;
         route_case r;
-        int64_t tokens = 100;
+        int64_t tokens = i == 0 ? 1000 : 100;
         snprintf(text, sizeof text, "d=1024 f=8 e=128 k=8 x=%s router=%s bias=router", dtypes[i],
                  rules[i]);
         route_build(&f, text, tokens, "", &layer, &kernel);
