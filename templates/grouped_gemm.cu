@@ -59,8 +59,7 @@ static_assert(STEP % 8 == 0, "a thread's rows must share their swizzle");
 static_assert(SLICES >= 2, "the loop loads one slice ahead");
 
 % if up then
-__device__ __forceinline__ float activate(float gate$(gated and ", float up" or ""))
-{
+__device__ __forceinline__ float activate(float gate$(gated and ", float up" or "")) {
     constexpr bool EXACT = sizeof(XT) == 4;
 %   if p.act_kind == "swiglu_clamp" then
     return act_swiglu_clamp<EXACT>(gate, up, $(moe.float(p.act_limit)), $(moe.float(p.act_alpha)));
@@ -79,8 +78,7 @@ struct place {
 // Blocks of an expert go through its tiles in stripes of GROUP row tiles, all columns of a stripe
 // before the next: the weights of a column tile are read by neighbours in time, and a stripe's
 // rows stay in L2.
-__device__ __forceinline__ bool find_place(const args_$(p.kind) &args, int *shared, place &out)
-{
+__device__ __forceinline__ bool find_place(const args_$(p.kind) &args, int *shared, place &out) {
     row_tile tile;
     const int *starts = args.tile_start + $(moe.log2(c.bm) - 4) * (E + 1);
     if (!find_tile<THREADS, E>(starts, args.expert_start, args.expert_rows,
@@ -98,8 +96,7 @@ __device__ __forceinline__ bool find_place(const args_$(p.kind) &args, int *shar
 
 // Four lanes that hold one row's columns 2q, 2q+1 of COUNT (1, 2, 4) neighbouring tiles exchange
 // them, so that each ends up with 2*COUNT neighbouring columns of one tile.
-template <int COUNT> __device__ __forceinline__ void exchange(unsigned (&word)[COUNT], int q)
-{
+template <int COUNT> __device__ __forceinline__ void exchange(unsigned (&word)[COUNT], int q) {
     if constexpr (COUNT >= 2) {
         const bool odd = q & 1;
 #pragma unroll
@@ -125,8 +122,7 @@ template <int COUNT> __device__ __forceinline__ void exchange(unsigned (&word)[C
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, $(s.blocks))
-$(moe.symbol())(const args_$(p.kind) args)
-{
+$(moe.symbol())(const args_$(p.kind) args) {
     extern __shared__ __align__(1024) unsigned char ring_memory[];
     place at;
     if (!find_place(args, (int *)(ring_memory + STAGES * STAGE_BYTES), at)) return;

@@ -9,8 +9,7 @@
 
 template <typename T>
 __device__ __forceinline__ void mma_16bit(float (&c)[4], const unsigned (&a)[4], unsigned b0,
-                                          unsigned b1)
-{
+                                          unsigned b1) {
     static_assert(sizeof(T) == 2, "mma_16bit is for bf16 and f16");
     if constexpr (same<T, bf16>::value == 1)
         asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
@@ -25,8 +24,7 @@ __device__ __forceinline__ void mma_16bit(float (&c)[4], const unsigned (&a)[4],
 }
 
 __device__ __forceinline__ void mma_tf32(float (&c)[4], const unsigned (&a)[4], unsigned b0,
-                                         unsigned b1)
-{
+                                         unsigned b1) {
     asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
         "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
@@ -37,8 +35,7 @@ __device__ __forceinline__ void mma_tf32(float (&c)[4], const unsigned (&a)[4], 
 // significant bits, small is what is left (exact), cut to tf32. Three products, small*big +
 // big*small + big*big, then reach fp32's accuracy. Integer steps, as the conversion instruction
 // is slow on some chips. Values that are not finite give NaN.
-__device__ __forceinline__ void split_tf32(unsigned v, unsigned &big, unsigned &small)
-{
+__device__ __forceinline__ void split_tf32(unsigned v, unsigned &big, unsigned &small) {
     big = v + 0x1000u & 0xffffe000u;
     small = __float_as_uint(__uint_as_float(v) - __uint_as_float(big)) & 0xffffe000u;
 }

@@ -4,8 +4,7 @@
 // by expert. All threads search at once, so the answer costs one round trip to memory.
 
 // A load that the compiler leaves where it stands, instead of under the condition of its use.
-__device__ __forceinline__ int load_now(const int *from)
-{
+__device__ __forceinline__ int load_now(const int *from) {
     int out;
     asm volatile("ld.global.s32 %0, [%1];" : "=r"(out) : "l"(from));
     return out;
@@ -25,8 +24,7 @@ struct row_tile {
 template <int THREADS, int EXPERTS>
 __device__ __forceinline__ bool find_tile(const int *starts, const int *expert_start,
                                           const int *expert_rows, int at, int *shared,
-                                          row_tile &out)
-{
+                                          row_tile &out) {
     constexpr int ROUNDS = (EXPERTS + THREADS - 1) / THREADS;
     const int tiles = starts[EXPERTS];
 #pragma unroll(ROUNDS < 8 ? ROUNDS : 8)

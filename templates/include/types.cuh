@@ -22,31 +22,26 @@ template <typename A> struct same<A, A> {
 };
 
 // Elements of T in 16 bytes, the unit of every wide access.
-template <typename T> __device__ constexpr int per_chunk()
-{
+template <typename T> __device__ constexpr int per_chunk() {
     return 16 / (int)sizeof(T);
 }
 
-__device__ __forceinline__ float to_float(bf16 v)
-{
+__device__ __forceinline__ float to_float(bf16 v) {
     return __uint_as_float((unsigned)v.bits << 16);
 }
 
-__device__ __forceinline__ float to_float(f16 v)
-{
+__device__ __forceinline__ float to_float(f16 v) {
     float out;
     asm("cvt.f32.f16 %0, %1;" : "=f"(out) : "h"(v.bits));
     return out;
 }
 
-__device__ __forceinline__ float to_float(f32 v)
-{
+__device__ __forceinline__ float to_float(f32 v) {
     return v;
 }
 
 // Round to nearest, ties to even; overflow becomes infinity.
-template <typename T> __device__ __forceinline__ T from_float(float v)
-{
+template <typename T> __device__ __forceinline__ T from_float(float v) {
     if constexpr (same<T, f32>::value == 1) {
         return v;
     } else {
@@ -60,8 +55,7 @@ template <typename T> __device__ __forceinline__ T from_float(float v)
 }
 
 // Two neighbours of a 16-bit type in one register; `low` has the lower address.
-template <typename T> __device__ __forceinline__ unsigned pack2(float low, float high)
-{
+template <typename T> __device__ __forceinline__ unsigned pack2(float low, float high) {
     static_assert(sizeof(T) == 2, "pack2 is for 16-bit types");
     unsigned out;
     if constexpr (same<T, bf16>::value == 1)
@@ -71,8 +65,7 @@ template <typename T> __device__ __forceinline__ unsigned pack2(float low, float
     return out;
 }
 
-template <typename T> __device__ __forceinline__ void unpack2(unsigned v, float &low, float &high)
-{
+template <typename T> __device__ __forceinline__ void unpack2(unsigned v, float &low, float &high) {
     static_assert(sizeof(T) == 2, "unpack2 is for 16-bit types");
     if constexpr (same<T, bf16>::value == 1) {
         low = __uint_as_float(v << 16);
@@ -85,8 +78,7 @@ template <typename T> __device__ __forceinline__ void unpack2(unsigned v, float 
 
 // Four words <-> per_chunk<T>() floats.
 template <typename T> __device__ __forceinline__ void unpack_chunk(const unsigned (&word)[4],
-                                                                   float *out)
-{
+                                                                   float *out) {
 #pragma unroll
     for (int i = 0; i < 4; i++) {
         if constexpr (sizeof(T) == 4)
@@ -97,8 +89,7 @@ template <typename T> __device__ __forceinline__ void unpack_chunk(const unsigne
 }
 
 template <typename T> __device__ __forceinline__ void pack_chunk(const float *in,
-                                                                 unsigned (&word)[4])
-{
+                                                                 unsigned (&word)[4]) {
 #pragma unroll
     for (int i = 0; i < 4; i++) {
         if constexpr (sizeof(T) == 4)

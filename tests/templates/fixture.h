@@ -33,7 +33,7 @@ void fixture_close(fixture *f);
 
 typedef struct fixture_kernel {
     moe_op op;
-    char what[MOE_OP_TEXT_SIZE + MOE_CONFIG_TEXT_SIZE + 64]; /* template, op and config, for messages */
+    char what[MOE_OP_TEXT_SIZE + MOE_CONFIG_TEXT_SIZE + 64]; /* template, op and config */
     moe_source source;
     moe_compiled compiled;
     void *module; /* NULL where only compiled */

@@ -123,7 +123,8 @@ static moe_ptr put_h(fixture *f, const moe_layer *layer, const maps *m, int64_t 
 /* Fails unless row `i` of the output is as it was poisoned. */
 static void check_untouched(const char *what, const unsigned char *out, int64_t i, size_t bytes) {
     for (size_t b = 0; b < bytes; b++)
-        if (out[(size_t)i * bytes + b] != 0xff) fail_msg("%s: wrote to row %d, a gap", what, (int)i);
+        if (out[(size_t)i * bytes + b] != 0xff)
+            fail_msg("%s: wrote to row %d, a gap", what, (int)i);
 }
 
 static void judge(const fixture_kernel *kernel, const maps *m, int64_t n, const int64_t *row,

@@ -1,5 +1,5 @@
 /* label: sim
- * test_gemm_activations.c - the grouped GEMMs' default kernels with every activation, dtype and bias. */
+ * test_gemm_activations.c - default grouped GEMMs with every activation, dtype and bias. */
 #include "gemm_case.h"
 
 #include "layer.h"
