@@ -1,0 +1,383 @@
+/* label: sim
+ * The tune, check, bench and db commands as a user runs them: a small layer on a simulated GPU, a
+ * kill in the middle, exit statuses, and databases as text and back. */
+#include "storage.h"
+#include "workbench.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define LAYER "d=64 f=32 e=4 k=2"
+#define TUNE                                                                                       \
+    "tune", "--device", "sim:a100", "--layer", LAYER, "--tokens", "8", "--budget", "4:00",         \
+        "--limit", "4", "--quiet", "--json"
+
+static char folder[64];
+
+static const char *in_folder(const char *name) {
+    static char path[256][128]; /* a pointer stays good for a while */
+    static int next;
+    char *text = path[next++ % 256];
+    snprintf(text, sizeof path[0], "%s/%s", folder, name);
+    return text;
+}
+
+/* Starts the program; its output goes to files in the folder. */
+static pid_t start(const char *const *args, const char *out, const char *err) {
+    const char *program = getenv("MOETUNE_BINARY");
+    char *argv[32] = {(char *)"moetune"};
+    assert_non_null(program);
+    for (int i = 0; args[i]; i++) argv[i + 1] = (char *)args[i];
+    pid_t child = fork();
+    if (child) return child;
+    int to = open(out, O_CREAT | O_TRUNC | O_WRONLY, 0666);
+    int to_err = open(err, O_CREAT | O_TRUNC | O_WRONLY, 0666);
+    dup2(to, STDOUT_FILENO);
+    dup2(to_err, STDERR_FILENO);
+    execv(program, argv);
+    _exit(127);
+}
+
+static int wait_for(pid_t child) {
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* A whole file as text; the caller frees it. */
+static char *read_text(const char *path) {
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    char *text = calloc(1, 1 << 22);
+    assert_non_null(text);
+    assert_true(fread(text, 1, (1 << 22) - 1, file) < (1 << 22) - 1);
+    fclose(file);
+    return text;
+}
+
+static int run(const char *const *args) {
+    int status = wait_for(start(args, in_folder("out"), in_folder("err")));
+    if (status > 2) {
+        char *text = read_text(in_folder("err"));
+        print_message("%s\n", text);
+        free(text);
+    }
+    return status;
+}
+
+static json_t *json_of(const char *path) {
+    json_error_t error;
+    json_t *json = json_load_file(path, 0, &error);
+    if (!json) fail_msg("%s:%d: %s", path, error.line, error.text);
+    return json;
+}
+
+/* ------------------------------------------------------------------------------- the rows */
+
+typedef struct rows {
+    int64_t count;
+    char line[64][MOE_RECORD_TEXT_SIZE];
+} rows;
+
+static moe_status take_row(void *context, const moe_record *record, const char *image) {
+    (void)image;
+    rows *all = context;
+    assert_in_range(all->count, 0, 63);
+    moe_record_print(record, all->line[all->count++], sizeof all->line[0]);
+    return MOE_OK;
+}
+
+static moe_status take_device(void *context, int64_t device, const moe_facts *facts) {
+    (void)facts;
+    *(int64_t *)context = device;
+    return MOE_OK;
+}
+
+/* All records, or none where there is no database yet. */
+static void read_rows(const char *db, rows *all) {
+    moe_storage *storage;
+    int64_t device = -1;
+    all->count = 0;
+    if (moe_storage_open_existing(db, &storage)) return;
+    moe_status status = moe_storage_devices(storage, take_device, &device);
+    if (!status && device >= 0) status = moe_storage_records(storage, device, take_row, all);
+    moe_storage_close(storage);
+    assert_int_equal(status, MOE_OK);
+}
+
+static int64_t sum_of(const json_t *report, const char *key) {
+    size_t i;
+    json_t *op;
+    int64_t sum = 0;
+    json_array_foreach(json_object_get(report, "ops"), i, op)
+        sum += json_integer_value(json_object_get(op, key));
+    return sum;
+}
+
+/* Tunes until `least` rows are there, and kills. */
+static void kill_after(const char *db, int64_t least) {
+    const char *const args[] = {TUNE, "--db", db, NULL};
+    static rows now;
+    pid_t child = start(args, in_folder("out"), in_folder("err"));
+    for (int i = 0; i < 6000; i++) {
+        const struct timespec pause = {0, 20 * 1000 * 1000};
+        int status;
+        nanosleep(&pause, NULL);
+        read_rows(db, &now);
+        if (now.count >= least) break;
+        if (waitpid(child, &status, WNOHANG) == child) fail_msg("the tune ended too early");
+    }
+    kill(child, SIGKILL);
+    assert_int_equal(wait_for(child), 128 + SIGKILL);
+}
+
+static void test_a_killed_tune_resumes(void **state) {
+    (void)state;
+    static rows killed, resumed, again;
+    const char *db = in_folder("killed.db");
+    const char *const args[] = {TUNE, "--db", db, NULL};
+    kill_after(db, 3);
+    kill_after(db, 7);
+    read_rows(db, &killed);
+    assert_true(killed.count >= 7);
+
+    assert_int_equal(run(args), 0);
+    json_t *report = json_of(in_folder("out"));
+    read_rows(db, &resumed);
+    assert_int_equal(sum_of(report, "resumed"), killed.count);
+    assert_int_equal(sum_of(report, "measured"), resumed.count - killed.count);
+    for (int64_t i = 0, j = 0; i < killed.count; i++, j++) { /* both sorted: nothing was touched */
+        while (j < resumed.count && strcmp(killed.line[i], resumed.line[j])) j++;
+        assert_true(j < resumed.count);
+    }
+    json_decref(report);
+
+    assert_int_equal(run(args), 0);
+    report = json_of(in_folder("out"));
+    read_rows(db, &again);
+    assert_int_equal(sum_of(report, "measured"), 0);
+    assert_int_equal(sum_of(report, "resumed"), resumed.count);
+    assert_memory_equal(&again, &resumed, sizeof again);
+    assert_true(json_boolean_value(json_object_get(
+        json_array_get(json_object_get(report, "layers"), 0), "resumed")));
+    json_decref(report);
+}
+
+/* Uses the database that the test above made. */
+static void test_check_and_bench_use_what_was_tuned(void **state) {
+    (void)state;
+    const char *const check[] = {"check", "--device", "sim:a100", "--layer", LAYER, "--tokens",
+                                 "0,1,8", "--db", in_folder("killed.db"), "--json", "--junit",
+                                 in_folder("junit.xml"), "--quiet", NULL};
+    assert_int_equal(run(check), 0);
+    json_t *report = json_of(in_folder("out"));
+    assert_int_equal(json_integer_value(json_object_get(report, "failed")), 0);
+    assert_int_equal(json_integer_value(json_object_get(report, "checks")), 3 * 3 + 2 * 5);
+    json_decref(report);
+    char *text = read_text(in_folder("junit.xml"));
+    assert_non_null(strstr(text, "tests=\"19\" failures=\"0\""));
+    assert_non_null(strstr(text, "router=softmax&gt;topk&gt;renorm"));
+    assert_null(strstr(text, "<failure"));
+    free(text);
+    text = read_text(in_folder("err"));
+    assert_string_equal(text, ""); /* no default configs had to stand in */
+    free(text);
+
+    const char *const bench[] = {"bench", "--device", "sim:a100", "--layer", LAYER, "--tokens", "8",
+                                 "--db", in_folder("killed.db"), "--json", in_folder("bench.json"),
+                                 "--quiet", NULL};
+    assert_int_equal(run(bench), 0);
+    report = json_of(in_folder("bench.json"));
+    size_t i;
+    json_t *row;
+    assert_int_equal(json_array_size(json_object_get(report, "rows")), 7);
+    json_array_foreach(json_object_get(report, "rows"), i, row) {
+        assert_string_equal(json_string_value(json_object_get(row, "timer")), "model");
+        assert_true(json_real_value(json_object_get(row, "median_us")) > 0);
+        assert_true(json_boolean_value(json_object_get(row, "good")));
+    }
+    assert_non_null(json_object_get(json_object_get(report, "head"), "commit"));
+    json_decref(report);
+    text = read_text(in_folder("out"));
+    assert_non_null(strstr(text, "us (model)"));
+    free(text);
+}
+
+/* Text to database to text gives the same bytes, and the database runs the layer. */
+static void test_databases_go_to_text_and_back(void **state) {
+    (void)state;
+    const char *const out[] = {"db", "export", in_folder("killed.db"), in_folder("records"), NULL};
+    const char *const build[] = {"db", "build", in_folder("records"), "-o", in_folder("built.db"),
+                                 "--quiet", NULL};
+    const char *const out2[] = {"db", "export", in_folder("built.db"), in_folder("records2"), NULL};
+    const char *const check[] = {"check", "--device", "sim:a100", "--layer", LAYER, "--tokens", "8",
+                                 "--db", in_folder("built.db"), "--quiet", NULL};
+    char command[512];
+    assert_int_equal(run(out), 0);
+    assert_int_equal(run(build), 0);
+    assert_int_equal(run(out2), 0);
+    snprintf(command, sizeof command, "diff -r %s %s", in_folder("records"), in_folder("records2"));
+    assert_int_equal(system(command), 0);
+    assert_int_equal(run(check), 0);
+    char *text = read_text(in_folder("err"));
+    assert_string_equal(text, "");
+    free(text);
+    text = read_text(in_folder("records/sim-a100/gemm_up.txt"));
+    assert_int_equal(strncmp(text, "# moetune records 1\ndevice sm_80 \"sim:a100\" ", 44), 0);
+    free(text);
+    snprintf(command, sizeof command, "grep -L timer=model %s/*/*.txt | grep .",
+             in_folder("records"));
+    assert_int_not_equal(system(command), 0);
+}
+
+/* A record of a template that is not there any more stays, without code, and is spoken of. */
+static void test_stale_records_are_kept_and_told(void **state) {
+    (void)state;
+    char command[512];
+    snprintf(command, sizeof command,
+             "cp -r %s %s && sed -i 's/combine@......../combine@00000000/; "
+             "s/route@......../vanished@00000000/' %s/sim-a100/*.txt",
+             in_folder("records"), in_folder("stale"), in_folder("stale"));
+    assert_int_equal(system(command), 0);
+    const char *const build[] = {"db", "build", in_folder("stale"), "-o", in_folder("stale.db"),
+                                 NULL};
+    assert_int_equal(run(build), 1);
+    char *text = read_text(in_folder("err"));
+    assert_non_null(strstr(text, "the template has changed since"));
+    assert_non_null(strstr(text, "there is no such template"));
+    free(text);
+    const char *const show[] = {"db", "show", in_folder("stale.db"), NULL};
+    assert_int_equal(run(show), 0);
+    text = read_text(in_folder("out"));
+    assert_non_null(strstr(text, "vanished@00000000"));
+    free(text);
+}
+
+static void test_bad_records_name_file_and_line(void **state) {
+    (void)state;
+    static const struct {
+        const char *edit, *message;
+    } cases[] = {
+        {"3s/ok n=1/ok n=x/", "gemm_up.txt:3"},
+        {"2s/sm_80/sm_/", "gemm_up.txt:2"},
+        {"1s/records/recipes/", "# moetune records 1"},
+        {"3s/timer=model/timer=cupti/", "modelled time is not a measurement"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char command[512];
+        snprintf(command, sizeof command, "rm -rf %s; cp -r %s %s && sed -i '%s' %s/*/gemm_up.txt",
+                 in_folder("bad"), in_folder("records"), in_folder("bad"), cases[i].edit,
+                 in_folder("bad"));
+        assert_int_equal(system(command), 0);
+        const char *const build[] = {"db", "build", in_folder("bad"), "-o", in_folder("bad.db"),
+                                     NULL};
+        assert_int_not_equal(wait_for(start(build, in_folder("out"), in_folder("err"))), 0);
+        char *text = read_text(in_folder("err"));
+        if (!strstr(text, cases[i].message)) fail_msg("%s: %s", cases[i].edit, text);
+        free(text);
+        assert_int_not_equal(access(in_folder("bad.db"), F_OK), 0);
+    }
+}
+
+static void test_exit_statuses(void **state) {
+    (void)state;
+    FILE *file = fopen(in_folder("text.db"), "w");
+    assert_non_null(file);
+    for (int i = 0; i < 100; i++) fputs("no database at all, just some words\n", file);
+    fclose(file);
+    const struct {
+        int status;
+        const char *message;
+        const char *args[12];
+    } cases[] = {
+        {2, "k=9 is more than e=4", {"tune", "--device", "sim:a100", "--layer", "d=64 f=32 e=4 k=9"}},
+        {2, "no layer", {"tune", "--device", "sim:a100"}},
+        {2, "--budget", {"tune", "--layer", LAYER, "--budget", "soon"}},
+        {2, "--tokens", {"tune", "--layer", LAYER, "--tokens", "1,x"}},
+        {2, "exhaustive, random, halving", {"tune", "--layer", LAYER, "--strategy", "luck"}},
+        {2, "uniform, zipf, one, empty", {"bench", "--layer", LAYER, "--routing", "chaos"}},
+        {2, "--capacity", {"check", "--layer", LAYER, "--capacity", "-1"}},
+        {2, "build | export | show", {"db"}},
+        {2, "-o", {"db", "build"}},
+        {3, "h100", {"tune", "--device", "sim:h1000", "--layer", LAYER, "--db", in_folder("x.db")}},
+        {3, "--db FILE", {"tune", "--device", "sim:a100", "--layer", LAYER, "--db", "/proc/x/y.db"}},
+        {3, "--db FILE",
+         {"tune", "--device", "sim:a100", "--layer", LAYER, "--db", in_folder("text.db")}},
+        {3, "no.db", {"check", "--device", "sim:a100", "--layer", LAYER, "--db", in_folder("no.db")}},
+        {3, "", {"db", "show", in_folder("text.db")}},
+        {3, "", {"db", "export", in_folder("no.db"), in_folder("r")}},
+        {3, "", {"db", "build", in_folder("no folder"), "-o", in_folder("y.db")}},
+        {3, "templates", {"tune", "--device", "sim:a100", "--layer", LAYER, "--db",
+                          in_folder("z.db"), "--templates", "/no/such/folder"}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int status = wait_for(start(cases[i].args, in_folder("out"), in_folder("err")));
+        char *text = read_text(in_folder("err"));
+        if (status != cases[i].status || !strstr(text, cases[i].message))
+            fail_msg("%s %s ...: exit %d: %s", cases[i].args[0],
+                     cases[i].args[1] ? cases[i].args[1] : "", status, text);
+        free(text);
+    }
+}
+
+/* An interrupt ends the tune in order: rows are kept, and the message says how to go on. */
+static void test_an_interrupt_ends_in_order(void **state) {
+    (void)state;
+    static rows now, after;
+    const char *db = in_folder("interrupt.db");
+    const char *const args[] = {TUNE, "--db", db, NULL};
+    pid_t child = start(args, in_folder("out"), in_folder("err"));
+    for (int i = 0; i < 6000 && now.count < 2; i++) {
+        const struct timespec pause = {0, 20 * 1000 * 1000};
+        nanosleep(&pause, NULL);
+        read_rows(db, &now);
+    }
+    kill(child, SIGINT);
+    assert_int_equal(wait_for(child), 3);
+    char *text = read_text(in_folder("err"));
+    assert_non_null(strstr(text, "goes on from here"));
+    free(text);
+    read_rows(db, &after);
+    assert_true(after.count >= now.count);
+    json_t *report = json_of(in_folder("out"));
+    assert_int_equal(sum_of(report, "measured"), after.count);
+    json_decref(report);
+}
+
+static int make_folder(void **state) {
+    (void)state;
+    workbench_folder(folder);
+    return 0;
+}
+
+static int drop_folder(void **state) {
+    (void)state;
+    workbench_remove(folder);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_killed_tune_resumes),
+        cmocka_unit_test(test_check_and_bench_use_what_was_tuned),
+        cmocka_unit_test(test_databases_go_to_text_and_back),
+        cmocka_unit_test(test_stale_records_are_kept_and_told),
+        cmocka_unit_test(test_bad_records_name_file_and_line),
+        cmocka_unit_test(test_exit_statuses),
+        cmocka_unit_test(test_an_interrupt_ends_in_order),
+    };
+    return cmocka_run_group_tests(tests, make_folder, drop_folder);
+}
