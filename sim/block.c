@@ -184,7 +184,6 @@ moe_status sim_block_start(sim_block *b, sim_worker *worker, uint32_t index)
     b->warps = b->live = (d->block[0] * d->block[1] * d->block[2] + SIM_LANES - 1) / SIM_LANES;
     b->shared_bytes = launch->shared_bytes;
     b->checks = launch->checks;
-    b->sampled = index % 8 == 0;
     b->random = launch->context->options.seed * 0x9e3779b97f4a7c15ull + index * 0xbf58476d1ce4e5b9ull + 1;
     size = lay_out(b, NULL);
     if (size > b->arena_size) {
@@ -436,6 +435,17 @@ static sim_warp *next_ready(sim_block *b)
     return NULL;
 }
 
+/* Scattered accesses of which only some were measured. */
+static void finish_samples(const sim_block *b, sim_counters *c)
+{
+    uint64_t *counter[] = {&c->load_sectors, &c->store_sectors, &c->atomic_sectors, &c->shared_wavefronts};
+
+    for (int i = 0; i < 4; i++) {
+        const sim_samples *s = &b->samples[i];
+        if (s->measured) *counter[i] += s->cost * s->requests / s->measured;
+    }
+}
+
 static sim_block_state finish(sim_block *b)
 {
     uint64_t longest = 0;
@@ -445,6 +455,7 @@ static sim_block_state finish(sim_block *b)
         if (b->warp[w].cycles > longest) longest = b->warp[w].cycles;
         warp_release(&b->warp[w]);
     }
+    finish_samples(b, c);
     c->blocks++;
     c->warps += b->warps;
     c->block_cycles += longest;

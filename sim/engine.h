@@ -36,6 +36,7 @@ typedef struct sim_marks {
     uint64_t *stamp; /* by granule; NULL: no such access yet */
     uint32_t *detail;
     uint32_t shift; /* log2 of the granule */
+    bool stale;     /* of another launch: to be cleared before use */
 } sim_marks;
 
 typedef enum sim_mark_kind { SIM_WRITES, SIM_READS, SIM_ATOMICS, SIM_MARK_KINDS } sim_mark_kind;
@@ -189,6 +190,11 @@ typedef struct sim_barrier {
 
 typedef enum sim_block_state { SIM_BLOCK_RUNNING, SIM_BLOCK_STALLED, SIM_BLOCK_DONE } sim_block_state;
 
+/* Costs that are measured for some requests and extrapolated to all. */
+typedef struct sim_samples {
+    uint64_t requests, measured, cost;
+} sim_samples;
+
 struct sim_block {
     sim_worker *worker;
     sim_launch_state *launch;
@@ -201,7 +207,7 @@ struct sim_block {
     uint32_t shared_bytes;
     sim_shared_marks marks;
     bool checks;
-    bool sampled; /* its accesses are measured one by one */
+    sim_samples samples[4]; /* by sim_sample */
     uint32_t now; /* logical time */
     sim_barrier barrier[SIM_BARRIERS];
     uint32_t published[SIM_MAX_WARPS]; /* what strong stores behind fences have released */
@@ -260,12 +266,12 @@ enum { SIM_PASSED = 64 };
 
 struct sim_worker {
     sim_launch_state *launch;
+    pthread_t thread;
+    moe_status status;
     sim_counters counters;
     uint64_t *hits; /* executions of each instruction */
     sim_block *running; /* blocks in flight, a ring by `next` */
     uint32_t in_flight;
-    uint64_t sampled_requests[4], sampled_cost[4]; /* by sim_sample */
-    uint64_t requests[4];
     sim_passed passed[SIM_PASSED];
 };
 

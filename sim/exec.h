@@ -506,6 +506,14 @@ static inline s32 saturate_s32(s64 x)
     return x > INT32_MAX ? INT32_MAX : x < INT32_MIN ? INT32_MIN : (s32)x;
 }
 
+/* A whole number to the nearest s32; NaN becomes 0. */
+static inline s32 clamp_s32(f32 x)
+{
+    s32 inside = (s32)(x >= -0x1p31f && x < 0x1p31f ? x : 0.0f);
+
+    return x >= 0x1p31f ? INT32_MAX : x < -0x1p31f ? INT32_MIN : inside;
+}
+
 static inline s32 sign_extend(s32 x, u32 bits)
 {
     return (s32)((u32)x << (32 - bits)) >> (32 - bits);

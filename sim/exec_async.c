@@ -6,6 +6,23 @@
 
 #define OFFSET_MASK ((1ull << SIM_ADDRESS_SHIFT) - 1)
 
+/* Few bytes, nearly always 16. */
+static inline void copy_bytes(u8 *to, const u8 *from, u32 bytes)
+{
+    if (likely(bytes == 16)) memcpy(to, from, 16);
+    else if (bytes) memcpy(to, from, bytes);
+}
+
+static inline bool same_bytes(const u8 *a, const u8 *b, u32 bytes)
+{
+    u64 x[2], y[2];
+
+    if (unlikely(bytes != 16)) return memcmp(a, b, bytes) == 0;
+    memcpy(x, a, sizeof x);
+    memcpy(y, b, sizeof y);
+    return x[0] == y[0] && x[1] == y[1];
+}
+
 /* ---- issue */
 
 static sim_copy *new_copy(sim_warp *warp, const sim_instruction *in)
@@ -62,8 +79,7 @@ static u32 check_sources(sim_warp *warp, const sim_instruction *in, u32 exec, u3
         if (SIM_EXEC(target_global)(warp, in, whole, bytes, "cp.async", t)) {
             lanes = t->lanes;
             SIM_EXEC(count_global)(warp, t, bytes, SAMPLE_LOAD);
-            if (t->span) check_source(warp, in, t->address[0], 0, SIM_LANES * bytes, bytes);
-            else FOR_LANES(lane, lanes) check_source(warp, in, t->address[lane], lane, bytes, bytes);
+            FOR_RUNS(lane, n, lanes, t->address, bytes) check_source(warp, in, t->address[lane], lane, n * bytes, bytes);
         }
         memcpy(t->address, own, sizeof own);
     }
@@ -79,19 +95,22 @@ static u32 check_sources(sim_warp *warp, const sim_instruction *in, u32 exec, u3
     return lanes | (exec & ~(whole | part));
 }
 
-/* Marks the destination of one lane as in flight. */
-static void mark_in_flight(sim_warp *warp, const sim_instruction *in, u32 offset, u32 lane, u32 bytes)
+/* Marks the destination of some lanes as in flight. */
+static void mark_in_flight(sim_warp *warp, const sim_instruction *in, u32 offset, u32 lane, u32 lanes, u32 bytes)
 {
     const sim_block *block = warp->block;
     const sim_shared_marks *m = &block->marks;
     u32 shift = block->kernel->shared_store_shift, pc = instruction_pc(warp, in);
-    sim_access access = {.in = in, .offset = offset, .lane = lane};
+    u32 first = offset >> shift, last = (offset + lanes * bytes - 1) >> shift;
 
-    if (shared_write_suspect(warp, offset, bytes)) shared_write_look(warp, &access, bytes);
-    for (u32 g = offset >> shift; g <= (offset + bytes - 1) >> shift; g++) {
-        m->write[g] = SIM_IN_FLIGHT;
-        m->write_pc[g] = pc;
+    if (unlikely(shared_write_suspect(warp, offset, lanes * bytes))) {
+        for (u32 i = 0; i < lanes; i++) {
+            sim_access access = {.in = in, .offset = offset + i * bytes, .lane = lane + i};
+            shared_write_look(warp, &access, bytes);
+        }
     }
+    for (u32 g = first; g <= last; g++) m->write[g] = SIM_IN_FLIGHT;
+    for (u32 g = first; g <= last; g++) m->write_pc[g] = pc;
 }
 
 static void destination_addresses(const sim_warp *warp, const sim_instruction *in, u32 exec, u64 *address)
@@ -106,6 +125,7 @@ HANDLER(cp_async)
 {
     u32 bytes = memory_bytes(in);
     u8 size[SIM_LANES];
+    u64 total = 0;
     target from, to;
     sim_copy *copy = new_copy(warp, in);
 
@@ -124,9 +144,13 @@ HANDLER(cp_async)
         copy->source_bytes[lane] = size[lane];
         copy->to[lane] = (u32)to.address[lane];
         copy->from[lane] = size[lane] ? target_pointer(warp, &from, lane) : NULL;
-        if (size[lane]) memcpy(copy->seen[lane], copy->from[lane], size[lane]);
-        warp->block->worker->counters.async_bytes += size[lane];
-        if (warp->block->checks) mark_in_flight(warp, in, copy->to[lane], lane, bytes);
+        copy_bytes(copy->seen[lane], copy->from[lane], size[lane]);
+        total += size[lane];
+    }
+    warp->block->worker->counters.async_bytes += total;
+    if (warp->block->checks) {
+        FOR_RUNS(lane, n, to.lanes, to.address, bytes)
+            mark_in_flight(warp, in, (u32)to.address[lane], lane, n, bytes);
     }
     warp->block->progress++;
     warp->copies++;
@@ -141,12 +165,12 @@ static void complete_lane(sim_warp *warp, const sim_instruction *in, const sim_c
     u8 *to = block->shared + copy->to[lane];
     u32 size = copy->source_bytes[lane], bytes = copy->bytes;
 
-    if (size && block->checks && memcmp(copy->seen[lane], copy->from[lane], size) != 0)
+    if (size && block->checks && !same_bytes(copy->seen[lane], copy->from[lane], size))
         sim_find(warp, SIM_FINDING_async, &block->kernel->code[copy->pc], instruction_pc(warp, in),
                  "the source of cp.async (%%p) by block %u warp %u lane %u changed before it was waited for (%%q)",
                  block->index, warp->index, lane);
-    if (size) memcpy(to, copy->from[lane], size);
-    memset(to + size, 0, bytes - size);
+    copy_bytes(to, copy->from[lane], size);
+    if (size < bytes) memset(to + size, 0, bytes - size);
     if (block->checks)
         shared_write_mark(warp, &block->kernel->code[copy->pc], copy->to[lane], bytes, lane, bytes);
 }

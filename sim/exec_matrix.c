@@ -43,7 +43,7 @@ HANDLER(ldmatrix)
 
     if (!matrix_rows(warp, in, exec, (u32)in->e, "ldmatrix", &t)) return SIM_STEP;
     if (warp->block->checks) {
-        FOR_LANES(lane, t.lanes) shared_read(warp, in, (u32)t.address[lane], ROW_BYTES, lane, ROW_BYTES);
+        FOR_LANES(lane, t.lanes) shared_read_row(warp, in, (u32)t.address[lane], lane);
     }
     for (u32 m = 0; m < (u32)in->e; m++) {
         u8 *d = operand(warp, in->list[m]);

@@ -56,10 +56,36 @@ static void load_from(sim_warp *warp, const sim_instruction *in, u32 lanes, cons
     BY_TYPE(LOAD, at[i])
 }
 
+/* All lanes, one behind the other, count elements of T each. */
+#define LOAD_PACKED(T, n)                                                                          \
+    for (u32 k = 0; k < n; k++) {                                                                  \
+        T *d = LANES_OF(T, warp, in->list[k]);                                                     \
+        for (u32 i = 0; i < SIM_LANES; i++) d[i] = ((const T *)(const void *)first)[i * n + k];    \
+    }
+
+#define STORE_PACKED(T, n)                                                                         \
+    for (u32 k = 0; k < n; k++) {                                                                  \
+        const T *d = LANES_OF(const T, warp, in->list[k]);                                         \
+        for (u32 i = 0; i < SIM_LANES; i++) ((T *)(void *)first)[i * n + k] = d[i];                \
+    }
+
+/* Picks a loop for the frequent shapes; falls through to the general one. */
+#define PACKED(MOVE)                                                                               \
+    switch (lanes == ~0u ? in->aux & 0x1ff : 0) {                                                  \
+    case 1 | 1 << 3 | 0 << 7: MOVE(u16, 1) return;                                                 \
+    case 2 | 1 << 3 | 1 << 7: MOVE(u32, 1) return;                                                 \
+    case 2 | 2 << 3 | 1 << 7: MOVE(u32, 2) return;                                                 \
+    case 2 | 4 << 3 | 1 << 7: MOVE(u32, 4) return;                                                 \
+    case 3 | 1 << 3 | 2 << 7: MOVE(u64, 1) return;                                                 \
+    case 3 | 2 << 3 | 2 << 7: MOVE(u64, 2) return;                                                 \
+    default: break;                                                                                \
+    }
+
 static void load_span(sim_warp *warp, const sim_instruction *in, u32 lanes, const u8 *first, u32 stride)
 {
     u32 count = memory_count(in);
 
+    PACKED(LOAD_PACKED)
     BY_TYPE(LOAD, first + i * stride)
 }
 
@@ -81,6 +107,7 @@ static void store_span(sim_warp *warp, const sim_instruction *in, u32 lanes, u8 
 {
     u32 count = memory_count(in);
 
+    PACKED(STORE_PACKED)
     BY_TYPE(STORE, first + i * stride)
 }
 
@@ -119,44 +146,64 @@ static void global_load(sim_warp *warp, const sim_instruction *in, u32 exec, tar
         return;
     }
     const u8 *at[SIM_LANES] = {0};
-    FOR_LANES(lane, t->lanes) {
+    FOR_RUNS(lane, n, t->lanes, t->address, bytes) {
         range.allocation = sim_allocation_at(block->launch->memory, t->address[lane]);
         range.offset = t->address[lane] & OFFSET_MASK;
+        range.bytes = n * bytes;
         range.lane = lane;
-        at[lane] = range.allocation->bytes + range.offset;
+        for (u32 i = 0; i < n; i++) at[lane + i] = range.allocation->bytes + range.offset + i * bytes;
         if (block->checks) {
             SIM_EXEC(check_written)(warp, in, &range);
             sim_global_read(warp, in, &range);
         } else {
-            sim_global_touch(warp, range.allocation, range.offset, bytes);
+            sim_global_touch(warp, range.allocation, range.offset, range.bytes);
         }
     }
     load_from(warp, in, t->lanes, at);
     if (range.strong) sim_race_acquire(warp);
 }
 
-/* Stores lane by lane, so that lanes that hit the same bytes see one another. */
+/* One lane's store, with the question whether it changes anything. */
+static void global_store_lane(sim_warp *warp, const sim_instruction *in, sim_range range, const u8 *value)
+{
+    u8 *at = range.allocation->bytes + range.offset;
+
+    range.bytes = range.lane_bytes;
+    range.same_value = memcmp(at, value, range.bytes) == 0;
+    sim_global_write(warp, in, &range);
+    memcpy(at, value, range.bytes);
+}
+
+/* Stores run by run; where something may be wrong, lane by lane, so that lanes that hit the same
+ * bytes see one another. */
 static void global_store_lanes(sim_warp *warp, const sim_instruction *in, target *t)
 {
     const sim_block *block = warp->block;
     u32 bytes = memory_bytes(in);
     u8 values[SIM_LANES * 64];
-    sim_range range = {.bytes = bytes, .lane_bytes = bytes, .strong = in->aux & MEMORY_STRONG};
+    sim_range range = {.lane_bytes = bytes, .strong = in->aux & MEMORY_STRONG};
 
     stored_bytes(warp, in, t->lanes, values);
-    FOR_LANES(lane, t->lanes) {
+    FOR_RUNS(lane, n, t->lanes, t->address, bytes) {
         range.allocation = sim_allocation_at(block->launch->memory, t->address[lane]);
         range.offset = t->address[lane] & OFFSET_MASK;
+        range.bytes = n * bytes;
         range.lane = lane;
-        u8 *at = range.allocation->bytes + range.offset;
-        if (block->checks) {
-            range.same_value = memcmp(at, values + lane * bytes, bytes) == 0;
-            sim_global_write(warp, in, &range);
-            sim_written_set(range.allocation, range.offset, bytes);
+        if (!block->checks) {
+            sim_global_touch(warp, range.allocation, range.offset, range.bytes);
         } else {
-            sim_global_touch(warp, range.allocation, range.offset, bytes);
+            sim_written_set(range.allocation, range.offset, range.bytes);
+            if (sim_global_suspect(warp, in, &range)) {
+                for (u32 i = 0; i < n; i++) {
+                    global_store_lane(warp, in, range, values + (lane + i) * bytes);
+                    range.offset += bytes;
+                    range.lane++;
+                }
+                continue;
+            }
+            sim_global_write(warp, in, &range);
         }
-        memcpy(at, values + lane * bytes, bytes);
+        memcpy(range.allocation->bytes + range.offset, values + lane * bytes, range.bytes);
     }
 }
 
@@ -180,13 +227,13 @@ static void global_store(sim_warp *warp, const sim_instruction *in, u32 exec, ta
     SIM_EXEC(count_global)(warp, t, bytes, SAMPLE_STORE);
     warp->block->progress++;
     if ((in->aux & MEMORY_STRONG) && block->checks) sim_race_publish(warp, in->aux & MEMORY_RELEASE);
-    if (!t->span) {
+    sim_range range = {.allocation = t->allocation, .offset = t->offset, .bytes = SIM_LANES * bytes,
+                       .lane_bytes = bytes, .strong = in->aux & MEMORY_STRONG};
+    if (!t->span || (block->checks && sim_global_suspect(warp, in, &range))) {
         global_store_lanes(warp, in, t);
         return;
     }
     if (block->checks) {
-        sim_range range = {.allocation = t->allocation, .offset = t->offset, .bytes = SIM_LANES * bytes,
-                           .lane_bytes = bytes, .strong = in->aux & MEMORY_STRONG};
         sim_global_write(warp, in, &range);
         sim_written_set(t->allocation, t->offset, range.bytes);
     } else {

@@ -81,6 +81,22 @@ static inline spread address_spread(const u64 *address, u32 bytes)
     return (spread){low, high, bits, gap == 0};
 }
 
+/* How many lanes from `lane` on are in `lanes` and follow one another in memory. */
+static inline u32 run_length(const u64 *address, u32 lanes, u32 lane, u32 bytes)
+{
+    u32 n = 1;
+
+    while (lane + n < SIM_LANES && (lanes >> (lane + n) & 1) && address[lane + n] == address[lane] + (u64)n * bytes) n++;
+    return n;
+}
+
+/* FOR_RUNS(lane, n, lanes, address, bytes): like FOR_LANES, a run at a time. */
+#define FOR_RUNS(lane, n, lanes, address, bytes)                                                   \
+    for (u32 lane##_left_ = (lanes), lane = 0, n = 0;                                              \
+         lane##_left_ && (lane = (u32)__builtin_ctz(lane##_left_),                                 \
+                         n = run_length(address, lane##_left_, lane, bytes), 1);                   \
+         lane##_left_ &= ~(u32)(((1ull << n) - 1) << lane))
+
 /* Resolve the lanes of an access of `bytes` each. False: none is left. `what`: "load", "store", ... */
 bool SIM_EXEC(target_global)(sim_warp *warp, const sim_instruction *in, u32 exec, u32 bytes,
                              const char *what, target *out);

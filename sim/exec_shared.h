@@ -71,6 +71,21 @@ static inline void shared_read(sim_warp *warp, const sim_instruction *in, u32 of
                warp->index);
 }
 
+/* A read of 16 aligned bytes by one lane, where that is one granule of either kind. */
+static inline void shared_read_row(sim_warp *warp, const sim_instruction *in, u32 offset, u32 lane)
+{
+    const sim_kernel *k = warp->block->kernel;
+    const sim_shared_marks *m = &warp->block->marks;
+    u32 g = offset >> 4, mine = sim_stamp(warp) | lane;
+
+    if (k->shared_store_shift != 4 || k->shared_load_shift != 4 || m->atomic) {
+        shared_read(warp, in, offset, 16, lane, 16);
+        return;
+    }
+    if (unlikely(m->write[g] - 1 >= warp->all_seen - 1)) sim_shared_read_slow(warp, in, g, lane);
+    record_set(m->read, m->read_warps, m->read_pc, g, g, &mine, warp->all_seen, instruction_pc(warp, in), warp->index);
+}
+
 /* True if a write of the range needs a closer look at what was there before. */
 static inline bool shared_write_suspect(const sim_warp *warp, u32 offset, u32 bytes)
 {

@@ -112,7 +112,10 @@ bool SIM_EXEC(target_shared)(sim_warp *warp, const sim_instruction *in, u32 exec
     return true;
 }
 
-/* ---- costs */
+/* ---- costs. Of scattered accesses every so many-th is measured; the number is odd, so that it does
+ * not keep step with loops. */
+
+enum { SAMPLE_EVERY = 13 };
 
 static void count(sim_worker *worker, u64 cost, sim_sample kind)
 {
@@ -131,10 +134,10 @@ void SIM_EXEC(count_global)(sim_warp *warp, const target *t, u32 bytes, sim_samp
     } else if (t->uniform) {
         count(worker, 1, kind);
     } else {
-        worker->requests[kind]++;
-        if (!warp->block->sampled) return;
-        worker->sampled_requests[kind]++;
-        worker->sampled_cost[kind] += sim_sectors(t->address, t->lanes, bytes);
+        sim_samples *s = &warp->block->samples[kind];
+        if (s->requests++ % SAMPLE_EVERY) return;
+        s->measured++;
+        s->cost += sim_sectors(t->address, t->lanes, bytes);
     }
 }
 
@@ -148,11 +151,11 @@ void SIM_EXEC(count_shared)(sim_warp *warp, const target *t, u32 bytes)
     } else if (t->uniform) {
         count(worker, 1, SAMPLE_SHARED);
     } else {
-        worker->requests[SAMPLE_SHARED]++;
-        if (!warp->block->sampled) return;
+        sim_samples *s = &warp->block->samples[SAMPLE_SHARED];
+        if (s->requests++ % SAMPLE_EVERY) return;
         for (int i = 0; i < SIM_LANES; i++) offset[i] = (u32)t->address[i];
-        worker->sampled_requests[SAMPLE_SHARED]++;
-        worker->sampled_cost[SAMPLE_SHARED] += sim_wavefronts(offset, t->lanes, bytes);
+        s->measured++;
+        s->cost += sim_wavefronts(offset, t->lanes, bytes);
     }
 }
 

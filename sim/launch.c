@@ -6,10 +6,10 @@
  * anywhere, nobody will set the flag. */
 #include "race.h"
 
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { QUANTUM = 1 << 18, STALLED_ROUNDS = 40 };
 
@@ -138,19 +138,6 @@ static void abandon(sim_worker *worker)
 
 /* ----------------------------------------------------------------------------------- counters */
 
-static void finish_samples(sim_worker *worker)
-{
-    sim_counters *c = &worker->counters;
-    uint64_t *counter[] = {&c->load_sectors, &c->store_sectors, &c->atomic_sectors, &c->shared_wavefronts};
-
-    for (int i = 0; i < 4; i++) {
-        double mean = worker->sampled_requests[i]
-                          ? (double)worker->sampled_cost[i] / (double)worker->sampled_requests[i]
-                          : 1.0;
-        *counter[i] += (uint64_t)(mean * (double)worker->requests[i]);
-    }
-}
-
 static const struct { uint16_t op; uint8_t type; uint32_t flops; } mma_work[] = {
     {SIM_OP_mma_m16n8k16_f32, SIM_MMA_F16, 4096}, {SIM_OP_mma_m16n8k16_f16, SIM_MMA_F16, 4096},
     {SIM_OP_mma_m16n8k8_f32, SIM_MMA_F16, 2048},  {SIM_OP_mma_m16n8k8_f16, SIM_MMA_F16, 2048},
@@ -171,7 +158,6 @@ static void collect(sim_context *context, const sim_kernel *k, sim_worker *worke
 {
     context->counters = (sim_counters){0};
     for (int w = 0; w < count; w++) {
-        finish_samples(&workers[w]);
         sim_counters_merge(&context->counters, &workers[w].counters);
         for (uint32_t i = 0; i < k->count; i++) context->hits[i] += workers[w].hits[i];
     }
@@ -231,19 +217,34 @@ static moe_status fault_text(const sim_launch_state *launch)
                     (unsigned long long)r->total, text);
 }
 
-static void run_workers(sim_worker *workers, int count, moe_status *statuses)
+/* A worker's host thread. */
+static void *worker_main(void *argument)
 {
-#pragma omp parallel for num_threads(count) schedule(static, 1)
-    for (int w = 0; w < count; w++) {
-        statuses[w] = work(&workers[w]);
-        if (statuses[w] != MOE_OK) __atomic_store_n(&workers[w].launch->abort, 1, __ATOMIC_RELAXED);
-        abandon(&workers[w]);
-    }
+    sim_worker *worker = argument;
+
+    worker->status = work(worker);
+    if (worker->status != MOE_OK) __atomic_store_n(&worker->launch->abort, 1, __ATOMIC_RELAXED);
+    abandon(worker);
+    return NULL;
+}
+
+/* The calling thread is the first worker. Where a thread cannot be made, the others do its work. */
+static void run_workers(sim_worker *workers, int count)
+{
+    bool *made = calloc((size_t)count, sizeof *made);
+
+    for (int w = 1; made && w < count; w++)
+        made[w] = pthread_create(&workers[w].thread, NULL, worker_main, &workers[w]) == 0;
+    worker_main(&workers[0]);
+    for (int w = 1; made && w < count; w++)
+        if (made[w]) pthread_join(workers[w].thread, NULL);
+    free(made);
 }
 
 static int worker_count(const sim_context *context, uint32_t blocks)
 {
-    int threads = context->options.threads > 0 ? context->options.threads : omp_get_num_procs();
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int threads = context->options.threads > 0 ? context->options.threads : cores > 0 ? (int)cores : 1;
 
     return (uint32_t)threads > blocks ? (int)blocks : threads;
 }
@@ -254,8 +255,8 @@ static moe_status run_grid(sim_launch_state *launch, const void *args, size_t ar
     const sim_kernel *k = launch->kernel;
     int count = worker_count(context, launch->blocks);
     sim_worker *workers = calloc((size_t)count, sizeof *workers);
-    moe_status *statuses = calloc((size_t)count, sizeof *statuses), status = MOE_OK;
-    bool ready = workers && statuses;
+    moe_status status = MOE_OK;
+    bool ready = workers != NULL;
 
     free(context->hits);
     context->hits = calloc(k->count + 1u, sizeof *context->hits);
@@ -272,19 +273,18 @@ static moe_status run_grid(sim_launch_state *launch, const void *args, size_t ar
         launch->parallel = count > 1;
         launch->resident = (uint32_t)(resident_blocks(&context->facts, &launch->dims, launch->shared_bytes) / (unsigned)count);
         if (!launch->resident) launch->resident = 1;
-        run_workers(workers, count, statuses);
+        run_workers(workers, count);
         collect(context, k, workers, count);
     } else {
         status = moe_fail(MOE_E_MEMORY, "out of host memory to launch %s", k->name);
     }
     for (int w = 0; w < count && ready; w++)
-        if (statuses[w] != MOE_OK) status = moe_fail(statuses[w], "out of host memory while running %s", k->name);
+        if (workers[w].status != MOE_OK) status = moe_fail(workers[w].status, "out of host memory while running %s", k->name);
     for (uint32_t b = 0; launch->fence_log && b < launch->blocks; b++) free(launch->fence_log[b]);
     for (int w = 0; workers && w < count; w++) free(workers[w].hits);
     free(launch->fence_log);
     free(launch->args);
     free(workers);
-    free(statuses);
     return status;
 }
 

@@ -95,6 +95,8 @@ typedef struct sim_range {
 
 void sim_global_read(sim_warp *warp, const sim_instruction *in, const sim_range *range);
 void sim_global_write(sim_warp *warp, const sim_instruction *in, const sim_range *range);
+/* Would this write be reported, unless it changes nothing? Records nothing. */
+bool sim_global_suspect(sim_warp *warp, const sim_instruction *in, const sim_range *range);
 /* Records which sectors a launch has used; needed even without checks. */
 void sim_global_touch(sim_warp *warp, sim_allocation *allocation, uint64_t offset, uint32_t bytes);
 /* Frees the marks of an allocation. */

@@ -6,6 +6,7 @@
 #include "race.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { BLOCK_SHIFT = 40, FENCE_SHIFT = 32, BLOCK_MASK = (1 << 24) - 1, SECTOR_SHIFT = 5 };
 
@@ -46,7 +47,7 @@ static sim_page *page_take(const sim_warp *warp, sim_allocation *allocation, uin
     }
     if (page->launch == launch->number) return page;
     page->touched[0] = page->touched[1] = 0;
-    for (int kind = 0; kind < SIM_MARK_KINDS; kind++) marks_free(&page->marks[kind]);
+    for (int kind = 0; kind < SIM_MARK_KINDS; kind++) page->marks[kind].stale = true;
     page->launch = launch->number;
     return page;
 }
@@ -60,6 +61,10 @@ static void page_release(const sim_warp *warp, sim_page *page)
  * the marks are lost, nothing else. */
 static bool marks_ready(sim_marks *marks, uint32_t shift)
 {
+    if (marks->stale && marks->stamp && marks->shift == shift)
+        memset(marks->stamp, 0, (SIM_PAGE_BYTES >> shift) * sizeof *marks->stamp);
+    else if (marks->stale) marks_free(marks);
+    marks->stale = false;
     if (marks->stamp && marks->shift <= shift) return true;
     uint32_t count = SIM_PAGE_BYTES >> shift;
     uint64_t *stamp = calloc(count, sizeof *stamp);
@@ -151,11 +156,15 @@ typedef struct look {
     const sim_instruction *in;
     const sim_range *range;
     const char *what;
+    bool probe; /* do not report, only say so: */
+    bool found;
 } look;
 
 static uint32_t lane_at(const sim_range *range, uint64_t offset)
 {
-    return range->lane + (offset > range->offset ? (uint32_t)(offset - range->offset) / range->lane_bytes : 0);
+    uint32_t shift = (uint32_t)__builtin_ctz(range->lane_bytes); /* accesses are powers of two */
+
+    return range->lane + (offset > range->offset ? (uint32_t)(offset - range->offset) >> shift : 0);
 }
 
 static void find_race(const look *l, uint32_t lane, uint64_t stamp, uint32_t pc, const char *earlier,
@@ -180,7 +189,7 @@ static void find_race(const look *l, uint32_t lane, uint64_t stamp, uint32_t pc,
 }
 
 /* Compares a part of a range that lies in one page with the marks of one kind. */
-static void compare(const look *l, const sim_page *page, sim_mark_kind kind, uint64_t offset, uint32_t bytes)
+static void compare(look *l, const sim_page *page, sim_mark_kind kind, uint64_t offset, uint32_t bytes)
 {
     static const char *const earlier[] = {"write", "read", "atomic access"};
     const sim_marks *marks = &page->marks[kind];
@@ -188,7 +197,7 @@ static void compare(const look *l, const sim_page *page, sim_mark_kind kind, uin
     uint64_t base = own >> BLOCK_SHIFT << BLOCK_SHIFT;
     uint32_t at = offset & (SIM_PAGE_BYTES - 1), shift = marks->shift;
 
-    if (!marks->stamp) return;
+    if (!marks->stamp || marks->stale) return;
     for (uint32_t g = at >> shift; g <= (at + bytes - 1) >> shift; g++) {
         uint64_t stamp = marks->stamp[g];
         uint32_t detail = marks->detail[g];
@@ -200,7 +209,12 @@ static void compare(const look *l, const sim_page *page, sim_mark_kind kind, uin
         uint32_t lane = lane_at(l->range, byte > offset ? byte : offset);
         if (l->range->same_value && kind == SIM_WRITES) continue;
         if (kind == SIM_ATOMICS && (detail & SIM_VOLATILE) && l->what[0] == 'r') continue;
-        if (!ordered(l->warp, stamp, detail, lane)) {
+        bool fine = ordered(l->warp, stamp, detail, lane);
+        if (l->probe && !fine) {
+            l->found = true;
+            return;
+        }
+        if (!fine) {
             find_race(l, lane, stamp, detail, earlier[kind], byte);
         } else if (l->range->cached && kind == SIM_WRITES) {
             sim_find(l->warp, SIM_FINDING_race, l->in, detail & SIM_PC_MASK,
@@ -213,28 +227,54 @@ static void compare(const look *l, const sim_page *page, sim_mark_kind kind, uin
 
 /* ---- marking */
 
+/* The first and last granule of a range in its page. */
+typedef struct granules {
+    uint32_t first, last;
+    uint64_t base; /* offset of the page */
+} granules;
+
+static granules granules_of(const sim_marks *marks, uint64_t offset, uint32_t bytes)
+{
+    uint32_t at = offset & (SIM_PAGE_BYTES - 1);
+
+    return (granules){at >> marks->shift, (at + bytes - 1) >> marks->shift, offset - at};
+}
+
+static void fill_marks(const sim_range *range, sim_marks *marks, granules g, uint64_t stamp, uint32_t detail)
+{
+    bool one_each = range->lane_bytes == 1u << marks->shift;
+    uint32_t lane = lane_at(range, g.base + ((uint64_t)g.first << marks->shift));
+
+    if (one_each) {
+        for (uint32_t i = g.first; i <= g.last; i++) marks->stamp[i] = stamp | (lane + (i - g.first));
+    } else {
+        for (uint32_t i = g.first; i <= g.last; i++)
+            marks->stamp[i] = stamp | lane_at(range, g.base + ((uint64_t)i << marks->shift));
+    }
+    for (uint32_t i = g.first; i <= g.last; i++) marks->detail[i] = detail;
+}
+
 static void mark_writes(sim_warp *warp, const sim_range *range, sim_marks *marks, uint64_t offset,
                         uint32_t bytes, uint32_t pc)
 {
-    uint64_t stamp = own_stamp(warp, 0), base = offset & ~(uint64_t)(SIM_PAGE_BYTES - 1);
-    uint32_t at = offset & (SIM_PAGE_BYTES - 1), shift = marks->shift;
-
-    for (uint32_t g = at >> shift; g <= (at + bytes - 1) >> shift; g++) {
-        marks->stamp[g] = stamp | lane_at(range, base + ((uint64_t)g << shift));
-        marks->detail[g] = pc;
-    }
+    fill_marks(range, marks, granules_of(marks, offset, bytes), own_stamp(warp, 0), pc);
 }
 
 /* Joins the readers, or atomic accessors, of each granule. */
 static void mark_set(sim_warp *warp, const sim_range *range, sim_marks *marks, uint64_t offset,
                      uint32_t bytes, uint32_t pc)
 {
-    uint64_t stamp = own_stamp(warp, 0), base = offset & ~(uint64_t)(SIM_PAGE_BYTES - 1);
-    uint32_t at = offset & (SIM_PAGE_BYTES - 1), shift = marks->shift;
+    granules at = granules_of(marks, offset, bytes);
+    uint64_t stamp = own_stamp(warp, 0), any = 0;
 
-    for (uint32_t g = at >> shift; g <= (at + bytes - 1) >> shift; g++) {
-        uint64_t old = marks->stamp[g], mine = stamp | lane_at(range, base + ((uint64_t)g << shift));
-        uint32_t flags = marks->detail[g] & SIM_MANY_BLOCKS;
+    for (uint32_t g = at.first; g <= at.last; g++) any |= marks->stamp[g];
+    if (!any) {
+        fill_marks(range, marks, at, stamp, pc);
+        return;
+    }
+    for (uint32_t g = at.first; g <= at.last; g++) {
+        uint64_t old = marks->stamp[g], mine = stamp | lane_at(range, at.base + ((uint64_t)g << marks->shift));
+        uint32_t flags = old ? marks->detail[g] & SIM_MANY_BLOCKS : 0;
         if (old && old != mine) {
             if ((old ^ mine) >> BLOCK_SHIFT) {
                 flags |= SIM_MANY_BLOCKS;
@@ -284,6 +324,24 @@ static void apply(sim_warp *warp, const sim_instruction *in, const sim_range *ra
         offset += part;
         left -= part;
     }
+}
+
+bool sim_global_suspect(sim_warp *warp, const sim_instruction *in, const sim_range *range)
+{
+    const policy *p = range->strong ? &strong_write : &plain_write;
+    look l = {.warp = warp, .in = in, .range = range, .what = p->what, .probe = true};
+    uint32_t left = range->bytes;
+
+    for (uint64_t offset = range->offset; left && !l.found;) {
+        uint32_t part = page_part(offset, left);
+        sim_page *page = page_take(warp, range->allocation, offset);
+        for (int kind = 0; kind < SIM_MARK_KINDS; kind++)
+            if (p->compare[kind]) compare(&l, page, (sim_mark_kind)kind, offset, part);
+        page_release(warp, page);
+        offset += part;
+        left -= part;
+    }
+    return l.found;
 }
 
 void sim_global_read(sim_warp *warp, const sim_instruction *in, const sim_range *range)
