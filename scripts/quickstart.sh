@@ -2,7 +2,7 @@
 # quickstart.sh - from a fresh clone to tuned, checked and timed kernels of a small MoE layer.
 #
 # With a GPU it tunes that GPU; without one, a simulated H100 that runs the same PTX.
-# DEVICE, LAYER, TOKENS and DB may be set in the environment.
+# DEVICE, LAYER, TOKENS, BUDGET and DB may be set in the environment.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,6 +10,8 @@ device=${DEVICE:-auto}
 layer=${LAYER:-granite-3.0-1b-a400m}
 tokens=${TOKENS:-1,16,64}
 db=${DB:-build/quickstart.db}
+budget=3:30
+[ -f "$db" ] && budget=0:40 # a second run keeps what was measured and tries a little more
 
 step() { printf '\n== %s\n' "$*"; }
 
@@ -22,7 +24,7 @@ build/moetune info
 
 step "3/5 tune $layer at T=$tokens, capacity none and 1.25, on $device"
 build/moetune tune --device "$device" --layer "$layer" --tokens "$tokens" --capacity none,1.25 \
-    --budget "${BUDGET:-4:00}" --db "$db"
+    --budget "${BUDGET:-$budget}" --db "$db"
 
 step "4/5 check every tuned kernel and plan against the reference"
 build/moetune check --device "$device" --layer "$layer" --tokens "$tokens" --capacity none,1.25 \
