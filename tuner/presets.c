@@ -61,7 +61,7 @@ static int nearness(const char *what, const char *name) {
                                                                           : distance(what, name);
 }
 
-static moe_status not_found(const char *what) {
+static moe_status no_such_name(const char *what) {
     char names[256];
     moe_text list = moe_text_start(names, sizeof names);
     bool taken[sizeof moe_preset_list / sizeof *moe_preset_list] = {false};
@@ -75,7 +75,7 @@ static moe_status not_found(const char *what) {
         moe_text_add(&list, "%s%s", n ? ", " : "", moe_preset_list[best].name);
     }
     return moe_fail(
-        MOE_E_NOT_FOUND,
+        MOE_E_PARSE,
         "no layer is called '%.64s', nor is it a file or text such as 'd=1024 f=512 e=32 "
         "k=8'; nearest presets: %s",
         what, names);
@@ -89,5 +89,5 @@ moe_status moe_preset(const char *what, moe_layer *out) {
     if (strchr(what, '=')) return moe_layer_parse(what, out);
     size_t length = strlen(what);
     if (length > 5 && !strcmp(what + length - 5, ".json")) return moe_config_json(what, out);
-    return not_found(what);
+    return no_such_name(what);
 }

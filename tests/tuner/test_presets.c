@@ -177,15 +177,15 @@ static void refused_configs_say_why(void **state) {
 static void names_that_are_none(void **state) {
     (void)state;
     moe_layer layer;
-    assert_int_equal(moe_preset("mixtrel-8x7b", &layer), MOE_E_NOT_FOUND);
+    assert_int_equal(moe_preset("mixtrel-8x7b", &layer), MOE_E_PARSE);
     assert_non_null(strstr(moe_error_text(), "nearest presets: mixtral-8x7b, mixtral-8x22b"));
-    assert_int_equal(moe_preset("qwen3", &layer), MOE_E_NOT_FOUND);
+    assert_int_equal(moe_preset("qwen3", &layer), MOE_E_PARSE);
     assert_non_null(strstr(moe_error_text(), "qwen3-235b-a22b, qwen3-30b-a3b"));
-    assert_int_equal(moe_preset("", &layer), MOE_E_NOT_FOUND);
+    assert_int_equal(moe_preset("", &layer), MOE_E_PARSE);
     char name[300];
     memset(name, 'x', sizeof name - 1);
     name[sizeof name - 1] = '\0';
-    assert_int_equal(moe_preset(name, &layer), MOE_E_NOT_FOUND);
+    assert_int_equal(moe_preset(name, &layer), MOE_E_PARSE);
     assert_int_equal(moe_preset("/nowhere/config.json", &layer), MOE_E_NOT_FOUND);
     assert_non_null(strstr(moe_error_text(), "/nowhere/config.json: No such file"));
     assert_int_equal(moe_preset("d=64 f=32", &layer), MOE_E_PARSE);
