@@ -14,7 +14,8 @@ typedef struct moe_preset_entry {
 extern const moe_preset_entry moe_preset_list[];
 
 /* The layer that `what` names: a preset, else text with an '=', else the path of a config.json or
- * of the folder that holds one. MOE_E_PARSE names the presets that are spelled most alike; errors of the text and of the file as moe_layer_parse and moe_config_json say. */
+ * of the folder that holds one. MOE_E_PARSE names the presets that are spelled most alike; errors
+ * of the text and of the file as moe_layer_parse and moe_config_json say. */
 moe_status moe_preset(const char *what, moe_layer *out);
 
 #endif
