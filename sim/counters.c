@@ -6,7 +6,7 @@
 enum { LANES = 32, BANKS = 32, SECTOR_SHIFT = 5 };
 
 const uint16_t sim_class_latency[SIM_CLASS_COUNT] = {
-#define SIM_CLASS(name, latency, help) latency,
+#define SIM_CLASS(name, latency, slots, help) latency,
 #include "class.def"
 #undef SIM_CLASS
 };

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 typedef enum sim_class {
-#define SIM_CLASS(name, latency, help) SIM_CLASS_##name,
+#define SIM_CLASS(name, latency, slots, help) SIM_CLASS_##name,
 #include "class.def"
 #undef SIM_CLASS
     SIM_CLASS_COUNT

@@ -8,9 +8,15 @@ typedef struct schedule {
     uint64_t *ready;         /* by register: when its value can be read */
     uint64_t now;            /* start of the stretch */
     uint64_t last;           /* issue of the latest instruction of the stretch */
-    uint64_t count;          /* issue slots that the stretch takes */
+    uint64_t count;          /* cycles that the stretch takes if nothing waits */
     uint64_t stored, shared; /* last store to global and to shared memory: loads stay behind */
 } schedule;
+
+static const uint8_t class_slots[SIM_CLASS_COUNT] = {
+#define SIM_CLASS(name, latency, slots, help) slots,
+#include "class.def"
+#undef SIM_CLASS
+};
 
 /* Classes behind which nothing issues until they are done. */
 static bool ends_stretch(uint8_t class) {
@@ -50,11 +56,11 @@ static void schedule_op(schedule *s, const sim_schedule_op *op) {
         s->ready[op->out[i]] = issue + sim_class_latency[op->class];
     if (move) return;
     s->last = later(s->last, issue);
-    s->count++;
+    s->count += class_slots[op->class];
 }
 
 /* Schedules ops[first..] up to the end of their stretch, and gives its cycles to its instructions:
- * one each, the wait to the last. Returns the first instruction behind. */
+ * its slots to each, the wait to the last. Returns the first instruction behind. */
 static size_t schedule_stretch(schedule *s, const sim_schedule_op *ops, size_t first, size_t count,
                                uint16_t *stall) {
     size_t i = first;
@@ -62,7 +68,7 @@ static size_t schedule_stretch(schedule *s, const sim_schedule_op *ops, size_t f
     s->count = 0;
     do {
         schedule_op(s, &ops[i]);
-        stall[i] = ops[i].class != SIM_CLASS_move;
+        stall[i] = class_slots[ops[i].class];
     } while (!ends_stretch(ops[i++].class) && i < count && !ops[i].leader);
     uint64_t cycles = s->count ? later(s->last - s->now + 1, s->count) : 0;
     if (ends_stretch(ops[i - 1].class)) cycles += sim_class_latency[ops[i - 1].class];

@@ -191,7 +191,7 @@ static moe_status pack_args(const options *o, const sim_entry *entry, unsigned c
 /* ------------------------------------------------------------------------------------ reports */
 
 static const char *const class_names[] = {
-#define SIM_CLASS(name, latency, help) #name,
+#define SIM_CLASS(name, latency, slots, help) #name,
 #include "class.def"
 #undef SIM_CLASS
 };

@@ -28,7 +28,7 @@ typedef struct ranking {
 } ranking;
 
 static const ranking rankings[] = {
-    {{"copy_coalesced", 264, 256, 0, WORDS}, {"copy_strided", 264, 256, 0, WORDS}, 2.0},
+    {{"copy_coalesced", 264, 256, 0, WORDS}, {"copy_strided", 264, 256, 0, WORDS}, 1.5},
     {{"copy_coalesced", 264, 256, 0, WORDS}, {"copy_coalesced", 1, 256, 0, WORDS}, 10.0},
     {{"shared_rows", 132, 256, 0, 2000}, {"shared_columns", 132, 256, 0, 2000}, 4.0},
     {{"loads_apart", 16, 64, 0, 64}, {"loads_chained", 16, 64, 0, 64}, 3.0},
