@@ -9,6 +9,7 @@
 #include "workspace.h"
 
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -843,6 +844,64 @@ static void test_null_device(void **unused) {
     moe_device_close(NULL);
 }
 
+enum { THREADS = 4, THREAD_RUNS = 2000 };
+
+typedef struct runner {
+    const moe_plan *plan;
+    moe_io io;
+    int number, wrong;
+} runner;
+
+/* Good and bad runs by turns; each thread sees its own messages only. */
+static void *run_many(void *object) {
+    runner *self = object;
+    for (int i = 0; i < THREAD_RUNS; i++) {
+        char expected[32];
+        snprintf(expected, sizeof expected, "T=%d is not in", -self->number - 1);
+        self->wrong += moe_plan_run(self->plan, &self->io, 16, NULL) != MOE_OK;
+        self->wrong +=
+            moe_plan_run(self->plan, &self->io, -self->number - 1, NULL) != MOE_E_INVALID;
+        self->wrong += strstr(moe_error_text(), expected) == NULL;
+    }
+    return NULL;
+}
+
+/* A plan and a device may be shared between threads. */
+static void test_threads(void **unused) {
+    (void)unused;
+    make_db(LAYER);
+    moe_device *device = NULL;
+    moe_db *db = NULL;
+    moe_plan *plan = NULL;
+    moe_layer layer = layer_of(LAYER);
+    pthread_t thread[THREADS];
+    runner runners[THREADS];
+    CHECK(moe_device_open("null", &device));
+    CHECK(moe_db_open(path, &db));
+    CHECK(moe_plan_create(db, device, &layer, NULL, &plan));
+    moe_db_close(db);
+    for (int i = 0; i < THREADS; i++) {
+        runners[i] = (runner){.plan = plan, .io = full_io(1 << 20), .number = i};
+        assert_int_equal(pthread_create(&thread[i], NULL, run_many, &runners[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(thread[i], NULL), 0);
+        assert_int_equal(runners[i].wrong, 0);
+    }
+    assert_int_equal(moe_null_launches(device), THREADS * THREAD_RUNS * 6);
+    moe_plan_destroy(plan);
+    moe_device_close(device);
+}
+
+/* "auto" always finds something: a GPU, else the simulated H100. */
+static void test_auto(void **unused) {
+    (void)unused;
+    moe_device *device = NULL;
+    CHECK(moe_device_open("auto", &device));
+    if (strcmp(device->name, "cuda:0") != 0) assert_string_equal(device->name, "sim:h100");
+    moe_device_close(device);
+}
+
 static void test_registry(void **unused) {
     (void)unused;
     moe_device *device = NULL;
@@ -898,7 +957,7 @@ int main(void) {
         TEST(test_missing_rows),
         TEST(test_options),
         TEST(test_bad_align), TEST(test_assembled),
-        TEST(test_null_device),
+        TEST(test_null_device), TEST(test_threads), TEST(test_auto),
         TEST(test_registry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

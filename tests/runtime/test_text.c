@@ -470,7 +470,33 @@ static void test_long_words(void **unused) {
     assert_int_equal(parse_launch(text), MOE_E_PARSE);
 }
 
-/* -------------------------------------------------------------------------------------- meaning */
+/* Damaged lines are refused or read as something that prints and reads back; nothing else happens.
+ */
+static void test_damaged(void **unused) {
+    (void)unused;
+    static const char letters[] = "=|;@ ,()0123456789abcdefghijklmnopqrstuvwxyz.-_>\"\n\377";
+    dice d = {9};
+    for (int i = 0; i < 4 * ROUNDS; i++) {
+        moe_record record = {.op = random_op(&d), .config = random_config(&d),
+                             .measurement = random_measurement(&d),
+                             .provenance = random_provenance(&d)}, back;
+        char line[MOE_RECORD_TEXT_SIZE], again[MOE_RECORD_TEXT_SIZE];
+        random_template(&d, record.template_id);
+        moe_record_print(&record, line, sizeof line);
+        size_t length = strlen(line);
+        for (int64_t n = dice_between(&d, 1, 3); n > 0; n--)
+            line[dice_between(&d, 0, (int64_t)length - 1)] =
+                letters[dice_roll(&d) % (sizeof letters - 1)];
+        if (i % 5 == 0) line[dice_between(&d, 0, (int64_t)length - 1)] = '\0';
+        if (moe_record_parse(line, &back)) continue;
+        moe_record_print(&back, again, sizeof again);
+        CHECK(moe_record_parse(again, &back));
+        moe_record_print(&back, line, sizeof line);
+        assert_string_equal(line, again);
+    }
+}
+
+/* ---------------------------------------------------------------------------------------- meaning */
 
 static void test_grids(void **unused) {
     (void)unused;
@@ -572,16 +598,17 @@ static void test_names(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layers),       cmocka_unit_test(test_layer_forms),
-        cmocka_unit_test(test_ops),          cmocka_unit_test(test_configs),
-        cmocka_unit_test(test_launches),     cmocka_unit_test(test_measurements),
-        cmocka_unit_test(test_facts),        cmocka_unit_test(test_records),
-        cmocka_unit_test(test_choices),      cmocka_unit_test(test_bad_layers),
-        cmocka_unit_test(test_bad_ops),      cmocka_unit_test(test_bad_launches),
-        cmocka_unit_test(test_bad_facts),    cmocka_unit_test(test_bad_records),
-        cmocka_unit_test(test_long_words),   cmocka_unit_test(test_grids),
-        cmocka_unit_test(test_row_tiles),    cmocka_unit_test(test_archs),
-        cmocka_unit_test(test_args),         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_layers),     cmocka_unit_test(test_layer_forms),
+        cmocka_unit_test(test_ops),        cmocka_unit_test(test_configs),
+        cmocka_unit_test(test_launches),   cmocka_unit_test(test_measurements),
+        cmocka_unit_test(test_facts),      cmocka_unit_test(test_records),
+        cmocka_unit_test(test_choices),    cmocka_unit_test(test_bad_layers),
+        cmocka_unit_test(test_bad_ops),    cmocka_unit_test(test_bad_launches),
+        cmocka_unit_test(test_bad_facts),  cmocka_unit_test(test_bad_records),
+        cmocka_unit_test(test_long_words), cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_grids),      cmocka_unit_test(test_row_tiles),
+        cmocka_unit_test(test_archs),      cmocka_unit_test(test_args),
+        cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
