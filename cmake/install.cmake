@@ -42,8 +42,10 @@ add_library(moetune::moetune ALIAS moetune::shared)
 ")
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/moetune-config-version.cmake
     COMPATIBILITY SameMinorVersion)
+# From the folder of moetune.pc up to the prefix, so that an installation can be moved.
+file(RELATIVE_PATH up /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 file(WRITE ${CMAKE_BINARY_DIR}/moetune.pc
-"prefix=\${pcfiledir}/../..
+"prefix=\${pcfiledir}/${up}
 Name: moetune
 Description: Runs tuned Mixture-of-Experts layers from a database
 Version: ${PROJECT_VERSION}
