@@ -98,12 +98,21 @@ moe_status moe_meter_sample(moe_meter *meter, const moe_timing *timing, moe_work
     return sample_events(meter, run, context, ns);
 }
 
-/* Half a percent, with the deviation of a median taken as 1.86 MAD / sqrt(n). */
+/* Half the width of the interval that holds the true median with 95 %: between the samples of ranks
+ * n/2 -+ sqrt(n). It takes nothing for granted about the samples, which may well have two peaks. */
+static double median_error(const moe_samples *samples) {
+    double sorted[MOE_MAX_SAMPLES];
+    int64_t n = samples->n, reach = (int64_t)ceil(sqrt((double)n));
+    int64_t low = n / 2 - reach, high = n / 2 + reach;
+    memcpy(sorted, samples->ns, (size_t)n * sizeof *sorted);
+    qsort(sorted, (size_t)n, sizeof *sorted, compare);
+    return (sorted[high < n ? high : n - 1] - sorted[low > 0 ? low : 0]) / 2;
+}
+
 static bool settled(const moe_samples *samples, int64_t least, int64_t most) {
     if (samples->n < least) return false;
     if (samples->n >= most) return true;
-    double error = 1.86 * moe_samples_mad(samples) / sqrt((double)samples->n);
-    return error <= 0.005 * moe_samples_median(samples);
+    return median_error(samples) <= 0.005 * moe_samples_median(samples);
 }
 
 static bool all_settled(const moe_rival *rivals, int count, int64_t least, int64_t most) {
