@@ -15,6 +15,7 @@ static const struct {
     {"bench", cmd_bench, "time, TFLOP/s, GB/s, share of the roofline, beside cuBLAS"},
     {"run", cmd_run, "one layer on given tensors"},
     {"emit", cmd_emit, "CUDA, PTX, cubin or compiler log of one kernel"},
+    {"simulate", cmd_simulate, "any kernel on the simulated GPU, with every check"},
     {"tune", cmd_tune, "the fastest kernels of a layer, into the database"},
     {"db", cmd_db, "build, export and show tuning databases"},
     {"layer", cmd_layer, "what a layer is: shapes, parameters, bytes, FLOPs, router rule"},
