@@ -111,3 +111,14 @@ void synthetic_choice(sqlite3 *db, int64_t device, const char *text, int64_t tok
         INSERT(db, "INSERT INTO choice_step (choice, step, record) VALUES (?,?,?)",
                whole(number[0], choice), whole(number[1], i), whole(number[2], records[i]));
 }
+
+void synthetic_plain(const char *path, const char *facts, const char *layer) {
+    sqlite3 *db = synthetic_open(path);
+    int64_t device = synthetic_device(db, facts);
+    synthetic_image(db, "i", "sm_90a", "kernel=k grid=fixed(1) block=32 smem=1000", "cp");
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++)
+        synthetic_record(db, &(synthetic_row){.device = device, .kind = (moe_op_kind)kind,
+                                              .layer = layer, .tokens = 64, .n = 5, .med = 1000,
+                                              .timer = "cupti", .image = "i"});
+    synthetic_close(db);
+}

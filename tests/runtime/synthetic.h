@@ -38,4 +38,7 @@ int64_t synthetic_record(sqlite3 *db, const synthetic_row *row);
 void synthetic_choice(sqlite3 *db, int64_t device, const char *layer, int64_t tokens, double med,
                       const int64_t *records);
 
+/* A whole database: a timed record of each op at t=64, with image "i" for sm_90a. */
+void synthetic_plain(const char *path, const char *facts, const char *layer);
+
 #endif

@@ -1,0 +1,117 @@
+/* label: unit - what nouns mean: grids, tile bounds, architectures, packed arguments, names. */
+#include "check.h"
+
+#include "args.h"
+#include "device.h"
+#include "launch.h"
+
+#include <string.h>
+
+static void test_grids(void **unused) {
+    (void)unused;
+    const moe_layer layer = {.d = 8, .f = 8, .e = 8, .k = 2};
+    const struct {
+        const char *grid;
+        int64_t tokens, blocks;
+    } table[] = {
+        {"fixed(7)", 1, 7},         {"fixed(7)", 0, 0},          {"tokens(16)", 16, 1},
+        {"tokens(16)", 17, 2},      {"tokens(16,3)", 17, 6},     {"rows(32)", 17, 2},
+        {"row_tiles(16,4)", 1, 8},  {"row_tiles(16,4)", 4, 32},  {"row_tiles(16,1)", 100, 20},
+        {"sms(2)", 5, 264},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        moe_grid grid;
+        CHECK(moe_grid_parse(table[i].grid, &grid));
+        assert_int_equal(moe_grid_blocks(&grid, &layer, table[i].tokens, 132), table[i].blocks);
+    }
+}
+
+/* The bound on row tiles holds for the worst spread of rows, found by trying all spreads. */
+static int64_t worst_tiles(int64_t rows, int64_t experts, int64_t bm) {
+    if (experts == 1) return (rows + bm - 1) / bm;
+    int64_t most = 0;
+    for (int64_t mine = 0; mine <= rows; mine++) {
+        int64_t tiles = (mine + bm - 1) / bm + worst_tiles(rows - mine, experts - 1, bm);
+        if (tiles > most) most = tiles;
+    }
+    return most;
+}
+
+static void test_row_tiles(void **unused) {
+    (void)unused;
+    for (int64_t rows = 0; rows <= 20; rows++)
+        for (int64_t experts = 1; experts <= 4; experts++)
+            for (int64_t bm = 1; bm <= 8; bm *= 2)
+                assert_int_equal(moe_row_tiles(rows, experts, bm), worst_tiles(rows, experts, bm));
+}
+
+static void test_archs(void **unused) {
+    (void)unused;
+    char suffix;
+    assert_int_equal(moe_arch_parse("sm_90a", &suffix), 90);
+    assert_int_equal(suffix, 'a');
+    assert_int_equal(moe_arch_parse("sm_120", &suffix), 120);
+    assert_int_equal(suffix, 0);
+    assert_int_equal(moe_arch_parse("sm_100f", &suffix), 100);
+    const char *const wrong[] = {"",     "90",      "sm_",    "sm_x",
+                                 "sm_9", "sm_90aa", "sm_90 ", "compute_90"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_int_equal(moe_arch_parse(wrong[i], NULL), 0);
+    moe_facts facts;
+    CHECK(moe_facts_parse("sm_89 \"NVIDIA GeForce RTX 4090\" sms=128", &facts));
+    assert_int_equal(facts.tensor_rate, 512);
+    assert_int_equal(facts.smem, 101376);
+    CHECK(moe_facts_parse("sm_90a \"NVIDIA H100\" sms=132 tensor_rate=5", &facts));
+    assert_int_equal(facts.tensor_rate, 5);
+    assert_int_equal(facts.sm, 90);
+}
+
+/* The packed arguments are laid out as C lays out the same struct. */
+static void test_args(void **unused) {
+    (void)unused;
+    struct route {
+        void *x, *router_weight, *router_bias, *logits, *ids, *weights, *counts, *prob_sums,
+            *scratch;
+        int tokens;
+    } expected;
+    struct permute {
+        void *ids, *counts, *prob_sums, *mean_probs, *expert_start, *expert_rows, *row_slots,
+            *slot_rows, *tile_start, *scratch;
+        int tokens, capacity, row_align;
+    } second;
+    moe_arg_values values;
+    for (int i = 0; i < MOE_ARG_COUNT; i++)
+        values.value[i] = UINT64_C(0x1234567800000000) + (unsigned)i;
+    uint64_t buffer[MOE_ARGS_MAX_SIZE / 8] = {0};
+    assert_int_equal(moe_args_pack(MOE_OP_route, &values, buffer), sizeof expected);
+    memcpy(&expected, buffer, sizeof expected);
+    assert_true((uint64_t)(uintptr_t)expected.scratch == values.value[MOE_ARG_scratch]);
+    assert_int_equal(expected.tokens, MOE_ARG_tokens);
+    assert_int_equal(moe_args_pack(MOE_OP_permute, &values, buffer), sizeof second);
+    memcpy(&second, buffer, sizeof second);
+    assert_true((uint64_t)(uintptr_t)second.ids == values.value[MOE_ARG_ids]);
+    assert_int_equal(second.tokens, MOE_ARG_tokens);
+    assert_int_equal(second.capacity, MOE_ARG_capacity);
+    assert_int_equal(second.row_align, MOE_ARG_row_align);
+}
+
+static void test_names(void **unused) {
+    (void)unused;
+    for (int i = 0; i < MOE_STATUS_COUNT; i++)
+        assert_true(strlen(moe_status_text((moe_status)i)) > 1);
+    for (int i = 0; i < MOE_MATCH_COUNT; i++) assert_true(strlen(moe_match_text((moe_match)i)) > 1);
+    assert_string_equal(moe_status_text((moe_status)99), "unknown status");
+    assert_string_equal(moe_match_text((moe_match)99), "unknown match");
+    assert_string_equal(moe_version(), MOE_VERSION);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_grids),
+        cmocka_unit_test(test_row_tiles),
+        cmocka_unit_test(test_archs),
+        cmocka_unit_test(test_args),
+        cmocka_unit_test(test_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
