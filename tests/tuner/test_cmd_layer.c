@@ -41,7 +41,7 @@ static const struct {
     {"", 2, "--list names the presets"},
     {"d=64 f=32 e=4", 2, "'k=' is missing"},
     {"d=64 f=32 e=4 k=5", 2, "k=5 is more than e=4"},
-    {"mixtral-8x7", 3, "nearest presets: mixtral-8x7b"},
+    {"mixtral-8x7", 2, "nearest presets: mixtral-8x7b"},
     {"/nowhere/config.json", 3, "No such file"},
     {"dbrx --nonsense", 2, "nonsense"},
     {"dbrx >/dev/full", 3, ""},
