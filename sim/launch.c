@@ -269,7 +269,7 @@ static moe_status run_grid(sim_launch_state *launch, const void *args, size_t ar
         ready = workers[w].hits != NULL;
     }
     if (ready) {
-        memcpy(launch->args, args, args_size < k->args_size ? args_size : k->args_size);
+        if (k->args_size) memcpy(launch->args, args, k->args_size);
         launch->parallel = count > 1;
         launch->resident = (uint32_t)(resident_blocks(&context->facts, &launch->dims, launch->shared_bytes) / (unsigned)count);
         if (!launch->resident) launch->resident = 1;

@@ -5,6 +5,7 @@
  * so each page has a lock. */
 #include "race.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,8 +44,8 @@ static sim_page *page_take(const sim_warp *warp, sim_allocation *allocation, uin
     sim_page *page = &allocation->page[offset >> SIM_PAGE_SHIFT];
     const sim_launch_state *launch = warp->block->launch;
 
-    while (launch->parallel && __atomic_exchange_n(&page->lock, 1, __ATOMIC_ACQUIRE)) {
-    }
+    for (unsigned tries = 1; launch->parallel && __atomic_exchange_n(&page->lock, 1, __ATOMIC_ACQUIRE); tries++)
+        if (tries % 64 == 0) sched_yield();
     if (page->launch == launch->number) return page;
     page->touched[0] = page->touched[1] = 0;
     for (int kind = 0; kind < SIM_MARK_KINDS; kind++) page->marks[kind].stale = true;
