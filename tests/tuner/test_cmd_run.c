@@ -1,0 +1,197 @@
+/* label: sim
+ * moetune run as a user runs it: safetensors in, safetensors out, against the reference; and what
+ * it says of files that do not fit. */
+#include "presets.h"
+#include "reference.h"
+#include "safetensors.h"
+#include "tolerance.h"
+#include "workload.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { T = 5, MAX_TENSORS = 8 };
+
+static char folder[] = "/tmp/moetune-run-XXXXXX";
+
+/* Runs the program with its messages in `text`; returns the exit status. */
+static int run(const char *layer, const char *input, const char *output, char *text, size_t size) {
+    char command[2048];
+    snprintf(command, sizeof command,
+             "%s run --device sim:a100 --layer '%s' --input %s/%s --output %s 2>&1",
+             getenv("MOETUNE_BINARY"), layer, folder, input, output);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    text[fread(text, 1, size - 1, pipe)] = '\0';
+    int status = pclose(pipe);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+/* The tensors of a workload by the names of the command. */
+static int64_t list_tensors(const moe_workload *w, moe_tensor *out) {
+    const moe_layer *l = &w->layer;
+    const moe_tensor_type x = moe_tensor_type_of(l->x);
+    const int64_t up = moe_layer_up_rows(l);
+    const bool gated = moe_layer_gated(l);
+    const moe_tensor all[MAX_TENSORS] = {
+        {"x", x, 2, {w->tokens, l->d}, w->x, 0},
+        {"router.weight", x, 2, {l->e, l->d}, w->router_weight, 0},
+        {gated ? "experts.gate_up" : "experts.up", x, 3, {l->e, up, l->d}, w->up, 0},
+        {"experts.down", x, 3, {l->e, l->d, l->f}, w->down, 0},
+        {"router.bias", MOE_TENSOR_F32, 1, {l->e}, w->router_bias, 0},
+        {gated ? "experts.gate_up.bias" : "experts.up.bias", x, 2, {l->e, up}, w->up_bias, 0},
+        {"experts.down.bias", x, 2, {l->e, l->d}, w->down_bias, 0},
+    };
+    int64_t count = 0;
+    for (int i = 0; i < MAX_TENSORS; i++) {
+        if (!all[i].data) continue;
+        out[count] = all[i];
+        out[count].bytes = moe_tensor_type_size(all[i].type);
+        for (int64_t r = 0; r < all[i].rank; r++) out[count].bytes *= (size_t)all[i].shape[r];
+        count++;
+    }
+    return count;
+}
+
+static void write_input(const moe_workload *w, const char *name) {
+    char path[128];
+    moe_tensor tensors[MAX_TENSORS];
+    int64_t count = list_tensors(w, tensors);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_int_equal(moe_tensor_file_write(path, tensors, count), MOE_OK);
+}
+
+/* y, ids and weights of the file against the reference for the file's own ids. */
+static void judge(const moe_workload *w, const char *path) {
+    const moe_layer *l = &w->layer;
+    const moe_host_layer in = moe_workload_host(w);
+    const int64_t slots = T * l->k, shape_y[] = {T, l->d}, shape_slots[] = {T, l->k};
+    const moe_tensor *y, *ids, *weights;
+    moe_tensor_file *file;
+    assert_int_equal(moe_tensor_file_open(path, &file), MOE_OK);
+    assert_int_equal(moe_tensor_get(file, "y", moe_tensor_type_of(l->x), 2, shape_y, &y), MOE_OK);
+    assert_int_equal(moe_tensor_get(file, "ids", MOE_TENSOR_I32, 2, shape_slots, &ids), MOE_OK);
+    assert_int_equal(moe_tensor_get(file, "weights", MOE_TENSOR_F32, 2, shape_slots, &weights),
+                     MOE_OK);
+
+    double *logits = calloc((size_t)(T * l->e), sizeof *logits);
+    double *want_weights = calloc((size_t)slots, sizeof *want_weights);
+    double *want = calloc((size_t)(T * l->d), sizeof *want), *got = calloc((size_t)(T * l->d), 8);
+    unsigned char *kept = calloc((size_t)slots, 1);
+    assert_int_equal(moe_ref_logits(l, T, &in, logits), MOE_OK);
+    moe_ref_weights(l, T, logits, ids->data, want_weights);
+    moe_ref_capacity(l, T, ids->data, kept);
+    for (int64_t s = 0; s < slots; s++) {
+        double given = ((const float *)weights->data)[s];
+        assert_true(kept[s] ? fabs(given - want_weights[s]) < 1e-2 : given == 0);
+    }
+    assert_int_equal(moe_ref_layer(l, T, &in, ids->data, want_weights, kept, NULL, T, want), MOE_OK);
+    for (int64_t i = 0; i < T * l->d; i++) got[i] = moe_load(l->x, y->data, i);
+    moe_error_stats error = moe_compare(got, want, T * l->d);
+    if (!(error.max_over_rms <= moe_layer_tolerance(l)))
+        fail_msg("error %g is beyond %g", error.max_over_rms, moe_layer_tolerance(l));
+    free(logits);
+    free(want_weights);
+    free(want);
+    free(got);
+    free(kept);
+    moe_tensor_file_close(file);
+}
+
+static void a_layer_on_given_tensors(void **state) {
+    (void)state;
+    static const char *const layers[] = {
+        "d=32 f=16 e=5 k=2 act=swiglu x=bf16 w=bf16 router=softmax>topk>renorm",
+        "d=16 f=24 e=4 k=2 act=gelu x=f32 w=f32 router=softmax>topk capacity=0.5",
+        "d=24 f=8 e=6 k=3 act=swiglu_clamp(7,1.702) x=f16 w=f16 router=topk>softmax "
+        "bias=router,up,down",
+    };
+    for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
+        moe_layer layer;
+        moe_workload w;
+        char text[4096], output[128];
+        assert_int_equal(moe_layer_parse(layers[i], &layer), MOE_OK);
+        assert_int_equal(
+            moe_workload_init(&w, &layer, T, MOE_ROUTING_UNIFORM, 7 + i,
+                              MOE_MAKE_ALL & ~(unsigned)MOE_MAKE_LOGITS), MOE_OK);
+        write_input(&w, "in.safetensors");
+        snprintf(output, sizeof output, "%s/out.safetensors", folder);
+        int status = run(layers[i], "in.safetensors", output, text, sizeof text);
+        if (status) fail_msg("%s: exit status %d: %s", layers[i], status, text);
+        judge(&w, output);
+        moe_workload_free(&w);
+    }
+}
+
+static void files_that_do_not_fit(void **state) {
+    (void)state;
+    static const struct {
+        const char *layer, *input, *output;
+        int status;
+        const char *says;
+    } cases[] = {
+        {"d=32 f=16 e=5 k=2", "nowhere", "out", 3, "No such file"},
+        {"d=32 f=16 e=5 k=2", "good", "/nowhere/out", 3, "/nowhere/out"},
+        {"d=32 f=16 e=5 k=2", "good", "/dev/full", 3, "No space"},
+        {"d=40 f=16 e=5 k=2", "good", "out", 2, "x"},
+        {"d=32 f=16 e=6 k=2", "good", "out", 2, "router.weight"},
+        {"d=32 f=16 e=5 k=2 x=f32", "good", "out", 2, "BF16"},
+        {"d=32 f=16 e=5 k=2 act=relu", "good", "out", 3, "experts.up"},
+        {"d=32 f=16 e=5 k=2 bias=down", "good", "out", 3, "experts.down.bias"},
+        {"d=32 f=16 e=5 k=9", "good", "out", 2, "k=9"},
+        {"d=32 f=16 e=5 k=2", "cut", "out", 3, "cut"},
+    };
+    moe_layer layer;
+    moe_workload w;
+    char path[128], cut[128], text[4096];
+    assert_int_equal(moe_layer_parse("d=32 f=16 e=5 k=2", &layer), MOE_OK);
+    assert_int_equal(moe_workload_init(&w, &layer, T, MOE_ROUTING_UNIFORM, 1,
+                                       MOE_MAKE_ALL & ~(unsigned)MOE_MAKE_LOGITS), MOE_OK);
+    write_input(&w, "good");
+    write_input(&w, "cut");
+    snprintf(cut, sizeof cut, "%s/cut", folder);
+    assert_int_equal(truncate(cut, 700), 0);
+    snprintf(path, sizeof path, "%s/out", folder);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *output = *cases[i].output == '/' ? cases[i].output : path;
+        int status = run(cases[i].layer, cases[i].input, output, text, sizeof text);
+        if (status != cases[i].status || !strstr(text, cases[i].says))
+            fail_msg("case %zu: exit status %d, should be %d with '%s': %s", i, status,
+                     cases[i].status, cases[i].says, text);
+    }
+    moe_workload_free(&w);
+}
+
+static int make_folder(void **state) {
+    (void)state;
+    char path[64];
+    if (!mkdtemp(folder)) return -1;
+    /* Keep the user's own database out of it. */
+    snprintf(path, sizeof path, "%s", folder);
+    return setenv("XDG_CACHE_HOME", path, 1) || unsetenv("MOETUNE_DB");
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_layer_on_given_tensors),
+        cmocka_unit_test(files_that_do_not_fit),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
