@@ -43,8 +43,8 @@ moe_status moe_db_overlay(moe_db *db, const char *path) {
     if (!path) return moe_fail(MOE_E_INVALID, "database: no path given to lay over");
     if (db->files == 1 + MOE_MAX_OVERLAYS)
         return moe_fail(MOE_E_INVALID,
-                        "database %s: more than %d overlays; merge some with moetune "
-                        "db merge",
+                        "database %s: more than %d overlays; export some with moetune db export "
+                        "and build one database of them",
                         path, MOE_MAX_OVERLAYS);
     MOE_TRY(moe_db_file_open(path, &db->file[db->files]));
     db->files++;
