@@ -12,8 +12,7 @@ typedef struct sim_chunk {
     _Alignas(16) unsigned char bytes[];
 } sim_chunk;
 
-void *sim_arena_alloc(sim_arena *arena, size_t bytes)
-{
+void *sim_arena_alloc(sim_arena *arena, size_t bytes) {
     size_t need = (bytes + 15) & ~(size_t)15;
 
     if (!arena->chunk || arena->used + need > arena->chunk->size) {
@@ -30,16 +29,14 @@ void *sim_arena_alloc(sim_arena *arena, size_t bytes)
     return out;
 }
 
-char *sim_arena_text(sim_arena *arena, const char *text, size_t length)
-{
+char *sim_arena_text(sim_arena *arena, const char *text, size_t length) {
     char *copy = sim_arena_alloc(arena, length + 1);
 
     if (copy) memcpy(copy, text, length);
     return copy;
 }
 
-void *sim_arena_grow(sim_arena *arena, void *array, size_t count, size_t size)
-{
+void *sim_arena_grow(sim_arena *arena, void *array, size_t count, size_t size) {
     if (count && (count < 8 || (count & (count - 1)))) return array;
     void *bigger = sim_arena_alloc(arena, (count ? 2 * count : 8) * size);
 
@@ -47,8 +44,7 @@ void *sim_arena_grow(sim_arena *arena, void *array, size_t count, size_t size)
     return bigger;
 }
 
-void sim_arena_free(sim_arena *arena)
-{
+void sim_arena_free(sim_arena *arena) {
     while (arena->chunk) {
         sim_chunk *older = arena->chunk->older;
         free(arena->chunk);

@@ -71,13 +71,13 @@ typedef struct sim_kernel {
     uint32_t *line;    /* of the PTX text, for each instruction */
     ptx_place *place;  /* of the source */
     const char **text; /* opcodes */
-    uint32_t start; /* the entry's first instruction; what it calls is in front */
+    uint32_t start;    /* the entry's first instruction; what it calls is in front */
     uint32_t register_bytes;
     uint8_t *constants;
     uint32_t specials;
     sim_special_register special[SIM_SPECIAL_COUNT];
-    uint32_t local_bytes;     /* of one lane */
-    uint32_t shared_bytes;    /* static */
+    uint32_t local_bytes;  /* of one lane */
+    uint32_t shared_bytes; /* static */
     uint32_t args_size;
     uint8_t shared_store_shift; /* log2 of the narrowest store that may hit shared memory, */
     uint8_t shared_load_shift;  /* and of the narrowest load */
@@ -90,7 +90,12 @@ typedef struct sim_kernel {
 moe_status sim_decode(ptx_module *module, ptx_function *entry, sim_kernel **out);
 
 /* Windows of the generic address space: allocation numbers that no allocation has. */
-enum { SIM_ADDRESS_SHIFT = 36, SIM_WINDOW_SHARED = 1, SIM_WINDOW_LOCAL = 2, SIM_WINDOW_PARAM = 3,
-       SIM_FIRST_ALLOCATION = 16 };
+enum {
+    SIM_ADDRESS_SHIFT = 36,
+    SIM_WINDOW_SHARED = 1,
+    SIM_WINDOW_LOCAL = 2,
+    SIM_WINDOW_PARAM = 3,
+    SIM_FIRST_ALLOCATION = 16
+};
 
 #endif

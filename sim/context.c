@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-moe_status sim_open(const moe_facts *facts, const sim_options *options, sim_context **out)
-{
+moe_status sim_open(const moe_facts *facts, const sim_options *options, sim_context **out) {
     sim_context *context = calloc(1, sizeof *context);
 
     if (!context) return moe_fail(MOE_E_MEMORY, "out of memory for a simulated GPU");
@@ -18,8 +17,7 @@ moe_status sim_open(const moe_facts *facts, const sim_options *options, sim_cont
     return MOE_OK;
 }
 
-void sim_close(sim_context *context)
-{
+void sim_close(sim_context *context) {
     if (!context) return;
     while (context->pool) {
         sim_block *next = context->pool->next;
@@ -33,35 +31,30 @@ void sim_close(sim_context *context)
     free(context);
 }
 
-const moe_facts *sim_facts(const sim_context *context)
-{
+const moe_facts *sim_facts(const sim_context *context) {
     return &context->facts;
 }
 
-const sim_counters *sim_last_counters(const sim_context *context)
-{
+const sim_counters *sim_last_counters(const sim_context *context) {
     return &context->counters;
 }
 
 /* ------------------------------------------------------------------------------------ profile */
 
-static int busier(const void *left, const void *right)
-{
+static int busier(const void *left, const void *right) {
     const sim_line *a = left, *b = right;
 
     if (a->executed != b->executed) return a->executed < b->executed ? 1 : -1;
     return (a->line > b->line) - (a->line < b->line);
 }
 
-static sim_line *find_line(sim_line *lines, size_t count, const char *file, uint32_t line)
-{
+static sim_line *find_line(sim_line *lines, size_t count, const char *file, uint32_t line) {
     for (size_t i = 0; i < count; i++)
         if (lines[i].line == line && lines[i].file == file) return &lines[i];
     return &lines[count];
 }
 
-moe_status sim_last_profile(const sim_context *context, const sim_line **lines, size_t *count)
-{
+moe_status sim_last_profile(const sim_context *context, const sim_line **lines, size_t *count) {
     const sim_kernel *k = context->last_kernel;
     sim_context *keeper = (sim_context *)(uintptr_t)context;
     size_t used = 0;

@@ -4,42 +4,41 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREDICATE_NOT = 1 << 30, CONSTANT = (int)0x80000000, LINE = 64 };
+enum { LINE = 64 };
 
-moe_status sim_no_memory(void)
-{
+moe_status sim_no_memory(void) {
     return moe_fail(MOE_E_MEMORY, "out of memory while decoding PTX");
 }
 
-moe_status sim_unknown(const sim_decoder *d)
-{
+moe_status sim_unknown(const sim_decoder *d) {
     return moe_fail(MOE_E_UNSUPPORTED, "PTX line %u: the simulator does not know '%s' (kernel %s)",
                     d->statement->line, d->statement->opcode, d->kernel->name);
 }
 
-moe_status sim_bad(const sim_decoder *d, const char *what)
-{
-    return moe_fail(MOE_E_PARSE, "PTX line %u: %s: %s", d->statement->line, d->statement->opcode, what);
+moe_status sim_bad(const sim_decoder *d, const char *what) {
+    return moe_fail(MOE_E_PARSE, "PTX line %u: %s: %s", d->statement->line, d->statement->opcode,
+                    what);
 }
 
-moe_status sim_expect(const sim_decoder *d, uint32_t operands)
-{
+moe_status sim_expect(const sim_decoder *d, uint32_t operands) {
     return d->statement->operands == operands ? MOE_OK : sim_bad(d, "wrong number of operands");
 }
 
-bool sim_has(const sim_decoder *d, const char *part)
-{
+bool sim_has(const sim_decoder *d, const char *part) {
     for (int i = 1; i < d->parts; i++)
         if (strcmp(d->part[i], part) == 0) return true;
     return false;
 }
 
-unsigned sim_type_bits(const char *type)
-{
-    static const struct { const char *name; unsigned bits; } types[] = {
-        {"pred", 1}, {"b8", 8},   {"u8", 8},   {"s8", 8},   {"b16", 16},    {"u16", 16},   {"s16", 16},
-        {"f16", 16}, {"bf16", 16}, {"b32", 32}, {"u32", 32}, {"s32", 32},   {"f32", 32},   {"f16x2", 32},
-        {"bf16x2", 32}, {"tf32", 32}, {"b64", 64}, {"u64", 64}, {"s64", 64}, {"f64", 64}, {"b128", 128},
+unsigned sim_type_bits(const char *type) {
+    static const struct {
+        const char *name;
+        unsigned bits;
+    } types[] = {
+        {"pred", 1}, {"b8", 8},     {"u8", 8},      {"s8", 8},    {"b16", 16}, {"u16", 16},
+        {"s16", 16}, {"f16", 16},   {"bf16", 16},   {"b32", 32},  {"u32", 32}, {"s32", 32},
+        {"f32", 32}, {"f16x2", 32}, {"bf16x2", 32}, {"tf32", 32}, {"b64", 64}, {"u64", 64},
+        {"s64", 64}, {"f64", 64},   {"b128", 128},
     };
 
     for (unsigned i = 0; i < sizeof types / sizeof *types; i++)
@@ -47,8 +46,7 @@ unsigned sim_type_bits(const char *type)
     return 0;
 }
 
-moe_status sim_decode_by_name(sim_decoder *d, const sim_mnemonic *table, bool *known)
-{
+moe_status sim_decode_by_name(sim_decoder *d, const sim_mnemonic *table, bool *known) {
     for (; table->name; table++) {
         if (strcmp(table->name, d->part[0]) != 0) continue;
         *known = true;
@@ -58,234 +56,9 @@ moe_status sim_decode_by_name(sim_decoder *d, const sim_mnemonic *table, bool *k
     return MOE_OK;
 }
 
-/* ------------------------------------------------------------------------------- registers */
-
-/* Room in the register file: a predicate takes a word, everything else whole cache lines. */
-static int32_t allocate(sim_decoder *d, unsigned bits)
-{
-    sim_kernel *k = d->kernel;
-
-    if (bits == 1) {
-        if (d->predicate_at == d->predicate_end) {
-            d->predicate_at = k->register_bytes;
-            d->predicate_end = k->register_bytes += LINE;
-        }
-        d->predicate_at += 4;
-        return (int32_t)d->predicate_at - 4;
-    }
-    uint32_t at = k->register_bytes;
-    k->register_bytes += bits * 4;
-    return (int32_t)at;
-}
-
-moe_status sim_temporary(sim_decoder *d, unsigned bits, int32_t *out)
-{
-    d->registers++;
-    *out = allocate(d, bits);
-    return MOE_OK;
-}
-
-static void note_read(sim_decoder *d, uint32_t number)
-{
-    if (d->current.inputs < SIM_SCHEDULE_REGISTERS) d->current.in[d->current.inputs++] = number;
-}
-
-static void note_write(sim_decoder *d, uint32_t number)
-{
-    if (d->current.outputs < SIM_SCHEDULE_REGISTERS) d->current.out[d->current.outputs++] = number;
-}
-
-static moe_status pool_add(sim_decoder *d, uint64_t value, unsigned bits, int32_t *out)
-{
-    uint32_t bytes = bits / 8 * 32, at;
-
-    for (at = 0; at < d->pool_bytes; at += LINE) {
-        uint64_t first = 0, last = 0;
-        if (at + bytes > d->pool_bytes) break;
-        memcpy(&first, d->pool + at, bits / 8);
-        memcpy(&last, d->pool + at + bytes - bits / 8, bits / 8);
-        if (first == value && last == value) {
-            bool same = true;
-            for (uint32_t i = 0; i < 32 && same; i++) same = memcmp(d->pool + at + i * bits / 8, &value, bits / 8) == 0;
-            if (!same) continue;
-            *out = (int32_t)at | CONSTANT;
-            return MOE_OK;
-        }
-    }
-    at = d->pool_bytes;
-    if (at + bytes > d->pool_room) {
-        uint32_t room = d->pool_room ? 2 * d->pool_room : 16384;
-        uint8_t *bigger = realloc(d->pool, room);
-        if (!bigger) return sim_no_memory();
-        d->pool = bigger;
-        d->pool_room = room;
-    }
-    for (uint32_t i = 0; i < 32; i++) memcpy(d->pool + at + i * bits / 8, &value, bits / 8);
-    d->pool_bytes += bytes;
-    *out = (int32_t)at | CONSTANT;
-    return MOE_OK;
-}
-
-moe_status sim_constant(sim_decoder *d, uint64_t value, unsigned bits, int32_t *out)
-{
-    if (bits < 64) value &= (1ull << bits) - 1;
-    return pool_add(d, value, bits, out);
-}
-
-static uint64_t immediate_bits(const ptx_operand *operand, unsigned bits)
-{
-    uint64_t value = (uint64_t)operand->value;
-
-    if (operand->floated == 64 && bits == 32) {
-        double wide;
-        memcpy(&wide, &value, sizeof wide);
-        float narrow = (float)wide;
-        uint32_t narrow_bits;
-        memcpy(&narrow_bits, &narrow, sizeof narrow);
-        return narrow_bits;
-    }
-    if (operand->floated == 32 && bits == 64) {
-        uint32_t narrow_bits = (uint32_t)value;
-        float narrow;
-        memcpy(&narrow, &narrow_bits, sizeof narrow);
-        double wide = (double)narrow;
-        memcpy(&value, &wide, sizeof value);
-    }
-    return value;
-}
-
-static const struct { const char *name; uint8_t bits; } specials[SIM_SPECIAL_COUNT] = {
-#define SIM_SPECIAL(id, name, bits) {name, bits},
-#include "special.def"
-#undef SIM_SPECIAL
-};
-
-static moe_status special_source(sim_decoder *d, const ptx_operand *operand, int32_t *out, unsigned *bits)
-{
-    sim_kernel *k = d->kernel;
-
-    for (int i = 0; i < SIM_SPECIAL_COUNT; i++) {
-        if (strcmp(specials[i].name, operand->name) != 0) continue;
-        if (!d->special[i]) {
-            d->special[i] = allocate(d, specials[i].bits);
-            k->special[k->specials++] =
-                (sim_special_register){.kind = (sim_special)i, .offset = (uint32_t)d->special[i]};
-        }
-        *out = d->special[i];
-        *bits = specials[i].bits;
-        return MOE_OK;
-    }
-    return moe_fail(MOE_E_UNSUPPORTED, "PTX line %u: the simulator does not know the register '%s'",
-                    d->statement->line, operand->name);
-}
-
-static moe_status symbol_source(sim_decoder *d, const ptx_operand *operand, unsigned bits, int32_t *out)
-{
-    if (!operand->variable)
-        return moe_fail(MOE_E_UNSUPPORTED, "PTX line %u: '%s' is no variable (addresses of functions are not supported)",
-                        d->statement->line, operand->name);
-    return sim_constant(d, operand->variable->address + (uint64_t)operand->value, bits, out);
-}
-
-moe_status sim_any_source(sim_decoder *d, const ptx_operand *operand, unsigned preferred, int32_t *out,
-                          unsigned *bits)
-{
-    *bits = preferred;
-    switch (operand->kind) {
-    case PTX_REGISTER:
-        *bits = d->frame->function->width[operand->index];
-        *out = d->frame->offset[operand->index];
-        note_read(d, d->frame->first_register + operand->index);
-        return MOE_OK;
-    case PTX_IMMEDIATE: return sim_constant(d, immediate_bits(operand, preferred), preferred, out);
-    case PTX_SPECIAL: return special_source(d, operand, out, bits);
-    case PTX_SYMBOL: return symbol_source(d, operand, preferred, out);
-    default: return sim_bad(d, "an operand that cannot be read");
-    }
-}
-
-moe_status sim_source(sim_decoder *d, const ptx_operand *operand, unsigned bits, int32_t *out)
-{
-    unsigned found = 0;
-
-    MOE_TRY(sim_any_source(d, operand, bits, out, &found));
-    if (found != bits) return sim_bad(d, "an operand of another width than the instruction");
-    return MOE_OK;
-}
-
-moe_status sim_any_destination(sim_decoder *d, const ptx_operand *operand, int32_t *out, unsigned *bits)
-{
-    if (operand->kind != PTX_REGISTER) return sim_bad(d, "a destination that is no register");
-    *bits = d->frame->function->width[operand->index];
-    *out = d->frame->offset[operand->index];
-    note_write(d, d->frame->first_register + operand->index);
-    return MOE_OK;
-}
-
-moe_status sim_destination(sim_decoder *d, const ptx_operand *operand, unsigned bits, int32_t *out)
-{
-    unsigned found = 0;
-
-    if (operand->kind == PTX_SINK) return sim_temporary(d, bits, out);
-    MOE_TRY(sim_any_destination(d, operand, out, &found));
-    if (found != bits) return sim_bad(d, "a destination of another width than the instruction");
-    return MOE_OK;
-}
-
-moe_status sim_predicate_source(sim_decoder *d, const ptx_operand *operand, int32_t *out)
-{
-    if (operand->kind == PTX_IMMEDIATE) {
-        MOE_TRY(sim_constant(d, operand->value ? ~0ull : 0, 32, out));
-    } else {
-        MOE_TRY(sim_source(d, operand, 1, out));
-    }
-    if (operand->negated) *out |= PREDICATE_NOT;
-    return MOE_OK;
-}
-
-moe_status sim_predicate_destination(sim_decoder *d, const ptx_operand *operand, int32_t *out)
-{
-    *out = 0;
-    if (operand->kind == PTX_SINK) return MOE_OK;
-    return sim_destination(d, operand, 1, out);
-}
-
-moe_status sim_list(sim_decoder *d, const ptx_operand *operand, unsigned bits, bool read, int32_t **out,
-                    uint32_t *count)
-{
-    const ptx_operand *element = operand->kind == PTX_LIST ? operand->list : operand;
-
-    *count = operand->kind == PTX_LIST ? operand->index : 1;
-    *out = sim_arena_alloc(d->arena, (*count + 1) * sizeof **out);
-    if (!*out) return sim_no_memory();
-    for (uint32_t i = 0; i < *count; i++) {
-        if (read) MOE_TRY(sim_source(d, &element[i], bits, &(*out)[i]));
-        else MOE_TRY(sim_destination(d, &element[i], bits, &(*out)[i]));
-    }
-    return MOE_OK;
-}
-
-moe_status sim_address(sim_decoder *d, const ptx_operand *operand, sim_instruction *in)
-{
-    unsigned bits = 64;
-
-    if (operand->kind != PTX_MEMORY) return sim_bad(d, "an operand in brackets is missing");
-    in->imm = operand->value;
-    if (operand->list) {
-        MOE_TRY(sim_any_source(d, operand->list, 64, &in->a, &bits));
-        if (bits == 32) in->aux |= 1u << 14; /* MEMORY_NARROW */
-        return bits >= 32 ? MOE_OK : sim_bad(d, "an address of less than 32 bits");
-    }
-    in->a = CONSTANT; /* zero, the first in the pool */
-    if (operand->variable) in->imm += (int64_t)operand->variable->address;
-    else if (operand->name) return sim_bad(d, "an unknown variable");
-    return MOE_OK;
-}
-
 /* ------------------------------------------------------------------------------ instructions */
 
-static moe_status make_room(sim_decoder *d)
-{
+static moe_status make_room(sim_decoder *d) {
     sim_kernel *k = d->kernel;
     uint32_t room = d->room ? 2 * d->room : 1024;
 
@@ -305,8 +78,7 @@ static moe_status make_room(sim_decoder *d)
     return MOE_OK;
 }
 
-moe_status sim_emit(sim_decoder *d, sim_op op, sim_instruction in)
-{
+moe_status sim_emit(sim_decoder *d, sim_op op, sim_instruction in) {
     const ptx_statement *s = d->statement;
     sim_kernel *k = d->kernel;
 
@@ -316,7 +88,7 @@ moe_status sim_emit(sim_decoder *d, sim_op op, sim_instruction in)
     if (s->guard >= 0) {
         in.guard = (uint32_t)d->frame->offset[s->guard];
         in.guard_flip = s->guard_negated ? ~0u : 0;
-        note_read(d, d->frame->first_register + (uint32_t)s->guard);
+        sim_note_read(d, d->frame->first_register + (uint32_t)s->guard);
     }
     k->code[k->count] = in;
     k->line[k->count] = s->line;
@@ -328,8 +100,7 @@ moe_status sim_emit(sim_decoder *d, sim_op op, sim_instruction in)
     return MOE_OK;
 }
 
-moe_status sim_fix(sim_decoder *d, int32_t *list, uint32_t label)
-{
+moe_status sim_fix(sim_decoder *d, int32_t *list, uint32_t label) {
     d->fixup = sim_arena_grow(d->arena, d->fixup, d->fixups, sizeof *d->fixup);
     if (!d->fixup) return sim_no_memory();
     d->fixup[d->fixups++] =
@@ -337,8 +108,7 @@ moe_status sim_fix(sim_decoder *d, int32_t *list, uint32_t label)
     return MOE_OK;
 }
 
-static void split_opcode(sim_decoder *d)
-{
+static void split_opcode(sim_decoder *d) {
     const char *at = d->statement->opcode;
 
     for (d->parts = 0; *at && d->parts < SIM_MAX_PARTS;) {
@@ -351,8 +121,7 @@ static void split_opcode(sim_decoder *d)
     }
 }
 
-static moe_status decode_statement(sim_decoder *d)
-{
+static moe_status decode_statement(sim_decoder *d) {
     static moe_status (*const groups[])(sim_decoder *, bool *) = {
         sim_decode_alu,  sim_decode_data,   sim_decode_convert, sim_decode_memory,
         sim_decode_warp, sim_decode_matrix, sim_decode_flow,
@@ -370,22 +139,21 @@ static moe_status decode_statement(sim_decoder *d)
 
 /* --------------------------------------------------------------------------------- functions */
 
-static uint64_t align_up(uint64_t value, uint64_t to)
-{
+static uint64_t align_up(uint64_t value, uint64_t to) {
     return to ? (value + to - 1) / to * to : value;
 }
 
-static bool operand_uses(const ptx_operand *operand, const ptx_variable *v)
-{
+static bool operand_uses(const ptx_operand *operand, const ptx_variable *v) {
     if (operand->variable == v) return true;
-    uint32_t count = operand->kind == PTX_LIST ? operand->index : operand->kind == PTX_MEMORY && operand->list ? 1 : 0;
+    uint32_t count = operand->kind == PTX_LIST                      ? operand->index
+                     : operand->kind == PTX_MEMORY && operand->list ? 1
+                                                                    : 0;
     for (uint32_t i = 0; i < count; i++)
         if (operand_uses(&operand->list[i], v)) return true;
     return false;
 }
 
-static bool kernel_uses(const sim_decoder *d, const ptx_variable *v)
-{
+static bool kernel_uses(const sim_decoder *d, const ptx_variable *v) {
     for (uint32_t f = 0; f < d->frame_count; f++) {
         const ptx_function *function = d->frames[f].function;
         for (uint32_t s = 0; s < function->statements; s++)
@@ -395,16 +163,14 @@ static bool kernel_uses(const sim_decoder *d, const ptx_variable *v)
     return false;
 }
 
-static void place_variable(ptx_variable *v, uint64_t *end)
-{
+static void place_variable(ptx_variable *v, uint64_t *end) {
     *end = align_up(*end, v->align);
     v->address = *end;
     *end += v->size;
 }
 
 /* Offsets of shared memory: what is static, then the dynamic part, which all names share. */
-static void place_shared(sim_decoder *d)
-{
+static void place_shared(sim_decoder *d) {
     uint64_t end = 0, align = 16;
 
     for (uint32_t i = 0; i < d->module->variables; i++) {
@@ -416,7 +182,8 @@ static void place_shared(sim_decoder *d)
     for (uint32_t f = 0; f < d->frame_count; f++) {
         const ptx_function *function = d->frames[f].function;
         for (uint32_t i = 0; i < function->variables; i++)
-            if (function->variable[i]->space == SIM_SHARED) place_variable(function->variable[i], &end);
+            if (function->variable[i]->space == SIM_SHARED)
+                place_variable(function->variable[i], &end);
     }
     end = align_up(end, align);
     for (uint32_t i = 0; i < d->module->variables; i++)
@@ -427,15 +194,15 @@ static void place_shared(sim_decoder *d)
 
 /* Offsets of local memory: arrays and the parameters of calls. The entry's own parameters are
  * offsets in the argument buffer. */
-static void place_local(sim_decoder *d)
-{
+static void place_local(sim_decoder *d) {
     uint64_t local = 0, arguments = 0;
 
     for (uint32_t f = 0; f < d->frame_count; f++) {
         const ptx_function *function = d->frames[f].function;
         for (uint32_t i = 0; i < function->variables; i++) {
             ptx_variable *v = function->variable[i];
-            if (v->space == SIM_PARAM && v->parameter && function == d->entry) place_variable(v, &arguments);
+            if (v->space == SIM_PARAM && v->parameter && function == d->entry)
+                place_variable(v, &arguments);
             else if (v->space == SIM_PARAM || v->space == SIM_LOCAL) {
                 if (v->align < 16) v->align = 16; /* calls read parameters in wider pieces */
                 place_variable(v, &local);
@@ -446,34 +213,34 @@ static void place_local(sim_decoder *d)
     d->kernel->args_size = (uint32_t)arguments;
 }
 
-static moe_status add_frame(sim_decoder *d, ptx_function *function)
-{
+static moe_status add_frame(sim_decoder *d, ptx_function *function) {
     d->frames = sim_arena_grow(d->arena, d->frames, d->frame_count, sizeof *d->frames);
     if (!d->frames) return sim_no_memory();
     sim_frame *frame = &d->frames[d->frame_count++];
     *frame = (sim_frame){.function = function, .first_register = d->registers};
     frame->offset = sim_arena_alloc(d->arena, (function->registers + 1) * sizeof *frame->offset);
     if (!frame->offset) return sim_no_memory();
-    for (uint32_t i = 0; i < function->registers; i++) frame->offset[i] = allocate(d, function->width[i]);
+    for (uint32_t i = 0; i < function->registers; i++)
+        frame->offset[i] = sim_allocate(d, function->width[i]);
     d->registers += function->registers;
     return sim_temporary(d, 32, &frame->return_register);
 }
 
-static const char *called_name(const ptx_statement *s)
-{
+static const char *called_name(const ptx_statement *s) {
     if (strncmp(s->opcode, "call", 4) != 0) return NULL;
     for (uint32_t i = 0; i < s->operands; i++)
         if (s->operand[i].kind == PTX_SYMBOL) return s->operand[i].name;
     return NULL;
 }
 
-/* Callees first, so that lanes that are in a call have lower addresses and catch up with the rest. */
-static moe_status collect(sim_decoder *d, ptx_function *function, unsigned depth)
-{
+/* Callees first, so that lanes that are in a call have lower addresses and catch up with the
+ * rest. */
+static moe_status collect(sim_decoder *d, ptx_function *function, unsigned depth) {
     for (uint32_t f = 0; f < d->frame_count; f++)
         if (d->frames[f].function == function) return MOE_OK;
     if (depth > 32)
-        return moe_fail(MOE_E_UNSUPPORTED, "function %s of kernel %s is recursive, or calls are nested over 32 deep",
+        return moe_fail(MOE_E_UNSUPPORTED,
+                        "function %s of kernel %s is recursive, or calls are nested over 32 deep",
                         function->name, d->kernel->name);
     for (uint32_t i = 0; i < function->statements; i++) {
         const char *name = called_name(&function->statement[i]);
@@ -487,8 +254,7 @@ static moe_status collect(sim_decoder *d, ptx_function *function, unsigned depth
     return add_frame(d, function);
 }
 
-static moe_status resolve_jumps(sim_decoder *d)
-{
+static moe_status resolve_jumps(sim_decoder *d) {
     const ptx_function *f = d->frame->function;
 
     for (uint32_t i = 0; i < d->fixups; i++) {
@@ -502,8 +268,7 @@ static moe_status resolve_jumps(sim_decoder *d)
     return MOE_OK;
 }
 
-static moe_status decode_function(sim_decoder *d, sim_frame *frame)
-{
+static moe_status decode_function(sim_decoder *d, sim_frame *frame) {
     const ptx_function *f = frame->function;
     ptx_statement end = {.opcode = "ret", .guard = -1, .line = f->line};
 
@@ -524,26 +289,27 @@ static moe_status decode_function(sim_decoder *d, sim_frame *frame)
 }
 
 /* The narrowest accesses to shared memory decide how finely it is marked. */
-static void choose_granules(sim_kernel *k)
-{
+static void choose_granules(sim_kernel *k) {
     k->shared_store_shift = k->shared_load_shift = 4;
 }
 
-static moe_status set_stalls(sim_decoder *d)
-{
+static moe_status set_stalls(sim_decoder *d) {
     sim_kernel *k = d->kernel;
     uint16_t *stall = sim_arena_alloc(d->arena, (k->count + 1) * sizeof *stall);
 
-    if (!stall || !sim_schedule(d->schedule, k->count, d->registers + 1, stall)) return sim_no_memory();
+    if (!stall || !sim_schedule(d->schedule, k->count, d->registers + 1, stall))
+        return sim_no_memory();
     for (uint32_t i = 0; i < k->count; i++) k->code[i].stall = stall[i];
     return MOE_OK;
 }
 
 /* Moves what was built on the heap into the arena. */
-static moe_status settle(sim_decoder *d)
-{
+static moe_status settle(sim_decoder *d) {
     sim_kernel *k = d->kernel;
-    struct { void **at; size_t bytes; } parts[] = {
+    struct {
+        void **at;
+        size_t bytes;
+    } parts[] = {
         {(void **)&k->code, k->count * sizeof *k->code},
         {(void **)&k->line, k->count * sizeof *k->line},
         {(void **)&k->place, k->count * sizeof *k->place},
@@ -570,8 +336,7 @@ static moe_status settle(sim_decoder *d)
     return MOE_OK;
 }
 
-static moe_status decode_all(sim_decoder *d)
-{
+static moe_status decode_all(sim_decoder *d) {
     int32_t zero;
     sim_kernel *k = d->kernel;
 
@@ -585,12 +350,12 @@ static moe_status decode_all(sim_decoder *d)
     place_local(d);
     for (uint32_t f = 0; f < d->frame_count; f++) MOE_TRY(decode_function(d, &d->frames[f]));
     k->start = d->frames[d->frame_count - 1].start;
-    if (k->count > 0xfffff) return moe_fail(MOE_E_UNSUPPORTED, "kernel %s has over a million instructions", k->name);
+    if (k->count > 0xfffff)
+        return moe_fail(MOE_E_UNSUPPORTED, "kernel %s has over a million instructions", k->name);
     return set_stalls(d);
 }
 
-moe_status sim_decode(ptx_module *module, ptx_function *entry, sim_kernel **out)
-{
+moe_status sim_decode(ptx_module *module, ptx_function *entry, sim_kernel **out) {
     int32_t special[SIM_SPECIAL_COUNT] = {0};
     sim_decoder d = {.module = module, .arena = &module->arena, .entry = entry, .special = special};
 

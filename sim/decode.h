@@ -34,9 +34,9 @@ typedef struct sim_decoder {
     const ptx_statement *statement;
     char part[SIM_MAX_PARTS][32]; /* of the opcode, between its dots */
     int parts;
-    uint32_t registers;     /* numbered so far, for the schedule */
-    int32_t *special;       /* offset of each special register, 0 = not in use */
-    uint32_t predicate_at;  /* next free predicate word, and the end of its line */
+    uint32_t registers;    /* numbered so far, for the schedule */
+    int32_t *special;      /* offset of each special register, 0 = not in use */
+    uint32_t predicate_at; /* next free predicate word, and the end of its line */
     uint32_t predicate_end;
     uint8_t *pool;
     uint32_t pool_bytes, pool_room;
@@ -49,7 +49,7 @@ typedef struct sim_decoder {
     uint32_t carry_register, memory_register;
 } sim_decoder;
 
-/* ---- operands (decode.c). Each returns a register-file offset. */
+/* ---- operands (decode_operand.c). Each returns a register-file offset. */
 
 /* A value of `bits` bits to be read: register, immediate, special register or address. */
 moe_status sim_source(sim_decoder *d, const ptx_operand *operand, unsigned bits, int32_t *out);
@@ -60,17 +60,22 @@ moe_status sim_predicate_source(sim_decoder *d, const ptx_operand *operand, int3
 /* A predicate to be written; 0 for `_`. */
 moe_status sim_predicate_destination(sim_decoder *d, const ptx_operand *operand, int32_t *out);
 /* Any register to be read or written in its own width. */
-moe_status sim_any_source(sim_decoder *d, const ptx_operand *operand, unsigned preferred, int32_t *out,
-                          unsigned *bits);
-moe_status sim_any_destination(sim_decoder *d, const ptx_operand *operand, int32_t *out, unsigned *bits);
+moe_status sim_any_source(sim_decoder *d, const ptx_operand *operand, unsigned preferred,
+                          int32_t *out, unsigned *bits);
+moe_status sim_any_destination(sim_decoder *d, const ptx_operand *operand, int32_t *out,
+                               unsigned *bits);
 /* The registers of {a, b, ...}, or of one operand; *count gets their number. */
-moe_status sim_list(sim_decoder *d, const ptx_operand *operand, unsigned bits, bool read, int32_t **out,
-                    uint32_t *count);
+moe_status sim_list(sim_decoder *d, const ptx_operand *operand, unsigned bits, bool read,
+                    int32_t **out, uint32_t *count);
 /* [base + offset]: sets in->a, in->imm and MEMORY_NARROW. */
 moe_status sim_address(sim_decoder *d, const ptx_operand *operand, sim_instruction *in);
 /* A constant in the pool, or a fresh register. */
 moe_status sim_constant(sim_decoder *d, uint64_t value, unsigned bits, int32_t *out);
 moe_status sim_temporary(sim_decoder *d, unsigned bits, int32_t *out);
+
+/* Room for a register in the register file; tells the schedule what the statement reads. */
+int32_t sim_allocate(sim_decoder *d, unsigned bits);
+void sim_note_read(sim_decoder *d, uint32_t number);
 
 /* Appends an instruction under the statement's guard. */
 moe_status sim_emit(sim_decoder *d, sim_op op, sim_instruction in);

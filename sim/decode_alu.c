@@ -25,7 +25,8 @@ static const spelling all[] = {
 #define ALU3(id, D, A, B, C, class, spell, e) {spell, SIM_OP_##id, 3, {D, A, B, C}, false},
 #define ROUNDED1(id, mode, D, A, class, spell, e) {spell, SIM_OP_##id, 1, {D, A, 0, 0}, false},
 #define ROUNDED2(id, mode, D, A, B, class, spell, e) {spell, SIM_OP_##id, 2, {D, A, B, 0}, false},
-#define ROUNDED3(id, mode, D, A, B, C, class, spell, e) {spell, SIM_OP_##id, 3, {D, A, B, C}, false},
+#define ROUNDED3(id, mode, D, A, B, C, class, spell, e)                                            \
+    {spell, SIM_OP_##id, 3, {D, A, B, C}, false},
 #define COMPARE(id, A, class, spell, e) {spell, SIM_OP_##id, 2, {1, A, A, 0}, true},
 #include "alu.def"
 };
@@ -59,25 +60,24 @@ typedef struct sim_spellings {
     slot slot[SLOTS];
 } sim_spellings;
 
-static uint32_t hash_text(const char *text, uint32_t length, bool compares)
-{
+static uint32_t hash_text(const char *text, uint32_t length, bool compares) {
     uint32_t h = compares ? 7919 : 5381;
 
     for (uint32_t i = 0; i < length; i++) h = h * 33 ^ (uint8_t)text[i];
     return h ^ h >> 15;
 }
 
-static slot *find_slot(sim_spellings *table, const char *text, uint32_t length, bool compares)
-{
+static slot *find_slot(sim_spellings *table, const char *text, uint32_t length, bool compares) {
     for (uint32_t at = hash_text(text, length, compares);; at++) {
         slot *s = &table->slot[at % SLOTS];
         if (!s->text) return s;
-        if (s->length == length && s->meaning->compares == compares && memcmp(s->text, text, length) == 0) return s;
+        if (s->length == length && s->meaning->compares == compares &&
+            memcmp(s->text, text, length) == 0)
+            return s;
     }
 }
 
-const sim_spellings *sim_spellings_make(sim_arena *arena)
-{
+const sim_spellings *sim_spellings_make(sim_arena *arena) {
     sim_spellings *table = sim_arena_alloc(arena, sizeof *table);
 
     for (unsigned i = 0; table && i < sizeof all / sizeof *all; i++) {
@@ -92,8 +92,7 @@ const sim_spellings *sim_spellings_make(sim_arena *arena)
     return table;
 }
 
-static const spelling *look_up(const sim_decoder *d, const char *text, bool compares)
-{
+static const spelling *look_up(const sim_decoder *d, const char *text, bool compares) {
     sim_spellings *table = (sim_spellings *)(uintptr_t)d->spellings;
     const slot *s = find_slot(table, text, (uint32_t)strlen(text), compares);
 
@@ -102,8 +101,7 @@ static const spelling *look_up(const sim_decoder *d, const char *text, bool comp
 
 /* ------------------------------------------------------------------------------- instructions */
 
-static moe_status decode_plain(sim_decoder *d, const spelling *meaning)
-{
+static moe_status decode_plain(sim_decoder *d, const spelling *meaning) {
     const ptx_statement *s = d->statement;
     int32_t source[3] = {0};
     sim_instruction in = {0};
@@ -119,8 +117,7 @@ static moe_status decode_plain(sim_decoder *d, const spelling *meaning)
 }
 
 /* The opcode without its first part and without the boolean operator: "lt.ftz.f32". */
-static uint32_t comparison_text(const sim_decoder *d, char *text, size_t size, uint32_t *join)
-{
+static uint32_t comparison_text(const sim_decoder *d, char *text, size_t size, uint32_t *join) {
     static const char *const joins[] = {"", "and", "or", "xor"};
     size_t length = 0;
 
@@ -147,16 +144,14 @@ static uint32_t comparison_text(const sim_decoder *d, char *text, size_t size, u
 static const char *const comparisons[] = {"eq",  "ne",  "lt",  "le",  "gt",  "ge",  "equ",
                                           "neu", "ltu", "leu", "gtu", "geu", "num", "nan"};
 
-static int comparison_code(const sim_decoder *d)
-{
+static int comparison_code(const sim_decoder *d) {
     for (int i = 0; i < 14; i++)
         if (sim_has(d, comparisons[i])) return i;
     return -1;
 }
 
 /* setp.CMP.f16x2 p|q, a, b and set.CMP.f16x2.f16x2 d, a, b */
-static moe_status decode_pair(sim_decoder *d, bool set)
-{
+static moe_status decode_pair(sim_decoder *d, bool set) {
     const ptx_statement *s = d->statement;
     int code = comparison_code(d);
     const char *type = d->part[d->parts - 1];
@@ -178,8 +173,7 @@ static moe_status decode_pair(sim_decoder *d, bool set)
     return sim_emit(d, SIM_OP_setp_pair, in);
 }
 
-static moe_status decode_setp(sim_decoder *d)
-{
+static moe_status decode_setp(sim_decoder *d) {
     const ptx_statement *s = d->statement;
     sim_instruction in = {0};
     char text[64];
@@ -198,8 +192,7 @@ static moe_status decode_setp(sim_decoder *d)
 }
 
 /* set.CMP[.BOOL].DTYPE.STYPE: a comparison into a hidden predicate, then its value. */
-static moe_status decode_set(sim_decoder *d)
-{
+static moe_status decode_set(sim_decoder *d) {
     const ptx_statement *s = d->statement;
     const char *result = d->parts > 2 ? d->part[d->parts - 2] : "";
     unsigned bits = sim_type_bits(result);
@@ -237,19 +230,19 @@ static moe_status decode_set(sim_decoder *d)
 }
 
 /* A cvt may have registers wider than its types; those forms are left to decode_convert.c. */
-static bool widths_match(const sim_decoder *d, const spelling *meaning)
-{
+static bool widths_match(const sim_decoder *d, const spelling *meaning) {
     const ptx_statement *s = d->statement;
 
     for (uint32_t i = 0; i < s->operands && i < 4; i++) {
         const ptx_operand *operand = &s->operand[i];
-        if (operand->kind == PTX_REGISTER && d->frame->function->width[operand->index] != meaning->bits[i]) return false;
+        if (operand->kind == PTX_REGISTER &&
+            d->frame->function->width[operand->index] != meaning->bits[i])
+            return false;
     }
     return true;
 }
 
-moe_status sim_decode_alu(sim_decoder *d, bool *known)
-{
+moe_status sim_decode_alu(sim_decoder *d, bool *known) {
     static const sim_mnemonic named[] = {{"setp", decode_setp}, {"set", decode_set}, {NULL, NULL}};
     const ptx_statement *s = d->statement;
     const char *text = s->opcode;
@@ -258,7 +251,8 @@ moe_status sim_decode_alu(sim_decoder *d, bool *known)
     MOE_TRY(sim_decode_by_name(d, named, known));
     if (*known) return MOE_OK;
     /* min and max of three numbers are spelled like those of two */
-    if (s->operands == 4 && (strcmp(d->part[0], "min") == 0 || strcmp(d->part[0], "max") == 0) && strlen(text) < 70) {
+    if (s->operands == 4 && (strcmp(d->part[0], "min") == 0 || strcmp(d->part[0], "max") == 0) &&
+        strlen(text) < 70) {
         strcpy(three, text);
         text = strcat(three, "#3");
     }

@@ -5,8 +5,7 @@
 
 /* ---- mov */
 
-static moe_status decode_mov_pred(sim_decoder *d)
-{
+static moe_status decode_mov_pred(sim_decoder *d) {
     sim_instruction in = {0};
 
     MOE_TRY(sim_predicate_source(d, &d->statement->operand[1], &in.a));
@@ -15,8 +14,7 @@ static moe_status decode_mov_pred(sim_decoder *d)
 }
 
 /* mov.b64 d, {a, b} and mov.b64 {a, b}, s */
-static moe_status decode_pack(sim_decoder *d, unsigned bits, bool pack)
-{
+static moe_status decode_pack(sim_decoder *d, unsigned bits, bool pack) {
     const ptx_operand *list = &d->statement->operand[pack ? 1 : 0];
     const ptx_operand *whole = &d->statement->operand[pack ? 0 : 1];
     sim_instruction in = {0};
@@ -37,10 +35,9 @@ static moe_status decode_pack(sim_decoder *d, unsigned bits, bool pack)
 }
 
 /* mov.u32 d, %clock and its kin */
-static moe_status decode_clock(sim_decoder *d, unsigned bits)
-{
-    static const char *const names[] = {"%clock", "%clock_hi", "%clock64", "%globaltimer", "%globaltimer_lo",
-                                        "%globaltimer_hi"};
+static moe_status decode_clock(sim_decoder *d, unsigned bits) {
+    static const char *const names[] = {"%clock",       "%clock_hi",       "%clock64",
+                                        "%globaltimer", "%globaltimer_lo", "%globaltimer_hi"};
     const char *name = d->statement->operand[1].name;
     sim_instruction in = {.aux = (bits == 64 ? 64u : 0) | (strstr(name, "_hi") != NULL)};
 
@@ -53,8 +50,7 @@ static moe_status decode_clock(sim_decoder *d, unsigned bits)
                     d->statement->line, name);
 }
 
-static moe_status decode_mov(sim_decoder *d)
-{
+static moe_status decode_mov(sim_decoder *d) {
     const ptx_operand *operand = d->statement->operand;
     unsigned bits = sim_type_bits(d->part[d->parts - 1]);
 
@@ -72,8 +68,7 @@ static moe_status decode_mov(sim_decoder *d)
 
 /* ---- predicates and selection */
 
-static moe_status decode_predicate_logic(sim_decoder *d, sim_op op)
-{
+static moe_status decode_predicate_logic(sim_decoder *d, sim_op op) {
     const ptx_operand *operand = d->statement->operand;
     bool one = op == SIM_OP_pred_not;
     sim_instruction in = {0};
@@ -86,28 +81,23 @@ static moe_status decode_predicate_logic(sim_decoder *d, sim_op op)
     return sim_emit(d, op, in);
 }
 
-static moe_status decode_and(sim_decoder *d)
-{
+static moe_status decode_and(sim_decoder *d) {
     return decode_predicate_logic(d, SIM_OP_pred_and);
 }
 
-static moe_status decode_or(sim_decoder *d)
-{
+static moe_status decode_or(sim_decoder *d) {
     return decode_predicate_logic(d, SIM_OP_pred_or);
 }
 
-static moe_status decode_xor(sim_decoder *d)
-{
+static moe_status decode_xor(sim_decoder *d) {
     return decode_predicate_logic(d, SIM_OP_pred_xor);
 }
 
-static moe_status decode_not(sim_decoder *d)
-{
+static moe_status decode_not(sim_decoder *d) {
     return decode_predicate_logic(d, SIM_OP_pred_not);
 }
 
-static moe_status decode_selp(sim_decoder *d)
-{
+static moe_status decode_selp(sim_decoder *d) {
     const ptx_operand *operand = d->statement->operand;
     unsigned bits = sim_type_bits(d->part[d->parts - 1]);
     sim_instruction in = {0};
@@ -118,11 +108,14 @@ static moe_status decode_selp(sim_decoder *d)
     MOE_TRY(sim_source(d, &operand[2], bits, &in.b));
     MOE_TRY(sim_predicate_source(d, &operand[3], &in.c));
     MOE_TRY(sim_destination(d, &operand[0], bits, &in.d));
-    return sim_emit(d, bits == 16 ? SIM_OP_selp_16 : bits == 32 ? SIM_OP_selp_32 : SIM_OP_selp_64, in);
+    return sim_emit(d,
+                    bits == 16   ? SIM_OP_selp_16
+                    : bits == 32 ? SIM_OP_selp_32
+                                 : SIM_OP_selp_64,
+                    in);
 }
 
-static moe_status decode_slct(sim_decoder *d)
-{
+static moe_status decode_slct(sim_decoder *d) {
     const ptx_operand *operand = d->statement->operand;
     unsigned bits = d->parts > 2 ? sim_type_bits(d->part[d->parts - 2]) : 0;
     bool floats = strcmp(d->part[d->parts - 1], "f32") == 0;
@@ -138,9 +131,9 @@ static moe_status decode_slct(sim_decoder *d)
     return sim_emit(d, floats ? SIM_OP_slct_f32_64 : SIM_OP_slct_s32_64, in);
 }
 
-static moe_status decode_testp(sim_decoder *d)
-{
-    static const char *const properties[] = {"finite", "infinite", "number", "notanumber", "normal", "subnormal"};
+static moe_status decode_testp(sim_decoder *d) {
+    static const char *const properties[] = {"finite",     "infinite", "number",
+                                             "notanumber", "normal",   "subnormal"};
     unsigned bits = sim_type_bits(d->part[d->parts - 1]);
     sim_instruction in = {.aux = 99};
 
@@ -154,8 +147,7 @@ static moe_status decode_testp(sim_decoder *d)
 }
 
 /* lop3.b32 d, a, b, c, table; lop3.or.b32 d|p, ... is not emitted for generated kernels */
-static moe_status decode_lop3(sim_decoder *d)
-{
+static moe_status decode_lop3(sim_decoder *d) {
     const ptx_operand *operand = d->statement->operand;
     sim_instruction in = {0};
 
@@ -170,8 +162,7 @@ static moe_status decode_lop3(sim_decoder *d)
     return sim_emit(d, SIM_OP_lop3, in);
 }
 
-static moe_status decode_bfi(sim_decoder *d)
-{
+static moe_status decode_bfi(sim_decoder *d) {
     const ptx_operand *operand = d->statement->operand;
     unsigned bits = sim_type_bits(d->part[d->parts - 1]);
     sim_instruction in = {0};
@@ -188,8 +179,7 @@ static moe_status decode_bfi(sim_decoder *d)
 
 /* ---- carry chains: add.cc, addc[.cc], sub.cc, subc[.cc], mad.{lo,hi}.cc, madc */
 
-static moe_status decode_carry(sim_decoder *d, sim_op op)
-{
+static moe_status decode_carry(sim_decoder *d, sim_op op) {
     const ptx_operand *operand = d->statement->operand;
     unsigned bits = sim_type_bits(d->part[d->parts - 1]);
     bool multiplies = op == SIM_OP_mad_cc;
@@ -211,33 +201,28 @@ static moe_status decode_carry(sim_decoder *d, sim_op op)
     return sim_emit(d, op, in);
 }
 
-static moe_status decode_add(sim_decoder *d)
-{
+static moe_status decode_add(sim_decoder *d) {
     return decode_carry(d, SIM_OP_add_cc);
 }
 
-static moe_status decode_sub(sim_decoder *d)
-{
+static moe_status decode_sub(sim_decoder *d) {
     return decode_carry(d, SIM_OP_sub_cc);
 }
 
-static moe_status decode_mad(sim_decoder *d)
-{
+static moe_status decode_mad(sim_decoder *d) {
     return decode_carry(d, SIM_OP_mad_cc);
 }
 
 /* ---- address spaces */
 
-static uint32_t window_of(const sim_decoder *d)
-{
+static uint32_t window_of(const sim_decoder *d) {
     if (sim_has(d, "shared") || sim_has(d, "shared::cta")) return SIM_WINDOW_SHARED;
     if (sim_has(d, "local")) return SIM_WINDOW_LOCAL;
     if (sim_has(d, "param") || sim_has(d, "param::entry")) return SIM_WINDOW_PARAM;
     return 0; /* global and const addresses are generic already */
 }
 
-static moe_status decode_cvta(sim_decoder *d)
-{
+static moe_status decode_cvta(sim_decoder *d) {
     const ptx_operand *operand = d->statement->operand;
     sim_instruction in = {.aux = window_of(d)};
     bool to = sim_has(d, "to");
@@ -250,8 +235,7 @@ static moe_status decode_cvta(sim_decoder *d)
     return sim_emit(d, to ? SIM_OP_cvta_to : SIM_OP_cvta_from, in);
 }
 
-static moe_status decode_isspacep(sim_decoder *d)
-{
+static moe_status decode_isspacep(sim_decoder *d) {
     sim_instruction in = {.aux = SIM_GLOBAL};
 
     MOE_TRY(sim_expect(d, 2));
@@ -264,14 +248,15 @@ static moe_status decode_isspacep(sim_decoder *d)
     return sim_emit(d, SIM_OP_isspacep, in);
 }
 
-moe_status sim_decode_data(sim_decoder *d, bool *known)
-{
+moe_status sim_decode_data(sim_decoder *d, bool *known) {
     static const sim_mnemonic table[] = {
-        {"mov", decode_mov},   {"and", decode_and},   {"or", decode_or},         {"xor", decode_xor},
-        {"not", decode_not},   {"selp", decode_selp}, {"slct", decode_slct},     {"testp", decode_testp},
-        {"lop3", decode_lop3}, {"bfi", decode_bfi},   {"add", decode_add},   {"addc", decode_add},      {"sub", decode_sub},
-        {"subc", decode_sub},  {"mad", decode_mad},   {"madc", decode_mad},      {"cvta", decode_cvta},
-        {"isspacep", decode_isspacep},                {NULL, NULL},
+        {"mov", decode_mov},   {"and", decode_and},     {"or", decode_or},
+        {"xor", decode_xor},   {"not", decode_not},     {"selp", decode_selp},
+        {"slct", decode_slct}, {"testp", decode_testp}, {"lop3", decode_lop3},
+        {"bfi", decode_bfi},   {"add", decode_add},     {"addc", decode_add},
+        {"sub", decode_sub},   {"subc", decode_sub},    {"mad", decode_mad},
+        {"madc", decode_mad},  {"cvta", decode_cvta},   {"isspacep", decode_isspacep},
+        {NULL, NULL},
     };
 
     return sim_decode_by_name(d, table, known);

@@ -3,14 +3,12 @@
 
 #include <string.h>
 
-static uint32_t matrix_count(const sim_decoder *d)
-{
+static uint32_t matrix_count(const sim_decoder *d) {
     return sim_has(d, "x4") ? 4 : sim_has(d, "x2") ? 2 : sim_has(d, "x1") ? 1 : 0;
 }
 
 /* ldmatrix.sync.aligned.m8n8.xN[.trans].shared.b16 {...}, [a] and stmatrix with both swapped */
-static moe_status decode_rows(sim_decoder *d, bool load)
-{
+static moe_status decode_rows(sim_decoder *d, bool load) {
     const ptx_operand *operand = d->statement->operand;
     sim_instruction in = {.d = sim_has(d, "trans"), .e = (int32_t)matrix_count(d)};
     int32_t *list;
@@ -25,18 +23,15 @@ static moe_status decode_rows(sim_decoder *d, bool load)
     return sim_emit(d, load ? SIM_OP_ldmatrix : SIM_OP_stmatrix, in);
 }
 
-static moe_status decode_ldmatrix(sim_decoder *d)
-{
+static moe_status decode_ldmatrix(sim_decoder *d) {
     return decode_rows(d, true);
 }
 
-static moe_status decode_stmatrix(sim_decoder *d)
-{
+static moe_status decode_stmatrix(sim_decoder *d) {
     return decode_rows(d, false);
 }
 
-static moe_status decode_movmatrix(sim_decoder *d)
-{
+static moe_status decode_movmatrix(sim_decoder *d) {
     sim_instruction in = {0};
 
     if (!sim_has(d, "m8n8") || !sim_has(d, "trans") || !sim_has(d, "b16")) return sim_unknown(d);
@@ -63,8 +58,7 @@ static const struct {
     {"m16n8k4.f32.tf32.tf32.f32", SIM_OP_mma_m16n8k4_tf32, 0, {4, 2, 1, 4}},
 };
 
-static moe_status emit_mma(sim_decoder *d, unsigned shape)
-{
+static moe_status emit_mma(sim_decoder *d, unsigned shape) {
     const ptx_operand *operand = d->statement->operand;
     int32_t *list = sim_arena_alloc(d->arena, 16 * sizeof *list), *part;
     uint32_t at[4] = {0}, count;
@@ -81,11 +75,11 @@ static moe_status emit_mma(sim_decoder *d, unsigned shape)
     return sim_emit(d, shapes[shape].op, in);
 }
 
-static moe_status decode_mma(sim_decoder *d)
-{
+static moe_status decode_mma(sim_decoder *d) {
     char types[80] = "";
 
-    if (d->parts != 10 || !sim_has(d, "sync") || strcmp(d->part[4], "row") != 0 || strcmp(d->part[5], "col") != 0)
+    if (d->parts != 10 || !sim_has(d, "sync") || strcmp(d->part[4], "row") != 0 ||
+        strcmp(d->part[5], "col") != 0)
         return sim_unknown(d);
     MOE_TRY(sim_expect(d, 4));
     for (int i = 3; i < 10; i++) {
@@ -99,11 +93,13 @@ static moe_status decode_mma(sim_decoder *d)
     return sim_unknown(d);
 }
 
-moe_status sim_decode_matrix(sim_decoder *d, bool *known)
-{
+moe_status sim_decode_matrix(sim_decoder *d, bool *known) {
     static const sim_mnemonic table[] = {
-        {"ldmatrix", decode_ldmatrix}, {"stmatrix", decode_stmatrix}, {"movmatrix", decode_movmatrix},
-        {"mma", decode_mma},           {NULL, NULL},
+        {"ldmatrix", decode_ldmatrix},
+        {"stmatrix", decode_stmatrix},
+        {"movmatrix", decode_movmatrix},
+        {"mma", decode_mma},
+        {NULL, NULL},
     };
 
     return sim_decode_by_name(d, table, known);

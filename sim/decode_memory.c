@@ -6,35 +6,34 @@
 
 /* ---- state spaces and what shared memory's marks must tell apart */
 
-static sim_space space_of(const sim_decoder *d)
-{
+static sim_space space_of(const sim_decoder *d) {
     if (sim_has(d, "global")) return SIM_GLOBAL;
-    if (sim_has(d, "shared") || sim_has(d, "shared::cta") || sim_has(d, "shared::cluster")) return SIM_SHARED;
+    if (sim_has(d, "shared") || sim_has(d, "shared::cta") || sim_has(d, "shared::cluster"))
+        return SIM_SHARED;
     if (sim_has(d, "local")) return SIM_LOCAL;
     if (sim_has(d, "const")) return SIM_CONST;
-    if (sim_has(d, "param") || sim_has(d, "param::entry") || sim_has(d, "param::func")) return SIM_PARAM;
+    if (sim_has(d, "param") || sim_has(d, "param::entry") || sim_has(d, "param::func"))
+        return SIM_PARAM;
     return SIM_GENERIC;
 }
 
-static void narrow_granule(uint8_t *shift, uint32_t bytes)
-{
+static void narrow_granule(uint8_t *shift, uint32_t bytes) {
     uint8_t access = (uint8_t)__builtin_ctz(bytes);
 
     if (access < *shift) *shift = access;
 }
 
-static void note_shared(sim_decoder *d, sim_space space, uint32_t bytes, bool loads, bool stores)
-{
+static void note_shared(sim_decoder *d, sim_space space, uint32_t bytes, bool loads, bool stores) {
     if (space != SIM_SHARED && space != SIM_GENERIC) return;
     if (loads) narrow_granule(&d->kernel->shared_load_shift, bytes);
     if (stores) narrow_granule(&d->kernel->shared_store_shift, bytes);
 }
 
-static uint32_t order_flags(sim_decoder *d, sim_space space)
-{
+static uint32_t order_flags(sim_decoder *d, sim_space space) {
     uint32_t flags = 0;
 
-    if (sim_has(d, "volatile") || sim_has(d, "relaxed") || sim_has(d, "mmio")) flags = MEMORY_STRONG;
+    if (sim_has(d, "volatile") || sim_has(d, "relaxed") || sim_has(d, "mmio"))
+        flags = MEMORY_STRONG;
     if (sim_has(d, "acquire")) flags = MEMORY_STRONG | MEMORY_ACQUIRE;
     if (sim_has(d, "release")) flags = MEMORY_STRONG | MEMORY_RELEASE;
     if (flags && (space == SIM_SHARED || space == SIM_GENERIC)) d->kernel->shared_atomics = true;
@@ -45,8 +44,8 @@ static uint32_t order_flags(sim_decoder *d, sim_space space)
 /* ---- ld and st */
 
 /* The element type, the vector's length and the registers. */
-static moe_status decode_values(sim_decoder *d, const ptx_operand *operand, bool read, sim_instruction *in)
-{
+static moe_status decode_values(sim_decoder *d, const ptx_operand *operand, bool read,
+                                sim_instruction *in) {
     const char *type = d->part[d->parts - 1];
     unsigned bits = sim_type_bits(type), count = 1, found = 0;
 
@@ -55,7 +54,8 @@ static moe_status decode_values(sim_decoder *d, const ptx_operand *operand, bool
     if (sim_has(d, "v4")) count = 4;
     if (sim_has(d, "v8")) count = 8;
     const ptx_operand *element = operand->kind == PTX_LIST ? operand->list : operand;
-    if ((operand->kind == PTX_LIST ? operand->index : 1) != count) return sim_bad(d, "a vector of wrong length");
+    if ((operand->kind == PTX_LIST ? operand->index : 1) != count)
+        return sim_bad(d, "a vector of wrong length");
     int32_t *list = sim_arena_alloc(d->arena, (2 * count + 1) * sizeof *list);
     if (!list) return sim_no_memory();
     unsigned preferred = bits < 16 ? 16 : bits, widest = 0;
@@ -86,19 +86,18 @@ static moe_status decode_values(sim_decoder *d, const ptx_operand *operand, bool
 }
 
 /* Parameters live in the argument buffer (the entry's) or in local memory (those of calls). */
-static bool is_argument(const sim_decoder *d, const ptx_operand *address)
-{
+static bool is_argument(const sim_decoder *d, const ptx_operand *address) {
     const ptx_variable *v = address->variable;
 
     if (v) return v->parameter && d->frame->function == d->entry;
     return true;
 }
 
-static moe_status decode_ld(sim_decoder *d)
-{
+static moe_status decode_ld(sim_decoder *d) {
     static const sim_op ops[SIM_SPACE_COUNT] = {
-        [SIM_GENERIC] = SIM_OP_ld_generic, [SIM_GLOBAL] = SIM_OP_ld_global,  [SIM_SHARED] = SIM_OP_ld_shared,
-        [SIM_LOCAL] = SIM_OP_ld_local,     [SIM_CONST] = SIM_OP_ld_constant, [SIM_PARAM] = SIM_OP_ld_local,
+        [SIM_GENERIC] = SIM_OP_ld_generic, [SIM_GLOBAL] = SIM_OP_ld_global,
+        [SIM_SHARED] = SIM_OP_ld_shared,   [SIM_LOCAL] = SIM_OP_ld_local,
+        [SIM_CONST] = SIM_OP_ld_constant,  [SIM_PARAM] = SIM_OP_ld_local,
     };
     const ptx_operand *operand = d->statement->operand;
     sim_space space = space_of(d);
@@ -114,11 +113,11 @@ static moe_status decode_ld(sim_decoder *d)
     return sim_emit(d, op, in);
 }
 
-static moe_status decode_st(sim_decoder *d)
-{
+static moe_status decode_st(sim_decoder *d) {
     static const sim_op ops[SIM_SPACE_COUNT] = {
-        [SIM_GENERIC] = SIM_OP_st_generic, [SIM_GLOBAL] = SIM_OP_st_global, [SIM_SHARED] = SIM_OP_st_shared,
-        [SIM_LOCAL] = SIM_OP_st_local,     [SIM_CONST] = SIM_OP_nop,        [SIM_PARAM] = SIM_OP_st_local,
+        [SIM_GENERIC] = SIM_OP_st_generic, [SIM_GLOBAL] = SIM_OP_st_global,
+        [SIM_SHARED] = SIM_OP_st_shared,   [SIM_LOCAL] = SIM_OP_st_local,
+        [SIM_CONST] = SIM_OP_nop,          [SIM_PARAM] = SIM_OP_st_local,
     };
     const ptx_operand *operand = d->statement->operand;
     sim_space space = space_of(d);
@@ -133,26 +132,24 @@ static moe_status decode_st(sim_decoder *d)
 }
 
 /* prefetch, discard, applypriority: no effect on values */
-static moe_status decode_hint(sim_decoder *d)
-{
+static moe_status decode_hint(sim_decoder *d) {
     return sim_emit(d, SIM_OP_nop, (sim_instruction){0});
 }
 
 /* ---- atom and red. ORDER atomic operation, ORDER atomic type in exec_atomic.c */
 
-static const char *const atomic_operations[] = {"add", "min", "max", "and", "or", "xor", "exch", "cas", "inc", "dec"};
-static const char *const atomic_types[] = {"u32", "s32", "u64",  "s64",    "f32", "f64", "f16",
+static const char *const atomic_operations[] = {"add", "min",  "max", "and", "or",
+                                                "xor", "exch", "cas", "inc", "dec"};
+static const char *const atomic_types[] = {"u32",   "s32",  "u64",    "s64", "f32", "f64", "f16",
                                            "f16x2", "bf16", "bf16x2", "b32", "b64", "b16"};
 
-static int index_of(const sim_decoder *d, const char *const *names, int count)
-{
+static int index_of(const sim_decoder *d, const char *const *names, int count) {
     for (int i = 0; i < count; i++)
         if (sim_has(d, names[i])) return i;
     return -1;
 }
 
-static moe_status decode_atomic(sim_decoder *d)
-{
+static moe_status decode_atomic(sim_decoder *d) {
     const ptx_statement *s = d->statement;
     bool returns = strcmp(d->part[0], "atom") == 0;
     sim_space space = space_of(d);
@@ -161,7 +158,8 @@ static moe_status decode_atomic(sim_decoder *d)
     uint32_t values = operation == 7 ? 2 : 1, at = returns ? 1 : 0;
     sim_instruction in = {0};
 
-    if (operation < 0 || type < 0 || bits < 16 || sim_has(d, "v2") || sim_has(d, "v4") || sim_has(d, "v8"))
+    if (operation < 0 || type < 0 || bits < 16 || sim_has(d, "v2") || sim_has(d, "v4") ||
+        sim_has(d, "v8"))
         return sim_unknown(d);
     if (space != SIM_GLOBAL && space != SIM_SHARED && space != SIM_GENERIC) return sim_unknown(d);
     MOE_TRY(sim_expect(d, at + 1 + values));
@@ -174,15 +172,18 @@ static moe_status decode_atomic(sim_decoder *d)
     if (sim_has(d, "release") || sim_has(d, "acq_rel")) in.aux |= MEMORY_RELEASE;
     note_shared(d, space, bits / 8, true, true);
     if (space != SIM_GLOBAL) d->kernel->shared_atomics = true;
-    return sim_emit(d, space == SIM_GLOBAL ? SIM_OP_atom_global : space == SIM_SHARED ? SIM_OP_atom_shared
-                                                                                     : SIM_OP_atom_generic, in);
+    return sim_emit(d,
+                    space == SIM_GLOBAL   ? SIM_OP_atom_global
+                    : space == SIM_SHARED ? SIM_OP_atom_shared
+                                          : SIM_OP_atom_generic,
+                    in);
 }
 
 /* ---- fences: aux 1: visible outside the block */
 
-static moe_status decode_fence(sim_decoder *d)
-{
-    bool device = sim_has(d, "gl") || sim_has(d, "gpu") || sim_has(d, "sys") || sim_has(d, "cluster");
+static moe_status decode_fence(sim_decoder *d) {
+    bool device =
+        sim_has(d, "gl") || sim_has(d, "gpu") || sim_has(d, "sys") || sim_has(d, "cluster");
 
     if (sim_has(d, "proxy") || sim_has(d, "mbarrier_init")) return sim_unknown(d);
     return sim_emit(d, SIM_OP_fence, (sim_instruction){.aux = device});
@@ -190,15 +191,15 @@ static moe_status decode_fence(sim_decoder *d)
 
 /* ---- cp.async */
 
-static moe_status decode_copy(sim_decoder *d)
-{
+static moe_status decode_copy(sim_decoder *d) {
     const ptx_operand *operand = d->statement->operand;
     uint32_t count = d->statement->operands;
     sim_instruction to = {0}, in = {0};
     bool hinted = sim_has(d, "L2::cache_hint");
 
     if (hinted) count--; /* the cache policy comes last */
-    if (count < 3 || count > 4 || operand[2].kind != PTX_IMMEDIATE) return sim_bad(d, "an unknown form");
+    if (count < 3 || count > 4 || operand[2].kind != PTX_IMMEDIATE)
+        return sim_bad(d, "an unknown form");
     uint32_t bytes = (uint32_t)operand[2].value;
     if (bytes != 4 && bytes != 8 && bytes != 16) return sim_bad(d, "a size that is not 4, 8 or 16");
     MOE_TRY(sim_address(d, &operand[0], &to));
@@ -220,8 +221,7 @@ static moe_status decode_copy(sim_decoder *d)
     return sim_emit(d, SIM_OP_cp_async, in);
 }
 
-static moe_status decode_cp(sim_decoder *d)
-{
+static moe_status decode_cp(sim_decoder *d) {
     sim_instruction in = {0};
 
     if (!sim_has(d, "async") || sim_has(d, "bulk") || sim_has(d, "mbarrier")) return sim_unknown(d);
@@ -238,13 +238,21 @@ static moe_status decode_cp(sim_decoder *d)
     return decode_copy(d);
 }
 
-moe_status sim_decode_memory(sim_decoder *d, bool *known)
-{
+moe_status sim_decode_memory(sim_decoder *d, bool *known) {
     static const sim_mnemonic table[] = {
-        {"ld", decode_ld},           {"ldu", decode_ld},        {"st", decode_st},       {"prefetch", decode_hint},
-        {"prefetchu", decode_hint},  {"discard", decode_hint},  {"applypriority", decode_hint},
-        {"atom", decode_atomic},     {"red", decode_atomic},    {"membar", decode_fence}, {"fence", decode_fence},
-        {"cp", decode_cp},           {NULL, NULL},
+        {"ld", decode_ld},
+        {"ldu", decode_ld},
+        {"st", decode_st},
+        {"prefetch", decode_hint},
+        {"prefetchu", decode_hint},
+        {"discard", decode_hint},
+        {"applypriority", decode_hint},
+        {"atom", decode_atomic},
+        {"red", decode_atomic},
+        {"membar", decode_fence},
+        {"fence", decode_fence},
+        {"cp", decode_cp},
+        {NULL, NULL},
     };
 
     return sim_decode_by_name(d, table, known);

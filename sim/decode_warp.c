@@ -3,16 +3,14 @@
 
 #include <string.h>
 
-static int index_among(const sim_decoder *d, const char *const *names)
-{
+static int index_among(const sim_decoder *d, const char *const *names) {
     for (int i = 0; names[i]; i++)
         if (sim_has(d, names[i])) return i;
     return -1;
 }
 
 /* shfl.sync.MODE.b32 d|p, a, b, c, mask */
-static moe_status decode_shfl(sim_decoder *d)
-{
+static moe_status decode_shfl(sim_decoder *d) {
     static const char *const modes[] = {"up", "down", "bfly", "idx", NULL};
     const ptx_operand *operand = d->statement->operand;
     int mode = index_among(d, modes);
@@ -29,8 +27,7 @@ static moe_status decode_shfl(sim_decoder *d)
     return sim_emit(d, SIM_OP_shfl, in);
 }
 
-static moe_status decode_vote(sim_decoder *d)
-{
+static moe_status decode_vote(sim_decoder *d) {
     static const char *const modes[] = {"all", "any", "uni", "ballot", NULL};
     const ptx_operand *operand = d->statement->operand;
     int mode = index_among(d, modes);
@@ -45,8 +42,7 @@ static moe_status decode_vote(sim_decoder *d)
     return sim_emit(d, SIM_OP_vote, in);
 }
 
-static moe_status decode_match(sim_decoder *d)
-{
+static moe_status decode_match(sim_decoder *d) {
     const ptx_operand *operand = d->statement->operand;
     unsigned bits = sim_type_bits(d->part[d->parts - 1]);
     sim_instruction in = {.aux = bits};
@@ -61,10 +57,10 @@ static moe_status decode_match(sim_decoder *d)
 }
 
 /* redux.sync.OP.TYPE d, a, mask. ORDER reduction in exec_warp.c */
-static moe_status decode_redux(sim_decoder *d)
-{
-    static const char *const operations[] = {"add", "min.u32", "max.u32", "min.s32", "max.s32", "and",
-                                             "or",  "xor",     "min.f32", "max.f32", NULL};
+static moe_status decode_redux(sim_decoder *d) {
+    static const char *const operations[] = {"add",     "min.u32", "max.u32", "min.s32",
+                                             "max.s32", "and",     "or",      "xor",
+                                             "min.f32", "max.f32", NULL};
     const ptx_operand *operand = d->statement->operand;
     const char *type = d->part[d->parts - 1];
     sim_instruction in = {.aux = 99};
@@ -91,8 +87,7 @@ static moe_status decode_redux(sim_decoder *d)
     return sim_emit(d, SIM_OP_redux, in);
 }
 
-static moe_status decode_activemask(sim_decoder *d)
-{
+static moe_status decode_activemask(sim_decoder *d) {
     sim_instruction in = {0};
 
     MOE_TRY(sim_expect(d, 1));
@@ -101,8 +96,7 @@ static moe_status decode_activemask(sim_decoder *d)
 }
 
 /* elect.sync d|p, mask */
-static moe_status decode_elect(sim_decoder *d)
-{
+static moe_status decode_elect(sim_decoder *d) {
     const ptx_operand *operand = d->statement->operand;
     sim_instruction in = {0};
 
@@ -114,13 +108,11 @@ static moe_status decode_elect(sim_decoder *d)
 }
 
 /* bar.* is aligned by itself, barrier.* where it says so. */
-static uint32_t aligned(const sim_decoder *d)
-{
+static uint32_t aligned(const sim_decoder *d) {
     return strcmp(d->part[0], "bar") == 0 || sim_has(d, "aligned");
 }
 
-static moe_status decode_warp_sync(sim_decoder *d)
-{
+static moe_status decode_warp_sync(sim_decoder *d) {
     sim_instruction in = {0};
 
     MOE_TRY(sim_expect(d, 1));
@@ -129,8 +121,7 @@ static moe_status decode_warp_sync(sim_decoder *d)
 }
 
 /* bar.red.OP.TYPE d, a[, b], p */
-static moe_status decode_bar_red(sim_decoder *d)
-{
+static moe_status decode_bar_red(sim_decoder *d) {
     static const char *const operations[] = {"popc", "and", "or", NULL};
     const ptx_operand *operand = d->statement->operand;
     uint32_t count = d->statement->operands;
@@ -146,8 +137,7 @@ static moe_status decode_bar_red(sim_decoder *d)
     return sim_emit(d, SIM_OP_bar_red, in);
 }
 
-static moe_status decode_bar(sim_decoder *d)
-{
+static moe_status decode_bar(sim_decoder *d) {
     const ptx_operand *operand = d->statement->operand;
     uint32_t count = d->statement->operands;
     bool arrives = sim_has(d, "arrive");
@@ -156,32 +146,36 @@ static moe_status decode_bar(sim_decoder *d)
     if (sim_has(d, "cluster")) return sim_unknown(d);
     if (sim_has(d, "warp")) return decode_warp_sync(d);
     if (sim_has(d, "red")) return decode_bar_red(d);
-    if (count < 1 || count > 2 || (arrives && count < 2) || !(arrives || sim_has(d, "sync"))) return sim_unknown(d);
+    if (count < 1 || count > 2 || (arrives && count < 2) || !(arrives || sim_has(d, "sync")))
+        return sim_unknown(d);
     MOE_TRY(sim_source(d, &operand[0], 32, &in.a));
     if (count == 2) MOE_TRY(sim_source(d, &operand[1], 32, &in.b));
     return sim_emit(d, arrives ? SIM_OP_bar_arrive : SIM_OP_bar_sync, in);
 }
 
-static moe_status decode_nanosleep(sim_decoder *d)
-{
+static moe_status decode_nanosleep(sim_decoder *d) {
     return sim_emit(d, SIM_OP_nanosleep, (sim_instruction){0});
 }
 
 /* griddepcontrol and pmevent order or count nothing here: launches follow one another. */
-static moe_status decode_nothing(sim_decoder *d)
-{
+static moe_status decode_nothing(sim_decoder *d) {
     return sim_emit(d, SIM_OP_nop, (sim_instruction){0});
 }
 
-moe_status sim_decode_warp(sim_decoder *d, bool *known)
-{
+moe_status sim_decode_warp(sim_decoder *d, bool *known) {
     static const sim_mnemonic table[] = {
-        {"shfl", decode_shfl},           {"vote", decode_vote},
-        {"match", decode_match},         {"redux", decode_redux},
-        {"activemask", decode_activemask}, {"elect", decode_elect},
-        {"bar", decode_bar},             {"barrier", decode_bar},
-        {"nanosleep", decode_nanosleep}, {"griddepcontrol", decode_nothing},
-        {"pmevent", decode_nothing},     {NULL, NULL},
+        {"shfl", decode_shfl},
+        {"vote", decode_vote},
+        {"match", decode_match},
+        {"redux", decode_redux},
+        {"activemask", decode_activemask},
+        {"elect", decode_elect},
+        {"bar", decode_bar},
+        {"barrier", decode_bar},
+        {"nanosleep", decode_nanosleep},
+        {"griddepcontrol", decode_nothing},
+        {"pmevent", decode_nothing},
+        {NULL, NULL},
     };
 
     return sim_decode_by_name(d, table, known);

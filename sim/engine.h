@@ -66,8 +66,7 @@ moe_status sim_memory_alloc(sim_memory *memory, size_t bytes, uint64_t *out);
 void sim_memory_free(sim_memory *memory);
 
 /* The allocation at an address, NULL where there is none or it is freed. */
-static inline sim_allocation *sim_allocation_at(const sim_memory *memory, uint64_t address)
-{
+static inline sim_allocation *sim_allocation_at(const sim_memory *memory, uint64_t address) {
     uint64_t number = address >> SIM_ADDRESS_SHIFT;
 
     if (number < SIM_FIRST_ALLOCATION || number >= memory->count) return NULL;
@@ -93,8 +92,8 @@ enum { SIM_MAX_FINDINGS = 8, SIM_FINDING_TEXT = 400 };
 
 typedef struct sim_report {
     pthread_mutex_t lock;
-    uint32_t kept;   /* different ones, at most SIM_MAX_FINDINGS with text */
-    uint64_t total;  /* occurrences */
+    uint32_t kept;  /* different ones, at most SIM_MAX_FINDINGS with text */
+    uint64_t total; /* occurrences */
     struct {
         sim_finding_kind kind;
         uint32_t pc, other_pc;
@@ -127,7 +126,12 @@ typedef struct sim_copy {
 
 typedef enum sim_park { SIM_PARK_COLLECTIVE, SIM_PARK_WARP_SYNC, SIM_PARK_BARRIER } sim_park;
 
-typedef enum sim_warp_state { SIM_WARP_READY, SIM_WARP_BARRIER, SIM_WARP_DONE, SIM_WARP_STUCK } sim_warp_state;
+typedef enum sim_warp_state {
+    SIM_WARP_READY,
+    SIM_WARP_BARRIER,
+    SIM_WARP_DONE,
+    SIM_WARP_STUCK
+} sim_warp_state;
 
 struct sim_warp {
     unsigned char *base[2]; /* registers; constants */
@@ -146,10 +150,10 @@ struct sim_warp {
     uint32_t index; /* in the block */
     uint32_t first; /* lanes that exist */
     sim_warp_state state;
-    uint32_t barrier; /* it waits at */
+    uint32_t barrier;                 /* it waits at */
     const sim_instruction *reduction; /* bar.red that takes its result when the barrier opens */
     uint32_t reduction_lanes;
-    uint64_t cycles;  /* modelled */
+    uint64_t cycles; /* modelled */
     uint64_t executed;
     uint8_t *local; /* lane-major */
     sim_block *block;
@@ -178,17 +182,21 @@ typedef struct sim_shared_marks {
 } sim_shared_marks;
 
 typedef struct sim_barrier {
-    uint32_t expected;  /* threads; 0 = nobody has come yet */
-    uint32_t arrived;   /* threads */
-    uint32_t waiting;   /* warps */
-    uint32_t came;      /* warps that synced or arrived */
-    uint32_t popc, all, any; /* reductions so far */
-    uint32_t pc;             /* of the first to come */
+    uint32_t expected;            /* threads; 0 = nobody has come yet */
+    uint32_t arrived;             /* threads */
+    uint32_t waiting;             /* warps */
+    uint32_t came;                /* warps that synced or arrived */
+    uint32_t popc, all, any;      /* reductions so far */
+    uint32_t pc;                  /* of the first to come */
     uint32_t seen[SIM_MAX_WARPS]; /* what all that came had seen and done */
     uint64_t cycle;               /* latest arrival */
 } sim_barrier;
 
-typedef enum sim_block_state { SIM_BLOCK_RUNNING, SIM_BLOCK_STALLED, SIM_BLOCK_DONE } sim_block_state;
+typedef enum sim_block_state {
+    SIM_BLOCK_RUNNING,
+    SIM_BLOCK_STALLED,
+    SIM_BLOCK_DONE
+} sim_block_state;
 
 /* Costs that are measured for some requests and extrapolated to all. */
 typedef struct sim_samples {
@@ -208,14 +216,14 @@ struct sim_block {
     sim_shared_marks marks;
     bool checks;
     sim_samples samples[4]; /* by sim_sample */
-    uint32_t now; /* logical time */
+    uint32_t now;           /* logical time */
     sim_barrier barrier[SIM_BARRIERS];
     uint32_t published[SIM_MAX_WARPS]; /* what strong stores behind fences have released */
     /* across blocks; see race.h */
-    uint32_t fences;       /* device-wide fences so far */
-    uint32_t unpublished;  /* first fence that no strong store has followed */
-    uint64_t *fence_log;   /* order number of each fence's publication; 0 = none */
-    uint64_t acquired;     /* latest publication that this block may have seen */
+    uint32_t fences;      /* device-wide fences so far */
+    uint32_t unpublished; /* first fence that no strong store has followed */
+    uint64_t *fence_log;  /* order number of each fence's publication; 0 = none */
+    uint64_t acquired;    /* latest publication that this block may have seen */
     /* scheduling */
     uint64_t progress; /* stores, barriers, exits: what a spinning block does not do */
     uint64_t polls;    /* strong loads, failed atomics, sleeps: what it does */
@@ -232,8 +240,8 @@ moe_status sim_block_start(sim_block *block, sim_worker *worker, uint32_t index)
 /* Runs it for about `quantum` warp instructions. */
 sim_block_state sim_block_run(sim_block *block, uint64_t quantum);
 void sim_block_free(sim_block *block);
-/* Describes where every warp stands: "warp 0: bar.sync at templates/x.cu:12; ...". */
-void sim_block_describe(const sim_block *block, char *text, size_t size);
+
+/* ---- barriers (barrier.c) */
 
 /* A warp comes to a barrier. */
 typedef struct sim_arrival {
@@ -245,10 +253,22 @@ typedef struct sim_arrival {
     bool reduces;
 } sim_arrival;
 
-/* True if the warp may go on at once; else its state is SIM_WARP_BARRIER until the barrier opens. */
+/* True if the warp may go on at once; else its state is SIM_WARP_BARRIER until the barrier
+ * opens. */
 bool sim_barrier_arrive(sim_warp *warp, const sim_arrival *arrival);
 /* A warp has ended: barriers for the whole block wait for one less. */
 void sim_barrier_leave(sim_block *block);
+
+/* ---- blocks that do not end (watch.c) */
+
+/* Describes where every warp stands: "warp 0 at bar.sync (templates/x.cu:12); ...". */
+void sim_block_describe(const sim_block *block, char *text, size_t size);
+/* Reports lanes that wait for one another for ever; a block none of whose warps can go on. */
+void sim_report_stuck(sim_warp *warp);
+void sim_report_deadlock(sim_block *block, const char *why);
+/* Finds and reports a warp that repeats itself; a block that has run for too long. */
+bool sim_loops_for_ever(sim_block *block);
+bool sim_over_budget(sim_block *block);
 
 /* ---- launches (launch.c) */
 
@@ -269,14 +289,14 @@ struct sim_worker {
     pthread_t thread;
     moe_status status;
     sim_counters counters;
-    uint64_t *hits; /* executions of each instruction */
+    uint64_t *hits;     /* executions of each instruction */
     sim_block *running; /* blocks in flight, a ring by `next` */
     uint32_t in_flight;
     sim_passed passed[SIM_PASSED];
 };
 
-/* Lanes at `pc` have come past a collective that others of their warp wait at, and cannot come to it
- * any more (reach.c). Lanes that are about to exit have not. */
+/* Lanes at `pc` have come past a collective that others of their warp wait at, and cannot come to
+ * it any more (reach.c). Lanes that are about to exit have not. */
 bool sim_passed_by(sim_worker *worker, const sim_kernel *kernel, uint32_t pc, uint32_t collective);
 
 struct sim_launch_state {
@@ -287,10 +307,10 @@ struct sim_launch_state {
     uint8_t *args;
     uint64_t number; /* of the launch; pages with another are stale */
     uint32_t blocks;
-    uint32_t next_block; /* atomic */
-    uint32_t abort;      /* atomic: stop as soon as possible */
-    uint64_t order;      /* atomic: publications so far */
-    uint64_t progress;   /* atomic: quanta in which something happened */
+    uint32_t next_block;  /* atomic */
+    uint32_t abort;       /* atomic: stop as soon as possible */
+    uint64_t order;       /* atomic: publications so far */
+    uint64_t progress;    /* atomic: quanta in which something happened */
     uint64_t **fence_log; /* by block; NULL until a block fences */
     bool checks;
     bool parallel; /* more than one host thread */

@@ -1,13 +1,19 @@
-/* exec_alu.c - a handler for each line of alu.def: loops over 32 lanes that the compiler vectorises.
- * Inactive lanes keep what they had. */
+/* exec_alu.c - a handler for each line of alu.def: loops over 32 lanes that the compiler
+ * vectorises. Inactive lanes keep what they had. */
 #include "exec.h"
 
 #define LOOP(value)                                                                                \
     if (likely(exec == ~0u)) {                                                                     \
-        _Pragma("GCC ivdep") for (int i = 0; i < SIM_LANES; i++) { value; }                        \
+        _Pragma("GCC ivdep")                                                                       \
+        for (int i = 0; i < SIM_LANES; i++) {                                                      \
+            value;                                                                                 \
+        }                                                                                          \
     } else {                                                                                       \
-        _Pragma("GCC ivdep") for (int i = 0; i < SIM_LANES; i++) {                                 \
-            if (exec >> i & 1) { value; }                                                          \
+        _Pragma("GCC ivdep")                                                                       \
+        for (int i = 0; i < SIM_LANES; i++) {                                                      \
+            if (exec >> i & 1) {                                                                   \
+                value;                                                                             \
+            }                                                                                      \
         }                                                                                          \
     }
 
@@ -30,29 +36,25 @@
     LOOP(const A x = xs[i]; const B y = ys[i]; const C z = zs[i]; d[i] = (D)(expression))
 
 #define ALU1(id, D, A, class, spell, expression)                                                   \
-    HANDLER(id)                                                                                    \
-    {                                                                                              \
+    HANDLER(id) {                                                                                  \
         BODY1(D, A, expression)                                                                    \
         return SIM_STEP;                                                                           \
     }
 
 #define ALU2(id, D, A, B, class, spell, expression)                                                \
-    HANDLER(id)                                                                                    \
-    {                                                                                              \
+    HANDLER(id) {                                                                                  \
         BODY2(D, A, B, expression)                                                                 \
         return SIM_STEP;                                                                           \
     }
 
 #define ALU3(id, D, A, B, C, class, spell, expression)                                             \
-    HANDLER(id)                                                                                    \
-    {                                                                                              \
+    HANDLER(id) {                                                                                  \
         BODY3(D, A, B, C, expression)                                                              \
         return SIM_STEP;                                                                           \
     }
 
 #define ROUNDED1(id, mode, D, A, class, spell, expression)                                         \
-    HANDLER(id)                                                                                    \
-    {                                                                                              \
+    HANDLER(id) {                                                                                  \
         round_set(mode);                                                                           \
         BODY1(D, A, expression)                                                                    \
         round_reset();                                                                             \
@@ -60,8 +62,7 @@
     }
 
 #define ROUNDED2(id, mode, D, A, B, class, spell, expression)                                      \
-    HANDLER(id)                                                                                    \
-    {                                                                                              \
+    HANDLER(id) {                                                                                  \
         round_set(mode);                                                                           \
         BODY2(D, A, B, expression)                                                                 \
         round_reset();                                                                             \
@@ -69,8 +70,7 @@
     }
 
 #define ROUNDED3(id, mode, D, A, B, C, class, spell, expression)                                   \
-    HANDLER(id)                                                                                    \
-    {                                                                                              \
+    HANDLER(id) {                                                                                  \
         round_set(mode);                                                                           \
         BODY3(D, A, B, C, expression)                                                              \
         round_reset();                                                                             \
@@ -78,8 +78,7 @@
     }
 
 /* setp.CMP[.BOOL] d[|e], a, b[, c]: aux says how c joins: 0 not at all, 1 and, 2 or, 3 xor. */
-static void compare_store(sim_warp *warp, const sim_instruction *in, u32 exec, u32 result)
-{
+static void compare_store(sim_warp *warp, const sim_instruction *in, u32 exec, u32 result) {
     u32 c = in->aux ? predicate_value(warp, in->c) : 0;
     u32 first = result, second = ~result;
 
@@ -91,8 +90,7 @@ static void compare_store(sim_warp *warp, const sim_instruction *in, u32 exec, u
 }
 
 #define COMPARE(id, A, class, spell, expression)                                                   \
-    HANDLER(id)                                                                                    \
-    {                                                                                              \
+    HANDLER(id) {                                                                                  \
         const A *xs = LANES_OF(const A, warp, in->a);                                              \
         const A *ys = LANES_OF(const A, warp, in->b);                                              \
         _Alignas(64) s32 words[SIM_LANES];                                                         \

@@ -7,14 +7,12 @@
 #define OFFSET_MASK ((1ull << SIM_ADDRESS_SHIFT) - 1)
 
 /* Few bytes, nearly always 16. */
-static inline void copy_bytes(u8 *to, const u8 *from, u32 bytes)
-{
+static inline void copy_bytes(u8 *to, const u8 *from, u32 bytes) {
     if (likely(bytes == 16)) memcpy(to, from, 16);
     else if (bytes) memcpy(to, from, bytes);
 }
 
-static inline bool same_bytes(const u8 *a, const u8 *b, u32 bytes)
-{
+static inline bool same_bytes(const u8 *a, const u8 *b, u32 bytes) {
     u64 x[2], y[2];
 
     if (unlikely(bytes != 16)) return memcmp(a, b, bytes) == 0;
@@ -25,13 +23,13 @@ static inline bool same_bytes(const u8 *a, const u8 *b, u32 bytes)
 
 /* ---- issue */
 
-static sim_copy *new_copy(sim_warp *warp, const sim_instruction *in)
-{
+static sim_copy *new_copy(sim_warp *warp, const sim_instruction *in) {
     if (warp->copies == warp->copy_room) {
         u32 room = warp->copy_room ? 2 * warp->copy_room : 16;
         sim_copy *bigger = realloc(warp->copy, room * sizeof *bigger);
         if (!bigger) {
-            sim_find(warp, SIM_FINDING_async, in, UINT32_MAX, "out of host memory for copies in flight (%%p)");
+            sim_find(warp, SIM_FINDING_async, in, UINT32_MAX,
+                     "out of host memory for copies in flight (%%p)");
             __atomic_store_n(&warp->block->launch->abort, 1, __ATOMIC_RELAXED);
             return NULL;
         }
@@ -42,17 +40,20 @@ static sim_copy *new_copy(sim_warp *warp, const sim_instruction *in)
 }
 
 /* Bytes that each lane copies from memory; the rest are zeros. */
-static void source_sizes(const sim_warp *warp, const sim_instruction *in, u32 bytes, u8 *size)
-{
+static void source_sizes(const sim_warp *warp, const sim_instruction *in, u32 bytes, u8 *size) {
     const u32 *given = in->d ? LANES_OF(const u32, warp, in->d) : NULL;
 
-    for (int i = 0; i < SIM_LANES; i++) size[i] = (u8)(given && given[i] < bytes ? given[i] : bytes);
+    for (int i = 0; i < SIM_LANES; i++)
+        size[i] = (u8)(given && given[i] < bytes ? given[i] : bytes);
 }
 
-static void check_source(sim_warp *warp, const sim_instruction *in, u64 address, u32 lane, u32 bytes, u32 lane_bytes)
-{
+static void check_source(sim_warp *warp, const sim_instruction *in, u64 address, u32 lane,
+                         u32 bytes, u32 lane_bytes) {
     sim_range range = {.allocation = sim_allocation_at(warp->block->launch->memory, address),
-                       .offset = address & OFFSET_MASK, .bytes = bytes, .lane = lane, .lane_bytes = lane_bytes};
+                       .offset = address & OFFSET_MASK,
+                       .bytes = bytes,
+                       .lane = lane,
+                       .lane_bytes = lane_bytes};
 
     if (!warp->block->checks) {
         sim_global_touch(warp, range.allocation, range.offset, bytes);
@@ -64,8 +65,8 @@ static void check_source(sim_warp *warp, const sim_instruction *in, u64 address,
 
 /* Lanes that read all their bytes are checked together, others byte by byte at both ends. Returns
  * those that may go on. */
-static u32 check_sources(sim_warp *warp, const sim_instruction *in, u32 exec, u32 bytes, const u8 *size, target *t)
-{
+static u32 check_sources(sim_warp *warp, const sim_instruction *in, u32 exec, u32 bytes,
+                         const u8 *size, target *t) {
     u32 whole = 0, part = 0, lanes = 0;
 
     FOR_LANES(lane, exec) {
@@ -79,7 +80,8 @@ static u32 check_sources(sim_warp *warp, const sim_instruction *in, u32 exec, u3
         if (SIM_EXEC(target_global)(warp, in, whole, bytes, "cp.async", t)) {
             lanes = t->lanes;
             SIM_EXEC(count_global)(warp, t, bytes, SAMPLE_LOAD);
-            FOR_RUNS(lane, n, lanes, t->address, bytes) check_source(warp, in, t->address[lane], lane, n * bytes, bytes);
+            FOR_RUNS(lane, n, lanes, t->address, bytes)
+                check_source(warp, in, t->address[lane], lane, n * bytes, bytes);
         }
         memcpy(t->address, own, sizeof own);
     }
@@ -96,8 +98,8 @@ static u32 check_sources(sim_warp *warp, const sim_instruction *in, u32 exec, u3
 }
 
 /* Marks the destination of some lanes as in flight. */
-static void mark_in_flight(sim_warp *warp, const sim_instruction *in, u32 offset, u32 lane, u32 lanes, u32 bytes)
-{
+static void mark_in_flight(sim_warp *warp, const sim_instruction *in, u32 offset, u32 lane,
+                           u32 lanes, u32 bytes) {
     const sim_block *block = warp->block;
     const sim_shared_marks *m = &block->marks;
     u32 shift = block->kernel->shared_store_shift, pc = instruction_pc(warp, in);
@@ -113,16 +115,15 @@ static void mark_in_flight(sim_warp *warp, const sim_instruction *in, u32 offset
     for (u32 g = first; g <= last; g++) m->write_pc[g] = pc;
 }
 
-static void destination_addresses(const sim_warp *warp, const sim_instruction *in, u32 exec, u64 *address)
-{
+static void destination_addresses(const sim_warp *warp, const sim_instruction *in, u32 exec,
+                                  u64 *address) {
     sim_instruction to = {.a = in->b, .imm = in->c, .aux = in->e ? MEMORY_NARROW : 0};
 
     lane_addresses(warp, &to, exec, address);
 }
 
 /* a + imm: source; b + c: destination (e: 32-bit address); d: source bytes */
-HANDLER(cp_async)
-{
+HANDLER(cp_async) {
     u32 bytes = memory_bytes(in);
     u8 size[SIM_LANES];
     u64 total = 0;
@@ -134,7 +135,8 @@ HANDLER(cp_async)
     lane_addresses(warp, in, exec, from.address);
     destination_addresses(warp, in, exec, to.address);
     u32 lanes = check_sources(warp, in, exec, bytes, size, &from);
-    if (!lanes || !SIM_EXEC(target_shared)(warp, in, lanes, bytes, "cp.async", &to)) return SIM_STEP;
+    if (!lanes || !SIM_EXEC(target_shared)(warp, in, lanes, bytes, "cp.async", &to))
+        return SIM_STEP;
     SIM_EXEC(count_shared)(warp, &to, bytes);
     copy->lanes = to.lanes;
     copy->pc = instruction_pc(warp, in);
@@ -159,15 +161,16 @@ HANDLER(cp_async)
 
 /* ---- completion */
 
-static void complete_lane(sim_warp *warp, const sim_instruction *in, const sim_copy *copy, u32 lane)
-{
+static void complete_lane(sim_warp *warp, const sim_instruction *in, const sim_copy *copy,
+                          u32 lane) {
     sim_block *block = warp->block;
     u8 *to = block->shared + copy->to[lane];
     u32 size = copy->source_bytes[lane], bytes = copy->bytes;
 
     if (size && block->checks && !same_bytes(copy->seen[lane], copy->from[lane], size))
         sim_find(warp, SIM_FINDING_async, &block->kernel->code[copy->pc], instruction_pc(warp, in),
-                 "the source of cp.async (%%p) by block %u warp %u lane %u changed before it was waited for (%%q)",
+                 "the source of cp.async (%%p) by block %u warp %u lane %u changed before it was "
+                 "waited for (%%q)",
                  block->index, warp->index, lane);
     copy_bytes(to, copy->from[lane], size);
     if (size < bytes) memset(to + size, 0, bytes - size);
@@ -176,8 +179,7 @@ static void complete_lane(sim_warp *warp, const sim_instruction *in, const sim_c
 }
 
 /* Completes what the lanes have committed, but for their last `keep` groups; all if keep < 0. */
-static void complete(sim_warp *warp, const sim_instruction *in, u32 exec, s64 keep)
-{
+static void complete(sim_warp *warp, const sim_instruction *in, u32 exec, s64 keep) {
     u32 kept = 0;
 
     for (u32 i = 0; i < warp->copies; i++) {
@@ -194,8 +196,7 @@ static void complete(sim_warp *warp, const sim_instruction *in, u32 exec, s64 ke
     warp->copies = kept;
 }
 
-HANDLER(cp_async_commit)
-{
+HANDLER(cp_async_commit) {
     (void)in;
     FOR_LANES(lane, exec) warp->commits[lane]++;
     warp->commit_cycle[(warp->commits[first_lane(exec)] - 1) % 16] = warp->cycles;
@@ -203,8 +204,7 @@ HANDLER(cp_async_commit)
 }
 
 /* imm: groups that may stay in flight; aux 1: wait_all */
-HANDLER(cp_async_wait)
-{
+HANDLER(cp_async_wait) {
     s64 commits = warp->commits[first_lane(exec)], newest = commits - 1 - (in->aux ? 0 : in->imm);
 
     complete(warp, in, exec, in->aux ? -1 : in->imm);

@@ -5,18 +5,30 @@
 
 /* ORDER atomic operation, ORDER atomic type in decode_memory.c */
 enum { ADD, MIN, MAX, AND, OR, XOR, EXCH, CAS, INC, DEC };
-enum { T_u32, T_s32, T_u64, T_s64, T_f32, T_f64, T_f16, T_f16x2, T_bf16, T_bf16x2, T_b32, T_b64, T_b16 };
+enum {
+    T_u32,
+    T_s32,
+    T_u64,
+    T_s64,
+    T_f32,
+    T_f64,
+    T_f16,
+    T_f16x2,
+    T_bf16,
+    T_bf16x2,
+    T_b32,
+    T_b64,
+    T_b16
+};
 
-static u16 half_operation(u32 op, bool brain, u16 x, u16 y)
-{
+static u16 half_operation(u32 op, bool brain, u16 x, u16 y) {
     f32 a = brain ? bf16_to_f32(x) : half_to_f32(x), b = brain ? bf16_to_f32(y) : half_to_f32(y);
     f32 r = op == ADD ? a + b : op == MIN ? minimum(a, b) : maximum(a, b);
 
     return brain ? f32_to_bf16(r) : f32_to_half(r);
 }
 
-static u64 float_operation(u32 op, u32 type, u64 x, u64 y)
-{
+static u64 float_operation(u32 op, u32 type, u64 x, u64 y) {
     switch (type) {
     case T_f32: return bits_f32(nan32(f32_bits((u32)x) + f32_bits((u32)y)));
     case T_f64: return bits_f64(f64_bits(x) + f64_bits(y));
@@ -28,8 +40,7 @@ static u64 float_operation(u32 op, u32 type, u64 x, u64 y)
     }
 }
 
-static bool less(u32 type, u64 x, u64 y)
-{
+static bool less(u32 type, u64 x, u64 y) {
     switch (type) {
     case T_s32: return (s32)x < (s32)y;
     case T_s64: return (s64)x < (s64)y;
@@ -38,8 +49,7 @@ static bool less(u32 type, u64 x, u64 y)
 }
 
 /* What the memory holds after the operation. */
-static u64 operate(u32 op, u32 type, u64 old, u64 b, u64 c)
-{
+static u64 operate(u32 op, u32 type, u64 old, u64 b, u64 c) {
     bool floats = type >= T_f32 && type <= T_bf16x2;
 
     switch (op) {
@@ -68,22 +78,19 @@ static u64 operate(u32 op, u32 type, u64 old, u64 b, u64 c)
     }
 
 /* One lane's operation on the host's memory; returns what was there before. */
-static u64 apply(u8 *at, u32 bytes, u32 op, u32 type, u64 b, u64 c, bool *changed)
-{
+static u64 apply(u8 *at, u32 bytes, u32 op, u32 type, u64 b, u64 c, bool *changed) {
     if (bytes == 2) APPLY(u16)
     if (bytes == 4) APPLY(u32)
     APPLY(u64)
 }
 
-static u64 read_operand(const sim_warp *warp, s32 offset, u32 lane, u32 bytes)
-{
+static u64 read_operand(const sim_warp *warp, s32 offset, u32 lane, u32 bytes) {
     if (bytes == 2) return LANES_OF(const u16, warp, offset)[lane];
     if (bytes == 4) return LANES_OF(const u32, warp, offset)[lane];
     return LANES_OF(const u64, warp, offset)[lane];
 }
 
-static void lane_operation(sim_warp *warp, const sim_instruction *in, u32 lane, u8 *at)
-{
+static void lane_operation(sim_warp *warp, const sim_instruction *in, u32 lane, u8 *at) {
     u32 bytes = memory_bytes(in), op = (u32)in->e & 255, type = (u32)in->e >> 8;
     u64 b = read_operand(warp, in->b, lane, bytes);
     u64 c = op == CAS ? read_operand(warp, in->c, lane, bytes) : 0;
@@ -98,8 +105,7 @@ static void lane_operation(sim_warp *warp, const sim_instruction *in, u32 lane, 
     else LANES_OF(u64, warp, in->d)[lane] = old;
 }
 
-static u32 repeated_words(const u64 *address, u32 lanes)
-{
+static u32 repeated_words(const u64 *address, u32 lanes) {
     u32 repeats = 0, before = 0;
 
     FOR_LANES(lane, lanes) {
@@ -111,8 +117,7 @@ static u32 repeated_words(const u64 *address, u32 lanes)
     return repeats;
 }
 
-static void global_atomic(sim_warp *warp, const sim_instruction *in, u32 exec, target *t)
-{
+static void global_atomic(sim_warp *warp, const sim_instruction *in, u32 exec, target *t) {
     const sim_block *block = warp->block;
     u32 bytes = memory_bytes(in);
     sim_range range = {.bytes = bytes, .lane_bytes = bytes, .strong = true};
@@ -137,8 +142,7 @@ static void global_atomic(sim_warp *warp, const sim_instruction *in, u32 exec, t
     sim_race_acquire(warp);
 }
 
-static void shared_atomic(sim_warp *warp, const sim_instruction *in, u32 exec, target *t)
-{
+static void shared_atomic(sim_warp *warp, const sim_instruction *in, u32 exec, target *t) {
     sim_block *block = warp->block;
     u32 bytes = memory_bytes(in);
 
@@ -153,8 +157,7 @@ static void shared_atomic(sim_warp *warp, const sim_instruction *in, u32 exec, t
     sim_race_acquire(warp);
 }
 
-HANDLER(atom_global)
-{
+HANDLER(atom_global) {
     target t;
 
     lane_addresses(warp, in, exec, t.address);
@@ -162,8 +165,7 @@ HANDLER(atom_global)
     return SIM_STEP;
 }
 
-HANDLER(atom_shared)
-{
+HANDLER(atom_shared) {
     target t;
 
     lane_addresses(warp, in, exec, t.address);
@@ -171,27 +173,27 @@ HANDLER(atom_shared)
     return SIM_STEP;
 }
 
-HANDLER(atom_generic)
-{
+HANDLER(atom_generic) {
     u64 address[SIM_LANES];
     target t;
     u32 shared = 0;
 
     lane_addresses(warp, in, exec, address);
-    FOR_LANES(lane, exec) shared |= (u32)(address[lane] >> SIM_ADDRESS_SHIFT == SIM_WINDOW_SHARED) << lane;
+    FOR_LANES(lane, exec)
+        shared |= (u32)(address[lane] >> SIM_ADDRESS_SHIFT == SIM_WINDOW_SHARED) << lane;
     u32 parts[2] = {shared, exec & ~shared};
     for (int part = 0; part < 2; part++) {
         if (!parts[part]) continue;
         u64 mask = part == 0 ? OFFSET_MASK : ~0ull, fill = address[first_lane(parts[part])] & mask;
-        for (int i = 0; i < SIM_LANES; i++) t.address[i] = parts[part] >> i & 1 ? address[i] & mask : fill;
+        for (int i = 0; i < SIM_LANES; i++)
+            t.address[i] = parts[part] >> i & 1 ? address[i] & mask : fill;
         if (part == 0) shared_atomic(warp, in, shared, &t);
         else global_atomic(warp, in, parts[1], &t);
     }
     return SIM_STEP;
 }
 
-HANDLER(fence)
-{
+HANDLER(fence) {
     (void)exec;
     sim_race_fence(warp, in->aux);
     return SIM_STEP;

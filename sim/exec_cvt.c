@@ -3,8 +3,7 @@
 #include "exec.h"
 #include "exec_convert.h"
 
-static u64 read_register(const sim_warp *warp, const sim_instruction *in, u32 lane)
-{
+static u64 read_register(const sim_warp *warp, const sim_instruction *in, u32 lane) {
     switch (in->aux >> CONVERT_FROM_REGISTER_SHIFT & 3) {
     case 0: return LANES_OF(const u16, warp, in->a)[lane];
     case 1: return LANES_OF(const u32, warp, in->a)[lane];
@@ -12,8 +11,7 @@ static u64 read_register(const sim_warp *warp, const sim_instruction *in, u32 la
     }
 }
 
-static void write_register(sim_warp *warp, const sim_instruction *in, u32 lane, u64 value)
-{
+static void write_register(sim_warp *warp, const sim_instruction *in, u32 lane, u64 value) {
     switch (in->aux >> CONVERT_TO_REGISTER_SHIFT & 3) {
     case 0: LANES_OF(u16, warp, in->d)[lane] = (u16)value; break;
     case 1: LANES_OF(u32, warp, in->d)[lane] = (u32)value; break;
@@ -21,36 +19,31 @@ static void write_register(sim_warp *warp, const sim_instruction *in, u32 lane, 
     }
 }
 
-static convert_type from_type(const sim_instruction *in)
-{
+static convert_type from_type(const sim_instruction *in) {
     return (convert_type)(in->aux & CONVERT_TYPE_MASK);
 }
 
-static convert_type to_type(const sim_instruction *in)
-{
+static convert_type to_type(const sim_instruction *in) {
     return (convert_type)(in->aux >> CONVERT_TO_SHIFT & CONVERT_TYPE_MASK);
 }
 
-static u32 type_width(convert_type type)
-{
+static u32 type_width(convert_type type) {
     return 8u << (type / 2);
 }
 
-static bool type_signed(convert_type type)
-{
+static bool type_signed(convert_type type) {
     return type & 1;
 }
 
 /* The low bits of a register as a number of an integer type. */
-static s128 integer_value(u64 bits, convert_type type)
-{
+static s128 integer_value(u64 bits, convert_type type) {
     u32 unused = 64 - type_width(type);
 
-    return type_signed(type) ? (s128)((s64)(bits << unused) >> unused) : (s128)(bits << unused >> unused);
+    return type_signed(type) ? (s128)((s64)(bits << unused) >> unused)
+                             : (s128)(bits << unused >> unused);
 }
 
-static s128 clamp_integer(s128 value, convert_type type)
-{
+static s128 clamp_integer(s128 value, convert_type type) {
     u32 width = type_width(type);
     s128 top = type_signed(type) ? ((s128)1 << (width - 1)) - 1 : ((s128)1 << width) - 1;
     s128 bottom = type_signed(type) ? -((s128)1 << (width - 1)) : 0;
@@ -59,8 +52,7 @@ static s128 clamp_integer(s128 value, convert_type type)
 }
 
 /* cvt between integers: narrowed, then extended to the register. */
-HANDLER(cvt_integer)
-{
+HANDLER(cvt_integer) {
     convert_type from = from_type(in), to = to_type(in);
 
     FOR_LANES(lane, exec) {
@@ -71,8 +63,7 @@ HANDLER(cvt_integer)
     return SIM_STEP;
 }
 
-static f64 float_value(u64 bits, convert_type type, bool ftz)
-{
+static f64 float_value(u64 bits, convert_type type, bool ftz) {
     switch (type) {
     case CONVERT_f16: return (f64)half_to_f32((u16)bits);
     case CONVERT_bf16: return (f64)bf16_to_f32((u16)bits);
@@ -81,8 +72,7 @@ static f64 float_value(u64 bits, convert_type type, bool ftz)
     }
 }
 
-static f64 round_whole(f64 x, u32 mode)
-{
+static f64 round_whole(f64 x, u32 mode) {
     switch (mode) {
     case CONVERT_ZERO: return __builtin_trunc(x);
     case CONVERT_DOWN: return __builtin_floor(x);
@@ -91,19 +81,21 @@ static f64 round_whole(f64 x, u32 mode)
     }
 }
 
-/* cvt from a float to an integer: out of range goes to the nearest, NaN to 0, or to the top bit alone
- * where 64 bits are involved. */
-HANDLER(cvt_to_integer)
-{
+/* cvt from a float to an integer: out of range goes to the nearest, NaN to 0, or to the top bit
+ * alone where 64 bits are involved. */
+HANDLER(cvt_to_integer) {
     convert_type from = from_type(in), to = to_type(in);
     u32 mode = in->aux >> CONVERT_ROUND_SHIFT & 3;
 
     FOR_LANES(lane, exec) {
         f64 x = float_value(read_register(warp, in, lane), from, in->aux & CONVERT_FTZ);
         f64 whole = round_whole(x, mode);
-        s128 value = whole != whole ? 0 : whole >= 0x1p65 ? (s128)1 << 65 : whole <= -0x1p65 ? -((s128)1 << 65)
-                                                                                              : (s128)whole;
-        if (whole != whole && (from == CONVERT_f64 || type_width(to) == 64)) value = (s128)1 << (type_width(to) - 1);
+        s128 value = whole != whole     ? 0
+                     : whole >= 0x1p65  ? (s128)1 << 65
+                     : whole <= -0x1p65 ? -((s128)1 << 65)
+                                        : (s128)whole;
+        if (whole != whole && (from == CONVERT_f64 || type_width(to) == 64))
+            value = (s128)1 << (type_width(to) - 1);
         else value = clamp_integer(value, to);
         write_register(warp, in, lane, (u64)integer_value((u64)value, to));
     }
@@ -112,9 +104,9 @@ HANDLER(cvt_to_integer)
 
 static const unsigned modes[] = {0, ROUND_ZERO, ROUND_DOWN, ROUND_UP};
 
-/* x, which is exact, as a number of 16 bits; through f32 rounded to odd where that loses nothing. */
-static u64 to_small_float(f64 x, convert_type to, u32 mode)
-{
+/* x, which is exact, as a number of 16 bits; through f32 rounded to odd where that loses
+ * nothing. */
+static u64 to_small_float(f64 x, convert_type to, u32 mode) {
     f32 odd = odd_f32(x);
     bool half = to == CONVERT_f16;
     bool up = mode == CONVERT_UP, down = mode == CONVERT_DOWN;
@@ -126,8 +118,7 @@ static u64 to_small_float(f64 x, convert_type to, u32 mode)
     return cut;
 }
 
-static u64 to_float(f64 x, convert_type to, u32 mode, bool ftz)
-{
+static u64 to_float(f64 x, convert_type to, u32 mode, bool ftz) {
     if (to == CONVERT_f64) return bits_f64(x);
     if (to != CONVERT_f32) return to_small_float(x, to, mode);
     volatile f64 exact = x; /* so that the conversion stays between the changes of mode */
@@ -139,15 +130,15 @@ static u64 to_float(f64 x, convert_type to, u32 mode, bool ftz)
 }
 
 /* Integers of 64 bits do not fit f64: round once, from the integer. */
-static u64 integer_to_float(s128 value, convert_type to, u32 mode)
-{
+static u64 integer_to_float(s128 value, convert_type to, u32 mode) {
     bool negative = value < 0;
     u64 magnitude = (u64)(negative ? -value : value);
     volatile f64 wide;
     volatile f32 narrow;
 
     if (to == CONVERT_f16 || to == CONVERT_bf16) {
-        f64 x = (f64)(magnitude >> 11) * 0x1p11 + (f64)(magnitude & 0x7ff); /* odd enough for 11 bits */
+        f64 x =
+            (f64)(magnitude >> 11) * 0x1p11 + (f64)(magnitude & 0x7ff); /* odd enough for 11 bits */
         if (magnitude >> 53) x = (f64)((magnitude >> 11) | ((magnitude & 0x7ff) != 0)) * 0x1p11;
         return to_small_float(negative ? -x : x, to, mode);
     }
@@ -160,13 +151,11 @@ static u64 integer_to_float(s128 value, convert_type to, u32 mode)
     return to == CONVERT_f64 ? bits_f64(wide) : bits_f32(narrow);
 }
 
-static f64 saturate64(f64 x)
-{
+static f64 saturate64(f64 x) {
     return x > 0 ? (x < 1 ? x : 1) : 0;
 }
 
-HANDLER(cvt_to_float)
-{
+HANDLER(cvt_to_float) {
     convert_type from = from_type(in), to = to_type(in);
     u32 mode = in->aux >> CONVERT_ROUND_SHIFT & 3;
     bool ftz = in->aux & CONVERT_FTZ;

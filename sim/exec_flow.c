@@ -8,13 +8,11 @@
 
 enum { SPIN_LIMIT = 2000 };
 
-static void set_lane_pcs(sim_warp *warp, u32 lanes, u32 pc)
-{
+static void set_lane_pcs(sim_warp *warp, u32 lanes, u32 pc) {
     for (int i = 0; i < SIM_LANES; i++) warp->lane_pc[i] = lanes >> i & 1 ? pc : warp->lane_pc[i];
 }
 
-static u32 lowest_pc(const sim_warp *warp, u32 lanes)
-{
+static u32 lowest_pc(const sim_warp *warp, u32 lanes) {
     u32 least = ~0u;
 
     for (int i = 0; i < SIM_LANES; i++) {
@@ -24,8 +22,7 @@ static u32 lowest_pc(const sim_warp *warp, u32 lanes)
     return least;
 }
 
-static u32 lanes_at(const sim_warp *warp, u32 lanes, u32 pc)
-{
+static u32 lanes_at(const sim_warp *warp, u32 lanes, u32 pc) {
     _Alignas(64) s32 same_pc[SIM_LANES];
 
     for (int i = 0; i < SIM_LANES; i++) same_pc[i] = warp->lane_pc[i] == pc ? -1 : 0;
@@ -33,8 +30,7 @@ static u32 lanes_at(const sim_warp *warp, u32 lanes, u32 pc)
 }
 
 /* Chooses the lanes that run next. False: none can. */
-static bool regroup(sim_warp *warp)
-{
+static bool regroup(sim_warp *warp) {
     if (warp->active) set_lane_pcs(warp, warp->active, warp->pc);
     warp->waiting |= warp->active;
     warp->active = 0;
@@ -50,15 +46,13 @@ static bool regroup(sim_warp *warp)
 }
 
 /* No lane can go on: the warp is done, or some lanes wait for others that will never come. */
-static void end_of_lanes(sim_warp *warp)
-{
+static void end_of_lanes(sim_warp *warp) {
     warp->state = warp->parked ? SIM_WARP_STUCK : SIM_WARP_DONE;
     warp->block->live--;
     warp->block->progress++;
 }
 
-void SIM_EXEC(sim_warp_run)(sim_warp *warp, u64 budget)
-{
+void SIM_EXEC(sim_warp_run)(sim_warp *warp, u64 budget) {
     const sim_instruction *code = warp->block->kernel->code;
     u64 *hits = warp->block->worker->hits;
     u64 left = budget;
@@ -94,8 +88,7 @@ void SIM_EXEC(sim_warp_run)(sim_warp *warp, u64 budget)
 
 /* ---- jumps */
 
-static void note_backward(sim_warp *warp)
-{
+static void note_backward(sim_warp *warp) {
     if (!warp->waiting || ++warp->spins < SPIN_LIMIT) return;
     warp->spins = 0;
     set_lane_pcs(warp, warp->active, warp->pc);
@@ -105,16 +98,14 @@ static void note_backward(sim_warp *warp)
 }
 
 /* Lanes that go elsewhere than the group. */
-static void leave_behind(sim_warp *warp, u32 lanes, u32 pc)
-{
+static void leave_behind(sim_warp *warp, u32 lanes, u32 pc) {
     set_lane_pcs(warp, lanes, pc);
     warp->waiting |= lanes;
     warp->active &= ~lanes;
     if (pc < warp->next_pc) warp->next_pc = pc;
 }
 
-HANDLER(bra)
-{
+HANDLER(bra) {
     u32 target = (u32)in->imm, pc = instruction_pc(warp, in);
     u32 stay = warp->active & ~exec;
 
@@ -130,8 +121,7 @@ HANDLER(bra)
 }
 
 /* Every lane of exec goes to a place of its own. */
-static int scatter(sim_warp *warp, const sim_instruction *in, u32 exec, const u32 *targets)
-{
+static int scatter(sim_warp *warp, const sim_instruction *in, u32 exec, const u32 *targets) {
     u32 pc = instruction_pc(warp, in), stay = warp->active & ~exec;
 
     if (stay) leave_behind(warp, stay, pc + 1);
@@ -142,15 +132,14 @@ static int scatter(sim_warp *warp, const sim_instruction *in, u32 exec, const u3
 }
 
 /* brx.idx a, table: imm entries at list. */
-HANDLER(brx)
-{
+HANDLER(brx) {
     const u32 *index = LANES_OF(const u32, warp, in->a);
     u32 targets[SIM_LANES];
 
     FOR_LANES(lane, exec) {
         if (index[lane] >= (u64)in->imm) {
-            sim_find(warp, SIM_FINDING_value, in, UINT32_MAX, "brx.idx of %u in a table of %d (%%p)",
-                     index[lane], (int)in->imm);
+            sim_find(warp, SIM_FINDING_value, in, UINT32_MAX,
+                     "brx.idx of %u in a table of %d (%%p)", index[lane], (int)in->imm);
             sim_warp_exit(warp, exec);
             return SIM_JUMP;
         }
@@ -160,8 +149,7 @@ HANDLER(brx)
 }
 
 /* call: a takes each lane's return address. */
-HANDLER(call)
-{
+HANDLER(call) {
     u32 *back = LANES_OF(u32, warp, in->a), pc = instruction_pc(warp, in);
     u32 stay = warp->active & ~exec;
 
@@ -172,13 +160,11 @@ HANDLER(call)
 }
 
 /* ret from a function: a holds the return addresses. */
-HANDLER(ret)
-{
+HANDLER(ret) {
     return scatter(warp, in, exec, LANES_OF(const u32, warp, in->a));
 }
 
-HANDLER(exit)
-{
+HANDLER(exit) {
     u32 stay = warp->active & ~exec;
 
     warp->pc = instruction_pc(warp, in) + 1;
@@ -187,10 +173,10 @@ HANDLER(exit)
     return SIM_JUMP;
 }
 
-HANDLER(trap)
-{
-    sim_find(warp, SIM_FINDING_trap, in, UINT32_MAX, "trap executed by block %u warp %u lane %d (%%p)",
-             warp->block->index, warp->index, first_lane(exec));
+HANDLER(trap) {
+    sim_find(warp, SIM_FINDING_trap, in, UINT32_MAX,
+             "trap executed by block %u warp %u lane %d (%%p)", warp->block->index, warp->index,
+             first_lane(exec));
     __atomic_store_n(&warp->block->launch->abort, 1, __ATOMIC_RELAXED);
     warp->pc = instruction_pc(warp, in) + 1;
     warp->active &= ~exec;
@@ -198,22 +184,19 @@ HANDLER(trap)
     return SIM_JUMP;
 }
 
-HANDLER(nop)
-{
+HANDLER(nop) {
     (void)warp, (void)in, (void)exec;
     return SIM_STEP;
 }
 
-HANDLER(nanosleep)
-{
+HANDLER(nanosleep) {
     (void)in, (void)exec;
     warp->block->polls++;
     return SIM_YIELD;
 }
 
 /* d = the modelled cycle; aux: bits of d, and whether it is nanoseconds or the upper half. */
-HANDLER(clock)
-{
+HANDLER(clock) {
     u64 now = warp->cycles + warp->executed;
 
     warp->block->polls++;

@@ -13,14 +13,14 @@ enum { ROWS = 8, ROW_BYTES = 16 };
 /* ---- matrices in shared memory */
 
 /* Reads or writes 8 rows for each of `count` matrices; lane 8m + r has the address of row r. */
-static bool matrix_rows(sim_warp *warp, const sim_instruction *in, u32 exec, u32 count, const char *what, target *t)
-{
+static bool matrix_rows(sim_warp *warp, const sim_instruction *in, u32 exec, u32 count,
+                        const char *what, target *t) {
     u32 lanes = exec & (count == 4 ? ~0u : (1u << count * ROWS) - 1);
 
     if (exec != ~0u) {
         sim_find(warp, SIM_FINDING_collective, in, UINT32_MAX,
-                 "%s by lanes 0x%08x only of block %u warp %u (%%p): all lanes must take part", what, exec,
-                 warp->block->index, warp->index);
+                 "%s by lanes 0x%08x only of block %u warp %u (%%p): all lanes must take part",
+                 what, exec, warp->block->index, warp->index);
         return false;
     }
     lane_addresses(warp, in, lanes, t->address);
@@ -29,15 +29,13 @@ static bool matrix_rows(sim_warp *warp, const sim_instruction *in, u32 exec, u32
     return t->lanes == lanes;
 }
 
-static void transpose_elements(const u16 *from, u16 *to)
-{
+static void transpose_elements(const u16 *from, u16 *to) {
     for (int r = 0; r < ROWS; r++)
         for (int c = 0; c < ROWS; c++) to[c * ROWS + r] = from[r * ROWS + c];
 }
 
 /* list: registers; imm: how many; d: 1 = .trans */
-HANDLER(ldmatrix)
-{
+HANDLER(ldmatrix) {
     target t;
     u16 rows[ROWS * ROWS];
 
@@ -55,8 +53,7 @@ HANDLER(ldmatrix)
     return SIM_STEP;
 }
 
-HANDLER(stmatrix)
-{
+HANDLER(stmatrix) {
     target t;
     u16 rows[ROWS * ROWS];
 
@@ -83,8 +80,7 @@ HANDLER(stmatrix)
     return SIM_STEP;
 }
 
-HANDLER(movmatrix)
-{
+HANDLER(movmatrix) {
     u16 rows[ROWS * ROWS];
 
     (void)exec;
@@ -98,8 +94,7 @@ HANDLER(movmatrix)
 typedef f32 row8 __attribute__((vector_size(32)));
 
 /* Eight 16-bit elements in a row; brain: bf16. */
-static inline row8 widen(const void *from, bool brain)
-{
+static inline row8 widen(const void *from, bool brain) {
 #if defined(__AVX2__) && defined(__F16C__)
     __m128i raw = _mm_loadu_si128((const __m128i *)from);
     if (brain) return (row8)_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(raw), 16));
@@ -114,8 +109,7 @@ static inline row8 widen(const void *from, bool brain)
 }
 
 /* Transposes 8 x 4 words: out[w] takes word w of each of the eight groups of four. */
-static inline void transpose_words(const u32 *from, u32 out[4][8])
-{
+static inline void transpose_words(const u32 *from, u32 out[4][8]) {
 #if defined(__AVX2__)
     __m256i r[4];
     for (int i = 0; i < 4; i++) {
@@ -136,8 +130,7 @@ static inline void transpose_words(const u32 *from, u32 out[4][8])
 }
 
 /* B's register for 8 values of k: out[k] is the row of all eight n. */
-static inline void expand_b(const u32 *from, bool brain, row8 *out)
-{
+static inline void expand_b(const u32 *from, bool brain, row8 *out) {
     u32 words[4][8];
 
     transpose_words(from, words);
@@ -151,34 +144,34 @@ static inline void expand_b(const u32 *from, bool brain, row8 *out)
 }
 
 /* Accumulators of 8 rows: even columns in one register, odd ones in another. */
-static inline void load_rows(const f32 *even, const f32 *odd, row8 *rows)
-{
+static inline void load_rows(const f32 *even, const f32 *odd, row8 *rows) {
     for (int r = 0; r < ROWS; r++) {
 #if defined(__AVX2__)
         __m128 e = _mm_load_ps(even + 4 * r), o = _mm_load_ps(odd + 4 * r);
         rows[r] = (row8)_mm256_set_m128(_mm_unpackhi_ps(e, o), _mm_unpacklo_ps(e, o));
 #else
-        for (int c = 0; c < 4; c++) rows[r][2 * c] = even[4 * r + c], rows[r][2 * c + 1] = odd[4 * r + c];
+        for (int c = 0; c < 4; c++)
+            rows[r][2 * c] = even[4 * r + c], rows[r][2 * c + 1] = odd[4 * r + c];
 #endif
     }
 }
 
-static inline void store_rows(f32 *even, f32 *odd, const row8 *rows)
-{
+static inline void store_rows(f32 *even, f32 *odd, const row8 *rows) {
     for (int r = 0; r < ROWS; r++) {
 #if defined(__AVX2__)
-        __m128 low = _mm256_castps256_ps128((__m256)rows[r]), high = _mm256_extractf128_ps((__m256)rows[r], 1);
+        __m128 low = _mm256_castps256_ps128((__m256)rows[r]),
+               high = _mm256_extractf128_ps((__m256)rows[r], 1);
         _mm_store_ps(even + 4 * r, _mm_shuffle_ps(low, high, 0x88));
         _mm_store_ps(odd + 4 * r, _mm_shuffle_ps(low, high, 0xdd));
 #else
-        for (int c = 0; c < 4; c++) even[4 * r + c] = rows[r][2 * c], odd[4 * r + c] = rows[r][2 * c + 1];
+        for (int c = 0; c < 4; c++)
+            even[4 * r + c] = rows[r][2 * c], odd[4 * r + c] = rows[r][2 * c + 1];
 #endif
     }
 }
 
 /* acc[8 rows] += a[8 rows][k] * b[k][8 columns] */
-static inline void multiply(row8 *acc, const f32 (*a)[16], const row8 *b, int k)
-{
+static inline void multiply(row8 *acc, const f32 (*a)[16], const row8 *b, int k) {
     row8 sum[ROWS];
 
     for (int r = 0; r < ROWS; r++) sum[r] = acc[r];
@@ -195,18 +188,17 @@ static inline void multiply(row8 *acc, const f32 (*a)[16], const row8 *b, int k)
     for (int r = 0; r < ROWS; r++) acc[r] = sum[r];
 }
 
-static bool all_lanes(sim_warp *warp, const sim_instruction *in, u32 exec)
-{
+static bool all_lanes(sim_warp *warp, const sim_instruction *in, u32 exec) {
     if (likely(exec == ~0u)) return true;
     sim_find(warp, SIM_FINDING_collective, in, UINT32_MAX,
-             "mma.sync by lanes 0x%08x only of block %u warp %u (%%p): all lanes must take part", exec,
-             warp->block->index, warp->index);
+             "mma.sync by lanes 0x%08x only of block %u warp %u (%%p): all lanes must take part",
+             exec, warp->block->index, warp->index);
     return false;
 }
 
 /* 8 rows of A from registers of 8 columns each. */
-static inline void expand_a(const sim_warp *warp, const s32 *registers, int count, bool brain, f32 (*a)[16])
-{
+static inline void expand_a(const sim_warp *warp, const s32 *registers, int count, bool brain,
+                            f32 (*a)[16]) {
     for (int i = 0; i < count; i++) {
         const u8 *from = operand(warp, registers[2 * i]);
         for (int r = 0; r < ROWS; r++) {
@@ -218,42 +210,41 @@ static inline void expand_a(const sim_warp *warp, const s32 *registers, int coun
 
 /* f16 or bf16 inputs (aux 1), f32 accumulators. list: d 4, a 2 * steps, b steps, c 4; a step is 8
  * values of k */
-static inline int multiply_f32(sim_warp *warp, const sim_instruction *in, u32 exec, int steps)
-{
+static inline int multiply_f32(sim_warp *warp, const sim_instruction *in, u32 exec, int steps) {
     const s32 *d = in->list, *a = d + 4, *b = a + 2 * steps, *c = b + steps;
     row8 rows_b[16], acc[ROWS];
     f32 rows_a[ROWS][16];
 
     if (!all_lanes(warp, in, exec)) return SIM_STEP;
-    for (int i = 0; i < steps; i++) expand_b(LANES_OF(const u32, warp, b[i]), in->aux & 1, rows_b + 8 * i);
+    for (int i = 0; i < steps; i++)
+        expand_b(LANES_OF(const u32, warp, b[i]), in->aux & 1, rows_b + 8 * i);
     for (int half = 0; half < 2; half++) {
         expand_a(warp, a + half, steps, in->aux & 1, rows_a);
-        load_rows(LANES_OF(const f32, warp, c[2 * half]), LANES_OF(const f32, warp, c[2 * half + 1]), acc);
+        load_rows(LANES_OF(const f32, warp, c[2 * half]),
+                  LANES_OF(const f32, warp, c[2 * half + 1]), acc);
         multiply(acc, (const f32(*)[16])rows_a, rows_b, 8 * steps);
         store_rows(LANES_OF(f32, warp, d[2 * half]), LANES_OF(f32, warp, d[2 * half + 1]), acc);
     }
     return SIM_STEP;
 }
 
-HANDLER(mma_m16n8k16_f32)
-{
+HANDLER(mma_m16n8k16_f32) {
     return multiply_f32(warp, in, exec, 2);
 }
 
-HANDLER(mma_m16n8k8_f32)
-{
+HANDLER(mma_m16n8k8_f32) {
     return multiply_f32(warp, in, exec, 1);
 }
 
 /* f16 inputs and accumulators: list: d 2, a 2 * steps, b steps, c 2 */
-static inline int multiply_f16(sim_warp *warp, const sim_instruction *in, u32 exec, int steps)
-{
+static inline int multiply_f16(sim_warp *warp, const sim_instruction *in, u32 exec, int steps) {
     const s32 *d = in->list, *a = d + 2, *b = a + 2 * steps, *c = b + steps;
     row8 rows_b[16], acc[ROWS];
     f32 rows_a[ROWS][16];
 
     if (!all_lanes(warp, in, exec)) return SIM_STEP;
-    for (int i = 0; i < steps; i++) expand_b(LANES_OF(const u32, warp, b[i]), false, rows_b + 8 * i);
+    for (int i = 0; i < steps; i++)
+        expand_b(LANES_OF(const u32, warp, b[i]), false, rows_b + 8 * i);
     for (int half = 0; half < 2; half++) {
         const u16 *from = operand(warp, c[half]);
         u16 *to = operand(warp, d[half]);
@@ -265,20 +256,17 @@ static inline int multiply_f16(sim_warp *warp, const sim_instruction *in, u32 ex
     return SIM_STEP;
 }
 
-HANDLER(mma_m16n8k16_f16)
-{
+HANDLER(mma_m16n8k16_f16) {
     return multiply_f16(warp, in, exec, 2);
 }
 
-HANDLER(mma_m16n8k8_f16)
-{
+HANDLER(mma_m16n8k8_f16) {
     return multiply_f16(warp, in, exec, 1);
 }
 
 /* tf32: a register holds 4 columns of A, or 4 values of k of B transposed; the low 13 bits do not
  * count. list: d 4, a 2 * steps, b steps, c 4 */
-static inline int multiply_tf32(sim_warp *warp, const sim_instruction *in, u32 exec, int steps)
-{
+static inline int multiply_tf32(sim_warp *warp, const sim_instruction *in, u32 exec, int steps) {
     const s32 *d = in->list, *a = d + 4, *b = a + 2 * steps, *c = b + steps;
     u32 words[8][8];
     row8 rows_b[8], acc[ROWS];
@@ -292,21 +280,21 @@ static inline int multiply_tf32(sim_warp *warp, const sim_instruction *in, u32 e
         for (int i = 0; i < steps; i++) {
             const u32 *from = LANES_OF(const u32, warp, a[2 * i + half]);
             for (int r = 0; r < ROWS; r++)
-                for (int k = 0; k < 4; k++) rows_a[r][4 * i + k] = f32_bits(from[4 * r + k] & 0xffffe000);
+                for (int k = 0; k < 4; k++)
+                    rows_a[r][4 * i + k] = f32_bits(from[4 * r + k] & 0xffffe000);
         }
-        load_rows(LANES_OF(const f32, warp, c[2 * half]), LANES_OF(const f32, warp, c[2 * half + 1]), acc);
+        load_rows(LANES_OF(const f32, warp, c[2 * half]),
+                  LANES_OF(const f32, warp, c[2 * half + 1]), acc);
         multiply(acc, (const f32(*)[16])rows_a, rows_b, 4 * steps);
         store_rows(LANES_OF(f32, warp, d[2 * half]), LANES_OF(f32, warp, d[2 * half + 1]), acc);
     }
     return SIM_STEP;
 }
 
-HANDLER(mma_m16n8k8_tf32)
-{
+HANDLER(mma_m16n8k8_tf32) {
     return multiply_tf32(warp, in, exec, 2);
 }
 
-HANDLER(mma_m16n8k4_tf32)
-{
+HANDLER(mma_m16n8k4_tf32) {
     return multiply_tf32(warp, in, exec, 1);
 }

@@ -1,129 +1,16 @@
 /* exec_memory.c - loads and stores. */
-#include "exec_memory.h"
+#include "exec_move.h"
 
 #define OFFSET_MASK ((1ull << SIM_ADDRESS_SHIFT) - 1)
 
-/* ---- between memory and registers */
-
-/* Copies elements of type T at `at` (an expression of lane i) to registers of type R. */
-#define LOAD(T, R, at)                                                                             \
-    for (u32 k = 0; k < count; k++) {                                                              \
-        R *d = LANES_OF(R, warp, in->list[k]);                                                     \
-        if (likely(lanes == ~0u)) {                                                                \
-            for (u32 i = 0; i < SIM_LANES; i++) d[i] = (R)((const T *)(const void *)(at))[k];      \
-        } else {                                                                                   \
-            FOR_LANES(i, lanes) d[i] = (R)((const T *)(const void *)(at))[k];                      \
-        }                                                                                          \
-    }
-
-#define STORE(T, R, at)                                                                            \
-    for (u32 k = 0; k < count; k++) {                                                              \
-        const R *d = LANES_OF(const R, warp, in->list[k]);                                         \
-        if (likely(lanes == ~0u)) {                                                                \
-            for (u32 i = 0; i < SIM_LANES; i++) ((T *)(void *)(at))[k] = (T)d[i];                  \
-        } else {                                                                                   \
-            FOR_LANES(i, lanes) ((T *)(void *)(at))[k] = (T)d[i];                                  \
-        }                                                                                          \
-    }
-
-/* Picks types by element size, sign and register size. */
-#define BY_TYPE(MOVE, at)                                                                          \
-    switch ((in->aux & MEMORY_ELEMENT) * 8 + (in->aux >> MEMORY_REGISTER_SHIFT & 3) * 2 +          \
-            !!(in->aux & MEMORY_SIGNED)) {                                                         \
-    case 0: MOVE(u8, u16, at) break;                                                               \
-    case 1: MOVE(s8, u16, at) break;                                                               \
-    case 2: MOVE(u8, u32, at) break;                                                               \
-    case 3: MOVE(s8, u32, at) break;                                                               \
-    case 4: MOVE(u8, u64, at) break;                                                               \
-    case 5: MOVE(s8, u64, at) break;                                                               \
-    case 8:                                                                                        \
-    case 9: MOVE(u16, u16, at) break;                                                              \
-    case 10: MOVE(u16, u32, at) break;                                                             \
-    case 11: MOVE(s16, u32, at) break;                                                             \
-    case 12: MOVE(u16, u64, at) break;                                                             \
-    case 13: MOVE(s16, u64, at) break;                                                             \
-    case 18:                                                                                       \
-    case 19: MOVE(u32, u32, at) break;                                                             \
-    case 20: MOVE(u32, u64, at) break;                                                             \
-    case 21: MOVE(s32, u64, at) break;                                                             \
-    default: MOVE(u64, u64, at) break;                                                             \
-    }
-
-static void load_from(sim_warp *warp, const sim_instruction *in, u32 lanes, const u8 *const *at)
-{
-    u32 count = memory_count(in);
-
-    BY_TYPE(LOAD, at[i])
-}
-
-/* All lanes, one behind the other, count elements of T each. */
-#define LOAD_PACKED(T, n)                                                                          \
-    for (u32 k = 0; k < n; k++) {                                                                  \
-        T *d = LANES_OF(T, warp, in->list[k]);                                                     \
-        for (u32 i = 0; i < SIM_LANES; i++) d[i] = ((const T *)(const void *)first)[i * n + k];    \
-    }
-
-#define STORE_PACKED(T, n)                                                                         \
-    for (u32 k = 0; k < n; k++) {                                                                  \
-        const T *d = LANES_OF(const T, warp, in->list[k]);                                         \
-        for (u32 i = 0; i < SIM_LANES; i++) ((T *)(void *)first)[i * n + k] = d[i];                \
-    }
-
-/* Picks a loop for the frequent shapes; falls through to the general one. */
-#define PACKED(MOVE)                                                                               \
-    switch (lanes == ~0u ? in->aux & 0x1ff : 0) {                                                  \
-    case 1 | 1 << 3 | 0 << 7: MOVE(u16, 1) return;                                                 \
-    case 2 | 1 << 3 | 1 << 7: MOVE(u32, 1) return;                                                 \
-    case 2 | 2 << 3 | 1 << 7: MOVE(u32, 2) return;                                                 \
-    case 2 | 4 << 3 | 1 << 7: MOVE(u32, 4) return;                                                 \
-    case 3 | 1 << 3 | 2 << 7: MOVE(u64, 1) return;                                                 \
-    case 3 | 2 << 3 | 2 << 7: MOVE(u64, 2) return;                                                 \
-    default: break;                                                                                \
-    }
-
-static void load_span(sim_warp *warp, const sim_instruction *in, u32 lanes, const u8 *first, u32 stride)
-{
-    u32 count = memory_count(in);
-
-    PACKED(LOAD_PACKED)
-    BY_TYPE(LOAD, first + i * stride)
-}
-
-static void load_uniform(sim_warp *warp, const sim_instruction *in, u32 lanes, const u8 *at)
-{
-    u32 count = memory_count(in);
-
-    BY_TYPE(LOAD, at)
-}
-
-static void store_to(sim_warp *warp, const sim_instruction *in, u32 lanes, u8 *const *at)
-{
-    u32 count = memory_count(in);
-
-    BY_TYPE(STORE, at[i])
-}
-
-static void store_span(sim_warp *warp, const sim_instruction *in, u32 lanes, u8 *first, u32 stride)
-{
-    u32 count = memory_count(in);
-
-    PACKED(STORE_PACKED)
-    BY_TYPE(STORE, first + i * stride)
-}
-
-/* The bytes that each lane stores, one lane behind the other. */
-static void stored_bytes(sim_warp *warp, const sim_instruction *in, u32 lanes, u8 *values)
-{
-    store_span(warp, in, lanes, values, memory_bytes(in));
-}
-
 /* ---- global */
 
-static void global_load(sim_warp *warp, const sim_instruction *in, u32 exec, target *t)
-{
+static void global_load(sim_warp *warp, const sim_instruction *in, u32 exec, target *t) {
     const sim_block *block = warp->block;
     u32 bytes = memory_bytes(in);
-    sim_range range = {.bytes = bytes, .lane_bytes = bytes, .strong = in->aux & MEMORY_STRONG,
+    sim_range range = {.bytes = bytes,
+                       .lane_bytes = bytes,
+                       .strong = in->aux & MEMORY_STRONG,
                        .cached = in->aux & MEMORY_CACHED};
 
     if (!SIM_EXEC(target_global)(warp, in, exec, bytes, "load", t)) return;
@@ -151,7 +38,8 @@ static void global_load(sim_warp *warp, const sim_instruction *in, u32 exec, tar
         range.offset = t->address[lane] & OFFSET_MASK;
         range.bytes = n * bytes;
         range.lane = lane;
-        for (u32 i = 0; i < n; i++) at[lane + i] = range.allocation->bytes + range.offset + i * bytes;
+        for (u32 i = 0; i < n; i++)
+            at[lane + i] = range.allocation->bytes + range.offset + i * bytes;
         if (block->checks) {
             SIM_EXEC(check_written)(warp, in, &range);
             sim_global_read(warp, in, &range);
@@ -164,8 +52,8 @@ static void global_load(sim_warp *warp, const sim_instruction *in, u32 exec, tar
 }
 
 /* One lane's store, with the question whether it changes anything. */
-static void global_store_lane(sim_warp *warp, const sim_instruction *in, sim_range range, const u8 *value)
-{
+static void global_store_lane(sim_warp *warp, const sim_instruction *in, sim_range range,
+                              const u8 *value) {
     u8 *at = range.allocation->bytes + range.offset;
 
     range.bytes = range.lane_bytes;
@@ -176,8 +64,7 @@ static void global_store_lane(sim_warp *warp, const sim_instruction *in, sim_ran
 
 /* Stores run by run; where something may be wrong, lane by lane, so that lanes that hit the same
  * bytes see one another. */
-static void global_store_lanes(sim_warp *warp, const sim_instruction *in, target *t)
-{
+static void global_store_lanes(sim_warp *warp, const sim_instruction *in, target *t) {
     const sim_block *block = warp->block;
     u32 bytes = memory_bytes(in);
     u8 values[SIM_LANES * 64];
@@ -207,28 +94,31 @@ static void global_store_lanes(sim_warp *warp, const sim_instruction *in, target
     }
 }
 
-static bool writable(sim_warp *warp, const sim_instruction *in, const target *t)
-{
+static bool writable(sim_warp *warp, const sim_instruction *in, const target *t) {
     const sim_allocation *a =
         sim_allocation_at(warp->block->launch->memory, t->address[first_lane(t->lanes)]);
 
     if (!a->readonly) return true;
-    sim_find(warp, SIM_FINDING_readonly, in, UINT32_MAX, "block %u warp %u stores to constant memory (%%p)",
-             warp->block->index, warp->index);
+    sim_find(warp, SIM_FINDING_readonly, in, UINT32_MAX,
+             "block %u warp %u stores to constant memory (%%p)", warp->block->index, warp->index);
     return false;
 }
 
-static void global_store(sim_warp *warp, const sim_instruction *in, u32 exec, target *t)
-{
+static void global_store(sim_warp *warp, const sim_instruction *in, u32 exec, target *t) {
     const sim_block *block = warp->block;
     u32 bytes = memory_bytes(in);
 
-    if (!SIM_EXEC(target_global)(warp, in, exec, bytes, "store", t) || !writable(warp, in, t)) return;
+    if (!SIM_EXEC(target_global)(warp, in, exec, bytes, "store", t) || !writable(warp, in, t))
+        return;
     SIM_EXEC(count_global)(warp, t, bytes, SAMPLE_STORE);
     warp->block->progress++;
-    if ((in->aux & MEMORY_STRONG) && block->checks) sim_race_publish(warp, in->aux & MEMORY_RELEASE);
-    sim_range range = {.allocation = t->allocation, .offset = t->offset, .bytes = SIM_LANES * bytes,
-                       .lane_bytes = bytes, .strong = in->aux & MEMORY_STRONG};
+    if ((in->aux & MEMORY_STRONG) && block->checks)
+        sim_race_publish(warp, in->aux & MEMORY_RELEASE);
+    sim_range range = {.allocation = t->allocation,
+                       .offset = t->offset,
+                       .bytes = SIM_LANES * bytes,
+                       .lane_bytes = bytes,
+                       .strong = in->aux & MEMORY_STRONG};
     if (!t->span || (block->checks && sim_global_suspect(warp, in, &range))) {
         global_store_lanes(warp, in, t);
         return;
@@ -242,8 +132,7 @@ static void global_store(sim_warp *warp, const sim_instruction *in, u32 exec, ta
     store_span(warp, in, t->lanes, t->first, bytes);
 }
 
-HANDLER(ld_global)
-{
+HANDLER(ld_global) {
     target t;
 
     lane_addresses(warp, in, exec, t.address);
@@ -251,8 +140,7 @@ HANDLER(ld_global)
     return SIM_STEP;
 }
 
-HANDLER(ld_constant)
-{
+HANDLER(ld_constant) {
     target t;
 
     lane_addresses(warp, in, exec, t.address);
@@ -260,8 +148,7 @@ HANDLER(ld_constant)
     return SIM_STEP;
 }
 
-HANDLER(st_global)
-{
+HANDLER(st_global) {
     target t;
 
     lane_addresses(warp, in, exec, t.address);
@@ -271,8 +158,7 @@ HANDLER(st_global)
 
 /* ---- shared */
 
-static void shared_load(sim_warp *warp, const sim_instruction *in, u32 exec, target *t)
-{
+static void shared_load(sim_warp *warp, const sim_instruction *in, u32 exec, target *t) {
     sim_block *block = warp->block;
     u32 bytes = memory_bytes(in);
     bool strong = in->aux & MEMORY_STRONG;
@@ -309,8 +195,7 @@ static void shared_load(sim_warp *warp, const sim_instruction *in, u32 exec, tar
     load_from(warp, in, t->lanes, at);
 }
 
-static void shared_store_lanes(sim_warp *warp, const sim_instruction *in, target *t)
-{
+static void shared_store_lanes(sim_warp *warp, const sim_instruction *in, target *t) {
     sim_block *block = warp->block;
     u32 bytes = memory_bytes(in);
     u8 values[SIM_LANES * 64];
@@ -333,8 +218,7 @@ static void shared_store_lanes(sim_warp *warp, const sim_instruction *in, target
     }
 }
 
-static void shared_store(sim_warp *warp, const sim_instruction *in, u32 exec, target *t)
-{
+static void shared_store(sim_warp *warp, const sim_instruction *in, u32 exec, target *t) {
     sim_block *block = warp->block;
     u32 bytes = memory_bytes(in);
 
@@ -342,8 +226,9 @@ static void shared_store(sim_warp *warp, const sim_instruction *in, u32 exec, ta
     SIM_EXEC(count_shared)(warp, t, bytes);
     block->progress++;
     if (in->aux & MEMORY_STRONG) sim_race_publish(warp, in->aux & MEMORY_RELEASE);
-    if (!t->span || (block->checks && ((in->aux & MEMORY_STRONG) ||
-                                       shared_write_suspect(warp, (u32)t->offset, SIM_LANES * bytes)))) {
+    if (!t->span ||
+        (block->checks && ((in->aux & MEMORY_STRONG) ||
+                           shared_write_suspect(warp, (u32)t->offset, SIM_LANES * bytes)))) {
         shared_store_lanes(warp, in, t);
         return;
     }
@@ -351,8 +236,7 @@ static void shared_store(sim_warp *warp, const sim_instruction *in, u32 exec, ta
     store_span(warp, in, t->lanes, t->first, bytes);
 }
 
-HANDLER(ld_shared)
-{
+HANDLER(ld_shared) {
     target t;
 
     lane_addresses(warp, in, exec, t.address);
@@ -360,8 +244,7 @@ HANDLER(ld_shared)
     return SIM_STEP;
 }
 
-HANDLER(st_shared)
-{
+HANDLER(st_shared) {
     target t;
 
     lane_addresses(warp, in, exec, t.address);
@@ -371,40 +254,40 @@ HANDLER(st_shared)
 
 /* ---- local: each lane has its own bytes */
 
-static u32 local_pointers(sim_warp *warp, const sim_instruction *in, u32 exec, u32 bytes, const u64 *address,
-                          u8 **at)
-{
+static u32 local_pointers(sim_warp *warp, const sim_instruction *in, u32 exec, u32 bytes,
+                          const u64 *address, u8 **at) {
     u32 size = warp->block->kernel->local_bytes, lanes = exec;
 
     FOR_LANES(lane, exec) {
         at[lane] = warp->local + (u64)lane * size + address[lane];
-        if (address[lane] + bytes <= size && address[lane] < size && !(address[lane] & (bytes - 1))) continue;
-        sim_find(warp, address[lane] & (bytes - 1) ? SIM_FINDING_misaligned : SIM_FINDING_bounds, in, UINT32_MAX,
-                 "access of %u bytes at byte %llu of local memory of %u bytes, by block %u warp %u lane %u (%%p)",
-                 bytes, (unsigned long long)address[lane], size, warp->block->index, warp->index, lane);
+        if (address[lane] + bytes <= size && address[lane] < size && !(address[lane] & (bytes - 1)))
+            continue;
+        sim_find(warp, address[lane] & (bytes - 1) ? SIM_FINDING_misaligned : SIM_FINDING_bounds,
+                 in, UINT32_MAX,
+                 "access of %u bytes at byte %llu of local memory of %u bytes, by block %u warp %u "
+                 "lane %u (%%p)",
+                 bytes, (unsigned long long)address[lane], size, warp->block->index, warp->index,
+                 lane);
         lanes &= ~(1u << lane);
     }
     return lanes;
 }
 
-static void local_load(sim_warp *warp, const sim_instruction *in, u32 exec, const u64 *address)
-{
+static void local_load(sim_warp *warp, const sim_instruction *in, u32 exec, const u64 *address) {
     u8 *at[SIM_LANES] = {0};
     u32 lanes = local_pointers(warp, in, exec, memory_bytes(in), address, at);
 
     load_from(warp, in, lanes, (const u8 *const *)at);
 }
 
-static void local_store(sim_warp *warp, const sim_instruction *in, u32 exec, const u64 *address)
-{
+static void local_store(sim_warp *warp, const sim_instruction *in, u32 exec, const u64 *address) {
     u8 *at[SIM_LANES] = {0};
     u32 lanes = local_pointers(warp, in, exec, memory_bytes(in), address, at);
 
     store_to(warp, in, lanes, at);
 }
 
-HANDLER(ld_local)
-{
+HANDLER(ld_local) {
     u64 address[SIM_LANES];
 
     lane_addresses(warp, in, exec, address);
@@ -412,8 +295,7 @@ HANDLER(ld_local)
     return SIM_STEP;
 }
 
-HANDLER(st_local)
-{
+HANDLER(st_local) {
     u64 address[SIM_LANES];
 
     lane_addresses(warp, in, exec, address);
@@ -422,8 +304,7 @@ HANDLER(st_local)
 }
 
 /* Moves aux bytes inside local memory from offset imm to offset e: arguments of a call. */
-HANDLER(copy_local)
-{
+HANDLER(copy_local) {
     u32 size = warp->block->kernel->local_bytes;
 
     FOR_LANES(lane, exec) {
@@ -435,8 +316,7 @@ HANDLER(copy_local)
 
 /* ---- parameters of the kernel: the same for all */
 
-static void argument_load(sim_warp *warp, const sim_instruction *in, u32 exec, const u64 *address)
-{
+static void argument_load(sim_warp *warp, const sim_instruction *in, u32 exec, const u64 *address) {
     const sim_kernel *k = warp->block->kernel;
     const u8 *at[SIM_LANES] = {0};
     u32 bytes = memory_bytes(in), lanes = exec;
@@ -445,29 +325,28 @@ static void argument_load(sim_warp *warp, const sim_instruction *in, u32 exec, c
         at[lane] = warp->block->launch->args + address[lane];
         if (address[lane] < k->args_size && address[lane] + bytes <= k->args_size) continue;
         sim_find(warp, SIM_FINDING_bounds, in, UINT32_MAX,
-                 "load of %u bytes at byte %llu of %u bytes of parameters, by block %u warp %u lane %u (%%p)", bytes,
-                 (unsigned long long)address[lane], k->args_size, warp->block->index, warp->index, lane);
+                 "load of %u bytes at byte %llu of %u bytes of parameters, by block %u warp %u "
+                 "lane %u (%%p)",
+                 bytes, (unsigned long long)address[lane], k->args_size, warp->block->index,
+                 warp->index, lane);
         lanes &= ~(1u << lane);
     }
     load_from(warp, in, lanes, at);
 }
 
-HANDLER(ld_argument)
-{
+HANDLER(ld_argument) {
     u64 address[SIM_LANES];
 
     lane_addresses(warp, in, exec, address);
     if (address[0] + memory_bytes(in) <= warp->block->kernel->args_size && in->a == (s32)0x80000000)
         load_uniform(warp, in, exec, warp->block->launch->args + address[0]);
-    else
-        argument_load(warp, in, exec, address);
+    else argument_load(warp, in, exec, address);
     return SIM_STEP;
 }
 
 /* ---- generic: by what each lane's address is in */
 
-static u32 lanes_in_window(const u64 *address, u32 lanes, u64 window)
-{
+static u32 lanes_in_window(const u64 *address, u32 lanes, u64 window) {
     u32 in = 0;
 
     FOR_LANES(lane, lanes) in |= (u32)(address[lane] >> SIM_ADDRESS_SHIFT == window) << lane;
@@ -475,22 +354,20 @@ static u32 lanes_in_window(const u64 *address, u32 lanes, u64 window)
 }
 
 /* Offsets in the window of some lanes; the others repeat the first. */
-static void window_offsets(const u64 *address, u32 lanes, u64 *offset)
-{
+static void window_offsets(const u64 *address, u32 lanes, u64 *offset) {
     u64 fill = address[first_lane(lanes)] & OFFSET_MASK;
 
-    for (int i = 0; i < SIM_LANES; i++) offset[i] = lanes >> i & 1 ? address[i] & OFFSET_MASK : fill;
+    for (int i = 0; i < SIM_LANES; i++)
+        offset[i] = lanes >> i & 1 ? address[i] & OFFSET_MASK : fill;
 }
 
-static void refill(const u64 *address, u32 lanes, u64 *out)
-{
+static void refill(const u64 *address, u32 lanes, u64 *out) {
     u64 fill = address[first_lane(lanes)];
 
     for (int i = 0; i < SIM_LANES; i++) out[i] = lanes >> i & 1 ? address[i] : fill;
 }
 
-HANDLER(ld_generic)
-{
+HANDLER(ld_generic) {
     u64 address[SIM_LANES];
     target t;
 
@@ -518,8 +395,7 @@ HANDLER(ld_generic)
     return SIM_STEP;
 }
 
-HANDLER(st_generic)
-{
+HANDLER(st_generic) {
     u64 address[SIM_LANES];
     target t;
 

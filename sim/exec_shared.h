@@ -8,17 +8,15 @@
 #include "race.h"
 
 /* The stamp of granule `granule` of a range. */
-static inline u32 granule_lane(u32 offset, u32 granule, u32 shift, u32 lane, u32 lane_bytes)
-{
+static inline u32 granule_lane(u32 offset, u32 granule, u32 shift, u32 lane, u32 lane_bytes) {
     u32 at = granule << shift;
 
     return lane + (at > offset ? (at - offset) / lane_bytes : 0);
 }
 
 /* Adds this warp to the readers (or atomic accessors) of granules [first, last]. */
-static inline void record_set(u32 *stamps, u32 *warps, u32 *pcs, u32 first, u32 last, const u32 *mine,
-                              u32 seen, u32 pc, u32 index)
-{
+static inline void record_set(u32 *stamps, u32 *warps, u32 *pcs, u32 first, u32 last,
+                              const u32 *mine, u32 seen, u32 pc, u32 index) {
     u32 bit = 1u << index;
 
     for (u32 g = first; g <= last; g++) {
@@ -28,7 +26,8 @@ static inline void record_set(u32 *stamps, u32 *warps, u32 *pcs, u32 first, u32 
         bool other_lane = !fresh && (old >> SIM_WARP_SHIFT & 31) == index && ((old ^ now) & 31);
         bool other_time = !fresh && (old ^ now) >> SIM_TIME_SHIFT;
         warps[g] = (fresh ? 0 : warps[g]) | bit;
-        pcs[g] = pc | flags | (other_lane ? SIM_MANY_LANES : 0) | (other_time ? SIM_MIXED_TIMES : 0);
+        pcs[g] =
+            pc | flags | (other_lane ? SIM_MANY_LANES : 0) | (other_time ? SIM_MIXED_TIMES : 0);
         stamps[g] = now;
     }
 }
@@ -36,8 +35,7 @@ static inline void record_set(u32 *stamps, u32 *warps, u32 *pcs, u32 first, u32 
 enum { RANGE_GRANULES = 512 }; /* of a warp-wide access of 16 bytes a lane, by bytes */
 
 static inline void range_stamps(u32 *mine, const sim_warp *warp, u32 first, u32 last, u32 offset,
-                                u32 shift, u32 lane, u32 lane_bytes)
-{
+                                u32 shift, u32 lane, u32 lane_bytes) {
     u32 stamp = sim_stamp(warp);
 
     if (lane_bytes == 1u << shift) {
@@ -49,12 +47,12 @@ static inline void range_stamps(u32 *mine, const sim_warp *warp, u32 first, u32 
 }
 
 static inline void shared_read(sim_warp *warp, const sim_instruction *in, u32 offset, u32 bytes,
-                               u32 lane, u32 lane_bytes)
-{
+                               u32 lane, u32 lane_bytes) {
     const sim_block *block = warp->block;
     const sim_kernel *k = block->kernel;
     const sim_shared_marks *m = &block->marks;
-    u32 shift = k->shared_store_shift, first = offset >> shift, last = (offset + bytes - 1) >> shift;
+    u32 shift = k->shared_store_shift, first = offset >> shift,
+        last = (offset + bytes - 1) >> shift;
     u32 seen = warp->all_seen, bad = 0;
     u32 mine[RANGE_GRANULES];
 
@@ -67,13 +65,13 @@ static inline void shared_read(sim_warp *warp, const sim_instruction *in, u32 of
     }
     shift = k->shared_load_shift, first = offset >> shift, last = (offset + bytes - 1) >> shift;
     range_stamps(mine, warp, first, last, offset, shift, lane, lane_bytes);
-    record_set(m->read, m->read_warps, m->read_pc, first, last, mine, seen, instruction_pc(warp, in),
-               warp->index);
+    record_set(m->read, m->read_warps, m->read_pc, first, last, mine, seen,
+               instruction_pc(warp, in), warp->index);
 }
 
 /* A read of 16 aligned bytes by one lane, where that is one granule of either kind. */
-static inline void shared_read_row(sim_warp *warp, const sim_instruction *in, u32 offset, u32 lane)
-{
+static inline void shared_read_row(sim_warp *warp, const sim_instruction *in, u32 offset,
+                                   u32 lane) {
     const sim_kernel *k = warp->block->kernel;
     const sim_shared_marks *m = &warp->block->marks;
     u32 g = offset >> 4, mine = sim_stamp(warp) | lane;
@@ -83,15 +81,16 @@ static inline void shared_read_row(sim_warp *warp, const sim_instruction *in, u3
         return;
     }
     if (unlikely(m->write[g] - 1 >= warp->all_seen - 1)) sim_shared_read_slow(warp, in, g, lane);
-    record_set(m->read, m->read_warps, m->read_pc, g, g, &mine, warp->all_seen, instruction_pc(warp, in), warp->index);
+    record_set(m->read, m->read_warps, m->read_pc, g, g, &mine, warp->all_seen,
+               instruction_pc(warp, in), warp->index);
 }
 
 /* True if a write of the range needs a closer look at what was there before. */
-static inline bool shared_write_suspect(const sim_warp *warp, u32 offset, u32 bytes)
-{
+static inline bool shared_write_suspect(const sim_warp *warp, u32 offset, u32 bytes) {
     const sim_kernel *k = warp->block->kernel;
     const sim_shared_marks *m = &warp->block->marks;
-    u32 first = offset >> k->shared_store_shift, last = (offset + bytes - 1) >> k->shared_store_shift;
+    u32 first = offset >> k->shared_store_shift,
+        last = (offset + bytes - 1) >> k->shared_store_shift;
     u32 seen = warp->all_seen, bad = 0;
 
     for (u32 g = first; g <= last; g++) bad |= m->write[g] >= seen;
@@ -103,8 +102,7 @@ static inline bool shared_write_suspect(const sim_warp *warp, u32 offset, u32 by
 }
 
 /* The closer look, for one lane. */
-static inline void shared_write_look(sim_warp *warp, const sim_access *access, u32 bytes)
-{
+static inline void shared_write_look(sim_warp *warp, const sim_access *access, u32 bytes) {
     const sim_kernel *k = warp->block->kernel;
     u32 last = access->offset + bytes - 1;
 
@@ -116,20 +114,20 @@ static inline void shared_write_look(sim_warp *warp, const sim_access *access, u
         sim_shared_readers_slow(warp, access, g);
 }
 
-static inline void shared_write_mark(sim_warp *warp, const sim_instruction *in, u32 offset, u32 bytes,
-                                     u32 lane, u32 lane_bytes)
-{
+static inline void shared_write_mark(sim_warp *warp, const sim_instruction *in, u32 offset,
+                                     u32 bytes, u32 lane, u32 lane_bytes) {
     const sim_shared_marks *m = &warp->block->marks;
     u32 shift = warp->block->kernel->shared_store_shift;
-    u32 first = offset >> shift, last = (offset + bytes - 1) >> shift, pc = instruction_pc(warp, in);
+    u32 first = offset >> shift, last = (offset + bytes - 1) >> shift,
+        pc = instruction_pc(warp, in);
 
     range_stamps(m->write + first, warp, first, last, offset, shift, lane, lane_bytes);
     for (u32 g = first; g <= last; g++) m->write_pc[g] = pc;
 }
 
 /* One lane's atomic or otherwise strong access. */
-static inline void shared_strong(sim_warp *warp, const sim_access *access, u32 bytes, bool reads, bool writes)
-{
+static inline void shared_strong(sim_warp *warp, const sim_access *access, u32 bytes, bool reads,
+                                 bool writes) {
     const sim_kernel *k = warp->block->kernel;
     const sim_shared_marks *m = &warp->block->marks;
     u32 shift = k->shared_store_shift;
@@ -139,11 +137,11 @@ static inline void shared_strong(sim_warp *warp, const sim_access *access, u32 b
     for (u32 g = first; g <= last; g++) {
         if (reads && m->write[g] - 1 >= warp->all_seen - 1)
             sim_shared_read_slow(warp, access->in, g, access->lane);
-        if (writes && !reads && m->write[g] >= warp->all_seen) sim_shared_write_slow(warp, access, g);
+        if (writes && !reads && m->write[g] >= warp->all_seen)
+            sim_shared_write_slow(warp, access, g);
         if (writes && !m->write[g]) m->write[g] = 1;
     }
-    for (u32 g = first; g <= last; g++)
-        mine[g - first] = sim_stamp(warp) | access->lane;
+    for (u32 g = first; g <= last; g++) mine[g - first] = sim_stamp(warp) | access->lane;
     if (writes) {
         for (u32 g = access->offset >> k->shared_load_shift;
              g <= (access->offset + bytes - 1) >> k->shared_load_shift; g++)

@@ -3,8 +3,7 @@
 
 #define OFFSET_MASK ((1ull << SIM_ADDRESS_SHIFT) - 1)
 
-static const char *window_name(u64 address)
-{
+static const char *window_name(u64 address) {
     switch (address >> SIM_ADDRESS_SHIFT) {
     case 0: return "a null pointer or a bare offset";
     case SIM_WINDOW_SHARED: return "shared memory through a global access";
@@ -15,9 +14,8 @@ static const char *window_name(u64 address)
 }
 
 /* One lane's global access; false if it must not happen. */
-static bool check_global(sim_warp *warp, const sim_instruction *in, u32 lane, u64 address, u32 bytes,
-                         const char *what)
-{
+static bool check_global(sim_warp *warp, const sim_instruction *in, u32 lane, u64 address,
+                         u32 bytes, const char *what) {
     const sim_memory *memory = warp->block->launch->memory;
     const sim_allocation *a = sim_allocation_at(memory, address);
     u64 offset = address & OFFSET_MASK, number = address >> SIM_ADDRESS_SHIFT;
@@ -26,40 +24,43 @@ static bool check_global(sim_warp *warp, const sim_instruction *in, u32 lane, u6
         bool freed = number >= SIM_FIRST_ALLOCATION && number < memory->count;
         sim_find(warp, freed ? SIM_FINDING_freed : SIM_FINDING_bounds, in, UINT32_MAX,
                  "%s of %u bytes at 0x%llx, %s, by block %u warp %u lane %u (%%p)", what, bytes,
-                 (unsigned long long)address, freed ? "an allocation that is freed" : window_name(address),
-                 warp->block->index, warp->index, lane);
+                 (unsigned long long)address,
+                 freed ? "an allocation that is freed" : window_name(address), warp->block->index,
+                 warp->index, lane);
         return false;
     }
     if (offset > a->size || bytes > a->size - offset) {
         sim_find(warp, SIM_FINDING_bounds, in, UINT32_MAX,
-                 "%s of %u bytes at byte %llu of a global allocation of %llu bytes, by block %u warp %u lane "
+                 "%s of %u bytes at byte %llu of a global allocation of %llu bytes, by block %u "
+                 "warp %u lane "
                  "%u (%%p)",
-                 what, bytes, (unsigned long long)offset, (unsigned long long)a->size, warp->block->index,
-                 warp->index, lane);
+                 what, bytes, (unsigned long long)offset, (unsigned long long)a->size,
+                 warp->block->index, warp->index, lane);
         return false;
     }
     if (address & (bytes - 1)) {
-        sim_find(warp, SIM_FINDING_misaligned, in, UINT32_MAX,
-                 "%s of %u bytes at byte %llu of a global allocation, by block %u warp %u lane %u (%%p)", what,
-                 bytes, (unsigned long long)offset, warp->block->index, warp->index, lane);
+        sim_find(
+            warp, SIM_FINDING_misaligned, in, UINT32_MAX,
+            "%s of %u bytes at byte %llu of a global allocation, by block %u warp %u lane %u (%%p)",
+            what, bytes, (unsigned long long)offset, warp->block->index, warp->index, lane);
         return false;
     }
     return true;
 }
 
 bool SIM_EXEC(target_global)(sim_warp *warp, const sim_instruction *in, u32 exec, u32 bytes,
-                             const char *what, target *out)
-{
+                             const char *what, target *out) {
     const sim_memory *memory = warp->block->launch->memory;
 
     spread s = address_spread(out->address, bytes);
     sim_allocation *a = sim_allocation_at(memory, s.low);
     out->lanes = exec;
     out->span = out->uniform = false;
-    if (unlikely(!a || s.low >> SIM_ADDRESS_SHIFT != s.high >> SIM_ADDRESS_SHIFT || (s.bits & (bytes - 1)) ||
-                 (s.high & OFFSET_MASK) + bytes > a->size)) {
+    if (unlikely(!a || s.low >> SIM_ADDRESS_SHIFT != s.high >> SIM_ADDRESS_SHIFT ||
+                 (s.bits & (bytes - 1)) || (s.high & OFFSET_MASK) + bytes > a->size)) {
         FOR_LANES(lane, exec) {
-            if (!check_global(warp, in, lane, out->address[lane], bytes, what)) out->lanes &= ~(1u << lane);
+            if (!check_global(warp, in, lane, out->address[lane], bytes, what))
+                out->lanes &= ~(1u << lane);
         }
         return out->lanes != 0;
     }
@@ -72,36 +73,38 @@ bool SIM_EXEC(target_global)(sim_warp *warp, const sim_instruction *in, u32 exec
 }
 
 static bool check_shared(sim_warp *warp, const sim_instruction *in, u32 lane, u64 offset, u32 bytes,
-                         const char *what)
-{
+                         const char *what) {
     const sim_block *block = warp->block;
 
     if (offset > block->shared_bytes || bytes > block->shared_bytes - offset) {
         sim_find(warp, SIM_FINDING_bounds, in, UINT32_MAX,
-                 "%s of %u bytes at byte %llu of shared memory of %u bytes, by block %u warp %u lane %u (%%p)",
-                 what, bytes, (unsigned long long)offset, block->shared_bytes, block->index, warp->index, lane);
+                 "%s of %u bytes at byte %llu of shared memory of %u bytes, by block %u warp %u "
+                 "lane %u (%%p)",
+                 what, bytes, (unsigned long long)offset, block->shared_bytes, block->index,
+                 warp->index, lane);
         return false;
     }
     if (offset & (bytes - 1)) {
         sim_find(warp, SIM_FINDING_misaligned, in, UINT32_MAX,
-                 "%s of %u bytes at byte %llu of shared memory, by block %u warp %u lane %u (%%p)", what, bytes,
-                 (unsigned long long)offset, block->index, warp->index, lane);
+                 "%s of %u bytes at byte %llu of shared memory, by block %u warp %u lane %u (%%p)",
+                 what, bytes, (unsigned long long)offset, block->index, warp->index, lane);
         return false;
     }
     return true;
 }
 
 bool SIM_EXEC(target_shared)(sim_warp *warp, const sim_instruction *in, u32 exec, u32 bytes,
-                             const char *what, target *out)
-{
+                             const char *what, target *out) {
     const sim_block *block = warp->block;
 
     spread s = address_spread(out->address, bytes);
     out->lanes = exec;
     out->span = out->uniform = false;
-    if (unlikely((s.bits & (bytes - 1)) || s.high + bytes > block->shared_bytes || s.high + bytes < s.high)) {
+    if (unlikely((s.bits & (bytes - 1)) || s.high + bytes > block->shared_bytes ||
+                 s.high + bytes < s.high)) {
         FOR_LANES(lane, exec) {
-            if (!check_shared(warp, in, lane, out->address[lane], bytes, what)) out->lanes &= ~(1u << lane);
+            if (!check_shared(warp, in, lane, out->address[lane], bytes, what))
+                out->lanes &= ~(1u << lane);
         }
         return out->lanes != 0;
     }
@@ -112,21 +115,19 @@ bool SIM_EXEC(target_shared)(sim_warp *warp, const sim_instruction *in, u32 exec
     return true;
 }
 
-/* ---- costs. Of scattered accesses every so many-th is measured; the number is odd, so that it does
- * not keep step with loops. */
+/* ---- costs. Of scattered accesses every so many-th is measured; the number is odd, so that it
+ * does not keep step with loops. */
 
 enum { SAMPLE_EVERY = 13 };
 
-static void count(sim_worker *worker, u64 cost, sim_sample kind)
-{
+static void count(sim_worker *worker, u64 cost, sim_sample kind) {
     u64 *counter[] = {&worker->counters.load_sectors, &worker->counters.store_sectors,
                       &worker->counters.atomic_sectors, &worker->counters.shared_wavefronts};
 
     *counter[kind] += cost;
 }
 
-void SIM_EXEC(count_global)(sim_warp *warp, const target *t, u32 bytes, sim_sample kind)
-{
+void SIM_EXEC(count_global)(sim_warp *warp, const target *t, u32 bytes, sim_sample kind) {
     sim_worker *worker = warp->block->worker;
 
     if (t->span) {
@@ -141,8 +142,7 @@ void SIM_EXEC(count_global)(sim_warp *warp, const target *t, u32 bytes, sim_samp
     }
 }
 
-void SIM_EXEC(count_shared)(sim_warp *warp, const target *t, u32 bytes)
-{
+void SIM_EXEC(count_shared)(sim_warp *warp, const target *t, u32 bytes) {
     sim_worker *worker = warp->block->worker;
     u32 offset[SIM_LANES];
 
@@ -159,15 +159,15 @@ void SIM_EXEC(count_shared)(sim_warp *warp, const target *t, u32 bytes)
     }
 }
 
-void SIM_EXEC(check_written)(sim_warp *warp, const sim_instruction *in, const sim_range *range)
-{
+void SIM_EXEC(check_written)(sim_warp *warp, const sim_instruction *in, const sim_range *range) {
     u64 first;
 
     if (sim_written_test(range->allocation, range->offset, range->bytes, &first)) return;
     sim_find(warp, SIM_FINDING_unwritten, in, UINT32_MAX,
-             "block %u warp %u lane %u reads byte %llu of a global allocation of %llu bytes, which nobody "
+             "block %u warp %u lane %u reads byte %llu of a global allocation of %llu bytes, which "
+             "nobody "
              "wrote (%%p)",
              warp->block->index, warp->index,
-             range->lane + (u32)(first - range->offset) / range->lane_bytes, (unsigned long long)first,
-             (unsigned long long)range->allocation->size);
+             range->lane + (u32)(first - range->offset) / range->lane_bytes,
+             (unsigned long long)first, (unsigned long long)range->allocation->size);
 }

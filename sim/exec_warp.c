@@ -8,17 +8,16 @@
 #include "exec.h"
 
 /* Lanes that are to go on behind an instruction while others do something else. */
-static void pass_by(sim_warp *warp, u32 lanes, u32 pc)
-{
-    for (int i = 0; i < SIM_LANES; i++) warp->lane_pc[i] = lanes >> i & 1 ? pc + 1 : warp->lane_pc[i];
+static void pass_by(sim_warp *warp, u32 lanes, u32 pc) {
+    for (int i = 0; i < SIM_LANES; i++)
+        warp->lane_pc[i] = lanes >> i & 1 ? pc + 1 : warp->lane_pc[i];
     warp->waiting |= lanes;
     warp->active &= ~lanes;
     if (lanes && pc + 1 < warp->next_pc) warp->next_pc = pc + 1;
 }
 
 /* Lanes of `here` whose whole mask, exited lanes aside, is among those of `here` with that mask. */
-static u32 complete_lanes(const sim_warp *warp, u32 here, const u32 *mask)
-{
+static u32 complete_lanes(const sim_warp *warp, u32 here, const u32 *mask) {
     u32 ready = 0;
 
     FOR_LANES(lane, here) {
@@ -31,8 +30,8 @@ static u32 complete_lanes(const sim_warp *warp, u32 here, const u32 *mask)
 }
 
 /* Lanes of `named` that have gone past the collective for good, while `here` wait at it. */
-static void report_passed(sim_warp *warp, const sim_instruction *in, u32 here, u32 named, sim_finding_kind kind)
-{
+static void report_passed(sim_warp *warp, const sim_instruction *in, u32 here, u32 named,
+                          sim_finding_kind kind) {
     sim_block *block = warp->block;
     u32 pc = instruction_pc(warp, in), last = ~0u;
 
@@ -42,17 +41,17 @@ static void report_passed(sim_warp *warp, const sim_instruction *in, u32 here, u
         last = other;
         if (!sim_passed_by(block->worker, block->kernel, other, pc)) continue;
         sim_find(warp, kind, in, other,
-                 "lanes 0x%08x of block %u warp %u wait at %s (%%p) for lane %u, which has gone past it (%%q)", here,
-                 block->index, warp->index, block->kernel->text[pc], lane);
+                 "lanes 0x%08x of block %u warp %u wait at %s (%%p) for lane %u, which has gone "
+                 "past it (%%q)",
+                 here, block->index, warp->index, block->kernel->text[pc], lane);
     }
 }
 
 /* Gathers the lanes of a collective at one instruction. Returns those that run it now; the others
  * are parked. When it is not all of exec that simply goes on, *moved says that the warp's groups
  * have changed. */
-static u32 gather(sim_warp *warp, const sim_instruction *in, u32 exec, const u32 *mask, sim_park kind,
-                  bool *moved)
-{
+static u32 gather(sim_warp *warp, const sim_instruction *in, u32 exec, const u32 *mask,
+                  sim_park kind, bool *moved) {
     u32 pc = instruction_pc(warp, in), stay = warp->active & ~exec;
     u32 first = mask[first_lane(exec)], different = 0;
 
@@ -80,8 +79,7 @@ static u32 gather(sim_warp *warp, const sim_instruction *in, u32 exec, const u32
     return ready;
 }
 
-static void masks_of(const sim_warp *warp, s32 offset, u32 *mask)
-{
+static void masks_of(const sim_warp *warp, s32 offset, u32 *mask) {
     memcpy(mask, LANES_OF(const u32, warp, offset), SIM_LANES * sizeof *mask);
 }
 
@@ -96,8 +94,7 @@ static void masks_of(const sim_warp *warp, s32 offset, u32 *mask)
 #define GATHERED (moved ? SIM_JUMP : SIM_STEP)
 
 /* The lane that a lane reads from, and whether that is inside its segment. */
-static u32 shuffle_source(u32 mode, u32 lane, u32 b, u32 c, bool *inside)
-{
+static u32 shuffle_source(u32 mode, u32 lane, u32 b, u32 c, bool *inside) {
     u32 segment = c >> 8 & 31, clamp = c & 31, by = b & 31;
     s32 last = (s32)((lane & segment) | (clamp & ~segment)), from;
 
@@ -123,8 +120,7 @@ static u32 shuffle_source(u32 mode, u32 lane, u32 b, u32 c, bool *inside)
 }
 
 /* shfl.sync d|p, a, b, c, mask: e = p, f = mask */
-HANDLER(shfl)
-{
+HANDLER(shfl) {
     _Alignas(64) u32 value[SIM_LANES];
     u32 insiders = 0;
 
@@ -143,7 +139,8 @@ HANDLER(shfl)
         d[lane] = ~0u;
         if (mask[lane] >> from & 1)
             sim_find(warp, SIM_FINDING_shuffle, in, UINT32_MAX,
-                     "shfl.sync by block %u warp %u lane %u reads lane %u, which its mask 0x%08x names but which "
+                     "shfl.sync by block %u warp %u lane %u reads lane %u, which its mask 0x%08x "
+                     "names but which "
                      "has exited (%%p)",
                      warp->block->index, warp->index, lane, from, mask[lane]);
     }
@@ -152,43 +149,43 @@ HANDLER(shfl)
 }
 
 /* vote.sync.MODE d, p, mask: aux 0 all, 1 any, 2 uni, 3 ballot */
-HANDLER(vote)
-{
+HANDLER(vote) {
     u32 yes = predicate_value(warp, in->a), result = 0;
 
     GATHER(in->b);
     FOR_LANES(lane, exec) {
         u32 among = mask[lane] & exec, agree = yes & among;
         if (in->aux == 3) LANES_OF(u32, warp, in->d)[lane] = agree;
-        bool holds = in->aux == 0 ? agree == among : in->aux == 1 ? agree != 0 : agree == among || agree == 0;
+        bool holds = in->aux == 0   ? agree == among
+                     : in->aux == 1 ? agree != 0
+                                    : agree == among || agree == 0;
         result |= (u32)holds << lane;
     }
     if (in->aux != 3) predicate_set(warp, in->d, exec, result);
     return GATHERED;
 }
 
-static u64 match_value(const sim_warp *warp, const sim_instruction *in, u32 lane)
-{
-    return in->aux == 64 ? LANES_OF(const u64, warp, in->a)[lane] : LANES_OF(const u32, warp, in->a)[lane];
+static u64 match_value(const sim_warp *warp, const sim_instruction *in, u32 lane) {
+    return in->aux == 64 ? LANES_OF(const u64, warp, in->a)[lane]
+                         : LANES_OF(const u32, warp, in->a)[lane];
 }
 
 /* match.any.sync d, a, mask; aux: bits of a */
-HANDLER(match_any)
-{
+HANDLER(match_any) {
     u32 result[SIM_LANES] = {0};
 
     GATHER(in->b);
     FOR_LANES(lane, exec) {
         u64 value = match_value(warp, in, lane);
-        FOR_LANES(other, exec & mask[lane]) result[lane] |= (u32)(match_value(warp, in, other) == value) << other;
+        FOR_LANES(other, exec & mask[lane])
+            result[lane] |= (u32)(match_value(warp, in, other) == value) << other;
     }
     FOR_LANES(lane, exec) LANES_OF(u32, warp, in->d)[lane] = result[lane];
     return GATHERED;
 }
 
 /* match.all.sync d|p, a, mask: e = p */
-HANDLER(match_all)
-{
+HANDLER(match_all) {
     u32 result[SIM_LANES] = {0}, equal = 0;
 
     GATHER(in->b);
@@ -205,8 +202,7 @@ HANDLER(match_all)
 }
 
 /* ORDER reduction in decode_warp.c */
-static u32 reduce(u32 op, u32 x, u32 y)
-{
+static u32 reduce(u32 op, u32 x, u32 y) {
     switch (op) {
     case 0: return x + y;
     case 1: return x < y ? x : y;
@@ -224,8 +220,7 @@ static u32 reduce(u32 op, u32 x, u32 y)
 }
 
 /* redux.sync d, a, mask; aux: operation, + 16: of absolute values */
-HANDLER(redux)
-{
+HANDLER(redux) {
     u32 result[SIM_LANES] = {0};
 
     GATHER(in->b);
@@ -234,21 +229,20 @@ HANDLER(redux)
     FOR_LANES(lane, exec) {
         u32 among = exec & mask[lane];
         result[lane] = a[first_lane(among)] & keep;
-        FOR_LANES(other, among & (among - 1)) result[lane] = reduce(in->aux & 15, result[lane], a[other] & keep);
+        FOR_LANES(other, among & (among - 1))
+            result[lane] = reduce(in->aux & 15, result[lane], a[other] & keep);
     }
     FOR_LANES(lane, exec) LANES_OF(u32, warp, in->d)[lane] = result[lane];
     return GATHERED;
 }
 
-HANDLER(activemask)
-{
+HANDLER(activemask) {
     FOR_LANES(lane, exec) LANES_OF(u32, warp, in->d)[lane] = exec;
     return SIM_STEP;
 }
 
 /* elect.sync d|p, mask: e = p */
-HANDLER(elect)
-{
+HANDLER(elect) {
     u32 leaders = 0;
 
     GATHER(in->b);
@@ -262,8 +256,7 @@ HANDLER(elect)
 }
 
 /* bar.warp.sync mask: lanes may come from different instructions. */
-HANDLER(warp_sync)
-{
+HANDLER(warp_sync) {
     u32 pc = instruction_pc(warp, in), stay = warp->active & ~exec;
     const u32 *mask = LANES_OF(const u32, warp, in->a);
     u32 first = mask[first_lane(exec)] & ~warp->exited, different = 0;
@@ -288,7 +281,8 @@ HANDLER(warp_sync)
     warp->active = 0;
     while (ready) {
         u32 one = complete_lanes(warp, here & ready, warp->park_mask), same_mask = 0;
-        FOR_LANES(lane, one) same_mask |= (u32)(warp->park_mask[lane] == warp->park_mask[first_lane(one)]) << lane;
+        FOR_LANES(lane, one)
+            same_mask |= (u32)(warp->park_mask[lane] == warp->park_mask[first_lane(one)]) << lane;
         sim_race_syncwarp(warp, same_mask);
         FOR_LANES(lane, same_mask) warp->lane_pc[lane]++;
         warp->waiting |= same_mask;
@@ -301,8 +295,7 @@ HANDLER(warp_sync)
 
 /* All lanes of the warp that have not exited must come to the barrier. Those of an aligned one must
  * stand at the same instruction. False: some are still elsewhere. */
-static bool gather_warp(sim_warp *warp, const sim_instruction *in, u32 exec)
-{
+static bool gather_warp(sim_warp *warp, const sim_instruction *in, u32 exec) {
     u32 pc = instruction_pc(warp, in), stay = warp->active & ~exec, here = exec;
     bool aligned = in->aux & 1;
 
@@ -312,7 +305,8 @@ static bool gather_warp(sim_warp *warp, const sim_instruction *in, u32 exec)
     }
     pass_by(warp, stay, pc);
     FOR_LANES(lane, warp->parked) {
-        if (warp->park_kind[lane] == SIM_PARK_BARRIER && (!aligned || warp->lane_pc[lane] == pc)) here |= 1u << lane;
+        if (warp->park_kind[lane] == SIM_PARK_BARRIER && (!aligned || warp->lane_pc[lane] == pc))
+            here |= 1u << lane;
     }
     FOR_LANES(lane, exec) {
         warp->lane_pc[lane] = pc;
@@ -331,26 +325,26 @@ static bool gather_warp(sim_warp *warp, const sim_instruction *in, u32 exec)
     return true;
 }
 
-static bool barrier_operands(sim_warp *warp, const sim_instruction *in, u32 exec, sim_arrival *out)
-{
+static bool barrier_operands(sim_warp *warp, const sim_instruction *in, u32 exec,
+                             sim_arrival *out) {
     int lane = first_lane(exec);
-    u32 id = LANES_OF(const u32, warp, in->a)[lane], threads = in->b ? LANES_OF(const u32, warp, in->b)[lane] : 0;
+    u32 id = LANES_OF(const u32, warp, in->a)[lane],
+        threads = in->b ? LANES_OF(const u32, warp, in->b)[lane] : 0;
 
     *out = (sim_arrival){.in = in, .id = id, .threads = threads, .lanes = exec};
     if (id < SIM_BARRIERS && threads % SIM_LANES == 0) return true;
     sim_find(warp, SIM_FINDING_barrier, in, UINT32_MAX,
-             "barrier %u with %u threads by block %u warp %u (%%p): numbers go to 15, threads are a multiple of 32",
+             "barrier %u with %u threads by block %u warp %u (%%p): numbers go to 15, threads are "
+             "a multiple of 32",
              id, threads, warp->block->index, warp->index);
     return false;
 }
 
-static int arrive(sim_warp *warp, const sim_arrival *arrival)
-{
+static int arrive(sim_warp *warp, const sim_arrival *arrival) {
     return sim_barrier_arrive(warp, arrival) ? SIM_JUMP : SIM_WAIT;
 }
 
-HANDLER(bar_sync)
-{
+HANDLER(bar_sync) {
     sim_arrival arrival;
 
     if (!gather_warp(warp, in, exec)) return SIM_JUMP;
@@ -359,8 +353,7 @@ HANDLER(bar_sync)
     return arrive(warp, &arrival);
 }
 
-HANDLER(bar_arrive)
-{
+HANDLER(bar_arrive) {
     sim_arrival arrival;
 
     if (!gather_warp(warp, in, exec)) return SIM_JUMP;
@@ -369,8 +362,7 @@ HANDLER(bar_arrive)
 }
 
 /* bar.red.OP d, a[, b], p: c = p; aux >> 1: 0 popc, 1 and, 2 or */
-HANDLER(bar_red)
-{
+HANDLER(bar_red) {
     sim_arrival arrival;
 
     if (!gather_warp(warp, in, exec)) return SIM_JUMP;

@@ -15,8 +15,7 @@ enum { QUANTUM = 1 << 18, STALLED_ROUNDS = 40 };
 
 /* ------------------------------------------------------------------------------------ blocks */
 
-static sim_block *take_block(sim_context *context)
-{
+static sim_block *take_block(sim_context *context) {
     pthread_mutex_lock(&context->pool_lock);
     sim_block *block = context->pool;
     if (block) context->pool = block->next;
@@ -24,8 +23,7 @@ static sim_block *take_block(sim_context *context)
     return block ? block : calloc(1, sizeof *block);
 }
 
-static void give_block(sim_context *context, sim_block *block)
-{
+static void give_block(sim_context *context, sim_block *block) {
     pthread_mutex_lock(&context->pool_lock);
     block->next = context->pool;
     context->pool = block;
@@ -33,8 +31,7 @@ static void give_block(sim_context *context, sim_block *block)
 }
 
 /* Starts the next block of the grid; false when there is none left or none may be added. */
-static moe_status start_next(sim_worker *worker, bool *started)
-{
+static moe_status start_next(sim_worker *worker, bool *started) {
     sim_launch_state *launch = worker->launch;
     sim_block *block;
     moe_status status;
@@ -60,8 +57,7 @@ static moe_status start_next(sim_worker *worker, bool *started)
     return MOE_OK;
 }
 
-static void retire(sim_worker *worker, sim_block *block)
-{
+static void retire(sim_worker *worker, sim_block *block) {
     sim_block **at = &worker->running;
 
     while (*at != block) at = &(*at)->next;
@@ -70,21 +66,20 @@ static void retire(sim_worker *worker, sim_block *block)
     give_block(worker->launch->context, block);
 }
 
-static void report_spinning(const sim_block *block)
-{
+static void report_spinning(const sim_block *block) {
     char text[SIM_FINDING_TEXT - 120];
     sim_warp *warp = &block->warp[0];
 
     for (uint32_t w = 0; w < block->warps; w++)
         if (block->warp[w].state == SIM_WARP_READY) warp = &block->warp[w];
     sim_block_describe(block, text, sizeof text);
-    sim_find(warp, SIM_FINDING_deadlock, &block->kernel->code[warp->pc < block->kernel->count ? warp->pc : 0], UINT32_MAX,
+    sim_find(warp, SIM_FINDING_deadlock,
+             &block->kernel->code[warp->pc < block->kernel->count ? warp->pc : 0], UINT32_MAX,
              "block %u spins on memory that nobody changes: %s", block->index, text);
 }
 
 /* Runs every block of the worker once; *moved: something other than polling has happened. */
-static void run_round(sim_worker *worker, bool *moved)
-{
+static void run_round(sim_worker *worker, bool *moved) {
     sim_launch_state *launch = worker->launch;
 
     *moved = false;
@@ -101,8 +96,7 @@ static void run_round(sim_worker *worker, bool *moved)
     }
 }
 
-static moe_status work(sim_worker *worker)
-{
+static moe_status work(sim_worker *worker) {
     sim_launch_state *launch = worker->launch;
     uint64_t progress = 0;
     unsigned stalled = 0;
@@ -124,8 +118,7 @@ static moe_status work(sim_worker *worker)
 }
 
 /* A worker that stops early leaves no block behind. */
-static void abandon(sim_worker *worker)
-{
+static void abandon(sim_worker *worker) {
     while (worker->running) {
         sim_block *block = worker->running;
         for (uint32_t w = 0; w < block->warps; w++) {
@@ -138,24 +131,27 @@ static void abandon(sim_worker *worker)
 
 /* ----------------------------------------------------------------------------------- counters */
 
-static const struct { uint16_t op; uint8_t type; uint32_t flops; } mma_work[] = {
-    {SIM_OP_mma_m16n8k16_f32, SIM_MMA_F16, 4096}, {SIM_OP_mma_m16n8k16_f16, SIM_MMA_F16, 4096},
-    {SIM_OP_mma_m16n8k8_f32, SIM_MMA_F16, 2048},  {SIM_OP_mma_m16n8k8_f16, SIM_MMA_F16, 2048},
+static const struct {
+    uint16_t op;
+    uint8_t type;
+    uint32_t flops;
+} mma_work[] = {
+    {SIM_OP_mma_m16n8k16_f32, SIM_MMA_F16, 4096},  {SIM_OP_mma_m16n8k16_f16, SIM_MMA_F16, 4096},
+    {SIM_OP_mma_m16n8k8_f32, SIM_MMA_F16, 2048},   {SIM_OP_mma_m16n8k8_f16, SIM_MMA_F16, 2048},
     {SIM_OP_mma_m16n8k8_tf32, SIM_MMA_TF32, 2048}, {SIM_OP_mma_m16n8k4_tf32, SIM_MMA_TF32, 1024},
 };
 
 /* Turns executions by instruction into counts by class. */
-static void count_classes(sim_counters *c, const sim_kernel *k, const uint64_t *hits)
-{
+static void count_classes(sim_counters *c, const sim_kernel *k, const uint64_t *hits) {
     for (uint32_t i = 0; i < k->count; i++) {
         c->instr[sim_op_class[k->code[i].op]] += hits[i];
         for (unsigned m = 0; m < sizeof mma_work / sizeof *mma_work; m++)
-            if (mma_work[m].op == k->code[i].op) c->mma_flops[mma_work[m].type] += hits[i] * mma_work[m].flops;
+            if (mma_work[m].op == k->code[i].op)
+                c->mma_flops[mma_work[m].type] += hits[i] * mma_work[m].flops;
     }
 }
 
-static void collect(sim_context *context, const sim_kernel *k, sim_worker *workers, int count)
-{
+static void collect(sim_context *context, const sim_kernel *k, sim_worker *workers, int count) {
     context->counters = (sim_counters){0};
     for (int w = 0; w < count; w++) {
         sim_counters_merge(&context->counters, &workers[w].counters);
@@ -167,34 +163,37 @@ static void collect(sim_context *context, const sim_kernel *k, sim_worker *worke
 
 /* ------------------------------------------------------------------------------------ launching */
 
-static moe_status check_dims(const sim_context *context, const sim_kernel *k, const moe_dims *d, size_t args_size)
-{
+static moe_status check_dims(const sim_context *context, const sim_kernel *k, const moe_dims *d,
+                             size_t args_size) {
     const moe_facts *f = &context->facts;
     uint64_t threads = (uint64_t)d->block[0] * d->block[1] * d->block[2];
     uint64_t blocks = (uint64_t)d->grid[0] * d->grid[1] * d->grid[2];
 
     if (!threads || threads > 1024 || d->block[2] > 64)
-        return moe_fail(MOE_E_INVALID, "kernel %s: a block of %ux%ux%u threads (1 to 1024 are possible)", k->name,
+        return moe_fail(MOE_E_INVALID,
+                        "kernel %s: a block of %ux%ux%u threads (1 to 1024 are possible)", k->name,
                         d->block[0], d->block[1], d->block[2]);
     if (d->grid[1] > 65535 || d->grid[2] > 65535 || blocks > INT32_MAX)
-        return moe_fail(MOE_E_INVALID, "kernel %s: a grid of %ux%ux%u blocks is too large", k->name, d->grid[0],
-                        d->grid[1], d->grid[2]);
+        return moe_fail(MOE_E_INVALID, "kernel %s: a grid of %ux%ux%u blocks is too large", k->name,
+                        d->grid[0], d->grid[1], d->grid[2]);
     if (args_size < k->args_size)
-        return moe_fail(MOE_E_INVALID, "kernel %s takes %u bytes of arguments, %zu were given", k->name, k->args_size,
-                        args_size);
+        return moe_fail(MOE_E_INVALID, "kernel %s takes %u bytes of arguments, %zu were given",
+                        k->name, k->args_size, args_size);
     if ((uint64_t)k->shared_bytes + d->smem > (uint64_t)f->smem)
-        return moe_fail(MOE_E_INVALID, "kernel %s wants %u static + %u dynamic bytes of shared memory, a block has %lld",
-                        k->name, k->shared_bytes, d->smem, (long long)f->smem);
+        return moe_fail(
+            MOE_E_INVALID,
+            "kernel %s wants %u static + %u dynamic bytes of shared memory, a block has %lld",
+            k->name, k->shared_bytes, d->smem, (long long)f->smem);
     if (d->cluster > 1)
         return moe_fail(MOE_E_UNSUPPORTED, "kernel %s: the simulator has no clusters yet", k->name);
     return MOE_OK;
 }
 
 /* Blocks that the chip could hold, as far as is known without the compiler's log. */
-static uint64_t resident_blocks(const moe_facts *f, const moe_dims *d, uint32_t shared)
-{
+static uint64_t resident_blocks(const moe_facts *f, const moe_dims *d, uint32_t shared) {
     uint64_t threads = (uint64_t)d->block[0] * d->block[1] * d->block[2];
-    uint64_t by_threads = (uint64_t)f->threads_sm / threads, by_shared = (uint64_t)f->smem_sm / (shared + 1024u);
+    uint64_t by_threads = (uint64_t)f->threads_sm / threads,
+             by_shared = (uint64_t)f->smem_sm / (shared + 1024u);
     uint64_t one_sm = (uint64_t)f->blocks_sm;
 
     if (by_threads < one_sm) one_sm = by_threads;
@@ -202,8 +201,7 @@ static uint64_t resident_blocks(const moe_facts *f, const moe_dims *d, uint32_t 
     return (one_sm ? one_sm : 1) * (uint64_t)f->sms;
 }
 
-static moe_status fault_text(const sim_launch_state *launch)
-{
+static moe_status fault_text(const sim_launch_state *launch) {
     const sim_report *r = &launch->report;
     char text[SIM_MAX_FINDINGS * (SIM_FINDING_TEXT + 4)];
     size_t at = 0;
@@ -218,8 +216,7 @@ static moe_status fault_text(const sim_launch_state *launch)
 }
 
 /* A worker's host thread. */
-static void *worker_main(void *argument)
-{
+static void *worker_main(void *argument) {
     sim_worker *worker = argument;
 
     worker->status = work(worker);
@@ -229,8 +226,7 @@ static void *worker_main(void *argument)
 }
 
 /* The calling thread is the first worker. Where a thread cannot be made, the others do its work. */
-static void run_workers(sim_worker *workers, int count)
-{
+static void run_workers(sim_worker *workers, int count) {
     bool *made = calloc((size_t)count, sizeof *made);
 
     for (int w = 1; made && w < count; w++)
@@ -241,16 +237,16 @@ static void run_workers(sim_worker *workers, int count)
     free(made);
 }
 
-static int worker_count(const sim_context *context, uint32_t blocks)
-{
+static int worker_count(const sim_context *context, uint32_t blocks) {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    int threads = context->options.threads > 0 ? context->options.threads : cores > 0 ? (int)cores : 1;
+    int threads = context->options.threads > 0 ? context->options.threads
+                  : cores > 0                  ? (int)cores
+                                               : 1;
 
     return (uint32_t)threads > blocks ? (int)blocks : threads;
 }
 
-static moe_status run_grid(sim_launch_state *launch, const void *args, size_t args_size)
-{
+static moe_status run_grid(sim_launch_state *launch, const void *args) {
     sim_context *context = launch->context;
     const sim_kernel *k = launch->kernel;
     int count = worker_count(context, launch->blocks);
@@ -271,7 +267,9 @@ static moe_status run_grid(sim_launch_state *launch, const void *args, size_t ar
     if (ready) {
         if (k->args_size) memcpy(launch->args, args, k->args_size);
         launch->parallel = count > 1;
-        launch->resident = (uint32_t)(resident_blocks(&context->facts, &launch->dims, launch->shared_bytes) / (unsigned)count);
+        launch->resident =
+            (uint32_t)(resident_blocks(&context->facts, &launch->dims, launch->shared_bytes) /
+                       (unsigned)count);
         if (!launch->resident) launch->resident = 1;
         run_workers(workers, count);
         collect(context, k, workers, count);
@@ -279,7 +277,8 @@ static moe_status run_grid(sim_launch_state *launch, const void *args, size_t ar
         status = moe_fail(MOE_E_MEMORY, "out of host memory to launch %s", k->name);
     }
     for (int w = 0; w < count && ready; w++)
-        if (workers[w].status != MOE_OK) status = moe_fail(workers[w].status, "out of host memory while running %s", k->name);
+        if (workers[w].status != MOE_OK)
+            status = moe_fail(workers[w].status, "out of host memory while running %s", k->name);
     for (uint32_t b = 0; launch->fence_log && b < launch->blocks; b++) free(launch->fence_log[b]);
     for (int w = 0; workers && w < count; w++) free(workers[w].hits);
     free(launch->fence_log);
@@ -288,10 +287,10 @@ static moe_status run_grid(sim_launch_state *launch, const void *args, size_t ar
     return status;
 }
 
-moe_status sim_launch_kernel(sim_context *context, const sim_kernel *k, const moe_dims *dims, const void *args,
-                             size_t args_size)
-{
-    sim_launch_state launch = {.context = context, .kernel = k, .memory = &context->memory, .dims = *dims};
+moe_status sim_launch_kernel(sim_context *context, const sim_kernel *k, const moe_dims *dims,
+                             const void *args, size_t args_size) {
+    sim_launch_state launch = {
+        .context = context, .kernel = k, .memory = &context->memory, .dims = *dims};
 
     MOE_TRY(check_dims(context, k, dims, args_size));
     launch.number = ++context->launches;
@@ -302,7 +301,7 @@ moe_status sim_launch_kernel(sim_context *context, const sim_kernel *k, const mo
     context->last_kernel = NULL;
     if (!launch.blocks) return MOE_OK;
     pthread_mutex_init(&launch.report.lock, NULL);
-    moe_status status = run_grid(&launch, args, args_size);
+    moe_status status = run_grid(&launch, args);
     pthread_mutex_destroy(&launch.report.lock);
     if (status != MOE_OK) return status;
     return launch.report.total ? fault_text(&launch) : MOE_OK;

@@ -33,7 +33,13 @@ bool ptx_next(ptx_lexer *lexer, ptx_token *out);
 /* ---- the parsed form (ptx_parse.c) */
 
 typedef enum sim_space {
-    SIM_GENERIC, SIM_GLOBAL, SIM_SHARED, SIM_LOCAL, SIM_CONST, SIM_PARAM, SIM_SPACE_COUNT
+    SIM_GENERIC,
+    SIM_GLOBAL,
+    SIM_SHARED,
+    SIM_LOCAL,
+    SIM_CONST,
+    SIM_PARAM,
+    SIM_SPACE_COUNT
 } sim_space;
 
 typedef struct ptx_variable ptx_variable;
@@ -53,24 +59,31 @@ struct ptx_variable {
     uint64_t size;       /* bytes; 0 for dynamic shared memory */
     const uint8_t *init; /* NULL: zeros */
     ptx_relocation *relocations;
-    bool external;  /* .extern */
-    bool parameter; /* a formal parameter of its function */
+    bool external;    /* .extern */
+    bool parameter;   /* a formal parameter of its function */
     uint64_t address; /* set by the decoder or the loader: offset in its space, or device address */
 };
 
 typedef enum ptx_operand_kind {
-    PTX_NONE, PTX_REGISTER, PTX_IMMEDIATE, PTX_SYMBOL, PTX_LABEL, PTX_SPECIAL, PTX_MEMORY, PTX_LIST,
+    PTX_NONE,
+    PTX_REGISTER,
+    PTX_IMMEDIATE,
+    PTX_SYMBOL,
+    PTX_LABEL,
+    PTX_SPECIAL,
+    PTX_MEMORY,
+    PTX_LIST,
     PTX_SINK
 } ptx_operand_kind;
 
 typedef struct ptx_operand {
     ptx_operand_kind kind;
-    bool negated;           /* !p */
-    uint8_t floated;        /* IMMEDIATE: as in the token */
-    uint32_t index;         /* REGISTER: number in the function; LABEL: label; LIST: elements */
-    int64_t value;          /* IMMEDIATE; SYMBOL and MEMORY: addend */
-    ptx_variable *variable; /* SYMBOL, MEMORY with a symbol as its base */
-    const char *name;       /* SPECIAL, and a SYMBOL that names a function */
+    bool negated;             /* !p */
+    uint8_t floated;          /* IMMEDIATE: as in the token */
+    uint32_t index;           /* REGISTER: number in the function; LABEL: label; LIST: elements */
+    int64_t value;            /* IMMEDIATE; SYMBOL and MEMORY: addend */
+    ptx_variable *variable;   /* SYMBOL, MEMORY with a symbol as its base */
+    const char *name;         /* SPECIAL, and a SYMBOL that names a function */
     struct ptx_operand *list; /* LIST: elements; MEMORY: its base, or NULL */
     struct ptx_operand *pair; /* the q of p|q */
 } ptx_operand;
@@ -105,13 +118,13 @@ typedef struct ptx_function {
     uint32_t line;
     uint32_t parameters, results; /* first of `variable`: results, then parameters */
     uint32_t variables;
-    ptx_variable **variable;      /* .param, .shared and .local of this function */
+    ptx_variable **variable; /* .param, .shared and .local of this function */
     uint32_t registers;
-    uint8_t *width;               /* of each register in bits; 1 = predicate */
+    uint8_t *width; /* of each register in bits; 1 = predicate */
     uint32_t statements;
     ptx_statement *statement;
     uint32_t labels;
-    uint32_t *label;              /* the statement that each label stands before */
+    uint32_t *label; /* the statement that each label stands before */
     uint32_t tables;
     ptx_targets *table;
 } ptx_function;

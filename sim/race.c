@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void warp_start(sim_block *block, sim_warp *warp)
-{
+static void warp_start(sim_block *block, sim_warp *warp) {
     memset(warp->seen, 0, sizeof warp->seen);
     memset(warp->fence, 0, sizeof warp->fence);
     warp->fenced = false;
@@ -16,15 +15,13 @@ static void warp_start(sim_block *block, sim_warp *warp)
     sim_race_refresh(warp);
 }
 
-void sim_race_start(sim_block *block)
-{
+void sim_race_start(sim_block *block) {
     block->now = 1;
     memset(block->published, 0, sizeof block->published);
     for (uint32_t i = 0; i < block->warps; i++) warp_start(block, &block->warp[i]);
 }
 
-void sim_race_refresh(sim_warp *warp)
-{
+void sim_race_refresh(sim_warp *warp) {
     const sim_block *block = warp->block;
     uint32_t least = block->now;
 
@@ -36,14 +33,13 @@ void sim_race_refresh(sim_warp *warp)
 
 /* Clocks are about to overflow: everything that was ordered stays so, and what was not is
  * forgotten. */
-static void rebase_marks(uint32_t *marks, uint32_t count)
-{
+static void rebase_marks(uint32_t *marks, uint32_t count) {
     for (uint32_t i = 0; marks && i < count; i++)
-        if (marks[i] && marks[i] != SIM_IN_FLIGHT) marks[i] = (marks[i] & 0x3ff) | 1u << SIM_TIME_SHIFT;
+        if (marks[i] && marks[i] != SIM_IN_FLIGHT)
+            marks[i] = (marks[i] & 0x3ff) | 1u << SIM_TIME_SHIFT;
 }
 
-static void rebase(sim_block *block)
-{
+static void rebase(sim_block *block) {
     const sim_kernel *k = block->kernel;
     uint32_t stores = block->shared_bytes >> k->shared_store_shift;
     uint32_t loads = block->shared_bytes >> k->shared_load_shift;
@@ -66,21 +62,18 @@ static void rebase(sim_block *block)
         for (uint32_t v = 0; v < SIM_MAX_WARPS; v++) block->barrier[b].seen[v] = 1;
 }
 
-void sim_race_tick(sim_block *block)
-{
+void sim_race_tick(sim_block *block) {
     if (++block->now >= SIM_TIME_LIMIT) rebase(block);
 }
 
 /* Stamps: lane_seen[b][a] is what lane b has seen of lane a. */
-static bool start_lane_seen(sim_warp *warp)
-{
+static bool start_lane_seen(sim_warp *warp) {
     if (warp->lane_seen) return true;
     warp->lane_seen = calloc(SIM_LANES, sizeof *warp->lane_seen);
     return warp->lane_seen != NULL;
 }
 
-static void partial_sync(sim_warp *warp, uint32_t lanes, uint32_t stamp)
-{
+static void partial_sync(sim_warp *warp, uint32_t lanes, uint32_t stamp) {
     uint32_t merged[SIM_LANES] = {0};
 
     /* Without memory for the finer clock, take the sync for a full one: no false alarm. */
@@ -98,8 +91,7 @@ static void partial_sync(sim_warp *warp, uint32_t lanes, uint32_t stamp)
         if (lanes >> b & 1) memcpy(warp->lane_seen[b], merged, sizeof merged);
 }
 
-void sim_race_syncwarp(sim_warp *warp, uint32_t lanes)
-{
+void sim_race_syncwarp(sim_warp *warp, uint32_t lanes) {
     if (!warp->block->checks) return;
     if (warp->epoch == SIM_EPOCH_LIMIT) {
         sim_race_tick(warp->block);
@@ -113,8 +105,7 @@ void sim_race_syncwarp(sim_warp *warp, uint32_t lanes)
     sim_race_refresh(warp);
 }
 
-bool sim_ordered(const sim_warp *warp, uint32_t stamp, uint32_t lane)
-{
+bool sim_ordered(const sim_warp *warp, uint32_t stamp, uint32_t lane) {
     uint32_t by = sim_stamp_warp(stamp), from = sim_stamp_lane(stamp);
 
     if (by != warp->index) return stamp >> SIM_TIME_SHIFT <= warp->seen[by];
@@ -124,8 +115,7 @@ bool sim_ordered(const sim_warp *warp, uint32_t stamp, uint32_t lane)
 
 /* ---- fences */
 
-static void log_fence(sim_block *block)
-{
+static void log_fence(sim_block *block) {
     sim_launch_state *launch = block->launch;
 
     if (!block->fence_log) {
@@ -136,8 +126,7 @@ static void log_fence(sim_block *block)
     if (block->fences < 255) block->fences++;
 }
 
-void sim_race_fence(sim_warp *warp, bool device)
-{
+void sim_race_fence(sim_warp *warp, bool device) {
     sim_block *block = warp->block;
 
     if (!block->checks) return;
@@ -148,8 +137,7 @@ void sim_race_fence(sim_warp *warp, bool device)
     if (device) log_fence(block);
 }
 
-void sim_race_publish(sim_warp *warp, bool release)
-{
+void sim_race_publish(sim_warp *warp, bool release) {
     sim_block *block = warp->block;
 
     if (!block->checks) return;
@@ -163,8 +151,7 @@ void sim_race_publish(sim_warp *warp, bool release)
         __atomic_store_n(&block->fence_log[block->unpublished], order, __ATOMIC_RELEASE);
 }
 
-void sim_race_acquire(sim_warp *warp)
-{
+void sim_race_acquire(sim_warp *warp) {
     sim_block *block = warp->block;
     bool more = false;
 

@@ -37,19 +37,16 @@ enum { SIM_PC_MASK = 0xfffff };
 #define SIM_MIXED_TIMES (1u << 23) /* warps of the set read at different times */
 #define SIM_VOLATILE (1u << 24)
 
-static inline uint32_t sim_stamp(const sim_warp *warp)
-{
+static inline uint32_t sim_stamp(const sim_warp *warp) {
     return warp->block->now << SIM_TIME_SHIFT | warp->epoch << SIM_EPOCH_SHIFT |
            warp->index << SIM_WARP_SHIFT;
 }
 
-static inline uint32_t sim_stamp_warp(uint32_t stamp)
-{
+static inline uint32_t sim_stamp_warp(uint32_t stamp) {
     return stamp >> SIM_WARP_SHIFT & 31;
 }
 
-static inline uint32_t sim_stamp_lane(uint32_t stamp)
-{
+static inline uint32_t sim_stamp_lane(uint32_t stamp) {
     return stamp & 31;
 }
 
@@ -58,9 +55,9 @@ bool sim_ordered(const sim_warp *warp, uint32_t stamp, uint32_t lane);
 
 /* ---- what warps do (race.c) */
 
-void sim_race_start(sim_block *block);         /* all clocks to the beginning */
-void sim_race_tick(sim_block *block);          /* time passes */
-void sim_race_refresh(sim_warp *warp);         /* recomputes all_seen from seen and synced */
+void sim_race_start(sim_block *block); /* all clocks to the beginning */
+void sim_race_tick(sim_block *block);  /* time passes */
+void sim_race_refresh(sim_warp *warp); /* recomputes all_seen from seen and synced */
 void sim_race_syncwarp(sim_warp *warp, uint32_t lanes);
 void sim_race_fence(sim_warp *warp, bool device);
 void sim_race_publish(sim_warp *warp, bool release); /* before a strong store */
@@ -75,10 +72,12 @@ typedef struct sim_access {
     bool same_value; /* a store that does not change the memory */
 } sim_access;
 
-void sim_shared_read_slow(sim_warp *warp, const sim_instruction *in, uint32_t granule, uint32_t lane);
+void sim_shared_read_slow(sim_warp *warp, const sim_instruction *in, uint32_t granule,
+                          uint32_t lane);
 void sim_shared_write_slow(sim_warp *warp, const sim_access *access, uint32_t granule);
 void sim_shared_readers_slow(sim_warp *warp, const sim_access *access, uint32_t granule);
-void sim_shared_atomics_slow(sim_warp *warp, const sim_access *access, uint32_t granule, bool write);
+void sim_shared_atomics_slow(sim_warp *warp, const sim_access *access, uint32_t granule,
+                             bool write);
 
 /* ---- global memory (race_global.c) */
 

@@ -11,40 +11,38 @@
 
 enum { BLOCK_SHIFT = 40, FENCE_SHIFT = 32, BLOCK_MASK = (1 << 24) - 1, SECTOR_SHIFT = 5 };
 
-static uint64_t own_stamp(const sim_warp *warp, uint32_t lane)
-{
+static uint64_t own_stamp(const sim_warp *warp, uint32_t lane) {
     const sim_block *b = warp->block;
 
-    return (uint64_t)((b->index + 1) & BLOCK_MASK) << BLOCK_SHIFT | (uint64_t)b->fences << FENCE_SHIFT |
-           sim_stamp(warp) | lane;
+    return (uint64_t)((b->index + 1) & BLOCK_MASK) << BLOCK_SHIFT |
+           (uint64_t)b->fences << FENCE_SHIFT | sim_stamp(warp) | lane;
 }
 
 /* ---- pages */
 
-static void marks_free(sim_marks *marks)
-{
+static void marks_free(sim_marks *marks) {
     free(marks->stamp);
     free(marks->detail);
     *marks = (sim_marks){0};
 }
 
-void sim_global_forget(sim_allocation *allocation)
-{
+void sim_global_forget(sim_allocation *allocation) {
     uint64_t pages = (allocation->size + SIM_PAGE_BYTES - 1) >> SIM_PAGE_SHIFT;
 
     for (uint64_t i = 0; allocation->page && i < pages; i++)
-        for (int kind = 0; kind < SIM_MARK_KINDS; kind++) marks_free(&allocation->page[i].marks[kind]);
+        for (int kind = 0; kind < SIM_MARK_KINDS; kind++)
+            marks_free(&allocation->page[i].marks[kind]);
     free(allocation->page);
     allocation->page = NULL;
 }
 
 /* The page, locked, without what another launch left on it. */
-static sim_page *page_take(const sim_warp *warp, sim_allocation *allocation, uint64_t offset)
-{
+static sim_page *page_take(const sim_warp *warp, sim_allocation *allocation, uint64_t offset) {
     sim_page *page = &allocation->page[offset >> SIM_PAGE_SHIFT];
     const sim_launch_state *launch = warp->block->launch;
 
-    for (unsigned tries = 1; launch->parallel && __atomic_exchange_n(&page->lock, 1, __ATOMIC_ACQUIRE); tries++)
+    for (unsigned tries = 1;
+         launch->parallel && __atomic_exchange_n(&page->lock, 1, __ATOMIC_ACQUIRE); tries++)
         if (tries % 64 == 0) sched_yield();
     if (page->launch == launch->number) return page;
     page->touched[0] = page->touched[1] = 0;
@@ -53,15 +51,13 @@ static sim_page *page_take(const sim_warp *warp, sim_allocation *allocation, uin
     return page;
 }
 
-static void page_release(const sim_warp *warp, sim_page *page)
-{
+static void page_release(const sim_warp *warp, sim_page *page) {
     if (warp->block->launch->parallel) __atomic_store_n(&page->lock, 0, __ATOMIC_RELEASE);
 }
 
 /* Granules of at most 1 << shift bytes, taking over what coarser ones held. False without memory:
  * the marks are lost, nothing else. */
-static bool marks_ready(sim_marks *marks, uint32_t shift)
-{
+static bool marks_ready(sim_marks *marks, uint32_t shift) {
     if (marks->stale && marks->stamp && marks->shift == shift)
         memset(marks->stamp, 0, (SIM_PAGE_BYTES >> shift) * sizeof *marks->stamp);
     else if (marks->stale) marks_free(marks);
@@ -85,8 +81,7 @@ static bool marks_ready(sim_marks *marks, uint32_t shift)
 }
 
 /* log2 of the access that each lane makes in a range. */
-static uint32_t range_shift(const sim_range *range)
-{
+static uint32_t range_shift(const sim_range *range) {
     uint32_t shift = (uint32_t)__builtin_ctz(range->lane_bytes);
 
     return shift > 4 ? 4 : shift;
@@ -94,8 +89,7 @@ static uint32_t range_shift(const sim_range *range)
 
 /* ---- sectors */
 
-static void touch(const sim_warp *warp, sim_page *page, uint32_t at, uint32_t bytes)
-{
+static void touch(const sim_warp *warp, sim_page *page, uint32_t at, uint32_t bytes) {
     uint32_t first = at >> SECTOR_SHIFT, last = (at + bytes - 1) >> SECTOR_SHIFT;
 
     for (uint32_t s = first; s <= last; s++) {
@@ -105,15 +99,13 @@ static void touch(const sim_warp *warp, sim_page *page, uint32_t at, uint32_t by
     }
 }
 
-static uint32_t page_part(uint64_t offset, uint64_t bytes)
-{
+static uint32_t page_part(uint64_t offset, uint64_t bytes) {
     uint64_t left = SIM_PAGE_BYTES - (offset & (SIM_PAGE_BYTES - 1));
 
     return (uint32_t)(bytes < left ? bytes : left);
 }
 
-void sim_global_touch(sim_warp *warp, sim_allocation *allocation, uint64_t offset, uint32_t bytes)
-{
+void sim_global_touch(sim_warp *warp, sim_allocation *allocation, uint64_t offset, uint32_t bytes) {
     while (bytes) {
         uint32_t part = page_part(offset, bytes);
         sim_page *page = page_take(warp, allocation, offset);
@@ -127,8 +119,7 @@ void sim_global_touch(sim_warp *warp, sim_allocation *allocation, uint64_t offse
 /* ---- order */
 
 /* Has a write (or read) by another block been published, and may this block have seen that? */
-static bool published(const sim_warp *warp, uint64_t stamp)
-{
+static bool published(const sim_warp *warp, uint64_t stamp) {
     const sim_launch_state *launch = warp->block->launch;
     uint32_t by = (uint32_t)(stamp >> BLOCK_SHIFT) - 1, fence = stamp >> FENCE_SHIFT & 255;
     const uint64_t *log = __atomic_load_n(&launch->fence_log[by], __ATOMIC_ACQUIRE);
@@ -139,8 +130,7 @@ static bool published(const sim_warp *warp, uint64_t stamp)
     return order && order <= warp->block->acquired;
 }
 
-static bool ordered(const sim_warp *warp, uint64_t stamp, uint32_t detail, uint32_t lane)
-{
+static bool ordered(const sim_warp *warp, uint64_t stamp, uint32_t detail, uint32_t lane) {
     uint64_t own = warp->block->index + 1;
 
     if (stamp >> BLOCK_SHIFT != (own & BLOCK_MASK)) return published(warp, stamp);
@@ -161,37 +151,36 @@ typedef struct look {
     bool found;
 } look;
 
-static uint32_t lane_at(const sim_range *range, uint64_t offset)
-{
+static uint32_t lane_at(const sim_range *range, uint64_t offset) {
     uint32_t shift = (uint32_t)__builtin_ctz(range->lane_bytes); /* accesses are powers of two */
 
     return range->lane + (offset > range->offset ? (uint32_t)(offset - range->offset) >> shift : 0);
 }
 
-static void find_race(const look *l, uint32_t lane, uint64_t stamp, uint32_t pc, const char *earlier,
-                      uint64_t offset)
-{
+static void find_race(const look *l, uint32_t lane, uint64_t stamp, uint32_t pc,
+                      const char *earlier, uint64_t offset) {
     uint32_t by = (uint32_t)(stamp >> BLOCK_SHIFT) - 1, from = (uint32_t)stamp;
     const sim_block *b = l->warp->block;
     bool same = by == b->index;
-    const char *missing = !same                                    ? "in one launch without fence and flag between"
+    const char *missing = !same ? "in one launch without fence and flag between"
                           : sim_stamp_warp(from) == l->warp->index ? "no __syncwarp between"
                                                                    : "no barrier between";
 
-    sim_find(l->warp, SIM_FINDING_race, l->in, pc & SIM_PC_MASK,
-             "%s by block %u warp %u lane %u (%%q) and %s by block %u warp %u lane %u (%%p) of global "
-             "address 0x%llx (byte %llu of its allocation), %s",
-             earlier, by, sim_stamp_warp(from), sim_stamp_lane(from), l->what, b->index, l->warp->index,
-             lane,
-             (unsigned long long)((uint64_t)(l->range->allocation - b->launch->memory->allocation)
-                                      << SIM_ADDRESS_SHIFT |
-                                  offset),
-             (unsigned long long)offset, missing);
+    sim_find(
+        l->warp, SIM_FINDING_race, l->in, pc & SIM_PC_MASK,
+        "%s by block %u warp %u lane %u (%%q) and %s by block %u warp %u lane %u (%%p) of global "
+        "address 0x%llx (byte %llu of its allocation), %s",
+        earlier, by, sim_stamp_warp(from), sim_stamp_lane(from), l->what, b->index, l->warp->index,
+        lane,
+        (unsigned long long)((uint64_t)(l->range->allocation - b->launch->memory->allocation)
+                                 << SIM_ADDRESS_SHIFT |
+                             offset),
+        (unsigned long long)offset, missing);
 }
 
 /* Compares a part of a range that lies in one page with the marks of one kind. */
-static void compare(look *l, const sim_page *page, sim_mark_kind kind, uint64_t offset, uint32_t bytes)
-{
+static void compare(look *l, const sim_page *page, sim_mark_kind kind, uint64_t offset,
+                    uint32_t bytes) {
     static const char *const earlier[] = {"write", "read", "atomic access"};
     const sim_marks *marks = &page->marks[kind];
     uint64_t own = own_stamp(l->warp, 0) >> FENCE_SHIFT << FENCE_SHIFT;
@@ -219,7 +208,8 @@ static void compare(look *l, const sim_page *page, sim_mark_kind kind, uint64_t 
             find_race(l, lane, stamp, detail, earlier[kind], byte);
         } else if (l->range->cached && kind == SIM_WRITES) {
             sim_find(l->warp, SIM_FINDING_race, l->in, detail & SIM_PC_MASK,
-                     "ld.global.nc by block %u warp %u lane %u (%%p) of bytes that this launch writes (%%q): "
+                     "ld.global.nc by block %u warp %u lane %u (%%p) of bytes that this launch "
+                     "writes (%%q): "
                      "the non-coherent cache may hold the old ones",
                      l->warp->block->index, l->warp->index, lane);
         }
@@ -234,20 +224,20 @@ typedef struct granules {
     uint64_t base; /* offset of the page */
 } granules;
 
-static granules granules_of(const sim_marks *marks, uint64_t offset, uint32_t bytes)
-{
+static granules granules_of(const sim_marks *marks, uint64_t offset, uint32_t bytes) {
     uint32_t at = offset & (SIM_PAGE_BYTES - 1);
 
     return (granules){at >> marks->shift, (at + bytes - 1) >> marks->shift, offset - at};
 }
 
-static void fill_marks(const sim_range *range, sim_marks *marks, granules g, uint64_t stamp, uint32_t detail)
-{
+static void fill_marks(const sim_range *range, sim_marks *marks, granules g, uint64_t stamp,
+                       uint32_t detail) {
     bool one_each = range->lane_bytes == 1u << marks->shift;
     uint32_t lane = lane_at(range, g.base + ((uint64_t)g.first << marks->shift));
 
     if (one_each) {
-        for (uint32_t i = g.first; i <= g.last; i++) marks->stamp[i] = stamp | (lane + (i - g.first));
+        for (uint32_t i = g.first; i <= g.last; i++)
+            marks->stamp[i] = stamp | (lane + (i - g.first));
     } else {
         for (uint32_t i = g.first; i <= g.last; i++)
             marks->stamp[i] = stamp | lane_at(range, g.base + ((uint64_t)i << marks->shift));
@@ -256,15 +246,13 @@ static void fill_marks(const sim_range *range, sim_marks *marks, granules g, uin
 }
 
 static void mark_writes(sim_warp *warp, const sim_range *range, sim_marks *marks, uint64_t offset,
-                        uint32_t bytes, uint32_t pc)
-{
+                        uint32_t bytes, uint32_t pc) {
     fill_marks(range, marks, granules_of(marks, offset, bytes), own_stamp(warp, 0), pc);
 }
 
 /* Joins the readers, or atomic accessors, of each granule. */
 static void mark_set(sim_warp *warp, const sim_range *range, sim_marks *marks, uint64_t offset,
-                     uint32_t bytes, uint32_t pc)
-{
+                     uint32_t bytes, uint32_t pc) {
     granules at = granules_of(marks, offset, bytes);
     uint64_t stamp = own_stamp(warp, 0), any = 0;
 
@@ -274,7 +262,8 @@ static void mark_set(sim_warp *warp, const sim_range *range, sim_marks *marks, u
         return;
     }
     for (uint32_t g = at.first; g <= at.last; g++) {
-        uint64_t old = marks->stamp[g], mine = stamp | lane_at(range, at.base + ((uint64_t)g << marks->shift));
+        uint64_t old = marks->stamp[g],
+                 mine = stamp | lane_at(range, at.base + ((uint64_t)g << marks->shift));
         uint32_t flags = old ? marks->detail[g] & SIM_MANY_BLOCKS : 0;
         if (old && old != mine) {
             if ((old ^ mine) >> BLOCK_SHIFT) {
@@ -304,11 +293,12 @@ typedef struct policy {
 
 static const policy plain_read = {"read", {true, false, true}, SIM_READS, mark_set, 0};
 static const policy plain_write = {"write", {true, true, true}, SIM_WRITES, mark_writes, 0};
-static const policy strong_read = {"read", {true, false, false}, SIM_ATOMICS, mark_set, SIM_VOLATILE};
+static const policy strong_read = {
+    "read", {true, false, false}, SIM_ATOMICS, mark_set, SIM_VOLATILE};
 static const policy strong_write = {"write", {true, true, false}, SIM_ATOMICS, mark_set, 0};
 
-static void apply(sim_warp *warp, const sim_instruction *in, const sim_range *range, const policy *p)
-{
+static void apply(sim_warp *warp, const sim_instruction *in, const sim_range *range,
+                  const policy *p) {
     look l = {.warp = warp, .in = in, .range = range, .what = p->what};
     uint32_t pc = (uint32_t)(in - warp->block->kernel->code) | p->flags, left = range->bytes;
     uint64_t offset = range->offset;
@@ -327,8 +317,7 @@ static void apply(sim_warp *warp, const sim_instruction *in, const sim_range *ra
     }
 }
 
-bool sim_global_suspect(sim_warp *warp, const sim_instruction *in, const sim_range *range)
-{
+bool sim_global_suspect(sim_warp *warp, const sim_instruction *in, const sim_range *range) {
     const policy *p = range->strong ? &strong_write : &plain_write;
     look l = {.warp = warp, .in = in, .range = range, .what = p->what, .probe = true};
     uint32_t left = range->bytes;
@@ -345,12 +334,10 @@ bool sim_global_suspect(sim_warp *warp, const sim_instruction *in, const sim_ran
     return l.found;
 }
 
-void sim_global_read(sim_warp *warp, const sim_instruction *in, const sim_range *range)
-{
+void sim_global_read(sim_warp *warp, const sim_instruction *in, const sim_range *range) {
     apply(warp, in, range, range->strong ? &strong_read : &plain_read);
 }
 
-void sim_global_write(sim_warp *warp, const sim_instruction *in, const sim_range *range)
-{
+void sim_global_write(sim_warp *warp, const sim_instruction *in, const sim_range *range) {
     apply(warp, in, range, range->strong ? &strong_write : &plain_write);
 }

@@ -2,20 +2,19 @@
 #include "race.h"
 
 static void find_race(sim_warp *warp, const sim_instruction *in, uint32_t lane, const char *what,
-                      uint32_t stamp, uint32_t pc, const char *earlier, uint32_t byte)
-{
+                      uint32_t stamp, uint32_t pc, const char *earlier, uint32_t byte) {
     uint32_t by = sim_stamp_warp(stamp);
     const char *missing = by == warp->index ? "no __syncwarp between" : "no barrier between";
 
     sim_find(warp, SIM_FINDING_race, in, pc & SIM_PC_MASK,
-             "%s by warp %u lane %u (%%q) and %s by warp %u lane %u (%%p) of shared byte %u, %s; block %u",
+             "%s by warp %u lane %u (%%q) and %s by warp %u lane %u (%%p) of shared byte %u, %s; "
+             "block %u",
              earlier, by, sim_stamp_lane(stamp), what, warp->index, lane, byte, missing,
              warp->block->index);
 }
 
 /* A read of granule `g` (in stores' granules) by a lane. */
-void sim_shared_read_slow(sim_warp *warp, const sim_instruction *in, uint32_t g, uint32_t lane)
-{
+void sim_shared_read_slow(sim_warp *warp, const sim_instruction *in, uint32_t g, uint32_t lane) {
     const sim_block *block = warp->block;
     const sim_shared_marks *m = &block->marks;
     uint32_t byte = g << block->kernel->shared_store_shift, write = m->write[g];
@@ -25,10 +24,11 @@ void sim_shared_read_slow(sim_warp *warp, const sim_instruction *in, uint32_t g,
                  "warp %u lane %u reads shared byte %u, which nobody in block %u wrote (%%p)",
                  warp->index, lane, byte, block->index);
     } else if (write == SIM_IN_FLIGHT) {
-        sim_find(warp, SIM_FINDING_async, in, m->write_pc[g] & SIM_PC_MASK,
-                 "warp %u lane %u reads shared byte %u (%%p) while cp.async (%%q) may still be bringing "
-                 "it: no cp.async.wait by the copying thread; block %u",
-                 warp->index, lane, byte, block->index);
+        sim_find(
+            warp, SIM_FINDING_async, in, m->write_pc[g] & SIM_PC_MASK,
+            "warp %u lane %u reads shared byte %u (%%p) while cp.async (%%q) may still be bringing "
+            "it: no cp.async.wait by the copying thread; block %u",
+            warp->index, lane, byte, block->index);
     } else if (!sim_ordered(warp, write, lane)) {
         find_race(warp, in, lane, "read", write, m->write_pc[g], "write", byte);
     }
@@ -37,18 +37,18 @@ void sim_shared_read_slow(sim_warp *warp, const sim_instruction *in, uint32_t g,
         find_race(warp, in, lane, "read", m->atomic[g], m->atomic_pc[g], "atomic access", byte);
 }
 
-void sim_shared_write_slow(sim_warp *warp, const sim_access *access, uint32_t g)
-{
+void sim_shared_write_slow(sim_warp *warp, const sim_access *access, uint32_t g) {
     const sim_block *block = warp->block;
     const sim_shared_marks *m = &block->marks;
     uint32_t byte = g << block->kernel->shared_store_shift, write = m->write[g];
 
     if (!write) return;
     if (write == SIM_IN_FLIGHT) {
-        sim_find(warp, SIM_FINDING_async, access->in, m->write_pc[g] & SIM_PC_MASK,
-                 "warp %u lane %u writes shared byte %u (%%p) while cp.async (%%q) may still be writing "
-                 "it: no cp.async.wait by the copying thread; block %u",
-                 warp->index, access->lane, byte, block->index);
+        sim_find(
+            warp, SIM_FINDING_async, access->in, m->write_pc[g] & SIM_PC_MASK,
+            "warp %u lane %u writes shared byte %u (%%p) while cp.async (%%q) may still be writing "
+            "it: no cp.async.wait by the copying thread; block %u",
+            warp->index, access->lane, byte, block->index);
     } else if (!access->same_value && !sim_ordered(warp, write, access->lane)) {
         find_race(warp, access->in, access->lane, "write", write, m->write_pc[g], "write", byte);
     }
@@ -57,8 +57,7 @@ void sim_shared_write_slow(sim_warp *warp, const sim_access *access, uint32_t g)
 /* Of several readers all are known only as a set, with the time of the last; if they did not read
  * at the same time, only the last one is judged. */
 static bool readers_ordered(const sim_warp *warp, uint32_t stamp, uint32_t warps, uint32_t detail,
-                            uint32_t lane)
-{
+                            uint32_t lane) {
     uint32_t time = stamp >> SIM_TIME_SHIFT;
     bool own = sim_stamp_warp(stamp) == warp->index;
 
@@ -70,8 +69,7 @@ static bool readers_ordered(const sim_warp *warp, uint32_t stamp, uint32_t warps
     return true;
 }
 
-void sim_shared_readers_slow(sim_warp *warp, const sim_access *access, uint32_t g)
-{
+void sim_shared_readers_slow(sim_warp *warp, const sim_access *access, uint32_t g) {
     const sim_shared_marks *m = &warp->block->marks;
     uint32_t byte = g << warp->block->kernel->shared_load_shift;
 
@@ -80,13 +78,13 @@ void sim_shared_readers_slow(sim_warp *warp, const sim_access *access, uint32_t 
     find_race(warp, access->in, access->lane, "write", m->read[g], m->read_pc[g], "read", byte);
 }
 
-void sim_shared_atomics_slow(sim_warp *warp, const sim_access *access, uint32_t g, bool write)
-{
+void sim_shared_atomics_slow(sim_warp *warp, const sim_access *access, uint32_t g, bool write) {
     const sim_shared_marks *m = &warp->block->marks;
     uint32_t byte = g << warp->block->kernel->shared_store_shift;
 
     if (m->atomic[g] < warp->all_seen) return;
-    if (readers_ordered(warp, m->atomic[g], m->atomic_warps[g], m->atomic_pc[g], access->lane)) return;
-    find_race(warp, access->in, access->lane, write ? "write" : "read", m->atomic[g], m->atomic_pc[g],
-              "atomic access", byte);
+    if (readers_ordered(warp, m->atomic[g], m->atomic_warps[g], m->atomic_pc[g], access->lane))
+        return;
+    find_race(warp, access->in, access->lane, write ? "write" : "read", m->atomic[g],
+              m->atomic_pc[g], "atomic access", byte);
 }

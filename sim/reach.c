@@ -1,5 +1,5 @@
-/* reach.c - can lanes at one instruction still come to another? Asked when part of a warp waits at a
- * collective: lanes that have passed it by, and cannot come back to it, will never meet it. */
+/* reach.c - can lanes at one instruction still come to another? Asked when part of a warp waits
+ * at a collective: lanes that have passed it by, and cannot come back to it, will never meet it. */
 #include "engine.h"
 
 #include <stdlib.h>
@@ -26,7 +26,8 @@ static bool follow(walk *w, uint32_t pc) {
     if (in->op == SIM_OP_brx)
         for (int64_t i = 0; i < in->imm; i++) push(w, (uint32_t)in->list[i]);
     if (in->op == SIM_OP_bra) push(w, (uint32_t)in->imm);
-    bool ends = in->op == SIM_OP_exit || in->op == SIM_OP_trap || in->op == SIM_OP_bra || in->op == SIM_OP_brx;
+    bool ends = in->op == SIM_OP_exit || in->op == SIM_OP_trap || in->op == SIM_OP_bra ||
+                in->op == SIM_OP_brx;
     if (!ends || !always) push(w, pc + 1);
     return true;
 }
@@ -42,7 +43,8 @@ static bool search(walk *w, uint32_t from, uint32_t to) {
 }
 
 static bool reaches(const sim_kernel *k, uint32_t from, uint32_t to) {
-    walk w = {.kernel = k, .seen = calloc(k->count, 1), .stack = malloc(k->count * sizeof *w.stack)};
+    walk w = {
+        .kernel = k, .seen = calloc(k->count, 1), .stack = malloc(k->count * sizeof *w.stack)};
     bool found = !w.seen || !w.stack || search(&w, from, to);
 
     free(w.seen);

@@ -35,7 +35,8 @@ const moe_facts *sim_facts(const sim_context *context);
  * past the end of an allocation is out of bounds. New memory is 0xff and counts as unwritten. */
 
 moe_status sim_alloc(sim_context *context, size_t bytes, uint64_t *out);
-moe_status sim_free(sim_context *context, uint64_t address); /* MOE_E_FAULT: no such allocation, freed */
+moe_status sim_free(sim_context *context,
+                    uint64_t address); /* MOE_E_FAULT: no such allocation, freed */
 moe_status sim_copy_in(sim_context *context, uint64_t to, const void *host, size_t bytes);
 moe_status sim_copy_out(sim_context *context, void *host, uint64_t from, size_t bytes);
 moe_status sim_fill(sim_context *context, uint64_t to, int byte, size_t bytes);
@@ -67,7 +68,8 @@ typedef struct sim_entry {
 const sim_entry *sim_entry_info(const sim_module *module, int entry);
 
 /* The device address and size of a module variable (.global or .const). MOE_E_NOT_FOUND. */
-moe_status sim_variable(const sim_module *module, const char *name, uint64_t *address, uint64_t *size);
+moe_status sim_variable(const sim_module *module, const char *name, uint64_t *address,
+                        uint64_t *size);
 
 /* ---- launches (launch.c) */
 
@@ -79,7 +81,8 @@ moe_status sim_launch(sim_context *context, const sim_module *module, int entry,
 /* What the last launch executed; valid until the next. */
 const sim_counters *sim_last_counters(const sim_context *context);
 
-/* How often each source line was executed by warps in the last launch: count rows, busiest first. */
+/* How often each source line was executed by warps in the last launch: count rows, busiest
+ * first. */
 typedef struct sim_line {
     const char *file;
     uint32_t line;

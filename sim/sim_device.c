@@ -1,4 +1,5 @@
-/* sim_device.c - the simulated GPU as a device class: "sim:h100[,seed=N][,threads=N][,checks=0|1]". */
+/* sim_device.c - the simulated GPU as a device class:
+ * "sim:h100[,seed=N][,threads=N][,checks=0|1]". */
 #include "model.h"
 #include "sim.h"
 #include "status.h"
@@ -22,12 +23,12 @@ typedef struct simulated_module {
 
 /* ---- opening */
 
-static moe_status parse_option(const char *text, size_t length, sim_options *options)
-{
+static moe_status parse_option(const char *text, size_t length, sim_options *options) {
     char copy[64], *end;
     static const char *const names[] = {"seed=", "threads=", "checks="};
 
-    if (length >= sizeof copy) return moe_fail(MOE_E_PARSE, "device option '%.*s' is too long", (int)length, text);
+    if (length >= sizeof copy)
+        return moe_fail(MOE_E_PARSE, "device option '%.*s' is too long", (int)length, text);
     memcpy(copy, text, length);
     copy[length] = 0;
     for (int i = 0; i < 3; i++) {
@@ -44,8 +45,7 @@ static moe_status parse_option(const char *text, size_t length, sim_options *opt
 }
 
 /* chip[,option...]; `chip` gets the name. */
-static moe_status parse_rest(const char *rest, char *chip, size_t size, sim_options *options)
-{
+static moe_status parse_rest(const char *rest, char *chip, size_t size, sim_options *options) {
     size_t length = strcspn(rest, ",");
 
     if (length >= size) return moe_fail(MOE_E_PARSE, "no simulated chip '%s'", rest);
@@ -59,8 +59,7 @@ static moe_status parse_rest(const char *rest, char *chip, size_t size, sim_opti
     return MOE_OK;
 }
 
-static moe_status unknown_chip(const char *chip)
-{
+static moe_status unknown_chip(const char *chip) {
     char known[256] = "";
 
     for (int i = 0; sim_chip_names[i]; i++) {
@@ -70,8 +69,7 @@ static moe_status unknown_chip(const char *chip)
     return moe_fail(MOE_E_NOT_FOUND, "no simulated chip '%s'; there are%s", chip, known);
 }
 
-static moe_status device_open(const char *rest, void **self)
-{
+static moe_status device_open(const char *rest, void **self) {
     sim_options options = {.checks = true};
     moe_facts facts;
     char chip[64];
@@ -89,8 +87,7 @@ static moe_status device_open(const char *rest, void **self)
     return status;
 }
 
-static void device_close(void *self)
-{
+static void device_close(void *self) {
     simulated *s = self;
 
     if (!s) return;
@@ -98,48 +95,40 @@ static void device_close(void *self)
     free(s);
 }
 
-static const moe_facts *device_facts(const void *self)
-{
+static const moe_facts *device_facts(const void *self) {
     return sim_facts(((const simulated *)self)->context);
 }
 
 /* ---- memory */
 
-static moe_status device_alloc(void *self, size_t bytes, moe_ptr *out)
-{
+static moe_status device_alloc(void *self, size_t bytes, moe_ptr *out) {
     return sim_alloc(((simulated *)self)->context, bytes, out);
 }
 
-static moe_status device_free(void *self, moe_ptr address)
-{
+static moe_status device_free(void *self, moe_ptr address) {
     return sim_free(((simulated *)self)->context, address);
 }
 
-static moe_status device_copy_in(void *self, moe_ptr to, const void *host, size_t bytes)
-{
+static moe_status device_copy_in(void *self, moe_ptr to, const void *host, size_t bytes) {
     return sim_copy_in(((simulated *)self)->context, to, host, bytes);
 }
 
-static moe_status device_copy_out(void *self, void *host, moe_ptr from, size_t bytes)
-{
+static moe_status device_copy_out(void *self, void *host, moe_ptr from, size_t bytes) {
     return sim_copy_out(((simulated *)self)->context, host, from, bytes);
 }
 
-static moe_status device_fill(void *self, moe_ptr to, int byte, size_t bytes, void *stream)
-{
+static moe_status device_fill(void *self, moe_ptr to, int byte, size_t bytes, void *stream) {
     (void)stream;
     return sim_fill(((simulated *)self)->context, to, byte, bytes);
 }
 
-static moe_status device_poison(void *self, moe_ptr to, size_t bytes)
-{
+static moe_status device_poison(void *self, moe_ptr to, size_t bytes) {
     return sim_poison(((simulated *)self)->context, to, bytes);
 }
 
 /* ---- images */
 
-static void device_unload(void *self, void *module)
-{
+static void device_unload(void *self, void *module) {
     simulated_module *m = module;
 
     if (!m) return;
@@ -147,22 +136,22 @@ static void device_unload(void *self, void *module)
     free(m);
 }
 
-static moe_status find_entries(simulated_module *m)
-{
+static moe_status find_entries(simulated_module *m) {
     for (int64_t i = 0; i < m->launch.kernels; i++) {
         m->entries[i] = sim_find_entry(m->module, m->launch.kernel[i].symbol);
         if (m->entries[i] < 0)
-            return moe_fail(MOE_E_NOT_FOUND, "the image has no kernel '%s'", m->launch.kernel[i].symbol);
+            return moe_fail(MOE_E_NOT_FOUND, "the image has no kernel '%s'",
+                            m->launch.kernel[i].symbol);
     }
     return MOE_OK;
 }
 
-static moe_status device_load(void *self, const moe_image *image, void **module)
-{
+static moe_status device_load(void *self, const moe_image *image, void **module) {
     simulated *s = self;
     simulated_module *m;
 
-    if (!image->ptx) return moe_fail(MOE_E_UNSUPPORTED, "the image has no PTX, which a simulated GPU needs");
+    if (!image->ptx)
+        return moe_fail(MOE_E_UNSUPPORTED, "the image has no PTX, which a simulated GPU needs");
     m = calloc(1, sizeof *m);
     if (!m) return moe_fail(MOE_E_MEMORY, "out of memory for a module");
     m->launch = image->launch;
@@ -175,30 +164,28 @@ static moe_status device_load(void *self, const moe_image *image, void **module)
 
 /* ---- launches */
 
-static moe_status device_launch(void *self, void *module, int entry, const moe_dims *dims, const void *args,
-                                size_t args_size, void *stream)
-{
+static moe_status device_launch(void *self, void *module, int entry, const moe_dims *dims,
+                                const void *args, size_t args_size, void *stream) {
     simulated *s = self;
     simulated_module *m = module;
     moe_status status;
 
     (void)stream;
-    if (entry < 0 || entry >= m->launch.kernels) return moe_fail(MOE_E_INVALID, "the image has no kernel %d", entry);
+    if (entry < 0 || entry >= m->launch.kernels)
+        return moe_fail(MOE_E_INVALID, "the image has no kernel %d", entry);
     status = sim_launch(s->context, m->module, m->entries[entry], dims, args, args_size);
     if (s->timing)
-        s->nanoseconds += sim_model_ns(sim_last_counters(s->context), &m->launch.kernel[entry], dims,
-                                       sim_facts(s->context));
+        s->nanoseconds += sim_model_ns(sim_last_counters(s->context), &m->launch.kernel[entry],
+                                       dims, sim_facts(s->context));
     return status;
 }
 
-static moe_status device_sync(void *self, void *stream)
-{
+static moe_status device_sync(void *self, void *stream) {
     (void)self, (void)stream;
     return MOE_OK;
 }
 
-static moe_status device_time_begin(void *self)
-{
+static moe_status device_time_begin(void *self) {
     simulated *s = self;
 
     s->timing = true;
@@ -206,8 +193,7 @@ static moe_status device_time_begin(void *self)
     return MOE_OK;
 }
 
-static moe_status device_time_end(void *self, double *nanoseconds)
-{
+static moe_status device_time_end(void *self, double *nanoseconds) {
     simulated *s = self;
 
     if (!s->timing) return moe_fail(MOE_E_INVALID, "time_end without time_begin");

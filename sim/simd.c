@@ -17,28 +17,24 @@ const char *const sim_op_name[SIM_OP_COUNT] = {
 extern const sim_handler sim_handler_table_avx2[SIM_OP_COUNT];
 void sim_warp_run_avx2(sim_warp *warp, uint64_t budget);
 
-static bool has_avx2(void)
-{
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+static bool has_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("f16c");
 }
 
-const sim_handler *sim_handlers(void)
-{
+const sim_handler *sim_handlers(void) {
     return has_avx2() ? sim_handler_table_avx2 : sim_handler_table_base;
 }
 
-sim_warp_runner sim_runner(void)
-{
+sim_warp_runner sim_runner(void) {
     return has_avx2() ? sim_warp_run_avx2 : sim_warp_run_base;
 }
 #else
-const sim_handler *sim_handlers(void)
-{
+const sim_handler *sim_handlers(void) {
     return sim_handler_table_base;
 }
 
-sim_warp_runner sim_runner(void)
-{
+sim_warp_runner sim_runner(void) {
     return sim_warp_run_base;
 }
 #endif
