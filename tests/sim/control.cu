@@ -162,7 +162,7 @@ KERNEL(registers)
                  blockDim.x * 10000000 + (clusters ? 0 : 1);
 }
 
-// grid and block of three dimensions are folded into one by the test; votes in a partial warp
+// votes in a block that ends in the middle of a warp
 KERNEL(partial_warp)
 {
     u32 ballot = __ballot_sync(__activemask(), in[threadIdx.x] & 1);

@@ -162,6 +162,73 @@ static void control_kernels(void **state) {
     kernel_cases_check("tests/sim/control.cu", cases, sizeof cases / sizeof *cases);
 }
 
+/* Every thread of a grid and block of three dimensions finds its own place. */
+static void three_dimensions(void **state) {
+    static const char source[] =
+        "extern \"C\" __global__ void k(unsigned *out)\n"
+        "{\n"
+        "    unsigned t = (threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x;\n"
+        "    unsigned b = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;\n"
+        "    out[b * 60 + t] = blockIdx.z * 100000 + blockIdx.y * 10000 + blockIdx.x * 1000 +\n"
+        "        threadIdx.z * 100 + threadIdx.y * 10 + threadIdx.x;\n"
+        "}\n";
+    moe_dims dims = {.grid = {3, 2, 4}, .block = {5, 4, 3}, .cluster = 1};
+    uint32_t out[24 * 60];
+    moe_ptr at;
+    sim_rig rig;
+
+    (void)state;
+    rig_open(&rig, "h100,seed=2");
+    rig_cuda(&rig, source, "compute_90a");
+    at = rig_buffer(&rig, NULL, sizeof out);
+    if (moe_device_sim.launch(rig.self, rig.module, 0, &dims, &at, sizeof at, NULL) != MOE_OK)
+        fail_msg("%s", moe_error_text());
+    rig_read(&rig, out, at, sizeof out);
+    rig_close(&rig);
+    for (uint32_t i = 0; i < 24 * 60; i++) {
+        uint32_t b = i / 60, t = i % 60;
+        assert_int_equal(out[i], b / 6 * 100000 + b / 3 % 2 * 10000 + b % 3 * 1000 + t / 20 * 100 +
+                                     t / 5 % 4 * 10 + t % 5);
+    }
+}
+
+/* A struct by value: members of every width, an array with an index known only at run time. */
+static void struct_parameter(void **state) {
+    static const char source[] =
+        "struct args { char c; short h; int list[7]; double d; const int *in; float f; int *out; };\n"
+        "extern \"C\" __global__ void k(args a, unsigned char last)\n"
+        "{\n"
+        "    int t = threadIdx.x;\n"
+        "    a.out[t] = a.c + a.h + a.list[a.in[t] % 7] + (int)a.d + (int)a.f + last;\n"
+        "}\n";
+    struct {
+        struct {
+            int8_t c;
+            int16_t h;
+            int32_t list[7];
+            double d;
+            moe_ptr in;
+            float f;
+            moe_ptr out;
+        } a;
+        uint8_t last;
+    } args = {{-5, -300, {1, 20, 300, 4000, 50000, 600000, 7000000}, 1e6, 0, -2.5f, 0}, 200};
+    int32_t in[32], out[32];
+    sim_rig rig;
+
+    (void)state;
+    for (int i = 0; i < 32; i++) in[i] = i * 5;
+    rig_open(&rig, "a100");
+    rig_cuda(&rig, source, "compute_80");
+    args.a.in = rig_buffer(&rig, in, sizeof in);
+    args.a.out = rig_buffer(&rig, NULL, sizeof out);
+    rig_run(&rig, 1, 32, 0, &args, sizeof args.a + 1);
+    rig_read(&rig, out, args.a.out, sizeof out);
+    rig_close(&rig);
+    for (int i = 0; i < 32; i++)
+        assert_int_equal(out[i], -5 - 300 + args.a.list[in[i] % 7] + 1000000 - 2 + 200);
+}
+
 /* ------------------------------------------------------------------------- PTX by hand */
 
 #define HEAD ".version 9.0\n.target sm_80\n.address_size 64\n"
@@ -292,6 +359,8 @@ static void misuse_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(control_kernels),
+        cmocka_unit_test(three_dimensions),
+        cmocka_unit_test(struct_parameter),
         cmocka_unit_test(jump_through_a_table),
         cmocka_unit_test(trap_is_a_fault),
         cmocka_unit_test(endless_loop_is_a_fault),
