@@ -1,6 +1,8 @@
 /* tune.c - what the steps of a tune share. */
 #include "tune.h"
 
+#include "clock.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -34,7 +36,7 @@ static void set_date(moe_provenance *provenance) {
 
 void moe_tuner_provenance(const moe_device *device, const char *toolkit, moe_provenance *out) {
     const moe_facts *facts = moe_device_facts(device);
-    *out = (moe_provenance){.clock = facts->simulated ? facts->clock : 0};
+    *out = (moe_provenance){.clock = facts->simulated ? facts->clock : moe_clock_mhz()};
     snprintf(out->toolkit, sizeof out->toolkit, "%s", toolkit);
     snprintf(out->commit, sizeof out->commit, "%s", commit);
     set_date(out);
@@ -52,6 +54,7 @@ moe_record moe_tuner_record(const moe_tuner *tuner, const moe_op *op,
     snprintf(record.template_id, sizeof record.template_id, "%s",
              moe_template_id(candidate->t));
     record.provenance.is_default = candidate->is_default;
+    if (!tuner->facts->simulated) record.provenance.clock = moe_clock_mhz();
     set_date(&record.provenance);
     return record;
 }

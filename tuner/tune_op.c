@@ -236,12 +236,17 @@ static void show(op_search *s) {
                       (long long)s->all.count, best);
 }
 
+static bool defaults_are_done(const op_search *s) {
+    const moe_landscape *land = &s->all.landscape;
+    for (int64_t i = 0; i < land->default_count; i++)
+        if (s->tried[land->defaults[i]].record.measurement.outcome == MOE_OUTCOME_COUNT) return false;
+    return true;
+}
+
 /* Time is up where another run like the default's would end too late. The defaults run always. */
 static bool time_is_up(const op_search *s) {
-    int64_t tried = s->result->measured + s->result->resumed;
     if (moe_tuner_stopped(s->tuner) || s->tuner->lost) return true;
-    return tried >= s->all.landscape.default_count &&
-           moe_seconds() + 1.5 * s->run_seconds >= s->deadline;
+    return moe_seconds() + 1.5 * s->run_seconds >= s->deadline && defaults_are_done(s);
 }
 
 static moe_status search_all(op_search *s) {

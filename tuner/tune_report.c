@@ -4,6 +4,7 @@
 #include "command.h"
 #include "roofline.h"
 #include "table.h"
+#include "waste.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -53,12 +54,24 @@ static void add_op(const moe_tuner *tuner, const moe_op_result *r, moe_table *ta
                   best->measurement.err, (long long)(r->resumed + r->measured), failed);
 }
 
+/* Drops, and the padding of the up GEMM's tiles, of random tokens. */
+static moe_waste waste_of(const moe_tuner *tuner, const moe_layer_result *r) {
+    moe_waste waste = {0};
+    int64_t tile = 1;
+    for (int64_t i = 0; i < r->choice.steps; i++)
+        if (r->choice.step[i].kind == MOE_OP_gemm_up)
+            tile = moe_config_get(&r->choice.step[i].config, "bm", 1);
+    if (moe_waste_of(&r->layer, r->t, r->routing, tile > 0 ? tile : 1, tuner->seed, &waste))
+        return (moe_waste){0};
+    return waste;
+}
+
 static void add_layer(const moe_tuner *tuner, const moe_layer_result *r, moe_table *table) {
     char capacity[32], versus[32] = "-";
     moe_text text = moe_text_start(capacity, sizeof capacity);
     moe_field_capacity.print(NULL, &r->layer.capacity, &text);
     if (!r->there) {
-        moe_table_add(table, "%lld\t%s\t%s\tnone\t-\t-\t-\t%s", (long long)r->t, capacity,
+        moe_table_add(table, "%lld\t%s\t%s\tnone\t-\t-\t-\t-\t-\t%s", (long long)r->t, capacity,
                       moe_routing_names[r->routing], r->note);
         return;
     }
@@ -66,9 +79,10 @@ static void add_layer(const moe_tuner *tuner, const moe_layer_result *r, moe_tab
     double least = moe_roofline_ns(moe_layer_work(&r->layer, r->t, r->routing), tuner->facts,
                                    r->layer.x);
     if (r->standard_ns > 0) snprintf(versus, sizeof versus, "%.2fx", r->standard_ns / m->med);
-    moe_table_add(table, "%lld\t%s\t%s\t%.2f\t%s\t%.0f%%\t%.1e\t%s", (long long)r->t, capacity,
-                  moe_routing_names[r->routing], m->med * 1e-3, versus, 100 * least / m->med,
-                  m->err, r->resumed ? "was there" : r->note);
+    const moe_waste waste = waste_of(tuner, r);
+    moe_table_add(table, "%lld\t%s\t%s\t%.2f\t%s\t%.0f%%\t%.1f%%\t%.1f%%\t%.1e\t%s",
+                  (long long)r->t, capacity, moe_routing_names[r->routing], m->med * 1e-3, versus,
+                  100 * least / m->med, 100 * waste.dropped, 100 * waste.padding, m->err, r->resumed ? "was there" : r->note);
 }
 
 static const char *time_head(const moe_tuner *tuner) {
@@ -84,7 +98,8 @@ static void print_tables(const moe_tuner *tuner, const moe_session *session) {
         if (session->op[i].resumed + session->op[i].measured || *session->op[i].note)
             add_op(tuner, &session->op[i], ops);
     moe_table_print(ops, stdout);
-    snprintf(head, sizeof head, ">t\tcapacity\trouting\t>%s\t>vs default\t>roofline\t>err\tnote",
+    snprintf(head, sizeof head, ">t\tcapacity\trouting\t>%s\t>vs default\t>roofline\t>dropped"
+             "\t>padding\t>err\tnote",
              time_head(tuner));
     moe_table *layers = moe_table_new(head);
     for (int64_t i = 0; i < session->layers; i++) add_layer(tuner, &session->layer[i], layers);
@@ -122,14 +137,17 @@ static json_t *json_op(const moe_tuner *tuner, const moe_op_result *r) {
     return row;
 }
 
-static json_t *json_layer(const moe_layer_result *r) {
+static json_t *json_layer(const moe_tuner *tuner, const moe_layer_result *r) {
     char layer[256];
     if (moe_layer_print(&r->layer, layer, sizeof layer)) layer[0] = '\0';
     json_t *row = json_pack("{s:s, s:I, s:s, s:b, s:b, s:s}", "layer", layer, "t",
                             (json_int_t)r->t, "routing", moe_routing_names[r->routing], "there",
                             r->there, "resumed", r->resumed, "note", r->note);
-    if (r->there)
-        json_object_set_new(row, "measurement", json_measurement(&r->choice.measurement));
+    if (!r->there) return row;
+    const moe_waste waste = waste_of(tuner, r);
+    json_object_set_new(row, "measurement", json_measurement(&r->choice.measurement));
+    json_object_set_new(row, "dropped", json_real(waste.dropped));
+    json_object_set_new(row, "padding", json_real(waste.padding));
     return row;
 }
 
@@ -138,7 +156,7 @@ static void print_json(const moe_tuner *tuner, const moe_session *session) {
     for (int64_t i = 0; i < session->ops; i++)
         json_array_append_new(ops, json_op(tuner, &session->op[i]));
     for (int64_t i = 0; i < session->layers; i++)
-        json_array_append_new(layers, json_layer(&session->layer[i]));
+        json_array_append_new(layers, json_layer(tuner, &session->layer[i]));
     json_t *all = json_pack("{s:s, s:s, s:o, s:o}", "device", tuner->device->text, "db",
                             moe_storage_path(tuner->store), "ops", ops, "layers", layers);
     json_dumpf(all, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));

@@ -1,6 +1,7 @@
 /* label: unit
  * Timing: CUPTI windows against a library of our own, the fallback to events, and the race. Each test
  * has a process of its own, because CUPTI is one for the whole process. */
+#include "clock.h"
 #include "cupti.h"
 #include "meter.h"
 
@@ -64,7 +65,7 @@ static void (*fake_memset)(uint64_t, uint64_t);
 
 static void open_fake(void) {
     char path[1024];
-    const char *folder = getenv("FAKE_CUPTI");
+    const char *folder = getenv("FAKE_VENDOR");
     assert_non_null(folder);
     assert_int_equal(setenv("MOETUNE_CUDA", folder, 1), 0);
     snprintf(path, sizeof path, "%s/libcupti.so.13", folder);
@@ -273,6 +274,20 @@ static void test_statistics(void **state) {
     assert_string_equal(text, "1.0 2.0 3.0 10.0");
 }
 
+static void the_clock_is_that_of_the_only_gpu(void) {
+    open_fake();
+    assert_int_equal(moe_clock_mhz(), 1395);
+    assert_int_equal(moe_clock_mhz(), 1395);
+}
+APART(the_clock_is_that_of_the_only_gpu)
+
+static void of_several_gpus_the_clock_is_unknown(void) {
+    open_fake();
+    assert_int_equal(setenv("FAKE_GPUS", "2", 1), 0);
+    assert_int_equal(moe_clock_mhz(), 0);
+}
+APART(of_several_gpus_the_clock_is_unknown)
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_windows_add_up_their_kernels),
@@ -284,6 +299,8 @@ int main(void) {
         cmocka_unit_test(test_a_model_is_asked_once),
         cmocka_unit_test(test_a_failing_rival_stops_the_race),
         cmocka_unit_test(test_statistics),
+        cmocka_unit_test(test_the_clock_is_that_of_the_only_gpu),
+        cmocka_unit_test(test_of_several_gpus_the_clock_is_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
