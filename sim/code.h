@@ -12,6 +12,7 @@
 #include "ptx.h"
 
 typedef struct sim_warp sim_warp;
+struct sim_spellings;
 typedef struct sim_instruction sim_instruction;
 
 /* Executes one instruction for the lanes `exec` of a warp; what comes next is a sim_next. */
@@ -87,7 +88,11 @@ typedef struct sim_kernel {
 
 /* Decodes an entry with all that it calls. Module variables must have addresses. The kernel lives
  * in the arena. MOE_E_UNSUPPORTED, MOE_E_PARSE, MOE_E_INVALID with the PTX line. */
-moe_status sim_decode(ptx_module *module, ptx_function *entry, sim_kernel **out);
+moe_status sim_decode(ptx_module *module, ptx_function *entry,
+                      const struct sim_spellings *spellings, sim_kernel **out);
+
+/* The instructions by spelling, for all kernels of a module; NULL without memory. */
+const struct sim_spellings *sim_spellings_make(sim_arena *arena);
 
 /* Windows of the generic address space: allocation numbers that no allocation has. */
 enum {

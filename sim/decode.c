@@ -355,13 +355,14 @@ static moe_status decode_all(sim_decoder *d) {
     return set_stalls(d);
 }
 
-moe_status sim_decode(ptx_module *module, ptx_function *entry, sim_kernel **out) {
+moe_status sim_decode(ptx_module *module, ptx_function *entry,
+                      const struct sim_spellings *spellings, sim_kernel **out) {
     int32_t special[SIM_SPECIAL_COUNT] = {0};
     sim_decoder d = {.module = module, .arena = &module->arena, .entry = entry, .special = special};
 
     d.kernel = sim_arena_alloc(d.arena, sizeof *d.kernel);
-    d.spellings = sim_spellings_make(d.arena);
-    if (!d.kernel || !d.spellings) return sim_no_memory();
+    d.spellings = spellings;
+    if (!d.kernel) return sim_no_memory();
     d.kernel->name = entry->name;
     d.kernel->module = module;
     moe_status status = decode_all(&d);

@@ -112,7 +112,4 @@ typedef struct sim_mnemonic {
 /* Looks the first part of the opcode up in a table that ends with NULL. */
 moe_status sim_decode_by_name(sim_decoder *d, const sim_mnemonic *table, bool *known);
 
-/* All spellings of alu.def; NULL without memory. */
-const struct sim_spellings *sim_spellings_make(sim_arena *arena);
-
 #endif

@@ -20,8 +20,11 @@
 #include <pthread.h>
 
 enum { SIM_LANES = 32, SIM_MAX_WARPS = 32, SIM_BARRIERS = 16, SIM_ALL = -1 };
-/* Warp instructions after which a block is given up: minutes of work. */
-#define SIM_BUDGET (1ull << 35)
+/* Warp instructions after which a block is given up: about a minute of work. */
+#define SIM_BUDGET (1ull << 32)
+
+/* Marks number blocks with 24 bits; larger grids run without checks of order. */
+enum { SIM_MAX_CHECKED_BLOCKS = 1 << 23 };
 
 enum { SIM_PAGE_SHIFT = 12, SIM_PAGE_BYTES = 1 << SIM_PAGE_SHIFT };
 
@@ -217,6 +220,7 @@ struct sim_block {
     bool checks;
     sim_samples samples[4]; /* by sim_sample */
     uint32_t now;           /* logical time */
+    uint32_t generation;    /* how often it has started anew */
     sim_barrier barrier[SIM_BARRIERS];
     uint32_t published[SIM_MAX_WARPS]; /* what strong stores behind fences have released */
     /* across blocks; see race.h */

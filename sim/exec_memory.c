@@ -259,9 +259,11 @@ static u32 local_pointers(sim_warp *warp, const sim_instruction *in, u32 exec, u
     u32 size = warp->block->kernel->local_bytes, lanes = exec;
 
     FOR_LANES(lane, exec) {
-        at[lane] = warp->local + (u64)lane * size + address[lane];
-        if (address[lane] + bytes <= size && address[lane] < size && !(address[lane] & (bytes - 1)))
+        u64 offset = address[lane];
+        if (offset < size && offset + bytes <= size && !(offset & (bytes - 1))) {
+            at[lane] = warp->local + (u64)lane * size + offset;
             continue;
+        }
         sim_find(warp, address[lane] & (bytes - 1) ? SIM_FINDING_misaligned : SIM_FINDING_bounds,
                  in, UINT32_MAX,
                  "access of %u bytes at byte %llu of local memory of %u bytes, by block %u warp %u "

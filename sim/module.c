@@ -86,12 +86,13 @@ static moe_status decode_entries(sim_module *module) {
 
     module->entry = sim_arena_alloc(&ptx->arena, (ptx->functions + 1) * sizeof *module->entry);
     module->kernel = sim_arena_alloc(&ptx->arena, (ptx->functions + 1) * sizeof *module->kernel);
-    if (!module->entry || !module->kernel)
+    const struct sim_spellings *spellings = sim_spellings_make(&ptx->arena);
+    if (!module->entry || !module->kernel || !spellings)
         return moe_fail(MOE_E_MEMORY, "out of memory for a module");
     for (uint32_t i = 0; i < ptx->functions; i++) {
         ptx_function *f = &ptx->function[i];
         if (!f->entry || !f->body) continue;
-        MOE_TRY(sim_decode(ptx, f, &module->kernel[module->entries]));
+        MOE_TRY(sim_decode(ptx, f, spellings, &module->kernel[module->entries]));
         MOE_TRY(describe_entry(f, module->kernel[module->entries], ptx,
                                &module->entry[module->entries]));
         module->entries++;

@@ -48,6 +48,7 @@ static void rebase(sim_block *block) {
     rebase_marks(block->marks.read, block->checks ? loads : 0);
     rebase_marks(block->marks.atomic, block->checks ? stores : 0);
     block->now = 2;
+    block->generation++;
     for (uint32_t w = 0; w < block->warps; w++) {
         sim_warp *warp = &block->warp[w];
         for (uint32_t v = 0; v < SIM_MAX_WARPS; v++) warp->seen[v] = warp->fence[v] = 1;

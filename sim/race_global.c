@@ -1,7 +1,8 @@
 /* race_global.c - marks on global memory: by page and granule, made when first needed.
  *
  * A global stamp is 64 bits: block + 1 (24) | fences that the block had executed (8) | the stamp of
- * race.h (32). Blocks of one launch may mark a page at the same time from different host threads,
+ * race.h (32). When a block's clock starts anew it takes a further number for itself, so `block` is
+ * modulo the grid's size, and what it did under an earlier number is ordered before. Blocks of one launch may mark a page at the same time from different host threads,
  * so each page has a lock. */
 #include "race.h"
 
@@ -11,11 +12,18 @@
 
 enum { BLOCK_SHIFT = 40, FENCE_SHIFT = 32, BLOCK_MASK = (1 << 24) - 1, SECTOR_SHIFT = 5 };
 
+static uint64_t own_id(const sim_block *b) {
+    return ((uint64_t)b->generation * b->launch->blocks + b->index + 1) & BLOCK_MASK;
+}
+
 static uint64_t own_stamp(const sim_warp *warp, uint32_t lane) {
     const sim_block *b = warp->block;
 
-    return (uint64_t)((b->index + 1) & BLOCK_MASK) << BLOCK_SHIFT |
-           (uint64_t)b->fences << FENCE_SHIFT | sim_stamp(warp) | lane;
+    return own_id(b) << BLOCK_SHIFT | (uint64_t)b->fences << FENCE_SHIFT | sim_stamp(warp) | lane;
+}
+
+static uint32_t block_of(const sim_launch_state *launch, uint64_t stamp) {
+    return ((uint32_t)(stamp >> BLOCK_SHIFT) - 1) % launch->blocks;
 }
 
 /* ---- pages */
@@ -121,7 +129,7 @@ void sim_global_touch(sim_warp *warp, sim_allocation *allocation, uint64_t offse
 /* Has a write (or read) by another block been published, and may this block have seen that? */
 static bool published(const sim_warp *warp, uint64_t stamp) {
     const sim_launch_state *launch = warp->block->launch;
-    uint32_t by = (uint32_t)(stamp >> BLOCK_SHIFT) - 1, fence = stamp >> FENCE_SHIFT & 255;
+    uint32_t by = block_of(launch, stamp), fence = stamp >> FENCE_SHIFT & 255;
     const uint64_t *log = __atomic_load_n(&launch->fence_log[by], __ATOMIC_ACQUIRE);
 
     if (fence == 255) return true;
@@ -131,10 +139,11 @@ static bool published(const sim_warp *warp, uint64_t stamp) {
 }
 
 static bool ordered(const sim_warp *warp, uint64_t stamp, uint32_t detail, uint32_t lane) {
-    uint64_t own = warp->block->index + 1;
+    const sim_block *b = warp->block;
 
-    if (stamp >> BLOCK_SHIFT != (own & BLOCK_MASK)) return published(warp, stamp);
-    if ((detail & SIM_MANY_BLOCKS) && !warp->block->launch->order) return false;
+    if (block_of(b->launch, stamp) != b->index) return published(warp, stamp);
+    if ((detail & SIM_MANY_BLOCKS) && !b->launch->order) return false;
+    if (stamp >> BLOCK_SHIFT != own_id(b)) return true;
     if ((uint32_t)stamp < warp->all_seen) return true;
     if ((detail & SIM_MANY_LANES) && sim_stamp_warp((uint32_t)stamp) == warp->index &&
         (uint32_t)stamp >= warp->synced && !warp->lane_seen)
@@ -159,8 +168,8 @@ static uint32_t lane_at(const sim_range *range, uint64_t offset) {
 
 static void find_race(const look *l, uint32_t lane, uint64_t stamp, uint32_t pc,
                       const char *earlier, uint64_t offset) {
-    uint32_t by = (uint32_t)(stamp >> BLOCK_SHIFT) - 1, from = (uint32_t)stamp;
     const sim_block *b = l->warp->block;
+    uint32_t by = block_of(b->launch, stamp), from = (uint32_t)stamp;
     bool same = by == b->index;
     const char *missing = !same ? "in one launch without fence and flag between"
                           : sim_stamp_warp(from) == l->warp->index ? "no __syncwarp between"
@@ -183,8 +192,7 @@ static void compare(look *l, const sim_page *page, sim_mark_kind kind, uint64_t 
                     uint32_t bytes) {
     static const char *const earlier[] = {"write", "read", "atomic access"};
     const sim_marks *marks = &page->marks[kind];
-    uint64_t own = own_stamp(l->warp, 0) >> FENCE_SHIFT << FENCE_SHIFT;
-    uint64_t base = own >> BLOCK_SHIFT << BLOCK_SHIFT;
+    uint64_t own = own_id(l->warp->block);
     uint32_t at = offset & (SIM_PAGE_BYTES - 1), shift = marks->shift;
 
     if (!marks->stamp || marks->stale) return;
@@ -192,7 +200,7 @@ static void compare(look *l, const sim_page *page, sim_mark_kind kind, uint64_t 
         uint64_t stamp = marks->stamp[g];
         uint32_t detail = marks->detail[g];
         if (!stamp) continue;
-        if (stamp >> BLOCK_SHIFT == base >> BLOCK_SHIFT && (uint32_t)stamp < l->warp->all_seen &&
+        if (stamp >> BLOCK_SHIFT == own && (uint32_t)stamp < l->warp->all_seen &&
             !(detail & SIM_MANY_BLOCKS) && !l->range->cached)
             continue;
         uint64_t byte = offset - at + ((uint64_t)g << shift);
@@ -267,7 +275,8 @@ static void mark_set(sim_warp *warp, const sim_range *range, sim_marks *marks, u
         uint32_t flags = old ? marks->detail[g] & SIM_MANY_BLOCKS : 0;
         if (old && old != mine) {
             if ((old ^ mine) >> BLOCK_SHIFT) {
-                flags |= SIM_MANY_BLOCKS;
+                bool other = block_of(warp->block->launch, old) != warp->block->index;
+                flags |= other ? SIM_MANY_BLOCKS : 0;
             } else if ((uint32_t)old >= warp->all_seen) {
                 bool own = sim_stamp_warp((uint32_t)old) == warp->index;
                 flags |= marks->detail[g] & SIM_MANY_LANES;
