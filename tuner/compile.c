@@ -146,6 +146,9 @@ static moe_status take_results(const moe_nvrtc *nvrtc, void *program, int result
     size_t size;
     MOE_TRY(fetch(nvrtc, program, nvrtc->nvrtcGetProgramLogSize, nvrtc->nvrtcGetProgramLog,
                   (void **)&out->log, &size));
+    if (result && strstr(out->log, "libnvrtc-builtins"))
+        return moe_fail(MOE_E_LIBRARY, "NVRTC: %s is incomplete: libnvrtc-builtins is not beside it; "
+                        "reinstall it (bash scripts/setup.sh, or set CUDA_HOME)", nvrtc->path);
     if (result) {
         judge_failure(nvrtc->nvrtcGetErrorString(result), out);
         return MOE_OK;

@@ -3,6 +3,9 @@
 
 #include "library.h"
 
+#include <dlfcn.h>
+#include <glob.h>
+#include <libgen.h>
 #include <pthread.h>
 #include <stdio.h>
 
@@ -19,6 +22,19 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static moe_nvrtc loaded;
 static bool ready;
 
+/* NVRTC opens its builtins by name when it first compiles, and has no search path of its own: where it
+ * lies outside the loader's path, as in a wheel, they must be in the process by then. If they are
+ * missing, the first compile says so. */
+static void open_builtins(const char *nvrtc) {
+    char folder[512], pattern[600];
+    glob_t files;
+    snprintf(folder, sizeof folder, "%s", nvrtc);
+    snprintf(pattern, sizeof pattern, "%s/libnvrtc-builtins.so.*", dirname(folder));
+    if (glob(pattern, 0, NULL, &files) != 0) return;
+    for (size_t i = 0; i < files.gl_pathc; i++) dlopen(files.gl_pathv[i], RTLD_NOW | RTLD_GLOBAL);
+    globfree(&files);
+}
+
 static moe_status load(moe_nvrtc *nvrtc) {
     void *handle;
     int major = 0, minor = 0;
@@ -31,6 +47,7 @@ static moe_status load(moe_nvrtc *nvrtc) {
         return moe_fail(MOE_E_LIBRARY, "NVRTC: %s does not tell its version; reinstall it",
                         nvrtc->path);
     snprintf(nvrtc->version, sizeof nvrtc->version, "%d.%d", major, minor);
+    open_builtins(nvrtc->path);
     return MOE_OK;
 }
 
