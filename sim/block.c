@@ -141,6 +141,7 @@ static void start_warp(sim_block *b, uint32_t index) {
     warp->exited = ~lanes;
     warp->pc = b->kernel->start;
     warp->next_pc = UINT32_MAX;
+    warp->commits_together = true;
     memset(local, 0xff, (size_t)SIM_LANES * b->kernel->local_bytes);
     set_specials(b, warp);
 }

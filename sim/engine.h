@@ -118,6 +118,7 @@ void sim_place_text(const sim_kernel *kernel, uint32_t pc, char *text, size_t si
 /* One warp-wide cp.async. */
 typedef struct sim_copy {
     uint32_t lanes;
+    bool together;             /* all lanes have the same group */
     uint32_t group[SIM_LANES]; /* commit count of the lane when it was issued */
     uint32_t pc;
     uint8_t bytes;
@@ -170,8 +171,9 @@ struct sim_warp {
     uint32_t (*lane_seen)[SIM_LANES]; /* stamps, when partial syncs are in use; else NULL */
     /* cp.async */
     sim_copy *copy;
-    uint32_t copies, copy_room;
+    uint32_t first_copy, copies, copy_room; /* those in flight: [first_copy, copies) */
     uint32_t commits[SIM_LANES];
+    bool commits_together;     /* all lanes have always committed together */
     uint64_t commit_cycle[16]; /* by commit number % 16 */
 };
 

@@ -23,18 +23,30 @@ static inline bool same_bytes(const u8 *a, const u8 *b, u32 bytes) {
 
 /* ---- issue */
 
+/* Makes room behind the copies in flight. False without memory. */
+static bool make_room(sim_warp *warp) {
+    u32 pending = warp->copies - warp->first_copy;
+
+    if (warp->first_copy > pending) {
+        memcpy(warp->copy, warp->copy + warp->first_copy, pending * sizeof *warp->copy);
+        warp->first_copy = 0;
+        warp->copies = pending;
+    }
+    if (warp->copies < warp->copy_room) return true;
+    u32 room = warp->copy_room ? 2 * warp->copy_room : 16;
+    sim_copy *bigger = realloc(warp->copy, room * sizeof *bigger);
+    if (!bigger) return false;
+    warp->copy = bigger;
+    warp->copy_room = room;
+    return true;
+}
+
 static sim_copy *new_copy(sim_warp *warp, const sim_instruction *in) {
-    if (warp->copies == warp->copy_room) {
-        u32 room = warp->copy_room ? 2 * warp->copy_room : 16;
-        sim_copy *bigger = realloc(warp->copy, room * sizeof *bigger);
-        if (!bigger) {
-            sim_find(warp, SIM_FINDING_async, in, UINT32_MAX,
-                     "out of host memory for copies in flight (%%p)");
-            __atomic_store_n(&warp->block->launch->abort, 1, __ATOMIC_RELAXED);
-            return NULL;
-        }
-        warp->copy = bigger;
-        warp->copy_room = room;
+    if (warp->copies == warp->copy_room && !make_room(warp)) {
+        sim_find(warp, SIM_FINDING_async, in, UINT32_MAX,
+                 "out of host memory for copies in flight (%%p)");
+        __atomic_store_n(&warp->block->launch->abort, 1, __ATOMIC_RELAXED);
+        return NULL;
     }
     return &warp->copy[warp->copies];
 }
@@ -141,6 +153,7 @@ HANDLER(cp_async) {
     copy->lanes = to.lanes;
     copy->pc = instruction_pc(warp, in);
     copy->bytes = (u8)bytes;
+    copy->together = warp->commits_together;
     FOR_LANES(lane, to.lanes) {
         copy->group[lane] = warp->commits[lane];
         copy->source_bytes[lane] = size[lane];
@@ -178,27 +191,38 @@ static void complete_lane(sim_warp *warp, const sim_instruction *in, const sim_c
         shared_write_mark(warp, &block->kernel->code[copy->pc], copy->to[lane], bytes, lane, bytes);
 }
 
-/* Completes what the lanes have committed, but for their last `keep` groups; all if keep < 0. */
-static void complete(sim_warp *warp, const sim_instruction *in, u32 exec, s64 keep) {
-    u32 kept = 0;
+/* The lanes of a copy that have committed it long enough ago; all if keep < 0. */
+static u32 due_lanes(const sim_warp *warp, const sim_copy *copy, u32 exec, s64 keep) {
+    u32 lanes = copy->lanes & exec, due = 0;
 
-    for (u32 i = 0; i < warp->copies; i++) {
-        sim_copy *copy = &warp->copy[i];
-        FOR_LANES(lane, copy->lanes & exec) {
-            if (keep >= 0 && (s64)copy->group[lane] >= (s64)warp->commits[lane] - keep) continue;
-            complete_lane(warp, in, copy, lane);
-            copy->lanes &= ~(1u << lane);
-        }
-        if (!copy->lanes) continue;
-        if (kept != i) warp->copy[kept] = *copy;
-        kept++;
+    if (keep < 0 || !lanes) return lanes;
+    if (copy->together && warp->commits_together) {
+        u32 lane = (u32)first_lane(lanes);
+        return (s64)copy->group[lane] < (s64)warp->commits[lane] - keep ? lanes : 0;
     }
-    warp->copies = kept;
+    FOR_LANES(lane, lanes) {
+        due |= (u32)((s64)copy->group[lane] < (s64)warp->commits[lane] - keep) << lane;
+    }
+    return due;
+}
+
+/* Completes what the lanes have committed, but for their last `keep` groups. */
+static void complete(sim_warp *warp, const sim_instruction *in, u32 exec, s64 keep) {
+    for (u32 i = warp->first_copy; i < warp->copies; i++) {
+        sim_copy *copy = &warp->copy[i];
+        u32 due = due_lanes(warp, copy, exec, keep);
+        FOR_LANES(lane, due) complete_lane(warp, in, copy, lane);
+        copy->lanes &= ~due;
+    }
+    while (warp->first_copy < warp->copies && !warp->copy[warp->first_copy].lanes)
+        warp->first_copy++;
+    if (warp->first_copy == warp->copies) warp->first_copy = warp->copies = 0;
 }
 
 HANDLER(cp_async_commit) {
     (void)in;
     FOR_LANES(lane, exec) warp->commits[lane]++;
+    if ((exec | warp->exited) != ~0u) warp->commits_together = false;
     warp->commit_cycle[(warp->commits[first_lane(exec)] - 1) % 16] = warp->cycles;
     return SIM_STEP;
 }

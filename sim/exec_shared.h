@@ -7,11 +7,11 @@
 #include "exec.h"
 #include "race.h"
 
-/* The stamp of granule `granule` of a range. */
+/* The lane that owns a granule of a range; accesses are powers of two. */
 static inline u32 granule_lane(u32 offset, u32 granule, u32 shift, u32 lane, u32 lane_bytes) {
     u32 at = granule << shift;
 
-    return lane + (at > offset ? (at - offset) / lane_bytes : 0);
+    return lane + (at > offset ? (at - offset) >> __builtin_ctz(lane_bytes) : 0);
 }
 
 /* Adds this warp to the readers (or atomic accessors) of granules [first, last]. */
@@ -69,20 +69,73 @@ static inline void shared_read(sim_warp *warp, const sim_instruction *in, u32 of
                instruction_pc(warp, in), warp->index);
 }
 
-/* A read of 16 aligned bytes by one lane, where that is one granule of either kind. */
+/* Four marks at once. */
+typedef u32 marks4 __attribute__((vector_size(16)));
+
+static inline marks4 load_marks(const u32 *from) {
+    marks4 m;
+
+    memcpy(&m, from, sizeof m);
+    return m;
+}
+
+static inline void store_marks(u32 *to, marks4 m) {
+    memcpy(to, &m, sizeof m);
+}
+
+static inline bool any_mark(marks4 m) {
+    u64 halves[2];
+
+    memcpy(halves, &m, sizeof m);
+    return (halves[0] | halves[1]) != 0;
+}
+
+/* record_set for four granules of one lane. */
+static inline void record_four(const sim_shared_marks *m, u32 g, u32 mine, u32 seen, u32 pc,
+                               u32 index) {
+    marks4 old = load_marks(m->read + g), fresh = (marks4)(old < seen), differs = old ^ mine;
+    marks4 own = (marks4)((old >> SIM_WARP_SHIFT & 31) == index);
+    marks4 other_lane = own & (marks4)((differs & 31) != 0) & SIM_MANY_LANES;
+    marks4 other_time = (marks4)((differs >> SIM_TIME_SHIFT) != 0) & SIM_MIXED_TIMES;
+    marks4 flags = load_marks(m->read_pc + g) & (SIM_MANY_LANES | SIM_MIXED_TIMES);
+
+    store_marks(m->read_warps + g, (load_marks(m->read_warps + g) & ~fresh) | 1u << index);
+    store_marks(m->read_pc + g, ((flags | other_lane | other_time) & ~fresh) | pc);
+    store_marks(m->read + g, mine | (marks4){0, 0, 0, 0});
+}
+
+/* Was every granule of 16 aligned bytes written, and in order with what this warp has seen? */
+static inline bool row_is_fine(const sim_warp *warp, u32 offset, u32 shift) {
+    const u32 *write = warp->block->marks.write + (offset >> shift);
+    u32 seen = warp->all_seen - 1, count = 16u >> shift;
+    marks4 bad = {0, 0, 0, 0};
+
+    if (count < 4) {
+        for (u32 i = 0; i < count; i++) bad[0] |= write[i] - 1 >= seen;
+    } else {
+        for (u32 i = 0; i < count; i += 4) bad |= (marks4)(load_marks(write + i) - 1 >= seen);
+    }
+    return !any_mark(bad);
+}
+
+/* A read of 16 aligned bytes by one lane. */
 static inline void shared_read_row(sim_warp *warp, const sim_instruction *in, u32 offset,
                                    u32 lane) {
     const sim_kernel *k = warp->block->kernel;
     const sim_shared_marks *m = &warp->block->marks;
-    u32 g = offset >> 4, mine = sim_stamp(warp) | lane;
+    u32 shift = k->shared_load_shift, first = offset >> shift, count = 16u >> shift;
+    u32 mine = sim_stamp(warp) | lane, pc = instruction_pc(warp, in);
 
-    if (k->shared_store_shift != 4 || k->shared_load_shift != 4 || m->atomic) {
+    if (unlikely(m->atomic || !row_is_fine(warp, offset, k->shared_store_shift))) {
         shared_read(warp, in, offset, 16, lane, 16);
-        return;
+    } else if (count < 4) {
+        for (u32 g = first; g < first + count; g++)
+            record_set(m->read, m->read_warps, m->read_pc, g, g, &mine, warp->all_seen, pc,
+                       warp->index);
+    } else {
+        for (u32 g = first; g < first + count; g += 4)
+            record_four(m, g, mine, warp->all_seen, pc, warp->index);
     }
-    if (unlikely(m->write[g] - 1 >= warp->all_seen - 1)) sim_shared_read_slow(warp, in, g, lane);
-    record_set(m->read, m->read_warps, m->read_pc, g, g, &mine, warp->all_seen,
-               instruction_pc(warp, in), warp->index);
 }
 
 /* True if a write of the range needs a closer look at what was there before. */
