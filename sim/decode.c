@@ -169,8 +169,17 @@ static void place_variable(ptx_variable *v, uint64_t *end) {
     *end += v->size;
 }
 
+/* The largest that any chip has, and what the driver allows of the others. */
+enum { MAX_SHARED = 1 << 18, MAX_LOCAL = 1 << 19, MAX_ARGUMENTS = 32764 };
+
+static moe_status too_large(const sim_decoder *d, const char *what, uint64_t bytes) {
+    return moe_fail(MOE_E_INVALID,
+                    "kernel %s declares %llu bytes of %s memory, more than any chip has",
+                    d->kernel->name, (unsigned long long)bytes, what);
+}
+
 /* Offsets of shared memory: what is static, then the dynamic part, which all names share. */
-static void place_shared(sim_decoder *d) {
+static moe_status place_shared(sim_decoder *d) {
     uint64_t end = 0, align = 16;
 
     for (uint32_t i = 0; i < d->module->variables; i++) {
@@ -189,12 +198,14 @@ static void place_shared(sim_decoder *d) {
     for (uint32_t i = 0; i < d->module->variables; i++)
         if (d->module->variable[i]->space == SIM_SHARED && !d->module->variable[i]->size)
             d->module->variable[i]->address = end;
+    if (end > MAX_SHARED) return too_large(d, "shared", end);
     d->kernel->shared_bytes = (uint32_t)end;
+    return MOE_OK;
 }
 
 /* Offsets of local memory: arrays and the parameters of calls. The entry's own parameters are
  * offsets in the argument buffer. */
-static void place_local(sim_decoder *d) {
+static moe_status place_local(sim_decoder *d) {
     uint64_t local = 0, arguments = 0;
 
     for (uint32_t f = 0; f < d->frame_count; f++) {
@@ -211,6 +222,9 @@ static void place_local(sim_decoder *d) {
     }
     d->kernel->local_bytes = (uint32_t)align_up(local, 16);
     d->kernel->args_size = (uint32_t)arguments;
+    if (local > MAX_LOCAL) return too_large(d, "local", local);
+    if (arguments > MAX_ARGUMENTS) return too_large(d, "parameter", arguments);
+    return MOE_OK;
 }
 
 static moe_status add_frame(sim_decoder *d, ptx_function *function) {
@@ -346,8 +360,8 @@ static moe_status decode_all(sim_decoder *d) {
     MOE_TRY(collect(d, d->entry, 0));
     d->carry_register = d->registers++;
     d->memory_register = d->registers++;
-    place_shared(d);
-    place_local(d);
+    MOE_TRY(place_shared(d));
+    MOE_TRY(place_local(d));
     for (uint32_t f = 0; f < d->frame_count; f++) MOE_TRY(decode_function(d, &d->frames[f]));
     k->start = d->frames[d->frame_count - 1].start;
     if (k->count > 0xfffff)

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { SLACK = 64 }; /* so that whole vectors can be read at the end of an allocation */
 
@@ -62,6 +63,12 @@ static moe_status grow_table(sim_memory *memory) {
     return MOE_OK;
 }
 
+static uint64_t host_memory(void) {
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+
+    return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : UINT64_MAX;
+}
+
 moe_status sim_memory_alloc(sim_memory *memory, size_t bytes, uint64_t *out) {
     sim_allocation a = {.size = bytes};
     size_t pages = (bytes + SIM_PAGE_BYTES - 1) >> SIM_PAGE_SHIFT;
@@ -71,6 +78,10 @@ moe_status sim_memory_alloc(sim_memory *memory, size_t bytes, uint64_t *out) {
                         "the simulated GPU has %llu bytes left of %llu, %zu were asked for",
                         (unsigned long long)(memory->limit - memory->used),
                         (unsigned long long)memory->limit, bytes);
+    if (bytes > host_memory() - host_memory() / 8)
+        return moe_fail(MOE_E_MEMORY,
+                        "%zu bytes of simulated GPU memory do not fit this machine's memory",
+                        bytes);
     if (memory->count >= memory->room) MOE_TRY(grow_table(memory));
     a.bytes = aligned_alloc(256, (bytes + SLACK + 255) & ~(size_t)255);
     a.written = calloc(bytes / 64 + 1, sizeof *a.written);

@@ -21,22 +21,24 @@ static uint8_t type_bits(const ptx_token *token) {
     return 0;
 }
 
-static moe_status add_registers(ptx_parser *p, const ptx_token *name, uint32_t count,
+static moe_status add_registers(ptx_parser *p, const ptx_token *name, uint64_t count,
                                 uint8_t bits) {
     ptx_function *f = p->function;
     sim_arena *arena = &p->module->arena;
-    uint32_t more = count ? count : 1;
     uint8_t *width;
 
-    if (f->registers + more > 1u << 20)
+    if (count >= 1u << 20 || f->registers + count >= 1u << 20)
         return moe_fail(MOE_E_UNSUPPORTED, "PTX line %u: over a million registers", name->line);
+    uint32_t more = count ? (uint32_t)count : 1;
     p->range = sim_arena_grow(arena, p->range, p->ranges, sizeof *p->range);
     width = sim_arena_alloc(arena, f->registers + more);
     if (!p->range || !width) return ptx_no_memory();
     if (f->registers) memcpy(width, f->width, f->registers);
     memset(width + f->registers, bits, more);
-    p->range[p->ranges++] = (ptx_range){
-        .name = name->text, .length = name->length, .count = count, .first = f->registers};
+    p->range[p->ranges++] = (ptx_range){.name = name->text,
+                                        .length = name->length,
+                                        .count = (uint32_t)count,
+                                        .first = f->registers};
     f->width = width;
     f->registers += more;
     return MOE_OK;
@@ -61,7 +63,7 @@ moe_status ptx_parse_registers(ptx_parser *p) {
             MOE_TRY(ptx_expect_integer(p, &count));
             MOE_TRY(ptx_expect_sign(p, '>'));
         }
-        MOE_TRY(add_registers(p, &name, (uint32_t)count, bits));
+        MOE_TRY(add_registers(p, &name, count, bits));
         MOE_TRY(ptx_take_sign(p, ',', &more));
     }
     return ptx_expect_sign(p, ';');
