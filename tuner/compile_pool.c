@@ -100,7 +100,8 @@ static void run_child(int file, const request *job, char *text, int deadline) {
 
 /* ------------------------------------------------------------------------------ the worker */
 
-/* What the child's death means. */
+/* What the child's death means. A source that crashes or outlasts the compiler has an outcome; a
+ * machine that cannot hold the result has not tried the source at all. */
 static reply obituary(const request *job, int status, int deadline) {
     reply answer = {.status = MOE_OK};
     moe_compiled *compiled = &answer.compiled;
@@ -110,10 +111,13 @@ static reply obituary(const request *job, int status, int deadline) {
         compiled->outcome = MOE_OUTCOME_TIMEOUT;
         snprintf(compiled->reason, sizeof compiled->reason,
                  "%s: the compiler did not finish in %d s", job->template_id, deadline);
+    } else if (WIFSIGNALED(status) && WTERMSIG(status) != SIGXFSZ) {
+        snprintf(compiled->reason, sizeof compiled->reason, "%s: the compiler died (%s)",
+                 job->template_id, strsignal(WTERMSIG(status)));
     } else {
-        snprintf(compiled->reason, sizeof compiled->reason,
-                 "%s: the compiler died (%s)", job->template_id,
-                 WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "no memory for its result");
+        answer.status = MOE_E_MEMORY;
+        snprintf(answer.error, sizeof answer.error, "no room for the compiler's result: memory is "
+                 "short, or a limit on file sizes (ulimit -f) is too low");
     }
     return answer;
 }

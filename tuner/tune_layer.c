@@ -198,8 +198,22 @@ static moe_status resume(layer_search *s) {
         strcmp(choice.provenance.driver, s->tuner->provenance.driver) || !is_among(s, &choice))
         return MOE_OK;
     s->result->choice = choice;
-    s->result->there = s->result->resumed = true;
+    s->result->resumed = true;
+    s->result->there = choice.measurement.outcome == MOE_OUTCOME_OK;
+    if (s->result->there) return MOE_OK;
+    s->result->wrong = true;
+    snprintf(s->result->note, sizeof s->result->note, "a pipeline of good kernels was %s before",
+             moe_outcome_names[choice.measurement.outcome]);
     return MOE_OK;
+}
+
+/* A pipeline that took the device along is stored, so that the next process does not run it again. */
+static moe_status conclude_loss(layer_search *s, const pipeline *p) {
+    s->result->choice = choice_of(s, p);
+    s->result->wrong = true;
+    snprintf(s->result->note, sizeof s->result->note, "a pipeline of good kernels faulted: %s",
+             p->verdict.text);
+    return moe_storage_put_choice(s->tuner->store, s->tuner->device_row, &s->result->choice);
 }
 
 static moe_status run(layer_search *s) {
@@ -209,8 +223,10 @@ static moe_status run(layer_search *s) {
     if (s->result->resumed || !s->count) return MOE_OK;
     MOE_TRY(moe_layer_case_open(s->tuner->device, &s->result->layer, s->result->t,
                                 s->result->routing, entry, s->tuner->seed, &s->c));
-    for (int i = 0; i < s->count && !s->tuner->lost; i++) MOE_TRY(verify(s, &s->pipeline[i]));
-    if (s->tuner->lost) return MOE_OK;
+    for (int i = 0; i < s->count; i++) {
+        MOE_TRY(verify(s, &s->pipeline[i]));
+        if (s->tuner->lost) return conclude_loss(s, &s->pipeline[i]);
+    }
     MOE_TRY(race(s));
     return conclude(s);
 }

@@ -272,6 +272,24 @@ static moe_status search_all(op_search *s) {
 
 /* ------------------------------------------------------------------------------------ the races */
 
+/* A candidate that was right alone and misbehaves in a race is not to be trusted. */
+static moe_status disqualify(op_search *s, const int64_t *index, const moe_rival *rivals, int count,
+                             moe_status fault) {
+    char log[1024];
+    snprintf(log, sizeof log, "%s", moe_error_text());
+    s->tuner->lost = !s->tuner->facts->simulated;
+    for (int i = 0; i < count; i++) {
+        if (rivals[i].status != fault) continue;
+        moe_finalist *f = &s->tried[index[i]];
+        const moe_evidence evidence = {.log = log};
+        f->record = moe_tuner_record(s->tuner, &s->result->op, &f->candidate);
+        f->record.measurement = (moe_measurement){.outcome = MOE_OUTCOME_FAULTED};
+        moe_search_report(s->search, index[i], INFINITY);
+        return moe_storage_put(s->tuner->store, s->tuner->device_row, &f->record, &evidence);
+    }
+    return moe_fail(fault, "%s", log);
+}
+
 /* Runs candidates against each other and stores the longer series of samples. */
 static moe_status race(op_search *s, const int64_t *index, int count, int64_t least) {
     moe_rival rivals[FIRST_ROUND + MOE_FINALISTS] = {0};
@@ -287,7 +305,9 @@ static moe_status race(op_search *s, const int64_t *index, int count, int64_t le
     }
     if (!status)
         status = moe_meter_race(&s->tuner->meter, &timing, rivals, count, least, 2 * least);
-    for (int i = 0; i < count && !status; i++) {
+    bool raced = !status;
+    if (is_kernels_fault(status)) status = disqualify(s, index, rivals, count, status);
+    for (int i = 0; i < count && raced && !status; i++) {
         moe_finalist *f = &s->tried[index[i]];
         char text[MOE_SAMPLES_TEXT_SIZE];
         const moe_evidence evidence = {.samples = text};
@@ -327,14 +347,7 @@ static moe_status run_races(op_search *s) {
         int count = list_rivals(s, index, room);
         int64_t samples = last ? FINAL_SAMPLES : least;
         if (count < 1 || all_have(s, index, count, samples)) continue;
-        moe_status status = race(s, index, count, samples);
-        if (is_kernels_fault(status)) {
-            s->tuner->lost = true;
-            snprintf(s->result->note, sizeof s->result->note, "a race failed: %s",
-                     moe_error_text());
-            return MOE_OK;
-        }
-        MOE_TRY(status);
+        MOE_TRY(race(s, index, count, samples));
     }
     return MOE_OK;
 }
