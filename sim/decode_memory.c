@@ -149,34 +149,51 @@ static int index_of(const sim_decoder *d, const char *const *names, int count) {
     return -1;
 }
 
+static sim_op atomic_op(sim_space space) {
+    return space == SIM_GLOBAL   ? SIM_OP_atom_global
+           : space == SIM_SHARED ? SIM_OP_atom_shared
+                                 : SIM_OP_atom_generic;
+}
+
+/* One atomic operation for each element of a vector, as the hardware does it. `old`: where the
+ * former values go, or NULL. */
+static moe_status emit_atomics(sim_decoder *d, sim_instruction in, const ptx_operand *old,
+                               const ptx_operand *values, unsigned bits) {
+    int32_t *from, *to = NULL;
+    uint32_t count, olds = 0;
+
+    MOE_TRY(sim_list(d, values, bits, true, &from, &count));
+    if (old) MOE_TRY(sim_list(d, old, bits, false, &to, &olds));
+    if (old && olds != count) return sim_bad(d, "a vector of wrong length");
+    for (uint32_t i = 0; i < count; i++) {
+        in.b = from[i];
+        in.d = to ? to[i] : 0;
+        MOE_TRY(sim_emit(d, atomic_op(space_of(d)), in));
+        in.imm += bits / 8;
+    }
+    return MOE_OK;
+}
+
 static moe_status decode_atomic(sim_decoder *d) {
     const ptx_statement *s = d->statement;
-    bool returns = strcmp(d->part[0], "atom") == 0;
+    bool returns = strcmp(d->part[0], "atom") == 0, hinted = sim_has(d, "L2::cache_hint");
     sim_space space = space_of(d);
     int operation = index_of(d, atomic_operations, 10), type = index_of(d, atomic_types, 13);
     unsigned bits = sim_type_bits(d->part[d->parts - 1]);
     uint32_t values = operation == 7 ? 2 : 1, at = returns ? 1 : 0;
     sim_instruction in = {0};
 
-    if (operation < 0 || type < 0 || bits < 16 || sim_has(d, "v2") || sim_has(d, "v4") ||
-        sim_has(d, "v8"))
-        return sim_unknown(d);
+    if (operation < 0 || type < 0 || bits < 16) return sim_unknown(d);
     if (space != SIM_GLOBAL && space != SIM_SHARED && space != SIM_GENERIC) return sim_unknown(d);
-    MOE_TRY(sim_expect(d, at + 1 + values));
-    if (returns) MOE_TRY(sim_destination(d, &s->operand[0], bits, &in.d));
+    MOE_TRY(sim_expect(d, at + 1 + values + hinted));
     MOE_TRY(sim_address(d, &s->operand[at], &in));
-    MOE_TRY(sim_source(d, &s->operand[at + 1], bits, &in.b));
     if (values == 2) MOE_TRY(sim_source(d, &s->operand[at + 2], bits, &in.c));
     in.e = operation | type << 8;
     in.aux |= (uint32_t)__builtin_ctz(bits / 8) | 1u << MEMORY_COUNT_SHIFT | MEMORY_STRONG;
     if (sim_has(d, "release") || sim_has(d, "acq_rel")) in.aux |= MEMORY_RELEASE;
     note_shared(d, space, bits / 8, true, true);
     if (space != SIM_GLOBAL) d->kernel->shared_atomics = true;
-    return sim_emit(d,
-                    space == SIM_GLOBAL   ? SIM_OP_atom_global
-                    : space == SIM_SHARED ? SIM_OP_atom_shared
-                                          : SIM_OP_atom_generic,
-                    in);
+    return emit_atomics(d, in, returns ? &s->operand[0] : NULL, &s->operand[at + 1], bits);
 }
 
 /* ---- fences: aux 1: visible outside the block */
