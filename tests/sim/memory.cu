@@ -192,6 +192,19 @@ KERNEL(atomics_bf16)
 }
 #endif
 
+#if __CUDA_ARCH__ >= 900
+KERNEL(atomics_vector)
+{
+    float2 a = atomicAdd((float2 *)out, make_float2(1, 2));
+    atomicAdd((float4 *)out + 1, make_float4(3, 4, 5, 6));
+    if (threadIdx.x == 31) ((float2 *)out)[4] = a;
+}
+#else
+KERNEL(atomics_vector)
+{
+}
+#endif
+
 // ---- order between blocks
 // the block that comes last adds up what the others left
 KERNEL(last_block)

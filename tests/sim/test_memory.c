@@ -117,6 +117,14 @@ static void atomics_packed(const uint32_t *in, uint32_t *out) {
     out[8] = 0x58005400;                             /* 64.0, 128.0 */
 }
 
+/* 32 lanes; the last of them sees what the others have left. */
+static void atomics_vector(const uint32_t *in, uint32_t *out) {
+    static const float sums[] = {32, 64, 0, 0, 96, 128, 160, 192, 31, 62};
+
+    (void)in;
+    memcpy(out, sums, sizeof sums);
+}
+
 static void atomics_bf16(const uint32_t *in, uint32_t *out) {
     (void)in;
     out[0] = 0x43004280; /* 64.0, 128.0 */
@@ -176,6 +184,7 @@ static const kernel_case cases[] = {
     {"tickets", 8, 96, 0, tickets, false},
     {"atomics_packed", 1, 64, 0, atomics_packed, false},
     {"atomics_bf16", 1, 64, 0, atomics_bf16, true},
+    {"atomics_vector", 1, 32, 0, atomics_vector, true},
     {"last_block", 12, 64, 0, last_block, false},
     {"chained", 24, 32, 0, chained, false},
     {"async_widths", 1, 64, 0, async_widths, false},
