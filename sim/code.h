@@ -49,8 +49,9 @@ typedef enum sim_op {
 extern const uint8_t sim_op_class[SIM_OP_COUNT];
 extern const char *const sim_op_name[SIM_OP_COUNT];
 
-/* The handlers for the instruction set of the machine that runs the simulator. */
-const sim_handler *sim_handlers(void);
+/* The handlers for the instruction set of the machine that runs the simulator, or those that run on
+ * any. */
+const sim_handler *sim_handlers(bool portable);
 
 /* Values that are fixed while a warp lives, and so live in registers. */
 typedef enum sim_special {
@@ -86,10 +87,16 @@ typedef struct sim_kernel {
     const ptx_module *module; /* file names */
 } sim_kernel;
 
+/* What decoding needs to know of instructions. */
+typedef struct sim_isa {
+    const struct sim_spellings *spellings;
+    const sim_handler *handlers;
+} sim_isa;
+
 /* Decodes an entry with all that it calls. Module variables must have addresses. The kernel lives
  * in the arena. MOE_E_UNSUPPORTED, MOE_E_PARSE, MOE_E_INVALID with the PTX line. */
-moe_status sim_decode(ptx_module *module, ptx_function *entry,
-                      const struct sim_spellings *spellings, sim_kernel **out);
+moe_status sim_decode(ptx_module *module, ptx_function *entry, const sim_isa *isa,
+                      sim_kernel **out);
 
 /* The instructions by spelling, for all kernels of a module; NULL without memory. */
 const struct sim_spellings *sim_spellings_make(sim_arena *arena);

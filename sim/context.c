@@ -11,7 +11,7 @@ moe_status sim_open(const moe_facts *facts, const sim_options *options, sim_cont
     context->facts = *facts;
     context->options = *options;
     context->memory.limit = (uint64_t)facts->memory;
-    context->run = sim_runner();
+    context->run = sim_runner(options->portable);
     pthread_mutex_init(&context->pool_lock, NULL);
     *out = context;
     return MOE_OK;

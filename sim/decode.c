@@ -84,7 +84,7 @@ moe_status sim_emit(sim_decoder *d, sim_op op, sim_instruction in) {
 
     MOE_TRY(make_room(d));
     in.op = (uint16_t)op;
-    in.run = sim_handlers()[op];
+    in.run = d->isa->handlers[op];
     if (s->guard >= 0) {
         in.guard = (uint32_t)d->frame->offset[s->guard];
         in.guard_flip = s->guard_negated ? ~0u : 0;
@@ -369,13 +369,13 @@ static moe_status decode_all(sim_decoder *d) {
     return set_stalls(d);
 }
 
-moe_status sim_decode(ptx_module *module, ptx_function *entry,
-                      const struct sim_spellings *spellings, sim_kernel **out) {
+moe_status sim_decode(ptx_module *module, ptx_function *entry, const sim_isa *isa,
+                      sim_kernel **out) {
     int32_t special[SIM_SPECIAL_COUNT] = {0};
     sim_decoder d = {.module = module, .arena = &module->arena, .entry = entry, .special = special};
 
     d.kernel = sim_arena_alloc(d.arena, sizeof *d.kernel);
-    d.spellings = spellings;
+    d.isa = isa;
     if (!d.kernel) return sim_no_memory();
     d.kernel->name = entry->name;
     d.kernel->module = module;

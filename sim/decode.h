@@ -26,7 +26,7 @@ typedef struct sim_decoder {
     ptx_module *module;
     sim_arena *arena;
     sim_kernel *kernel;
-    const struct sim_spellings *spellings;
+    const sim_isa *isa;
     ptx_function *entry;
     sim_frame *frame; /* the function being decoded */
     sim_frame *frames;

@@ -93,7 +93,7 @@ const sim_spellings *sim_spellings_make(sim_arena *arena) {
 }
 
 static const spelling *look_up(const sim_decoder *d, const char *text, bool compares) {
-    sim_spellings *table = (sim_spellings *)(uintptr_t)d->spellings;
+    sim_spellings *table = (sim_spellings *)(uintptr_t)d->isa->spellings;
     const slot *s = find_slot(table, text, (uint32_t)strlen(text), compares);
 
     return s->text ? s->meaning : NULL;

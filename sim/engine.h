@@ -328,7 +328,7 @@ struct sim_launch_state {
 /* The dispatch loop (exec_flow.c), for the machine that runs the simulator: runs a warp until it
  * waits, ends, yields or has executed `budget` instructions. */
 typedef void (*sim_warp_runner)(sim_warp *warp, uint64_t budget);
-sim_warp_runner sim_runner(void);
+sim_warp_runner sim_runner(bool portable);
 
 struct sim_context {
     moe_facts facts;

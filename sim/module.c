@@ -81,18 +81,19 @@ static moe_status describe_entry(const ptx_function *f, const sim_kernel *k, ptx
     return MOE_OK;
 }
 
-static moe_status decode_entries(sim_module *module) {
+static moe_status decode_entries(const sim_context *context, sim_module *module) {
     ptx_module *ptx = module->ptx;
 
     module->entry = sim_arena_alloc(&ptx->arena, (ptx->functions + 1) * sizeof *module->entry);
     module->kernel = sim_arena_alloc(&ptx->arena, (ptx->functions + 1) * sizeof *module->kernel);
-    const struct sim_spellings *spellings = sim_spellings_make(&ptx->arena);
-    if (!module->entry || !module->kernel || !spellings)
+    const sim_isa isa = {.spellings = sim_spellings_make(&ptx->arena),
+                         .handlers = sim_handlers(context->options.portable)};
+    if (!module->entry || !module->kernel || !isa.spellings)
         return moe_fail(MOE_E_MEMORY, "out of memory for a module");
     for (uint32_t i = 0; i < ptx->functions; i++) {
         ptx_function *f = &ptx->function[i];
         if (!f->entry || !f->body) continue;
-        MOE_TRY(sim_decode(ptx, f, spellings, &module->kernel[module->entries]));
+        MOE_TRY(sim_decode(ptx, f, &isa, &module->kernel[module->entries]));
         MOE_TRY(describe_entry(f, module->kernel[module->entries], ptx,
                                &module->entry[module->entries]));
         module->entries++;
@@ -107,7 +108,7 @@ moe_status sim_load(sim_context *context, const char *ptx, size_t size, sim_modu
     if (!module) return moe_fail(MOE_E_MEMORY, "out of memory for a module");
     status = ptx_parse(ptx, size, &module->ptx);
     if (status == MOE_OK) status = place_variables(context, module->ptx);
-    if (status == MOE_OK) status = decode_entries(module);
+    if (status == MOE_OK) status = decode_entries(context, module);
     if (status == MOE_OK) *out = module;
     else sim_unload(context, module);
     return status;

@@ -21,6 +21,7 @@ typedef struct sim_options {
     uint64_t seed; /* 0: warps run in order; else seeded random order and time slices */
     int threads;   /* that run blocks; 0 = one for each core */
     bool checks;   /* races, unwritten memory; bounds and alignment are always checked */
+    bool portable; /* true: do without the host's wider instruction sets; same results */
 } sim_options;
 
 /* MOE_E_MEMORY. `facts` is copied. */

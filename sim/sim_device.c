@@ -25,23 +25,25 @@ typedef struct simulated_module {
 
 static moe_status parse_option(const char *text, size_t length, sim_options *options) {
     char copy[64], *end;
-    static const char *const names[] = {"seed=", "threads=", "checks="};
+    static const char *const names[] = {"seed=", "threads=", "checks=", "portable="};
 
     if (length >= sizeof copy)
         return moe_fail(MOE_E_PARSE, "device option '%.*s' is too long", (int)length, text);
     memcpy(copy, text, length);
     copy[length] = 0;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         size_t name = strlen(names[i]);
         if (strncmp(copy, names[i], name) != 0) continue;
         unsigned long long value = strtoull(copy + name, &end, 10);
-        if (end == copy + name || *end || (i == 1 && value > 1024) || (i == 2 && value > 1)) break;
+        if (end == copy + name || *end || (i == 1 && value > 1024) || (i >= 2 && value > 1)) break;
         if (i == 0) options->seed = value;
         if (i == 1) options->threads = (int)value;
         if (i == 2) options->checks = value != 0;
+        if (i == 3) options->portable = value != 0;
         return MOE_OK;
     }
-    return moe_fail(MOE_E_PARSE, "device option '%s': use seed=N, threads=N or checks=0|1", copy);
+    return moe_fail(MOE_E_PARSE,
+                    "device option '%s': use seed=N, threads=N, checks=0|1 or portable=0|1", copy);
 }
 
 /* chip[,option...]; `chip` gets the name. */

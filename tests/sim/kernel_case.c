@@ -19,6 +19,7 @@ static const struct {
     bool sm_90;
 } targets[] = {
     {"compute_80", "a100", false},          {"compute_80", "a100,seed=7,threads=1", false},
+    {"compute_80", "a100,portable=1", false},
     {"compute_89", "l40s,seed=11", false},  {"compute_90a", "h100,seed=3,threads=2", true},
     {"compute_100a", "b200,seed=5", true},
 };
