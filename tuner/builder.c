@@ -159,7 +159,8 @@ static moe_status start_soon(moe_builder *builder, moe_source *source) {
     int64_t ticket;
     MOE_TRY(moe_builder_find(builder, source, &built));
     if (built) return MOE_OK;
-    if (!moe_compile_pool_idle(builder->pool)) MOE_TRY(moe_builder_finish(builder, &ticket, &built));
+    if (!moe_compile_pool_idle(builder->pool))
+        MOE_TRY(moe_builder_finish(builder, &ticket, &built));
     return moe_builder_start(builder, source, 0);
 }
 

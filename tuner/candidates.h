@@ -19,8 +19,8 @@ typedef struct moe_candidates {
 } moe_candidates;
 
 /* The landscape's first default is the default of the op: that of its cheapest template by the
- * templates' own predictions. A template that throws is skipped. MOE_E_NOT_FOUND (no template serves
- * the op), MOE_E_TEMPLATE (all that do throw), MOE_E_MEMORY. */
+ * templates' own predictions. A template that throws is skipped. MOE_E_NOT_FOUND (no template
+ * serves the op), MOE_E_TEMPLATE (all that do throw), MOE_E_MEMORY. */
 moe_status moe_candidates_init(moe_candidates *candidates, const moe_gen *gen, const moe_op *op,
                                const moe_facts *facts);
 void moe_candidates_free(moe_candidates *candidates);

@@ -119,7 +119,8 @@ static moe_status check_workload(moe_checker *checker, const moe_goal *goal, con
     MOE_TRY(moe_spot_plan(checker->db, checker->device, checker->gen, checker->builder, layer,
                           tokens ? tokens : 1, &options, &plan, note, sizeof note));
     bool tuned = !*note;
-    if (!tuned) moe_progress_note(&checker->progress, "moetune: t=%lld: %s", (long long)tokens, note);
+    if (!tuned)
+        moe_progress_note(&checker->progress, "moetune: t=%lld: %s", (long long)tokens, note);
     moe_status status = MOE_OK;
     for (int kind = 0; kind < MOE_OP_COUNT && tokens && !status; kind++) {
         const moe_op op = moe_op_make((moe_op_kind)kind, layer, tokens, routing, goal->cache);

@@ -19,14 +19,14 @@ typedef struct moe_checker {
     moe_verdicts *verdicts;
 } moe_checker;
 
-/* Checks, for every token count of the goal, the kernel of each op on its own and the whole plan from
- * each entry (router, given logits, given routing). Errors are broken tools; what kernels do wrong is
- * in the verdicts. */
+/* Checks, for every token count of the goal, the kernel of each op on its own and the whole plan
+ * from each entry (router, given logits, given routing). Errors are broken tools; what kernels do
+ * wrong is in the verdicts. */
 moe_status moe_check_goal(moe_checker *checker, const moe_goal *goal);
 
 /* Checks default configs over the product of activations, dtypes, router rules, capacities, biases,
- * routings, entries, experts, choices and sizes at T = 0, 1, 7, 64, 129: all of it, or a set of rows
- * that holds every pair of settings. */
+ * routings, entries, experts, choices and sizes at T = 0, 1, 7, 64, 129: all of it, or a set of
+ * rows that holds every pair of settings. */
 moe_status moe_check_matrix(moe_checker *checker, bool full);
 
 /* One plan on one workload: runs, judges and adds a verdict. `what` names the plan. */

@@ -36,12 +36,10 @@ static const moe_factors factors = {
     .legal = legal,
 };
 
-/* The full product is that of what layers are; the rest varies along it. */
+/* The full product is that of activation, dtype, router and capacity; the rest varies along it. */
 static const moe_factors whole = {
-    .count = CHOICES + 1,
-    .levels = {COUNT(acts), MOE_DTYPE_COUNT, MOE_ROUTER_COUNT, COUNT(capacities), 1,
-               COUNT(experts), COUNT(choices)},
-    .legal = legal,
+    .count = CAPACITY + 1,
+    .levels = {COUNT(acts), MOE_DTYPE_COUNT, MOE_ROUTER_COUNT, COUNT(capacities)},
 };
 
 static moe_layer layer_of(const int *row) {
@@ -53,8 +51,8 @@ static moe_layer layer_of(const int *row) {
     };
 }
 
-/* Compiles the default kernels of some rows, as parallel as the pool is. What fails here fails again
- * where it is judged. */
+/* Compiles the default kernels of some rows, as parallel as the pool is. What fails here fails
+ * again where it is judged. */
 static moe_status compile_ahead(moe_checker *checker, const int *rows, int64_t count) {
     const moe_facts *facts = moe_device_facts(checker->device);
     moe_source *sources = calloc((size_t)count * MOE_OP_COUNT, sizeof *sources);
@@ -99,15 +97,24 @@ static moe_status check_row(moe_checker *checker, const int *row) {
     return status;
 }
 
-/* Rows of the full product, with the other factors turning along. */
+/* A level for a factor that the product leaves open: spread evenly, and not in step with the others
+ * (Knuth's multiplicative hash). */
+static int spread(int64_t row, int factor) {
+    uint64_t mixed = (uint64_t)(row * FACTORS + factor + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    return (int)((mixed >> 33) % (uint64_t)factors.levels[factor]);
+}
+
+static void fill_row(int64_t i, const int *base, int *row) {
+    for (int f = 0; f < FACTORS; f++) row[f] = f < whole.count ? base[f] : spread(i, f);
+    while (!legal(row)) row[CHOICES]--;
+}
+
 static moe_status full_rows(int **rows, int64_t *n) {
     int *base;
     MOE_TRY(moe_full_product(&whole, &base, n));
     *rows = calloc((size_t)(*n * FACTORS), sizeof **rows);
     for (int64_t i = 0; *rows && i < *n; i++)
-        for (int f = 0; f < FACTORS; f++)
-            (*rows)[i * FACTORS + f] = f <= CHOICES && f != BIAS ? base[i * whole.count + f]
-                                                                 : (int)(i % factors.levels[f]);
+        fill_row(i, base + i * whole.count, *rows + i * FACTORS);
     free(base);
     return *rows ? MOE_OK : moe_fail(MOE_E_MEMORY, "no memory for the matrix");
 }

@@ -42,10 +42,10 @@ static const struct argp_child children[] = {{&command_goal_argp, 0, NULL, 0}, {
 static const struct argp argp = {
     option_table, parse_option, NULL,
     "Times the ops of a layer, its experts (ids and weights given) and the whole of it.\n\n"
-    "  moetune bench --device cuda:0 --layer qwen3-30b-a3b --tokens 1,256,4096 --json bench.json\n\n"
-    "TFLOP/s and GB/s are those of the least work there is; the roofline's share says how near that "
-    "is to the device's peaks. On a GPU a pipeline of one cuBLAS GEMM an expert runs in turns with "
-    "the plan. Times of a simulated device are a model's.",
+    "  moetune bench --device cuda:0 --layer qwen3-30b-a3b --tokens 1,4096 --json bench.json\n\n"
+    "TFLOP/s and GB/s are those of the least work there is; the roofline's share says how near "
+    "that is to the device's peaks. On a GPU a pipeline of one cuBLAS GEMM an expert runs in "
+    "turns with the plan. Times of a simulated device are a model's.",
     children, NULL, NULL,
 };
 

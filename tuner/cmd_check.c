@@ -88,7 +88,8 @@ static moe_status check(const options *o, tools *t) {
     moe_goal goal;
     if (!o->matrix) MOE_TRY(command_goal_read(&o->goal, "0,1,7,64,129", &goal));
     MOE_TRY(open_tools(o, t));
-    MOE_TRY(o->matrix ? moe_check_matrix(&t->checker, o->full) : moe_check_goal(&t->checker, &goal));
+    MOE_TRY(o->matrix ? moe_check_matrix(&t->checker, o->full)
+                      : moe_check_goal(&t->checker, &goal));
     return o->junit ? moe_verdicts_junit(&t->verdicts, t->device->name, o->junit) : MOE_OK;
 }
 

@@ -125,8 +125,8 @@ static void first_error(const char *log, const char *otherwise, char *reason, si
     snprintf(reason, size, "%s", otherwise);
 }
 
-/* ptxas refuses kernels whose shared variables fit on no SM, and leaves no error in the log: only the
- * kernel's resources tell. */
+/* ptxas refuses kernels whose shared variables fit on no SM, and leaves no error in the log: only
+ * the kernel's resources tell. */
 static void judge_failure(const char *otherwise, moe_compiled *out) {
     first_error(out->log, otherwise, out->reason, sizeof out->reason);
     out->outcome = MOE_OUTCOME_COMPILE_FAILED;
@@ -147,7 +147,7 @@ static moe_status take_results(const moe_nvrtc *nvrtc, void *program, int result
     MOE_TRY(fetch(nvrtc, program, nvrtc->nvrtcGetProgramLogSize, nvrtc->nvrtcGetProgramLog,
                   (void **)&out->log, &size));
     if (result && strstr(out->log, "libnvrtc-builtins"))
-        return moe_fail(MOE_E_LIBRARY, "NVRTC: %s is incomplete: libnvrtc-builtins is not beside it; "
+        return moe_fail(MOE_E_LIBRARY, "NVRTC: %s: libnvrtc-builtins is not beside it; "
                         "reinstall it (bash scripts/setup.sh, or set CUDA_HOME)", nvrtc->path);
     if (result) {
         judge_failure(nvrtc->nvrtcGetErrorString(result), out);

@@ -35,7 +35,8 @@ moe_status moe_compile(const moe_source *source, const char *arch, moe_compiled 
 
 /* The same for CUDA text that no template made; `name` stands in its error messages. The image's
  * launch is empty. */
-moe_status moe_compile_text(const char *name, const char *text, const char *arch, moe_compiled *out);
+moe_status moe_compile_text(const char *name, const char *text, const char *arch,
+                            moe_compiled *out);
 
 void moe_compiled_free(moe_compiled *compiled);
 

@@ -1,9 +1,9 @@
 /* compile_pool.c - NVRTC in parallel, in processes of its own.
  *
  * tuner --socket--> worker --fork--> child. The worker never compiles, so it stays small and alive.
- * The child leaves its reply in a memory file; the worker forwards it once the child has ended well,
- * so that a half-written reply never reaches the tuner. All ends run the same binary, so structs
- * travel as they are. */
+ * The child leaves its reply in a memory file; the worker forwards it once the child has ended
+ * well, so that a half-written reply never reaches the tuner. All ends run the same binary, so
+ * structs travel as they are. */
 #define _GNU_SOURCE /* memfd_create */
 #include "compile_pool.h"
 
@@ -251,7 +251,7 @@ static moe_status take_blob(int socket, size_t size, void *out) {
     void *memory = NULL;
     if (size) {
         memory = malloc(size);
-        if (!memory) return moe_fail(MOE_E_MEMORY, "no memory for %zu bytes of compiled code", size);
+        if (!memory) return moe_fail(MOE_E_MEMORY, "no memory for %zu bytes of code", size);
         if (!read_all(socket, memory, size)) {
             free(memory);
             return lost();

@@ -80,7 +80,7 @@ static moe_status keep(covering *c, const int *row) {
     if (c->n == c->room) {
         int64_t room = 2 * c->room + 64;
         int *rows = realloc(c->rows, (size_t)(room * width) * sizeof *rows);
-        if (!rows) return moe_fail(MOE_E_MEMORY, "no memory for %lld combinations", (long long)room);
+        if (!rows) return moe_fail(MOE_E_MEMORY, "no memory for %lld rows", (long long)room);
         c->rows = rows;
         c->room = room;
     }

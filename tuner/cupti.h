@@ -1,6 +1,7 @@
 /* cupti.h - kernel times from the GPU's own activity records.
  *
- * CUPTI is one for the whole process, and so is this: windows do not nest, and belong to one thread.
+ * CUPTI is one for the whole process, and so is this: windows do not nest, and belong to one
+ * thread.
  *
  *     moe_cupti_begin();  launch ...; synchronise;  moe_cupti_end(&window);
  */
@@ -24,7 +25,8 @@ moe_status moe_cupti_open(void);
 /* The version, for example "130000", or "" before moe_cupti_open. */
 const char *moe_cupti_version(void);
 
-/* Forgets all records up to now, and collects those up to the end. The device must be idle at both. */
+/* Forgets all records up to now, and collects those up to the end. The device must be idle at both.
+ * */
 moe_status moe_cupti_begin(void);
 moe_status moe_cupti_end(moe_cupti_window *out);
 

@@ -120,10 +120,11 @@ static moe_status render(const building *b, const moe_facts *facts, const moe_re
     char name[MOE_TEMPLATE_ID_SIZE];
     const moe_template *t = moe_gen_find(b->gen, record->template_id);
     if (t) return moe_render(t, &record->op, facts, &record->config, false, source);
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(record->template_id, "@"), record->template_id);
+    const char *id = record->template_id;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(id, "@"), id);
     if (!moe_gen_find(b->gen, name))
-        return moe_fail(MOE_E_NOT_FOUND, "there is no such template; tune again without it, or give "
-                        "its folder with --templates");
+        return moe_fail(MOE_E_NOT_FOUND, "there is no such template; tune again without it, or "
+                        "give its folder with --templates");
     return moe_fail(MOE_E_NOT_FOUND, "the template has changed since (now %s); tune again",
                     moe_template_id(moe_gen_find(b->gen, name)));
 }
@@ -165,8 +166,9 @@ static moe_status build_device(void *context, int64_t device, const moe_facts *f
         int64_t ahead = list.count - i < BATCH ? list.count - i : BATCH;
         if (i % BATCH == 0) status = compile_batch(b, builder, facts, &list.record[i], ahead);
         if (!status) status = give_image(b, builder, device, facts, &list.record[i]);
-        moe_progress_show(b->out->progress, (double)i / (double)list.count, "%s: kernel %lld of %lld",
-                          facts->name, (long long)i + 1, (long long)list.count);
+        moe_progress_show(b->out->progress, (double)i / (double)list.count,
+                          "%s: kernel %lld of %lld", facts->name, (long long)i + 1,
+                          (long long)list.count);
     }
     moe_builder_close(builder);
     free(list.record);

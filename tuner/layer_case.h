@@ -1,7 +1,8 @@
 /* layer_case.h - a whole layer on one device: its inputs, and what its outputs must be.
  *
  * Any plan of the layer may run on it. The router's choice is judged by the reference's logits; y
- * by the reference for the experts that were chosen, so that a near tie broken either way is right. */
+ * by the reference for the experts that were chosen, so that a near tie broken either way is right.
+ * */
 #ifndef MOE_LAYER_CASE_H
 #define MOE_LAYER_CASE_H
 

@@ -1,5 +1,5 @@
-/* maps.h - index maps of routed rows on the host, as a permute kernel makes them. They let the other
- * kernels be tried without one. */
+/* maps.h - index maps of routed rows on the host, as a permute kernel makes them. They let the
+ * other kernels be tried without one. */
 #ifndef MOE_MAPS_H
 #define MOE_MAPS_H
 

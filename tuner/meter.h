@@ -42,7 +42,8 @@ typedef struct moe_rival {
 } moe_rival;
 
 /* What is timed: cold work finds the caches emptied, warm work has just run before. `span` counts
- * from the first kernel's start to the last one's end, gaps included; else kernel times are added. */
+ * from the first kernel's start to the last one's end, gaps included; else kernel times are added.
+ * */
 typedef struct moe_timing {
     moe_cache cache;
     bool span;

@@ -22,9 +22,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static moe_nvrtc loaded;
 static bool ready;
 
-/* NVRTC opens its builtins by name when it first compiles, and has no search path of its own: where it
- * lies outside the loader's path, as in a wheel, they must be in the process by then. If they are
- * missing, the first compile says so. */
+/* NVRTC opens its builtins by name when it first compiles, and has no search path of its own: where
+ * it lies outside the loader's path, as in a wheel, they must be in the process by then. If they
+ * are missing, the first compile says so. */
 static void open_builtins(const char *nvrtc) {
     char folder[512], pattern[600];
     glob_t files;

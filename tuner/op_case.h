@@ -1,7 +1,7 @@
 /* op_case.h - one op on one device: its inputs, its buffers, and what its result must be.
  *
- * All candidates of an op are tried on the same case. The inputs come from the reference, index maps
- * included, so that each op is judged alone. A case belongs to one thread.
+ * All candidates of an op are tried on the same case. The inputs come from the reference, index
+ * maps included, so that each op is judged alone. A case belongs to one thread.
  *
  *     moe_op_case *c;      moe_op_case_open(device, &op, seed, &c);
  *     moe_trial *trial;    moe_trial_open(c, &compiled.image, &trial);
@@ -18,8 +18,8 @@
 typedef struct moe_op_case moe_op_case;
 typedef struct moe_trial moe_trial;
 
-/* Makes inputs at unit scale from the seed, the op's reference (for large ops of a part of its rows)
- * and uploads the inputs. op->t must be above 0. MOE_E_MEMORY, MOE_E_DEVICE. */
+/* Makes inputs at unit scale from the seed, the op's reference (for large ops of a part of its
+ * rows) and uploads the inputs. op->t must be above 0. MOE_E_MEMORY, MOE_E_DEVICE. */
 moe_status moe_op_case_open(moe_device *device, const moe_op *op, uint64_t seed, moe_op_case **out);
 void moe_op_case_close(moe_op_case *c);
 

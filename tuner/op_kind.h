@@ -47,7 +47,7 @@ struct moe_op_case {
     unsigned char *kept; /* [T,k] (gemms, combine) */
     double *logits;      /* of the spots (route) */
     float *weights;      /* [T,k] (combine) */
-    void *slot_values;   /* [T,k,width] in x's dtype: rows of h or y_rows by slot (gemm_down, combine) */
+    void *slot_values;   /* [T,k,width] rows of h (gemm_down) or y_rows (combine) by slot */
     int64_t spots;       /* references made: */
     int64_t *spot;       /* [spots] slots (gemms) or tokens (route, combine) */
     int64_t width;       /* elements of one */

@@ -4,8 +4,9 @@
 
 #include "builder.h"
 
-/* The image that `plan` uses for an op: a row of `db` where the plan came from there (`tuned`), else
- * the default config. `what` says which template and config. The image lives until the next call. */
+/* The image that `plan` uses for an op: a row of `db` where the plan came from there (`tuned`),
+ * else the default config. `what` says which template and config. The image lives until the next
+ * call. */
 moe_status moe_plan_image(moe_db *db, moe_device *device, const moe_gen *gen, moe_builder *builder,
                           const moe_plan *plan, const moe_op *op, bool tuned, moe_image *image,
                           char *what, size_t size);

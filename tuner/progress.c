@@ -37,8 +37,8 @@ void moe_progress_show(moe_progress *progress, double share, const char *format,
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     time_left(progress, now, left, sizeof left);
-    fprintf(stderr, progress->terminal ? "\r\033[K[%3.0f%%, %s left] %s" : "[%3.0f%%, %s left] %s\n",
-            100 * progress->share, left, text);
+    fprintf(stderr, "%s[%3.0f%%, %s left] %s%s", progress->terminal ? "\r\033[K" : "",
+            100 * progress->share, left, text, progress->terminal ? "" : "\n");
     fflush(stderr);
     progress->open = progress->terminal;
 }

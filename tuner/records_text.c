@@ -227,7 +227,8 @@ static moe_status import_device(importing *in, const char *folder) {
     for (int pass = 0; pass < 2; pass++)
         for (int64_t i = 0; i < names.count && !status; i++) {
             const char *dot = strrchr(names.line[i], '.');
-            if (!dot || strcmp(dot, ".txt") || is_layer_file(names.line[i]) != (pass == 1)) continue;
+            if (!dot || strcmp(dot, ".txt") != 0) continue;
+            if (is_layer_file(names.line[i]) != (pass == 1)) continue;
             snprintf(path, sizeof path, "%s/%s", folder, names.line[i]);
             status = import_file(in, path, pass == 1);
         }

@@ -8,7 +8,8 @@ typedef struct load {
     double rows, experts;
 } load;
 
-/* Expected tokens of expert i. For zipf an expert cannot get a token twice, so shares are capped. */
+/* Expected tokens of expert i. For zipf an expert cannot get a token twice, so shares are capped.
+ * */
 static double tokens_of(const moe_layer *layer, double tokens, moe_routing routing, int64_t i) {
     double e = (double)layer->e, k = (double)layer->k, alive;
     switch (routing) {

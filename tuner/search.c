@@ -132,7 +132,7 @@ static bool next_halving(moe_search *search, int64_t *index) {
 const moe_strategy moe_strategies[] = {
     {"exhaustive", "every candidate, best predicted first", next_exhaustive},
     {"random", "candidates at random", next_random},
-    {"halving", "the best predicted, corrected by what was measured, and random ones", next_halving},
+    {"halving", "random ones, and the best predicted, corrected by what came out", next_halving},
     {NULL, NULL, NULL},
 };
 

@@ -1,9 +1,9 @@
 /* search.h - which candidates to try, in what order.
  *
- * A strategy sees numbers only: how many candidates there are, what each is predicted to take, which
- * choices it is made of, and what the tried ones came to. It is asked for one candidate at a time
- * and may be asked for several before the first is reported, so that they compile in parallel. Equal
- * answers give equal questions: the seed is all the randomness there is.
+ * A strategy sees numbers only: how many candidates there are, what each is predicted to take,
+ * which choices it is made of, and what the tried ones came to. It is asked for one candidate at a
+ * time and may be asked for several before the first is reported, so that they compile in parallel.
+ * Equal answers give equal questions: the seed is all the randomness there is.
  *
  *     while (moe_search_next(search, &i)) moe_search_report(search, i, time_of(i));
  */

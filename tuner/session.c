@@ -10,8 +10,8 @@
 /* Of the budget, for whole layers. */
 static const double LAYER_SHARE = 0.12;
 
-/* Candidates of an op that are worth trying, next to the others': what is large and slow has more to
- * win. */
+/* Candidates of an op that are worth trying, next to the others': what is large and slow has more
+ * to win. */
 static const int wish[MOE_OP_COUNT] = {
     [MOE_OP_route] = 60, [MOE_OP_permute] = 30, [MOE_OP_gemm_up] = 150, [MOE_OP_gemm_down] = 150,
     [MOE_OP_combine] = 16,
@@ -56,8 +56,8 @@ static double seconds_each(const moe_tuner *tuner, const moe_op *op) {
     return 0.6 / tuner->workers + 0.02 + 1.3 * moe_tuner_seconds(tuner, moe_op_work(op).flops);
 }
 
-/* Limits follow from the budget and nothing else, so that a second run asks for the same candidates,
- * which all have rows, and is over at once. */
+/* Limits follow from the budget and nothing else, so that a second run asks for the same
+ * candidates, which all have rows, and is over at once. */
 static moe_status make_limits(const moe_tuner *tuner, double budget, const moe_session *s,
                               int64_t **out) {
     double all = 0;

@@ -46,7 +46,8 @@ moe_status moe_storage_bulk_end(moe_storage *store);
 moe_status moe_storage_find(moe_storage *store, int64_t device, moe_record *record, char *image,
                           bool *found);
 
-/* What the compiler or the device said of a candidate that failed; "" if it did not, or has no row. */
+/* What the compiler or the device said of a candidate that failed; "" if it did not, or has no row.
+ * */
 moe_status moe_storage_log(moe_storage *store, int64_t device, const moe_record *record, char *log,
                            size_t size);
 

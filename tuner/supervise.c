@@ -67,8 +67,8 @@ static moe_status run_children(int (*work)(void *, moe_heart *), void *context, 
         describe_death(status, how, sizeof how);
         idle_deaths = heart->beats == before ? idle_deaths + 1 : 0;
         if (idle_deaths == MAX_IDLE_DEATHS)
-            return moe_fail(MOE_E_DEVICE, "the work dies at once, again and again (%s); look at the "
-                            "GPU with nvidia-smi", how);
+            return moe_fail(MOE_E_DEVICE, "the work dies at once, again and again (%s); look at "
+                            "the GPU with nvidia-smi", how);
         heart->restarts++;
     }
 }

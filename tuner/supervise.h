@@ -1,8 +1,8 @@
 /* supervise.h - long work on a real GPU, in a child process.
  *
  * A kernel may hang the GPU or leave its context unusable, and nothing in the same process can mend
- * that. So the work runs in a child that beats a heart; one that dies or falls silent is replaced by
- * a new one, which resumes from the rows that are stored. */
+ * that. So the work runs in a child that beats a heart; one that dies or falls silent is replaced
+ * by a new one, which resumes from the rows that are stored. */
 #ifndef MOE_SUPERVISE_H
 #define MOE_SUPERVISE_H
 

@@ -107,7 +107,7 @@ static moe_status clear_outputs(moe_trial *trial) {
     moe_op_case *c = trial->c;
     const moe_device_class *class = c->device->class;
     for (const moe_arg *arg = c->kind->outputs; *arg != MOE_ARG_COUNT; arg++) {
-        op_buffers *b = trial->layout->buffers.address[*arg] ? &trial->layout->buffers : &c->buffers;
+        op_buffers *own = &trial->layout->buffers, *b = own->address[*arg] ? own : &c->buffers;
         MOE_TRY(class->poison(c->device->self, b->address[*arg], b->bytes[*arg]));
     }
     for (const moe_arg *arg = c->kind->counters; *arg != MOE_ARG_COUNT; arg++)

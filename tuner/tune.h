@@ -55,9 +55,9 @@ typedef struct moe_op_result {
     char note[512];                      /* something the user should know, or "" */
 } moe_op_result;
 
-/* Tunes one op: at most `limit` candidates, until `deadline` (moe_seconds). Every candidate that was tried has a row when this
- * returns, in whatever way. Errors are broken tools and disks only; an op of which no candidate is
- * good has 0 finalists. */
+/* Tunes one op: at most `limit` candidates, until `deadline` (moe_seconds). Every candidate that
+ * was tried has a row when this returns, in whatever way. Errors are broken tools and disks only;
+ * an op of which no candidate is good has 0 finalists. */
 moe_status moe_tune_op(moe_tuner *tuner, const moe_op *op, int64_t limit, double deadline,
                        moe_op_result *out);
 

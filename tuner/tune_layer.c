@@ -1,8 +1,8 @@
 /* tune_layer.c - the best pipeline of a whole layer, timed end to end.
  *
  * The pipeline of default configs always races, against that of every op's winner and, where times
- * are measured, that one with one op's second best put in. A model adds the kernels' times up, so on
- * a simulated device nothing but the sum of the winners can win. */
+ * are measured, that one with one op's second best put in. A model adds the kernels' times up, so
+ * on a simulated device nothing but the sum of the winners can win. */
 #include "assemble.h"
 #include "layer_case.h"
 #include "session.h"
@@ -172,8 +172,8 @@ static moe_status conclude(layer_search *s) {
     return moe_storage_put_choice(s->tuner->store, s->tuner->device_row, &s->result->choice);
 }
 
-/* A stored choice stands while it is of this compiler and driver and made of kernels that would race
- * again. */
+/* A stored choice stands while it is of this compiler and driver and made of kernels that would
+ * race again. */
 static bool is_among(const layer_search *s, const moe_choice *choice) {
     for (int i = 0; i < s->count; i++) {
         bool same = choice->steps == MOE_OP_COUNT;
@@ -207,7 +207,8 @@ static moe_status resume(layer_search *s) {
     return MOE_OK;
 }
 
-/* A pipeline that took the device along is stored, so that the next process does not run it again. */
+/* A pipeline that took the device along is stored, so that the next process does not run it again.
+ * */
 static moe_status conclude_loss(layer_search *s, const pipeline *p) {
     s->result->choice = choice_of(s, p);
     s->result->wrong = true;

@@ -152,7 +152,8 @@ static moe_status mark_in_flight(op_search *s, int64_t index) {
     moe_finalist *f = &s->tried[index];
     if (s->tuner->facts->simulated) return MOE_OK;
     moe_record record = moe_tuner_record(s->tuner, &s->result->op, &f->candidate);
-    record.measurement = (moe_measurement){.outcome = MOE_OUTCOME_TIMEOUT, .n = s->strikes[index] + 1};
+    record.measurement =
+        (moe_measurement){.outcome = MOE_OUTCOME_TIMEOUT, .n = s->strikes[index] + 1};
     const moe_evidence evidence = {.log = "the tuner ended while this candidate ran"};
     return moe_storage_put(s->tuner->store, s->tuner->device_row, &record, &evidence);
 }
@@ -197,8 +198,8 @@ static moe_status resume(op_search *s, int64_t index) {
     return MOE_OK;
 }
 
-/* Rows of an earlier run come first, whatever the search would ask for: they count towards its limit,
- * and it learns from them. */
+/* Rows of an earlier run come first, whatever the search would ask for: they count towards its
+ * limit, and it learns from them. */
 static moe_status resume_all(op_search *s) {
     for (int64_t i = 0; i < s->all.count; i++) MOE_TRY(resume(s, i));
     return MOE_OK;
@@ -238,8 +239,10 @@ static void show(op_search *s) {
 
 static bool defaults_are_done(const op_search *s) {
     const moe_landscape *land = &s->all.landscape;
-    for (int64_t i = 0; i < land->default_count; i++)
-        if (s->tried[land->defaults[i]].record.measurement.outcome == MOE_OUTCOME_COUNT) return false;
+    for (int64_t i = 0; i < land->default_count; i++) {
+        const moe_finalist *f = &s->tried[land->defaults[i]];
+        if (f->record.measurement.outcome == MOE_OUTCOME_COUNT) return false;
+    }
     return true;
 }
 

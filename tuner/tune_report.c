@@ -82,7 +82,8 @@ static void add_layer(const moe_tuner *tuner, const moe_layer_result *r, moe_tab
     const moe_waste waste = waste_of(tuner, r);
     moe_table_add(table, "%lld\t%s\t%s\t%.2f\t%s\t%.0f%%\t%.1f%%\t%.1f%%\t%.1e\t%s",
                   (long long)r->t, capacity, moe_routing_names[r->routing], m->med * 1e-3, versus,
-                  100 * least / m->med, 100 * waste.dropped, 100 * waste.padding, m->err, r->resumed ? "was there" : r->note);
+                  100 * least / m->med, 100 * waste.dropped, 100 * waste.padding, m->err,
+                  r->resumed ? "was there" : r->note);
 }
 
 static const char *time_head(const moe_tuner *tuner) {

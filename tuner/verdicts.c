@@ -35,7 +35,8 @@ static void print_ratio(const moe_check_row *row, char *text, size_t size) {
 }
 
 void moe_verdicts_table(const moe_verdicts *list, FILE *to) {
-    moe_table *table = moe_table_new("layer or op\t>t\tchecked\t>error\t>tolerance\t>vs plain\tresult");
+    moe_table *table =
+        moe_table_new("layer or op\t>t\tchecked\t>error\t>tolerance\t>vs plain\tresult");
     for (int64_t i = 0; i < list->count; i++) {
         const moe_check_row *row = &list->row[i];
         char ratio[32];
@@ -112,7 +113,8 @@ static void put_case(const moe_check_row *row, FILE *to) {
 
 moe_status moe_verdicts_junit(const moe_verdicts *list, const char *device, const char *path) {
     FILE *file = fopen(path, "w");
-    if (!file) return moe_fail(MOE_E_IO, "%s: %s; give another --junit FILE", path, strerror(errno));
+    if (!file)
+        return moe_fail(MOE_E_IO, "%s: %s; give another --junit FILE", path, strerror(errno));
     fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"moetune check ", file);
     put_escaped(device, file);
     fprintf(file, "\" tests=\"%lld\" failures=\"%lld\">\n", (long long)list->count,

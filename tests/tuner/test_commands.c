@@ -303,7 +303,7 @@ static void test_exit_statuses(void **state) {
         const char *message;
         const char *args[12];
     } cases[] = {
-        {2, "k=9 is more than e=4", {"tune", "--device", "sim:a100", "--layer", "d=64 f=32 e=4 k=9"}},
+        {2, "k=9 is more than e=4", {"tune", "--device", "sim:a100", "--layer", "d=8 f=8 e=4 k=9"}},
         {2, "no layer", {"tune", "--device", "sim:a100"}},
         {2, "--budget", {"tune", "--layer", LAYER, "--budget", "soon"}},
         {2, "--tokens", {"tune", "--layer", LAYER, "--tokens", "1,x"}},
@@ -313,10 +313,11 @@ static void test_exit_statuses(void **state) {
         {2, "build | export | show", {"db"}},
         {2, "-o", {"db", "build"}},
         {3, "h100", {"tune", "--device", "sim:h1000", "--layer", LAYER, "--db", in_folder("x.db")}},
-        {3, "--db FILE", {"tune", "--device", "sim:a100", "--layer", LAYER, "--db", "/proc/x/y.db"}},
+        {3, "--db FILE", {"tune", "--device", "sim:a100", "--layer", LAYER, "--db", "/proc/x/y"}},
         {3, "--db FILE",
          {"tune", "--device", "sim:a100", "--layer", LAYER, "--db", in_folder("text.db")}},
-        {3, "no.db", {"check", "--device", "sim:a100", "--layer", LAYER, "--db", in_folder("no.db")}},
+        {3, "no.db",
+         {"check", "--device", "sim:a100", "--layer", LAYER, "--db", in_folder("no.db")}},
         {3, "", {"db", "show", in_folder("text.db")}},
         {3, "", {"db", "export", in_folder("no.db"), in_folder("r")}},
         {3, "", {"db", "build", in_folder("no folder"), "-o", in_folder("y.db")}},

@@ -18,6 +18,8 @@ static moe_source source_of(char *text) {
     return source;
 }
 
+#define kernel_text "extern \"C\" __global__ void k(int *p) { p[threadIdx.x] = %d; }\n"
+
 static void test_results_equal_those_of_a_direct_compile(void **state) {
     (void)state;
     enum { COUNT = 6 };
@@ -27,16 +29,14 @@ static void test_results_equal_those_of_a_direct_compile(void **state) {
     while (done < COUNT) {
         char text[200];
         while (next < COUNT && moe_compile_pool_idle(pool)) {
-            snprintf(text, sizeof text,
-                     "extern \"C\" __global__ void k(int *p) { p[threadIdx.x] = %d; }\n", (int)next);
+            snprintf(text, sizeof text, kernel_text, (int)next);
             moe_source source = source_of(text);
             assert_int_equal(moe_compile_pool_submit(pool, &source, "sm_80", next++), MOE_OK);
         }
         int64_t ticket;
         moe_compiled pooled, direct;
         assert_int_equal(moe_compile_pool_take(pool, &ticket, &pooled), MOE_OK);
-        snprintf(text, sizeof text,
-                 "extern \"C\" __global__ void k(int *p) { p[threadIdx.x] = %d; }\n", (int)ticket);
+        snprintf(text, sizeof text, kernel_text, (int)ticket);
         moe_source source = source_of(text);
         assert_int_equal(moe_compile(&source, "sm_80", &direct), MOE_OK);
         assert_int_equal(pooled.outcome, MOE_OUTCOME_OK);

@@ -1,6 +1,6 @@
 /* label: unit
- * Timing: CUPTI windows against a library of our own, the fallback to events, and the race. Each test
- * has a process of its own, because CUPTI is one for the whole process. */
+ * Timing: CUPTI windows against a library of our own, the fallback to events, and the race. Each
+ * test has a process of its own, because CUPTI is one for the whole process. */
 #include "clock.h"
 #include "cupti.h"
 #include "meter.h"

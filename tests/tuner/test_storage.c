@@ -1,5 +1,6 @@
 /* label: unit
- * The database's write side: what is written reads back; kills, full disks and rivals lose nothing. */
+ * The database's write side: what is written reads back; kills, full disks and rivals lose nothing.
+ * */
 #include "storage.h"
 
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* label: sim
- * Tuning one op: every way a candidate can fail is an outcome with its reason, and nothing that has a
- * row is measured again. */
+ * Tuning one op: every way a candidate can fail is an outcome with its reason, and nothing that has
+ * a row is measured again. */
 #include "workbench.h"
 
 #include <setjmp.h>

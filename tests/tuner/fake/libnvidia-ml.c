@@ -1,4 +1,5 @@
-/* libnvidia-ml.c - a management library of our own: FAKE_GPUS of them, whose SM clock is 1395 MHz. */
+/* libnvidia-ml.c - a management library of our own: FAKE_GPUS of them, whose SM clock is 1395 MHz.
+ * */
 #include <stdlib.h>
 
 static int gpu;
