@@ -23,6 +23,7 @@ static const opcode_case cases[] = {
 static void half_instructions(void **state) {
     (void)state;
     opcode_check("h100", cases, sizeof cases / sizeof *cases);
+    opcode_check("h100,portable=1", cases, sizeof cases / sizeof *cases);
 }
 
 int main(void) {
