@@ -2,7 +2,7 @@
 #include "bench.h"
 #include "command_goal.h"
 #include "nvrtc.h"
-#include "table.h"
+#include "columns.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -87,26 +87,26 @@ static void print_table(const tools *t, bool simulated) {
     char head[256];
     snprintf(head, sizeof head, "region\t>t\tcapacity\trouting\tsystem\t>%s\t>mad\t>n\t>TFLOP/s"
              "\t>GB/s\t>roofline\t>error\tkernel or plan", simulated ? "us (model)" : "us");
-    moe_table *table = moe_table_new(head);
+    moe_columns *table = moe_columns_new(head);
     for (int64_t i = 0; i < t->bench.rows; i++) {
         const moe_bench_row *row = &t->bench.row[i];
         const char *capacity = strstr(row->layer, "capacity=");
         int length = capacity ? (int)strcspn(capacity + 9, " ") : 0;
         if (!row->good) {
-            moe_table_add(table, "%s\t%lld\t%.*s\t%s\t%s\twrong\t\t\t\t\t\t%.1e\t%s",
+            moe_columns_add(table, "%s\t%lld\t%.*s\t%s\t%s\twrong\t\t\t\t\t\t%.1e\t%s",
                           row->region, (long long)row->tokens, length, capacity + 9,
                           moe_routing_names[row->routing], row->system, row->max_over_rms,
                           row->text);
             continue;
         }
-        moe_table_add(table,
+        moe_columns_add(table,
                       "%s\t%lld\t%.*s\t%s\t%s\t%.2f\t%.2f\t%lld\t%.2f\t%.0f\t%.1f%%\t%.1e\t%s",
                       row->region, (long long)row->tokens, length, capacity + 9,
                       moe_routing_names[row->routing], row->system, row->median * 1e-3,
                       row->mad * 1e-3, (long long)row->n, row->tflops, row->gbps,
                       100 * row->roofline, row->max_over_rms, row->what);
     }
-    moe_table_print(table, stdout);
+    moe_columns_print(table, stdout);
 }
 
 static json_t *json_row(const moe_bench_row *row, const char *config) {

@@ -1,7 +1,7 @@
 /* db_show.c - what a tuning database holds, for people and programs. */
 #include "db_show.h"
 
-#include "table.h"
+#include "columns.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -11,7 +11,7 @@ typedef struct showing {
     moe_storage *store;
     json_t *devices; /* NULL: text */
     json_t *ops, *layers;
-    moe_table *op_table, *layer_table;
+    moe_columns *op_table, *layer_table;
     int64_t outcome[MOE_OUTCOME_COUNT], with_code;
     moe_record best; /* of the present op; op.t 0: none */
     FILE *to;
@@ -30,9 +30,9 @@ static void put_best(showing *s) {
                               (json_int_t)r->measurement.n, "err", r->measurement.err, "timer",
                               moe_timer_names[r->measurement.timer], "date", r->provenance.date));
     else
-        moe_table_add(s->op_table, "%s\t%s\t%s\t%.2f\t%lld\t%s\t%.10s", op, r->template_id, config,
-                      r->measurement.med * 1e-3, (long long)r->measurement.n,
-                      moe_timer_names[r->measurement.timer], r->provenance.date);
+        moe_columns_add(s->op_table, "%s\t%s\t%s\t%.2f\t%lld\t%s\t%.10s", op, r->template_id,
+                        config, r->measurement.med * 1e-3, (long long)r->measurement.n,
+                        moe_timer_names[r->measurement.timer], r->provenance.date);
     s->best.op.t = 0;
 }
 
@@ -61,7 +61,7 @@ static moe_status see_choice(void *context, const moe_choice *choice) {
                                  (json_int_t)m->n, "err", m->err, "timer",
                                  moe_timer_names[m->timer], "date", choice->provenance.date));
     else
-        moe_table_add(s->layer_table, "%s\t%lld\t%s\t%s\t%.2f\t%.1e\t%s\t%.10s", layer,
+        moe_columns_add(s->layer_table, "%s\t%lld\t%s\t%s\t%.2f\t%.1e\t%s\t%.10s", layer,
                       (long long)choice->t, moe_routing_names[choice->routing],
                       moe_cache_names[choice->cache], m->med * 1e-3, m->err,
                       moe_timer_names[m->timer], choice->provenance.date);
@@ -74,11 +74,10 @@ static void start_device(showing *s) {
     s->best.op.t = 0;
     s->ops = s->devices ? json_array() : NULL;
     s->layers = s->devices ? json_array() : NULL;
-    s->op_table = s->devices ? NULL
-                             : moe_table_new("op\ttemplate\tfastest config\t>us\t>n\ttimer\tdate");
-    s->layer_table =
-        s->devices ? NULL
-                   : moe_table_new("layer\t>t\trouting\tcache\t>us\t>err\ttimer\tdate");
+    s->op_table = s->layer_table = NULL;
+    if (s->devices) return;
+    s->op_table = moe_columns_new("op\ttemplate\tfastest config\t>us\t>n\ttimer\tdate");
+    s->layer_table = moe_columns_new("layer\t>t\trouting\tcache\t>us\t>err\ttimer\tdate");
 }
 
 static void end_device(showing *s, const char *text) {
@@ -97,9 +96,9 @@ static void end_device(showing *s, const char *text) {
         if (s->outcome[o])
             fprintf(s->to, " %lld %s,", (long long)s->outcome[o], moe_outcome_names[o]);
     fprintf(s->to, " %lld with code\n\n", (long long)s->with_code);
-    moe_table_print(s->op_table, s->to);
+    moe_columns_print(s->op_table, s->to);
     fputc('\n', s->to);
-    moe_table_print(s->layer_table, s->to);
+    moe_columns_print(s->layer_table, s->to);
     fputc('\n', s->to);
 }
 

@@ -3,7 +3,7 @@
 
 #include "command.h"
 #include "roofline.h"
-#include "table.h"
+#include "columns.h"
 #include "waste.h"
 
 #include <jansson.h>
@@ -32,12 +32,12 @@ static void print_variant(const moe_op *op, char *text, size_t size) {
         moe_text_add(&out, " %s", moe_routing_names[op->routing]);
 }
 
-static void add_op(const moe_tuner *tuner, const moe_op_result *r, moe_table *table) {
+static void add_op(const moe_tuner *tuner, const moe_op_result *r, moe_columns *table) {
     char config[MOE_CONFIG_TEXT_SIZE], failed[160], variant[64], versus[32] = "-";
     print_outcomes(r, true, failed, sizeof failed);
     print_variant(&r->op, variant, sizeof variant);
     if (!r->finalists) {
-        moe_table_add(table, "%s\t%lld\t%s\tnone is good\t\t-\t-\t-\t-\t%lld\t%s",
+        moe_columns_add(table, "%s\t%lld\t%s\tnone is good\t\t-\t-\t-\t-\t%lld\t%s",
                       moe_op_names[r->op.kind], (long long)r->op.t, variant,
                       (long long)(r->resumed + r->measured), failed);
         return;
@@ -47,7 +47,7 @@ static void add_op(const moe_tuner *tuner, const moe_op_result *r, moe_table *ta
     moe_config_print(&best->config, config, sizeof config);
     if (standard->outcome == MOE_OUTCOME_OK)
         snprintf(versus, sizeof versus, "%.2fx", standard->med / best->measurement.med);
-    moe_table_add(table, "%s\t%lld\t%s\t%s\t%s\t%.2f\t%s\t%.0f%%\t%.1e\t%lld\t%s",
+    moe_columns_add(table, "%s\t%lld\t%s\t%s\t%s\t%.2f\t%s\t%.0f%%\t%.1e\t%lld\t%s",
                   moe_op_names[r->op.kind], (long long)r->op.t, variant, best->template_id, config,
                   best->measurement.med * 1e-3, versus,
                   100 * share_of_roofline(tuner, &r->op, best->measurement.med),
@@ -66,12 +66,12 @@ static moe_waste waste_of(const moe_tuner *tuner, const moe_layer_result *r) {
     return waste;
 }
 
-static void add_layer(const moe_tuner *tuner, const moe_layer_result *r, moe_table *table) {
+static void add_layer(const moe_tuner *tuner, const moe_layer_result *r, moe_columns *table) {
     char capacity[32], versus[32] = "-";
     moe_text text = moe_text_start(capacity, sizeof capacity);
     moe_field_capacity.print(NULL, &r->layer.capacity, &text);
     if (!r->there) {
-        moe_table_add(table, "%lld\t%s\t%s\tnone\t-\t-\t-\t-\t-\t%s", (long long)r->t, capacity,
+        moe_columns_add(table, "%lld\t%s\t%s\tnone\t-\t-\t-\t-\t-\t%s", (long long)r->t, capacity,
                       moe_routing_names[r->routing], r->note);
         return;
     }
@@ -80,7 +80,7 @@ static void add_layer(const moe_tuner *tuner, const moe_layer_result *r, moe_tab
                                    r->layer.x);
     if (r->standard_ns > 0) snprintf(versus, sizeof versus, "%.2fx", r->standard_ns / m->med);
     const moe_waste waste = waste_of(tuner, r);
-    moe_table_add(table, "%lld\t%s\t%s\t%.2f\t%s\t%.0f%%\t%.1f%%\t%.1f%%\t%.1e\t%s",
+    moe_columns_add(table, "%lld\t%s\t%s\t%.2f\t%s\t%.0f%%\t%.1f%%\t%.1f%%\t%.1e\t%s",
                   (long long)r->t, capacity, moe_routing_names[r->routing], m->med * 1e-3, versus,
                   100 * least / m->med, 100 * waste.dropped, 100 * waste.padding, m->err,
                   r->resumed ? "was there" : r->note);
@@ -94,18 +94,18 @@ static void print_tables(const moe_tuner *tuner, const moe_session *session) {
     char head[256];
     snprintf(head, sizeof head, "op\t>t\tcapacity\ttemplate\tconfig\t>%s\t>vs default\t>roofline"
              "\t>err\t>tried\tfailed", time_head(tuner));
-    moe_table *ops = moe_table_new(head);
+    moe_columns *ops = moe_columns_new(head);
     for (int64_t i = 0; i < session->ops; i++)
         if (session->op[i].resumed + session->op[i].measured || *session->op[i].note)
             add_op(tuner, &session->op[i], ops);
-    moe_table_print(ops, stdout);
+    moe_columns_print(ops, stdout);
     snprintf(head, sizeof head, ">t\tcapacity\trouting\t>%s\t>vs default\t>roofline\t>dropped"
              "\t>padding\t>err\tnote",
              time_head(tuner));
-    moe_table *layers = moe_table_new(head);
+    moe_columns *layers = moe_columns_new(head);
     for (int64_t i = 0; i < session->layers; i++) add_layer(tuner, &session->layer[i], layers);
     printf("\nwhole layer\n");
-    moe_table_print(layers, stdout);
+    moe_columns_print(layers, stdout);
 }
 
 /* ------------------------------------------------------------------------------------- JSON */

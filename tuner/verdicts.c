@@ -1,7 +1,7 @@
 /* verdicts.c - a list of checks and how they came out. */
 #include "verdicts.h"
 
-#include "table.h"
+#include "columns.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -35,17 +35,17 @@ static void print_ratio(const moe_check_row *row, char *text, size_t size) {
 }
 
 void moe_verdicts_table(const moe_verdicts *list, FILE *to) {
-    moe_table *table =
-        moe_table_new("layer or op\t>t\tchecked\t>error\t>tolerance\t>vs plain\tresult");
+    moe_columns *table =
+        moe_columns_new("layer or op\t>t\tchecked\t>error\t>tolerance\t>vs plain\tresult");
     for (int64_t i = 0; i < list->count; i++) {
         const moe_check_row *row = &list->row[i];
         char ratio[32];
         print_ratio(row, ratio, sizeof ratio);
-        moe_table_add(table, "%s\t%lld\t%s\t%.2e\t%.2e\t%s\t%s", row->name, (long long)row->t,
+        moe_columns_add(table, "%s\t%lld\t%s\t%.2e\t%.2e\t%s\t%s", row->name, (long long)row->t,
                       row->what, row->error, row->tolerance, ratio,
                       moe_outcome_names[row->outcome]);
     }
-    moe_table_print(table, to);
+    moe_columns_print(table, to);
     for (int64_t i = 0; i < list->count; i++)
         if (list->row[i].outcome != MOE_OUTCOME_OK)
             fprintf(to, "\n%s t=%lld, %s: %s\n    %s\n", list->row[i].name,

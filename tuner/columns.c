@@ -1,17 +1,17 @@
-/* table.c - rows of text in columns. */
-#include "table.h"
+/* columns.c - rows of text in columns. */
+#include "columns.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAX_COLUMNS = 16, ROW_SIZE = 2048 };
 
-struct moe_table {
+struct moe_columns {
     char **row; /* the head first */
     size_t rows, room;
 };
 
-static void add(moe_table *table, const char *text) {
+static void add(moe_columns *table, const char *text) {
     if (table->rows == table->room) {
         size_t room = 2 * table->room + 16;
         char **row = realloc(table->row, room * sizeof *row);
@@ -23,13 +23,13 @@ static void add(moe_table *table, const char *text) {
     if (table->row[table->rows]) table->rows++;
 }
 
-moe_table *moe_table_new(const char *head) {
-    moe_table *table = calloc(1, sizeof *table);
+moe_columns *moe_columns_new(const char *head) {
+    moe_columns *table = calloc(1, sizeof *table);
     if (table) add(table, head);
     return table;
 }
 
-void moe_table_add(moe_table *table, const char *format, ...) {
+void moe_columns_add(moe_columns *table, const char *format, ...) {
     char text[ROW_SIZE];
     va_list args;
     if (!table) return;
@@ -67,7 +67,7 @@ static void print_row(const char *row, bool head, const int *width, const bool *
     fputc('\n', to);
 }
 
-void moe_table_print(moe_table *table, FILE *to) {
+void moe_columns_print(moe_columns *table, FILE *to) {
     int width[MAX_COLUMNS] = {0};
     bool right[MAX_COLUMNS] = {false};
     if (!table) return;
