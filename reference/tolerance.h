@@ -11,6 +11,7 @@ typedef struct moe_error_stats {
     double max_over_rms; /* largest |got - want| / rms(want) */
     double rel_l2;       /* ||got - want|| / ||want|| */
     int64_t worst;       /* index of the largest */
+    double peak;         /* largest |want| / rms(want): how long the tail of the reference is */
 } moe_error_stats;
 
 /* NaN or infinity in `got` counts as an infinite error. A zero reference is compared as it is. */
@@ -23,8 +24,9 @@ double moe_op_tolerance(const moe_op *op);
  * outputs of at least 1000 elements or so; a few may all sit on bad roundings. */
 double moe_op_tolerance_l2(const moe_op *op);
 
-/* The same for y of the whole layer. */
-double moe_layer_tolerance(const moe_layer *layer);
+/* The same for y of the whole layer. Drops and uneven weights make some tokens' y far larger than
+ * others', and a rounding is relative to its element: `peak` is moe_error_stats.peak of y. */
+double moe_layer_tolerance(const moe_layer *layer, double peak);
 double moe_layer_tolerance_l2(const moe_layer *layer);
 
 /* Absolute error that a router logit of rms 1 may have after an fp32 sum over d products. Decides

@@ -197,6 +197,7 @@ static void judge_y(const moe_layer_case *c, const results *r, moe_layer_verdict
     int64_t n = c->spots * c->layer.d, d = c->layer.d;
     const moe_error_stats stats = moe_compare(r->got, r->want, n);
     out->error = stats.max_over_rms;
+    out->tolerance = moe_layer_tolerance(&c->layer, stats.peak);
     out->rel_l2 = stats.rel_l2;
     out->yardstick = moe_compare(r->rounded, r->want, n).rel_l2;
     bool many = n >= ENOUGH_FOR_L2;
@@ -225,7 +226,7 @@ static moe_status judge(moe_layer_case *c, results *r, moe_layer_verdict *out) {
 }
 
 static moe_layer_verdict good_so_far(const moe_layer_case *c) {
-    return (moe_layer_verdict){.ok = true, .tolerance = moe_layer_tolerance(&c->layer),
+    return (moe_layer_verdict){.ok = true, .tolerance = moe_layer_tolerance(&c->layer, 0),
                                .tolerance_l2 = moe_layer_tolerance_l2(&c->layer)};
 }
 

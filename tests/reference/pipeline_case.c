@@ -147,7 +147,7 @@ static void assert_right(const batch *b, const char *text) {
     int64_t n = b->tokens * b->layer.d;
     moe_error_stats stats = y_error(b), yard = moe_compare(b->rounded, b->want, n);
     double limit = 2 * (n < 100 ? moe_layer_tolerance_l2(&b->layer) : yard.rel_l2);
-    if (!(stats.rel_l2 <= limit && stats.max_over_rms < moe_layer_tolerance(&b->layer)))
+    if (!(stats.rel_l2 <= limit && stats.max_over_rms < moe_layer_tolerance(&b->layer, stats.peak)))
         fail_msg("%s: rel_l2 %g (limit %g), max %g", text, stats.rel_l2, limit, stats.max_over_rms);
 }
 
