@@ -6,7 +6,7 @@
 #define SIM_EXEC_H
 
 #include "engine.h"
-#include "number.h"
+#include "exec_number.h"
 
 #ifndef SIM_ISA
 #define SIM_ISA base
