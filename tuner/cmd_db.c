@@ -21,7 +21,7 @@ typedef struct options {
 static const struct argp_option option_table[] = {
     {"output", 'o', "FILE", 0, "build: the database to write", 0},
     {"templates", KEY_TEMPLATES, "DIR", 0, "build: templates of your own", 0},
-    {"db", KEY_DB, "FILE", 0, "show: the database (default: that of moetune tune)", 0},
+    {"db", KEY_DB, "FILE", 0, "show, export: the database (show: default that of moetune tune)", 0},
     {"json", KEY_JSON, NULL, 0, "show: write JSON", 0},
     {"quiet", KEY_QUIET, NULL, 0, "show no progress", 0},
     {NULL, 0, NULL, 0, NULL, 0},
@@ -86,9 +86,11 @@ static int run_build(const options *o) {
 static int run_export(const options *o) {
     moe_storage *store;
     moe_records_count count;
-    const char *folder = o->arg[1] ? o->arg[1] : default_folder;
-    if (!o->arg[0]) return misuse("export FILE [DIR]: a database is needed");
-    moe_status status = moe_storage_open_existing(o->arg[0], &store);
+    const char *file = o->db ? o->db : o->arg[0], *folder = o->db ? o->arg[0] : o->arg[1];
+    if (!file || (o->db && o->arg[1]))
+        return misuse("export FILE [DIR]: one database and one folder at most");
+    if (!folder) folder = default_folder;
+    moe_status status = moe_storage_open_existing(file, &store);
     if (status) return command_fail(status);
     status = moe_records_export(store, folder, &count);
     moe_storage_close(store);
