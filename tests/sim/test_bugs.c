@@ -108,6 +108,13 @@ static bool names_marks(const bug *b, const char *text) {
     return good && marks > 0;
 }
 
+/* The finding that names the bug, as the reader of the log wants to see it. */
+static void print_finding(const bug *b, const char *text) {
+    const char *found = strstr(text, b->expect);
+
+    print_message("  %-28s %.*s\n", strrchr(b->path, '/') + 1, (int)strcspn(found, "\n"), found);
+}
+
 static bool is_caught(const bug *b, const char *ptx) {
     int32_t out[WORDS];
 
@@ -115,8 +122,10 @@ static bool is_caught(const bug *b, const char *ptx) {
         moe_status status = bug_run(b, ptx, seed, b->freed, out);
         const char *text = status == MOE_OK ? "nothing" : moe_error_text();
         if (status == MOE_E_FAULT &&
-            (seed > 0 || (strstr(text, b->expect) && names_marks(b, text))))
+            (seed > 0 || (strstr(text, b->expect) && names_marks(b, text)))) {
+            if (seed == 0) print_finding(b, text);
             continue;
+        }
         print_error("%s, seed %d: expected \"%s\" at the marked lines, got %s\n", b->path, seed,
                     b->expect, text);
         return false;
