@@ -110,8 +110,12 @@ static bool names_marks(const bug *b, const char *text) {
 
 /* The finding that names the bug, as the reader of the log wants to see it. */
 static void print_finding(const bug *b, const char *text) {
-    const char *found = strstr(text, b->expect);
+    char kind[sizeof b->expect + 1];
+    const char *found;
 
+    snprintf(kind, sizeof kind, "%s:", b->expect); /* not a file of that name */
+    found = strstr(text, kind);
+    if (!found) found = strstr(text, b->expect);
     print_message("  %-28s %.*s\n", strrchr(b->path, '/') + 1, (int)strcspn(found, "\n"), found);
 }
 
