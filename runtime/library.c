@@ -85,9 +85,8 @@ static void *open_by_loader(const char *const *sonames, char *path, size_t size)
     return NULL;
 }
 
-/* The folder of the running program; "" if the system does not tell. */
-static const char *program_folder(char *folder) {
-    ssize_t length = readlink("/proc/self/exe", folder, PATH_SIZE - 1);
+const char *moe_program_folder(char *folder, size_t size) {
+    ssize_t length = readlink("/proc/self/exe", folder, size - 1);
     folder[length > 0 ? length : 0] = '\0';
     char *slash = strrchr(folder, '/');
     if (slash) *slash = '\0';
@@ -98,7 +97,7 @@ static const char *program_folder(char *folder) {
 static bool make_pattern(const char *variable, const char *pattern, char *out) {
     char folder[PATH_SIZE];
     const char *base = !variable             ? ""
-                       : variable == program ? program_folder(folder)
+                       : variable == program ? moe_program_folder(folder, sizeof folder)
                                              : getenv(variable);
     size_t used = 0;
     if (!base || (variable && !*base)) return false;

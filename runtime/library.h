@@ -25,4 +25,8 @@ moe_status moe_library_open(const moe_library *library, void **handle, char *pat
 moe_status moe_library_symbol(const moe_library *library, void *handle, const char *symbol,
                               void *function);
 
+/* The folder of the running program, without a final slash, in `folder` (size bytes), which is also
+ * returned; "" if the system does not tell. */
+const char *moe_program_folder(char *folder, size_t size);
+
 #endif

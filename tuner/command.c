@@ -1,5 +1,6 @@
 /* command.c - what the subcommands share. */
 #include "command.h"
+#include "library.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,19 +23,9 @@ int command_fail(moe_status status) {
 /* Folders to look in, relative to that of the program; "" is the working folder. */
 static const char *const template_folders[] = {"../templates", "../share/moetune/templates", NULL};
 
-/* The folder of the running program, without a final slash. */
-static bool program_folder(char *path, size_t size) {
-    ssize_t length = readlink("/proc/self/exe", path, size - 1);
-    if (length < 0) return false;
-    path[length] = '\0';
-    char *slash = strrchr(path, '/');
-    if (slash) *slash = '\0';
-    return slash != NULL;
-}
-
 static const char *find_templates(char *path, size_t size) {
     char folder[PATH_SIZE];
-    for (int i = 0; program_folder(folder, sizeof folder) && template_folders[i]; i++) {
+    for (int i = 0; *moe_program_folder(folder, sizeof folder) && template_folders[i]; i++) {
         snprintf(path, size, "%s/%s", folder, template_folders[i]);
         if (!access(path, R_OK | X_OK)) return path;
     }
