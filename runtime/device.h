@@ -49,7 +49,26 @@ typedef struct moe_dims {
     uint32_t block[3];
     uint32_t cluster; /* blocks a cluster along x; 1 = none */
     uint32_t smem;    /* dynamic shared memory, bytes */
+    bool overlap;     /* programmatic dependent launch: blocks may start before the kernel ahead of
+                         them on the stream has ended, and wait for it by griddepcontrol.wait */
 } moe_dims;
+
+/* A tensor in device memory as the bulk tensor copies (TMA) of sm_90 see it. The fastest dimension
+ * comes first. Limits are those of cuTensorMapEncodeTiled: the address and all strides but the
+ * first are multiples of 16 bytes, a box has at most 256 elements along a dimension, and its first
+ * is at most `swizzle` bytes long where there is a swizzle. What a copy reads outside is zero. */
+typedef struct moe_tensor {
+    moe_ptr address;
+    moe_dtype dtype;
+    int rank;           /* 1..5 */
+    uint64_t size[5];   /* elements */
+    uint64_t stride[5]; /* bytes from one to the next; stride[0] is the size of an element */
+    uint32_t box[5];    /* elements that one copy moves */
+    int swizzle;        /* 0, 32, 64 or 128 bytes */
+} moe_tensor;
+
+/* An encoded tensor is opaque; kernels take it at a multiple of 64 bytes. */
+enum { MOE_TENSOR_MAP_SIZE = 128, MOE_TENSOR_MAP_ALIGN = 64 };
 
 typedef struct moe_device_class {
     const char *prefix; /* "cuda": opens "cuda:REST" and "cuda" */
@@ -75,6 +94,11 @@ typedef struct moe_device_class {
     moe_status (*launch)(void *self, void *module, int entry, const moe_dims *dims,
                          const void *args, size_t args_size, void *stream);
     moe_status (*sync)(void *self, void *stream);
+
+    /* (optional) Encodes a tensor for kernels of this device into MOE_TENSOR_MAP_SIZE bytes of host
+     * memory; no work on the device. NULL: it has no TMA. MOE_E_INVALID (a limit, which the text
+     * names). */
+    moe_status (*tensor_map)(void *self, const moe_tensor *tensor, void *map);
 
     /* Brackets launches on the default stream; end waits and gives the device time between the
      * two in nanoseconds. */
