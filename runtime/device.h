@@ -57,7 +57,7 @@ typedef struct moe_dims {
  * comes first. Limits are those of cuTensorMapEncodeTiled: the address and all strides but the
  * first are multiples of 16 bytes, a box has at most 256 elements along a dimension, and its first
  * is at most `swizzle` bytes long where there is a swizzle. What a copy reads outside is zero. */
-typedef struct moe_tensor {
+typedef struct moe_tensor_view {
     moe_ptr address;
     moe_dtype dtype;
     int rank;           /* 1..5 */
@@ -65,7 +65,7 @@ typedef struct moe_tensor {
     uint64_t stride[5]; /* bytes from one to the next; stride[0] is the size of an element */
     uint32_t box[5];    /* elements that one copy moves */
     int swizzle;        /* 0, 32, 64 or 128 bytes */
-} moe_tensor;
+} moe_tensor_view;
 
 /* An encoded tensor is opaque; kernels take it at a multiple of 64 bytes. */
 enum { MOE_TENSOR_MAP_SIZE = 128, MOE_TENSOR_MAP_ALIGN = 64 };
@@ -98,7 +98,7 @@ typedef struct moe_device_class {
     /* (optional) Encodes a tensor for kernels of this device into MOE_TENSOR_MAP_SIZE bytes of host
      * memory; no work on the device. NULL: it has no TMA. MOE_E_INVALID (a limit, which the text
      * names). */
-    moe_status (*tensor_map)(void *self, const moe_tensor *tensor, void *map);
+    moe_status (*tensor_map)(void *self, const moe_tensor_view *tensor, void *map);
 
     /* Brackets launches on the default stream; end waits and gives the device time between the
      * two in nanoseconds. */
