@@ -56,6 +56,14 @@ static int api_log2(lua_State *L) {
     return 1;
 }
 
+/* moe.tile(rows): which table of tile_start counts tiles of so many rows */
+static int api_tile(lua_State *L) {
+    lua_Integer rows = luaL_checkinteger(L, 1);
+    for (int i = 0; i < MOE_TILE_HEIGHTS; i++)
+        if (moe_tile_heights[i] == rows) return lua_pushinteger(L, i), 1;
+    return luaL_error(L, "permute counts no tiles of %I rows", rows);
+}
+
 static int api_dtype(lua_State *L) {
     const char *name = luaL_checkstring(L, 1);
     int dtype = 0;
@@ -126,7 +134,8 @@ static int api_include(lua_State *L) {
 /* moe.args(): the text of struct args_<op> */
 static int api_args(lua_State *L) {
     char text[GEN_ARGUMENTS_SIZE];
-    gen_arguments_print(rendering(L, "args")->op->kind, text, sizeof text);
+    const gen_render *render = rendering(L, "args");
+    gen_arguments_print(render->op->kind, render->launch.maps.count, text, sizeof text);
     lua_pushstring(L, text);
     return 1;
 }
@@ -149,7 +158,7 @@ static const luaL_Reg functions[] = {
     {"template", api_template}, {"ceil_div", api_ceil_div}, {"align", api_align},
     {"log2", api_log2},         {"dtype", api_dtype},       {"float", api_float},
     {"error", api_error},       {"include", api_include},   {"args", api_args},
-    {"symbol", api_symbol},     {NULL, NULL},
+    {"symbol", api_symbol},     {"tile", api_tile},         {NULL, NULL},
 };
 
 void gen_open_names(lua_State *L) {

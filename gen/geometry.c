@@ -1,6 +1,7 @@
 /* geometry.c - the table that `launch` returns, as data for a runtime without Lua. */
 #include "geometry.h"
 
+#include "map.h"
 #include "schema.h"
 #include "table.h"
 
@@ -13,6 +14,7 @@ static const gen_key launch_keys[] = {
     {"align", GEN_NUMBER, false},
     {"scratch", GEN_TABLE, false},
     {"deterministic", GEN_BOOLEAN, false},
+    {"maps", GEN_TABLE, false},
     {NULL, 0, false},
 };
 static const gen_key kernel_keys[] = {
@@ -21,6 +23,7 @@ static const gen_key kernel_keys[] = {
     {"block", GEN_NUMBER, true},
     {"smem", GEN_NUMBER, false},
     {"cluster", GEN_NUMBER, false},
+    {"overlap", GEN_BOOLEAN, false},
     {NULL, 0, false},
 };
 static const gen_key scratch_keys[] = {
@@ -69,6 +72,9 @@ static void read_kernel(lua_State *L, int entry, const moe_facts *facts, const c
     out->block = gen_get_integer(L, entry, "block", 1, 1024, 0, "launch");
     out->cluster = gen_get_integer(L, entry, "cluster", 1, 16, 1, "launch");
     out->smem = gen_get_integer(L, entry, "smem", 0, 1 << 20, 0, "launch");
+    lua_getfield(L, entry, "overlap");
+    out->overlap = lua_toboolean(L, -1);
+    lua_pop(L, 1);
     if (out->smem > facts->smem)
         luaL_error(L, "launch: %I bytes of shared memory, but a block has at most %I on this "
                       "device; let require refuse the config",
@@ -106,6 +112,39 @@ static void read_scratch(lua_State *L, int table, moe_launch *out) {
     lua_pop(L, 1);
 }
 
+/* {"up", {64, 128, 2, 1}, 128} at `entry` */
+static void read_map(lua_State *L, int entry, moe_map *out) {
+    int64_t box[MOE_MAP_RANK];
+    if (!lua_istable(L, entry) || lua_rawgeti(L, entry, 1) != LUA_TSTRING ||
+        lua_rawgeti(L, entry, 2) != LUA_TTABLE)
+        luaL_error(L, "launch: maps: should read like {\"up\", {64, 128, 2, 1}, 128}");
+    int sizes = lua_gettop(L), rank = (int)lua_rawlen(L, sizes);
+    if (rank > MOE_MAP_RANK) luaL_error(L, "launch: maps: a box of %d dimensions", rank);
+    for (int i = 0; i < rank; i++) {
+        lua_rawgeti(L, sizes, i + 1);
+        box[i] = gen_pop_integer(L, 1, INT32_MAX, "launch: maps");
+    }
+    lua_rawgeti(L, entry, 3);
+    int64_t swizzle = gen_pop_integer(L, 0, 128, "launch: maps: swizzle");
+    if (moe_map_make(lua_tostring(L, sizes - 1), rank, box, swizzle, out))
+        luaL_error(L, "launch: maps: %s", moe_error_text());
+}
+
+static void read_maps(lua_State *L, int table, moe_map_list *out) {
+    if (lua_getfield(L, table, "maps") == LUA_TTABLE) {
+        int list = lua_gettop(L);
+        int64_t size = (int64_t)lua_rawlen(L, list);
+        if (size > MOE_MAX_MAPS)
+            luaL_error(L, "launch: maps: %d; it takes at most %d", (int)size, MOE_MAX_MAPS);
+        for (; out->count < size; out->count++) {
+            lua_rawgeti(L, list, out->count + 1);
+            read_map(L, list + 1, &out->map[out->count]);
+            lua_settop(L, list);
+        }
+    }
+    lua_pop(L, 1);
+}
+
 void gen_pop_launch(lua_State *L, const moe_facts *facts, const char *symbol, moe_launch *out) {
     int table = lua_gettop(L);
     *out = (moe_launch){0};
@@ -115,6 +154,7 @@ void gen_pop_launch(lua_State *L, const moe_facts *facts, const char *symbol, mo
     out->align = gen_get_integer(L, table, "align", 1, 1 << 16, 1, "launch");
     if (out->align & (out->align - 1)) luaL_error(L, "launch: align must be a power of two");
     read_scratch(L, table, out);
+    read_maps(L, table, &out->maps);
     lua_getfield(L, table, "deterministic");
     out->deterministic = lua_isnil(L, -1) || lua_toboolean(L, -1);
     lua_settop(L, table - 1);

@@ -158,6 +158,7 @@ static int settle_launch(lua_State *L) {
     gen_render *render = &job->render;
     gen_question question = {render->op, render->facts, render->config};
     gen_ask_launch(L, &question, render->symbol, &render->launch);
+    render->launch.max_slots = render->t->max_slots;
     gen_ask_cost(L, &question, &job->cost);
     return 0;
 }

@@ -16,6 +16,7 @@ static const gen_key template_keys[] = {
     {"op", GEN_STRING | GEN_TABLE, true},
     {"arch", GEN_TABLE, true},
     {"params", GEN_TABLE | GEN_FUNCTION, true},
+    {"max_slots", GEN_NUMBER, false},
     {"supports", GEN_FUNCTION, false},
     {"require", GEN_FUNCTION, false},
     {"default", GEN_FUNCTION, true},

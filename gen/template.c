@@ -4,6 +4,7 @@
 #include "api.h"
 #include "arguments.h"
 #include "ask.h"
+#include "table.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -43,6 +44,7 @@ static int describe(lua_State *L) {
     if (lua_getfield(L, 2, "op") == LUA_TSTRING) add_op(L, t);
     else
         for (lua_Integer i = 1; lua_rawgeti(L, 4, i) != LUA_TNIL; i++, lua_pop(L, 1)) add_op(L, t);
+    t->max_slots = gen_get_integer(L, 2, "max_slots", 1, INT32_MAX, 0, "max_slots");
     lua_getfield(L, 2, "arch");
     for (int i = 0; i < 2; i++) {
         lua_rawgeti(L, -1 - i, i + 1);
@@ -98,7 +100,7 @@ static uint64_t hash_template(const moe_template *t, XXH64_state_t *state) {
     for (int i = 0; i < MOE_OP_COUNT; i++) {
         char text[GEN_ARGUMENTS_SIZE];
         if (!t->op[i]) continue;
-        gen_arguments_print((moe_op_kind)i, text, sizeof text);
+        gen_arguments_print((moe_op_kind)i, 0, text, sizeof text);
         hash_text(state, moe_op_names[i], text, strlen(text));
     }
     return XXH64_digest(state);
@@ -208,6 +210,9 @@ moe_status gen_template_check(const moe_template *t, const moe_op *op, const moe
     if (facts->sm < t->arch[0] || facts->sm > t->arch[1])
         return moe_fail(MOE_E_INVALID, "%s serves sm_%d to sm_%d, not %s", t->name,
                         (int)t->arch[0], (int)t->arch[1], facts->arch);
+    if (t->max_slots && op->t > t->max_slots / op->layer.k)
+        return moe_fail(MOE_E_INVALID, "%s serves at most %lld routed rows", t->name,
+                        (long long)t->max_slots);
     MOE_TRY(gen_host_run(t->host, answer_supports, &job, GEN_STEPS));
     return job.good ? MOE_OK : moe_fail(MOE_E_INVALID, "%s: %s", t->name, job.reason);
 }

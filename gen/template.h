@@ -14,6 +14,7 @@ struct moe_template {
     char id[MOE_TEMPLATE_ID_SIZE]; /* name@hash8 */
     uint64_t hash;       /* of all text that can reach a source of it */
     gen_file lua, cu;
+    int64_t max_slots; /* 0: any number */
     bool op[MOE_OP_COUNT];
     int64_t arch[2];     /* lowest and highest sm it serves */
     uint64_t includes;   /* files of gen->include that its text names, itself or through others */

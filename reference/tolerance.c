@@ -38,6 +38,8 @@ static const struct {
     [MOE_OP_route] = {8, 0, 1},      [MOE_OP_permute] = {0, 0, 0},
     [MOE_OP_gemm_up] = {12, 1, 1}, /* of a sum; of a product see tail_of */
     [MOE_OP_gemm_down] = {10, 1, 1}, [MOE_OP_combine] = {16, 1, 1},
+    [MOE_OP_route_permute] = {8, 0, 1},
+    [MOE_OP_experts] = {16, 1.74, 1.42}, /* three roundings, two sums: squares add */
 };
 
 static double tail_of(const moe_op *op) {
@@ -49,6 +51,8 @@ static double tail_of(const moe_op *op) {
 static double fan_in(moe_op_kind kind, const moe_layer *layer) {
     switch (kind) {
     case MOE_OP_route:
+    case MOE_OP_route_permute:
+    case MOE_OP_experts:
     case MOE_OP_gemm_up: return (double)layer->d;
     case MOE_OP_gemm_down: return (double)layer->f;
     default: return (double)layer->k;

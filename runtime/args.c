@@ -1,6 +1,8 @@
 /* args.c - the arguments of every op's kernels. */
 #include "args.h"
 
+#include "device.h"
+
 #include <string.h>
 
 const moe_arg_info moe_arg_table[MOE_ARG_COUNT] = {
@@ -34,8 +36,11 @@ const moe_arg *moe_op_args(moe_op_kind kind, int *count) {
     return op_args[kind].args;
 }
 
-size_t moe_args_pack(moe_op_kind kind, const moe_arg_values *values, void *buffer) {
-    size_t used = 0;
+const int moe_tile_heights[MOE_TILE_HEIGHTS] = {8, 16, 32, 64, 128, 192, 256};
+
+size_t moe_args_pack(moe_op_kind kind, int64_t maps, const moe_arg_values *values, void *buffer) {
+    size_t used = (size_t)maps * MOE_TENSOR_MAP_SIZE;
+    size_t align = maps ? MOE_TENSOR_MAP_ALIGN : 8;
     for (int i = 0; i < op_args[kind].count; i++) {
         moe_arg arg = op_args[kind].args[i];
         size_t size = moe_arg_table[arg].pointer ? 8 : 4;
@@ -43,5 +48,5 @@ size_t moe_args_pack(moe_op_kind kind, const moe_arg_values *values, void *buffe
         memcpy((char *)buffer + used, &values->value[arg], size); /* little-endian, as all GPUs */
         used += size;
     }
-    return (used + 7) / 8 * 8;
+    return (used + align - 1) / align * align;
 }

@@ -12,6 +12,13 @@ typedef enum moe_arg {
     MOE_ARG_COUNT
 } moe_arg;
 
+/* Rows of the tiles that permute counts, ascending. */
+enum { MOE_TILE_HEIGHTS = 7 };
+extern const int moe_tile_heights[MOE_TILE_HEIGHTS];
+
+/* What `flags` points at: ints. */
+enum { MOE_FLAGS = 1024 };
+
 typedef struct moe_arg_info {
     const char *name;
     const char *type; /* CUDA text; ends in " *" for a pointer */
@@ -28,10 +35,11 @@ typedef struct moe_arg_values {
     uint64_t value[MOE_ARG_COUNT];
 } moe_arg_values;
 
-enum { MOE_ARGS_MAX_SIZE = 256 };
+enum { MOE_ARGS_MAX_SIZE = 768 };
 
-/* Packs an op's arguments the way the CUDA struct lays them out; returns the bytes used, which is
- * the size of the struct. `buffer` holds MOE_ARGS_MAX_SIZE bytes, 8-aligned. */
-size_t moe_args_pack(moe_op_kind kind, const moe_arg_values *values, void *buffer);
+/* Packs an op's arguments the way the CUDA struct lays them out behind its `maps` tensor maps;
+ * returns the size of the struct. `buffer` holds MOE_ARGS_MAX_SIZE bytes, 8-aligned; the maps' part
+ * of it is left as it is. */
+size_t moe_args_pack(moe_op_kind kind, int64_t maps, const moe_arg_values *values, void *buffer);
 
 #endif

@@ -9,6 +9,6 @@
  * They are loaded before this returns and may then go. MOE_E_DEVICE, MOE_E_UNSUPPORTED,
  * MOE_E_MEMORY. */
 moe_status moe_plan_assemble(moe_device *device, const moe_layer *layer,
-                             const moe_image *const image[MOE_OP_COUNT], moe_plan **out);
+                             const moe_image *const image[MOE_STEP_COUNT], moe_plan **out);
 
 #endif

@@ -32,7 +32,7 @@ typedef struct moe_rows {
 /* A whole layer timed end to end, with the row that serves each step. */
 typedef struct moe_pipeline {
     moe_origin origin; /* of the whole */
-    moe_row row[MOE_OP_COUNT];
+    moe_row row[MOE_STEP_COUNT];
 } moe_pipeline;
 
 typedef struct moe_pipelines {

@@ -321,19 +321,31 @@ static moe_status cuda_load(void *object, const moe_image *image, void **out) {
 
 /* --------------------------------------------------------------------------------------- launch */
 
+static unsigned set_attributes(const moe_dims *dims, CUlaunchAttribute *out) {
+    unsigned count = 0;
+    if (dims->cluster > 1)
+        out[count++] = (CUlaunchAttribute){
+            .id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION,
+            .value.clusterDim = {.x = dims->cluster, .y = 1, .z = 1},
+        };
+    if (dims->overlap)
+        out[count++] = (CUlaunchAttribute){
+            .id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
+            .value.programmaticStreamSerializationAllowed = 1,
+        };
+    return count;
+}
+
 static moe_status cuda_launch(void *object, void *handle, int entry, const moe_dims *dims,
                               const void *args, size_t args_size, void *stream) {
     cuda_device *self = object;
     CUfunction function = ((cuda_module *)handle)->function[entry];
-    CUlaunchAttribute cluster = {
-        .id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION,
-        .value.clusterDim = {.x = dims->cluster, .y = 1, .z = 1},
-    };
+    CUlaunchAttribute attrs[2];
+    unsigned count = set_attributes(dims, attrs);
     CUlaunchConfig config = {
         .gridDimX = dims->grid[0], .gridDimY = dims->grid[1], .gridDimZ = dims->grid[2],
         .blockDimX = dims->block[0], .blockDimY = dims->block[1], .blockDimZ = dims->block[2],
-        .sharedMemBytes = dims->smem, .hStream = stream, .attrs = &cluster,
-        .numAttrs = dims->cluster > 1,
+        .sharedMemBytes = dims->smem, .hStream = stream, .attrs = attrs, .numAttrs = count,
     };
     void *extra[] = {
         CU_LAUNCH_PARAM_BUFFER_POINTER, (void *)(uintptr_t)args,
@@ -341,6 +353,44 @@ static moe_status cuda_launch(void *object, void *handle, int entry, const moe_d
     };
     MOE_TRY(enter(self));
     return leave(self, CHECK(cuLaunchKernelEx(&config, function, NULL, extra)));
+}
+
+/* ---------------------------------------------------------------------------------- tensor maps */
+
+static CUtensorMapSwizzle swizzle_of(int bytes) {
+    return bytes == 128  ? CU_TENSOR_MAP_SWIZZLE_128B
+           : bytes == 64 ? CU_TENSOR_MAP_SWIZZLE_64B
+           : bytes == 32 ? CU_TENSOR_MAP_SWIZZLE_32B
+                         : CU_TENSOR_MAP_SWIZZLE_NONE;
+}
+
+static const CUtensorMapDataType tensor_types[MOE_DTYPE_COUNT] = {
+    [MOE_BF16] = CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
+    [MOE_F16] = CU_TENSOR_MAP_DATA_TYPE_FLOAT16,
+    [MOE_F32] = CU_TENSOR_MAP_DATA_TYPE_FLOAT32,
+};
+
+/* The driver only computes here. It takes sizes fastest first, the first stride left out. Lines of
+ * 256 bytes are fetched into the L2: neighbouring boxes along a row follow soon. */
+static moe_status cuda_tensor_map(void *object, const moe_tensor_view *tensor, void *map) {
+    static const cuuint32_t unit[5] = {1, 1, 1, 1, 1};
+    cuda_device *self = object;
+    CUtensorMap encoded;
+    cuuint64_t size[5], stride[5] = {0};
+    cuuint32_t box[5];
+    for (int i = 0; i < tensor->rank; i++) {
+        size[i] = tensor->size[i];
+        box[i] = tensor->box[i];
+        if (i) stride[i - 1] = tensor->stride[i];
+    }
+    moe_status status = CHECK(cuTensorMapEncodeTiled(
+        &encoded, tensor_types[tensor->dtype], (cuuint32_t)tensor->rank,
+        (void *)(uintptr_t)tensor->address, size, stride, box, unit,
+        CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle_of(tensor->swizzle),
+        CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE));
+    if (status) return moe_fail_context(MOE_E_INVALID, "tensor map");
+    memcpy(map, &encoded, sizeof encoded);
+    return MOE_OK;
 }
 
 /* --------------------------------------------------------------------------------------- timing */
@@ -401,6 +451,7 @@ const moe_device_class moe_device_cuda = {
     .unload = cuda_unload,
     .launch = cuda_launch,
     .sync = cuda_sync,
+    .tensor_map = cuda_tensor_map,
     .time_begin = cuda_time_begin,
     .time_end = cuda_time_end,
     .flush_cache = cuda_flush_cache,

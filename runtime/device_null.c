@@ -95,6 +95,13 @@ static moe_status null_sync(void *self, void *stream) {
     return MOE_OK;
 }
 
+static moe_status null_tensor_map(void *self, const moe_tensor_view *tensor, void *map) {
+    (void)self;
+    memset(map, 0, MOE_TENSOR_MAP_SIZE);
+    memcpy(map, &tensor->address, sizeof tensor->address);
+    return MOE_OK;
+}
+
 static moe_status null_time_begin(void *self) {
     (void)self;
     return MOE_OK;
@@ -129,6 +136,7 @@ const moe_device_class moe_device_null = {
     .unload = null_unload,
     .launch = null_launch,
     .sync = null_sync,
+    .tensor_map = null_tensor_map,
     .time_begin = null_time_begin,
     .time_end = null_time_end,
     .timer = "none",

@@ -1,7 +1,7 @@
 /* launch.c - launch rules as data: their text form and their evaluation. */
 #include "launch.h"
 
-#include "text.h"
+#include "map.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -94,6 +94,7 @@ static const moe_field kernel_fields[] = {
     {"block", AT(block), &moe_field_integer, NULL, NULL, 1, 1024},
     {"cluster", AT(cluster), &moe_field_integer, "1", NULL, 1, 16},
     {"smem", AT(smem), &moe_field_integer, "0", NULL, 0, 1 << 20},
+    {"overlap", AT(overlap), &moe_field_integer, "0", NULL, 0, 1},
     {"regs", AT(regs), &moe_field_integer, "0", NULL, 0, 1024},
     {"spills", AT(spills), &moe_field_integer, "0", NULL, 0, 1 << 30},
     {"static_smem", AT(static_smem), &moe_field_integer, "0", NULL, 0, 1 << 20},
@@ -108,6 +109,8 @@ static const moe_field launch_fields[] = {
     {"scratch_token", AT(scratch_token), &moe_field_integer, "0", NULL, 0, INT64_C(1) << 40},
     {"scratch_block", AT(scratch_block), &moe_field_integer, "0", NULL, 0, INT64_C(1) << 40},
     {"deterministic", AT(deterministic), &moe_field_integer, "1", NULL, 0, 1},
+    {"max_slots", AT(max_slots), &moe_field_integer, "0", NULL, 0, INT32_MAX},
+    {"maps", AT(maps), &moe_field_maps, "none", NULL, 0, 0},
     {NULL, 0, NULL, NULL, NULL, 0, 0},
 };
 #undef AT

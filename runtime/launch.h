@@ -4,8 +4,8 @@
  * count. Text form, one line:
  *
  *     kernel=moe_gemm_up_1f3c9a0b12d4 grid=row_tiles(128,12) block=256 cluster=1 smem=98304
- *         regs=168 spills=0 static_smem=0 align=1 scratch_fixed=0 scratch_token=0 scratch_block=0
- *         deterministic=1
+ *         overlap=0 regs=168 spills=0 static_smem=0 align=1 scratch_fixed=0 scratch_token=0
+ *         scratch_block=0 deterministic=1 max_slots=0 maps=none
  *
  * `kernel=` starts a further kernel; kernels of one launch run in this order. */
 #ifndef MOE_LAUNCH_H
@@ -33,11 +33,26 @@ typedef struct moe_kernel {
     int64_t block;   /* threads */
     int64_t cluster; /* blocks a cluster; 1 = none */
     int64_t smem;    /* dynamic shared memory, bytes */
+    int64_t overlap; /* 1: waits itself for the kernel ahead, so it may start before that ends */
     /* read from the compiler's log; 0 before compilation */
     int64_t regs;        /* registers a thread */
     int64_t spills;      /* spilled bytes, stores + loads */
     int64_t static_smem; /* bytes */
 } moe_kernel;
+
+/* A tensor map that all kernels of a launch get: see map.h and map.def. */
+enum { MOE_MAX_MAPS = 4, MOE_MAP_RANK = 5 };
+typedef struct moe_map {
+    int64_t arg; /* a moe_arg */
+    int64_t rank;
+    int64_t box[MOE_MAP_RANK]; /* elements, fastest dimension first */
+    int64_t swizzle;           /* bytes */
+} moe_map;
+
+typedef struct moe_map_list {
+    int64_t count;
+    moe_map map[MOE_MAX_MAPS];
+} moe_map_list;
 
 typedef struct moe_launch {
     int64_t kernels;
@@ -47,6 +62,8 @@ typedef struct moe_launch {
     int64_t scratch_token; /* plus bytes a token, */
     int64_t scratch_block; /* plus bytes a block of the first kernel */
     int64_t deterministic; /* 0: sums depend on the order of arrival */
+    int64_t max_slots;     /* the most slots T*k that the kernels serve; 0: any */
+    moe_map_list maps;
 } moe_launch;
 
 /* Parses and prints the text form. `text` needs 2048 bytes. */

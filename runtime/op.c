@@ -30,6 +30,8 @@ static const unsigned own_bias[MOE_OP_COUNT] = {
     [MOE_OP_route] = MOE_BIAS_ROUTER,
     [MOE_OP_gemm_up] = MOE_BIAS_UP,
     [MOE_OP_gemm_down] = MOE_BIAS_DOWN,
+    [MOE_OP_route_permute] = MOE_BIAS_ROUTER,
+    [MOE_OP_experts] = MOE_BIAS_UP | MOE_BIAS_DOWN,
 };
 
 /* What stands in a field that an op does not depend on. */

@@ -15,6 +15,8 @@ typedef enum moe_op_kind {
     MOE_OP_COUNT
 } moe_op_kind;
 
+enum { MOE_STEP_COUNT = MOE_OP_combine + 1 }; /* of a layer, each by an op of its own */
+
 /* How tokens spread over experts, as the tuner generates it. */
 typedef enum moe_routing {
     MOE_ROUTING_UNIFORM, /* iid logits */

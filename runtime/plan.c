@@ -80,7 +80,7 @@ static moe_status load(moe_plan *plan, moe_db *db, const char *hash, int *out) {
 
 static moe_status load_bucket(moe_plan *plan, moe_db *db, moe_bucket *bucket) {
     bucket->row_align = 1;
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
         int image = 0;
         MOE_TRY(load(plan, db, bucket->step[kind].row.image, &image));
         MOE_TRY(moe_plan_use(plan, bucket, (moe_op_kind)kind, image));
@@ -89,7 +89,7 @@ static moe_status load_bucket(moe_plan *plan, moe_db *db, moe_bucket *bucket) {
 }
 
 static moe_status load_all(moe_plan *plan, moe_db *db) {
-    plan->image = calloc((size_t)plan->buckets * MOE_OP_COUNT, sizeof *plan->image);
+    plan->image = calloc((size_t)plan->buckets * MOE_STEP_COUNT, sizeof *plan->image);
     if (!plan->image) return moe_fail(MOE_E_MEMORY, "no memory for the images of a plan");
     for (int i = 0; i < plan->buckets; i++) MOE_TRY(load_bucket(plan, db, &plan->bucket[i]));
     return MOE_OK;
@@ -149,7 +149,7 @@ moe_status moe_plan_explain(const moe_plan *plan, int64_t tokens, char *text, si
     MOE_TRY(moe_plan_check_tokens(plan, tokens));
     const moe_bucket *bucket = moe_plan_bucket(plan, tokens);
     moe_text out = moe_text_start(text, size);
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
         const moe_plan_step *step = &bucket->step[kind];
         char reason[MOE_FIT_TEXT_SIZE];
         moe_fit fit = moe_fit_of(&step->origin, &plan->want, tokens);

@@ -24,7 +24,7 @@ typedef struct moe_bucket {
     int64_t tokens;
     moe_match match;   /* the worst of its steps' */
     int64_t row_align; /* the largest that its kernels need; a power of two */
-    moe_plan_step step[MOE_OP_COUNT];
+    moe_plan_step step[MOE_STEP_COUNT];
 } moe_bucket;
 
 struct moe_plan {

@@ -45,7 +45,7 @@ typedef struct moe_choice {
     moe_routing routing;
     moe_cache cache;
     int64_t steps;
-    moe_step step[MOE_OP_COUNT];
+    moe_step step[MOE_STEP_COUNT];
     moe_measurement measurement;
     moe_provenance provenance;
 } moe_choice;

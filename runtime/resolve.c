@@ -11,17 +11,17 @@
 
 /* All that the database knows about the layer. */
 typedef struct findings {
-    moe_rows rows[MOE_OP_COUNT];
+    moe_rows rows[MOE_STEP_COUNT];
     moe_pipelines pipelines;
 } findings;
 
 static void findings_free(findings *found) {
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++) moe_rows_free(&found->rows[kind]);
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) moe_rows_free(&found->rows[kind]);
     moe_pipelines_free(&found->pipelines);
 }
 
 static moe_status search(moe_db *db, const moe_plan *plan, findings *found) {
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++)
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++)
         MOE_TRY(moe_db_rows(db, (moe_op_kind)kind, &plan->layer, &plan->want, &found->rows[kind]));
     return moe_db_pipelines(db, &plan->layer, &plan->want, &found->pipelines);
 }
@@ -44,7 +44,7 @@ static moe_status fail_missing(const moe_plan *plan, moe_op_kind kind) {
 static moe_status fail_refused(const moe_plan *plan, const moe_bucket *bucket) {
     char advice[512], reason[MOE_FIT_TEXT_SIZE];
     const moe_plan_step *worst = bucket->step;
-    for (int kind = 1; kind < MOE_OP_COUNT; kind++)
+    for (int kind = 1; kind < MOE_STEP_COUNT; kind++)
         if (bucket->step[kind].match > worst->match) worst = &bucket->step[kind];
     moe_fit_reason(&worst->origin, &plan->want, bucket->tokens, reason, sizeof reason);
     advise(plan, advice, sizeof advice);
@@ -61,10 +61,10 @@ static int compare_tokens(const void *a, const void *b) {
 /* Every token count that something was tuned at, ascending; *list is owned by the caller. */
 static moe_status list_tokens(const findings *found, int64_t **list, int *count) {
     int64_t total = found->pipelines.count, used = 0;
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++) total += found->rows[kind].count;
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) total += found->rows[kind].count;
     int64_t *tokens = malloc((size_t)(total + 1) * sizeof *tokens);
     if (!tokens) return moe_fail(MOE_E_MEMORY, "no memory for %lld buckets", (long long)total);
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++)
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++)
         for (int64_t i = 0; i < found->rows[kind].count; i++)
             tokens[used++] = found->rows[kind].row[i].origin.tokens;
     for (int64_t i = 0; i < found->pipelines.count; i++)
@@ -83,7 +83,7 @@ static moe_status list_tokens(const findings *found, int64_t **list, int *count)
 static bool fill_from_rows(const findings *found, const moe_want *want, moe_bucket *bucket,
                            moe_fit *fit) {
     *fit = (moe_fit){MOE_MATCH_EXACT, 0};
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
         moe_fit its;
         const moe_row *row = moe_rows_best(&found->rows[kind], want, bucket->tokens, &its);
         if (!row) return false;
@@ -95,7 +95,7 @@ static bool fill_from_rows(const findings *found, const moe_want *want, moe_buck
 }
 
 static void fill_from_pipeline(const moe_pipeline *pipeline, moe_fit fit, moe_bucket *bucket) {
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
         const moe_row *row = &pipeline->row[kind];
         moe_plan_step *step = &bucket->step[kind];
         *step = (moe_plan_step){.row = *row, .origin = pipeline->origin, .match = fit.match};
@@ -122,7 +122,7 @@ static bool fill(const findings *found, const moe_want *want, moe_bucket *bucket
 
 /* Without a bucket: the first step that lacks a row is to blame. */
 static moe_status blame(const moe_plan *plan, const findings *found) {
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++)
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++)
         if (!found->rows[kind].count) return fail_missing(plan, (moe_op_kind)kind);
     return fail_missing(plan, MOE_OP_route);
 }

@@ -227,7 +227,7 @@ static moe_status read_steps(cursor at, int64_t choice, const moe_want *want, mo
     while (*whole) {
         MOE_TRY(moe_db_file_step(at.file, at.query, &more));
         if (!more) break;
-        *whole = steps < MOE_OP_COUNT;
+        *whole = steps < MOE_STEP_COUNT;
         if (!*whole) break;
         moe_row *row = &out->row[steps];
         *row = (moe_row){0};
@@ -235,7 +235,7 @@ static moe_status read_steps(cursor at, int64_t choice, const moe_want *want, mo
         MOE_TRY(judge(at, want, row, whole));
         *whole = *whole && (int)row->kind == steps++;
     }
-    *whole = *whole && steps == MOE_OP_COUNT;
+    *whole = *whole && steps == MOE_STEP_COUNT;
     return MOE_OK;
 }
 

@@ -1,5 +1,6 @@
 /* run.c - one run of a plan: arguments, grids, launches. No allocation, lock or wait. */
 #include "bind.h"
+#include "enqueue.h"
 #include "plan.h"
 #include "workspace.h"
 
@@ -8,7 +9,7 @@
 /* The most bytes of scratch that a step of the bucket needs; the steps share one region. */
 static int64_t scratch_of(const moe_plan *plan, const moe_bucket *bucket, int64_t tokens) {
     int64_t most = 0;
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
         const moe_launch *launch = &plan->image[bucket->step[kind].image].launch;
         int64_t bytes = moe_launch_scratch(launch, &plan->layer, tokens, plan->want.facts->sms);
         if (bytes > most) most = bytes;
@@ -61,30 +62,15 @@ static moe_status clear_statistics(const moe_plan *plan, const moe_io *io, int64
 }
 
 static moe_status launch(const moe_plan *plan, const moe_bucket *bucket, moe_op_kind kind,
-                         int64_t tokens, const moe_arg_values *values, void *stream) {
+                         int64_t tokens, bool follows, const moe_arg_values *values,
+                         void *stream) {
     const moe_loaded *image = &plan->image[bucket->step[kind].image];
-    uint64_t args[MOE_ARGS_MAX_SIZE / sizeof(uint64_t)] = {0};
-    size_t size = moe_args_pack(kind, values, args);
-    for (int i = 0; i < (int)image->launch.kernels; i++) {
-        const moe_kernel *kernel = &image->launch.kernel[i];
-        int64_t blocks =
-            moe_grid_blocks(&kernel->grid, &plan->layer, tokens, plan->want.facts->sms);
-        /* A grid is made of whole clusters. */
-        blocks = (blocks + kernel->cluster - 1) / kernel->cluster * kernel->cluster;
-        if (blocks > INT_MAX)
-            return moe_fail(MOE_E_INVALID, "%s: %lld blocks are more than a grid holds; split the "
-                                           "batch",
-                            kernel->symbol, (long long)blocks);
-        const moe_dims dims = {
-            .grid = {(uint32_t)blocks, 1, 1}, .block = {(uint32_t)kernel->block, 1, 1},
-            .cluster = (uint32_t)kernel->cluster, .smem = (uint32_t)kernel->smem,
-        };
-        moe_status status = plan->device->class->launch(plan->device->self, image->module, i, &dims,
-                                                        args, size, stream);
-        if (status) return moe_fail_context(status, "%s, kernel %s", moe_op_names[kind],
-                                            kernel->symbol);
-    }
-    return MOE_OK;
+    const moe_enqueue enqueue = {
+        .device = plan->device, .module = image->module, .launch = &image->launch, .kind = kind,
+        .layer = &plan->layer, .tokens = tokens, .follows = follows,
+        .rows = moe_workspace_rows(&plan->layer, tokens, bucket->row_align),
+    };
+    return moe_enqueue_launch(&enqueue, values, stream);
 }
 
 static moe_status check_match(const moe_plan *plan, const moe_bucket *bucket, int64_t tokens) {
@@ -118,6 +104,7 @@ static moe_status prepare(const moe_plan *plan, const moe_bucket *bucket, const 
     values->value[MOE_ARG_tokens] = (uint64_t)tokens;
     values->value[MOE_ARG_capacity] = (uint64_t)moe_layer_capacity(&plan->layer, tokens);
     values->value[MOE_ARG_row_align] = (uint64_t)bucket->row_align;
+    values->value[MOE_ARG_given] = io->routing_given;
     return MOE_OK;
 }
 
@@ -130,9 +117,11 @@ moe_status moe_plan_run(const moe_plan *plan, const moe_io *io, int64_t tokens, 
     MOE_TRY(check_match(plan, bucket, tokens));
     MOE_TRY(prepare(plan, bucket, io, tokens, &values));
     MOE_TRY(clear_statistics(plan, io, tokens, &values, stream));
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+    bool follows = false;
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
         if (kind == MOE_OP_route && io->routing_given) continue;
-        MOE_TRY(launch(plan, bucket, (moe_op_kind)kind, tokens, &values, stream));
+        MOE_TRY(launch(plan, bucket, (moe_op_kind)kind, tokens, follows, &values, stream));
+        follows = true;
         /* What the router counted, permute must not count again. */
         if (kind == MOE_OP_route) values.value[MOE_ARG_counts] = 0;
     }

@@ -80,7 +80,7 @@ struct place {
 // rows stay in L2.
 __device__ __forceinline__ bool find_place(const args_$(p.kind) &args, int *shared, place &out) {
     row_tile tile;
-    const int *starts = args.tile_start + $(moe.log2(c.bm) - 4) * (E + 1);
+    const int *starts = args.tile_start + $(moe.tile(c.bm)) * (E + 1);
     if (!find_tile<THREADS, E>(starts, args.expert_start, args.expert_rows,
                                (int)blockIdx.x / N_BLOCKS, shared, tile))
         return false;

@@ -184,7 +184,7 @@ static moe_status open_plan(moe_bench *bench, workload *w) {
 static moe_status bench_workload(moe_bench *bench, workload *w) {
     bool uniform = w->routing == MOE_ROUTING_UNIFORM;
     moe_status status = open_plan(bench, w);
-    for (int kind = 0; kind < MOE_OP_COUNT && !status; kind++) {
+    for (int kind = 0; kind < MOE_STEP_COUNT && !status; kind++) {
         moe_progress_show(&bench->progress, bench->progress.share, "%s t=%lld", moe_op_names[kind],
                           (long long)w->tokens);
         status = bench_op(bench, w, (moe_op_kind)kind);

@@ -122,7 +122,7 @@ static moe_status check_workload(moe_checker *checker, const moe_goal *goal, con
     if (!tuned)
         moe_progress_note(&checker->progress, "moetune: t=%lld: %s", (long long)tokens, note);
     moe_status status = MOE_OK;
-    for (int kind = 0; kind < MOE_OP_COUNT && tokens && !status; kind++) {
+    for (int kind = 0; kind < MOE_STEP_COUNT && tokens && !status; kind++) {
         const moe_op op = moe_op_make((moe_op_kind)kind, layer, tokens, routing, goal->cache);
         if (!was_checked(checker, &op)) status = check_kernel(checker, plan, &op, tuned);
     }

@@ -55,12 +55,12 @@ static moe_layer layer_of(const int *row) {
  * again where it is judged. */
 static moe_status compile_ahead(moe_checker *checker, const int *rows, int64_t count) {
     const moe_facts *facts = moe_device_facts(checker->device);
-    moe_source *sources = calloc((size_t)count * MOE_OP_COUNT, sizeof *sources);
+    moe_source *sources = calloc((size_t)count * MOE_STEP_COUNT, sizeof *sources);
     int64_t used = 0;
     if (!sources) return moe_fail(MOE_E_MEMORY, "no memory for sources");
     for (int64_t i = 0; i < count; i++) {
         const moe_layer layer = layer_of(rows + i * FACTORS);
-        for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+        for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
             moe_candidate candidate;
             const moe_op op = moe_op_make((moe_op_kind)kind, &layer,
                                           tuned_at[rows[i * FACTORS + TUNED_AT]],

@@ -10,8 +10,8 @@ static bool is_row(const moe_layer *layer, const int *ids, const unsigned char *
 }
 
 static void count_tiles(moe_row_maps *maps, int64_t experts) {
-    for (int s = 0; s < MOE_TILE_SIZES; s++) {
-        int *start = maps->tile_start + s * (experts + 1), size = MOE_SMALLEST_TILE << s;
+    for (int s = 0; s < MOE_TILE_HEIGHTS; s++) {
+        int *start = maps->tile_start + s * (experts + 1), size = moe_tile_heights[s];
         start[0] = 0;
         for (int64_t e = 0; e < experts; e++)
             start[e + 1] = start[e] + (maps->expert_rows[e] + size - 1) / size;
@@ -47,7 +47,7 @@ moe_status moe_row_maps_init(moe_row_maps *maps, const moe_layer *layer, int64_t
     made.expert_start = calloc((size_t)experts + 1, sizeof(int));
     made.expert_rows = calloc((size_t)experts, sizeof(int));
     made.slot_rows = calloc((size_t)slots + 1, sizeof(int));
-    made.tile_start = calloc((size_t)(MOE_TILE_SIZES * (experts + 1)), sizeof(int));
+    made.tile_start = calloc((size_t)(MOE_TILE_HEIGHTS * (experts + 1)), sizeof(int));
     if (!made.expert_start || !made.expert_rows || !made.slot_rows || !made.tile_start) goto out;
     for (int64_t slot = 0; slot < slots; slot++)
         if (is_row(layer, ids, kept, slot)) made.expert_rows[ids[slot]]++;

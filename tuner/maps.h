@@ -3,9 +3,7 @@
 #ifndef MOE_MAPS_H
 #define MOE_MAPS_H
 
-#include "status.h"
-
-enum { MOE_TILE_SIZES = 5, MOE_SMALLEST_TILE = 16 }; /* tiles of 16, 32, 64, 128, 256 rows */
+#include "args.h"
 
 typedef struct moe_row_maps {
     int64_t rows;      /* entries of row_slots, gaps included */
@@ -13,7 +11,7 @@ typedef struct moe_row_maps {
     int *expert_rows;  /* [e] */
     int *row_slots;    /* [rows]; -1 in a gap */
     int *slot_rows;    /* [T,k]; -1 where dropped */
-    int *tile_start;   /* [5][e+1] */
+    int *tile_start;   /* [MOE_TILE_HEIGHTS][e+1] */
 } moe_row_maps;
 
 /* Maps of the slots that `kept` marks (NULL: all), in slot order within an expert. `align` is a

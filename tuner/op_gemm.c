@@ -27,7 +27,7 @@ static moe_status upload_maps(moe_op_case *c, op_layout *layout) {
     MOE_TRY(op_upload(c, b, MOE_ARG_expert_rows, maps->expert_rows, experts * size));
     MOE_TRY(op_upload(c, b, MOE_ARG_row_slots, maps->row_slots, (size_t)maps->rows * size));
     return op_upload(c, b, MOE_ARG_tile_start, maps->tile_start,
-                     MOE_TILE_SIZES * (experts + 1) * size);
+                     MOE_TILE_HEIGHTS * (experts + 1) * size);
 }
 
 static moe_status judge_rows(moe_op_case *c, op_layout *layout, moe_arg output, moe_verdict *out) {

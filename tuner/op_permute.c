@@ -54,7 +54,7 @@ static moe_status lay_out(moe_op_case *c, op_layout *layout) {
     MOE_TRY(op_upload(c, b, MOE_ARG_expert_rows, NULL, experts * size));
     MOE_TRY(op_upload(c, b, MOE_ARG_row_slots, NULL, (size_t)layout->maps.rows * size));
     MOE_TRY(op_upload(c, b, MOE_ARG_slot_rows, NULL, (size_t)c->slots * size));
-    return op_upload(c, b, MOE_ARG_tile_start, NULL, MOE_TILE_SIZES * (experts + 1) * size);
+    return op_upload(c, b, MOE_ARG_tile_start, NULL, MOE_TILE_HEIGHTS * (experts + 1) * size);
 }
 
 static void judge_mean_probs(moe_op_case *c, const float *got, moe_verdict *out) {

@@ -65,6 +65,12 @@ moe_work_size moe_op_work(const moe_op *op) {
         return (moe_work_size){2 * at.rows * d * f,
                                (at.experts * d * f + at.rows * (f + d)) * size};
     case MOE_OP_combine: return (moe_work_size){0, (t * k * d + t * d) * size + t * k * 8};
+    case MOE_OP_route_permute: {
+        moe_work_size work = route_work(l, t, size);
+        work.bytes += t * k * 2 * 4;
+        return work;
+    }
+    case MOE_OP_experts: return moe_experts_work(l, op->t, op->routing);
     case MOE_OP_COUNT: break;
     }
     return (moe_work_size){0, 0};

@@ -25,8 +25,8 @@ static moe_status default_image(moe_device *device, const moe_gen *gen, moe_buil
 
 moe_status moe_default_plan(moe_device *device, const moe_gen *gen, moe_builder *builder,
                             const moe_layer *layer, int64_t tokens, moe_plan **out) {
-    const moe_image *image[MOE_OP_COUNT];
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+    const moe_image *image[MOE_STEP_COUNT];
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
         moe_op op = moe_op_make((moe_op_kind)kind, layer, tokens, MOE_ROUTING_UNIFORM,
                                 MOE_CACHE_COLD);
         moe_status status = default_image(device, gen, builder, &op, &image[kind]);

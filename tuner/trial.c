@@ -1,4 +1,5 @@
 /* trial.c - one candidate's kernels on an op's case. */
+#include "enqueue.h"
 #include "op_kind.h"
 
 #include <stdlib.h>
@@ -11,9 +12,7 @@ struct moe_trial {
     moe_launch launch;
     moe_ptr scratch;
     size_t scratch_bytes;
-    moe_dims dims[MOE_MAX_KERNELS];
-    uint64_t args[MOE_ARGS_MAX_SIZE / sizeof(uint64_t)];
-    size_t args_size;
+    moe_arg_values values;
 };
 
 /* A second alignment that every permute kernel is verified with. */
@@ -24,7 +23,7 @@ static bool in_list(const moe_arg *list, moe_arg arg) {
     return *list == arg && arg != MOE_ARG_COUNT;
 }
 
-/* Packs the arguments. A timed run is not given what callers mostly do not ask for. */
+/* A timed run is not given what callers mostly do not ask for. */
 static void set_args(moe_trial *trial, bool timed) {
     const moe_op_case *c = trial->c;
     moe_arg_values values = {0};
@@ -37,25 +36,7 @@ static void set_args(moe_trial *trial, bool timed) {
     values.value[MOE_ARG_tokens] = (uint64_t)c->op.t;
     values.value[MOE_ARG_capacity] = (uint64_t)moe_layer_capacity(&c->op.layer, c->op.t);
     values.value[MOE_ARG_row_align] = (uint64_t)trial->layout->align;
-    trial->args_size = moe_args_pack(c->op.kind, &values, trial->args);
-}
-
-static moe_status set_dims(moe_trial *trial) {
-    const moe_op_case *c = trial->c;
-    const moe_facts *facts = moe_device_facts(c->device);
-    for (int64_t i = 0; i < trial->launch.kernels; i++) {
-        const moe_kernel *kernel = &trial->launch.kernel[i];
-        int64_t blocks = moe_grid_blocks(&kernel->grid, &c->op.layer, c->op.t, facts->sms);
-        blocks = (blocks + kernel->cluster - 1) / kernel->cluster * kernel->cluster;
-        if (blocks < 1 || blocks > INT32_MAX)
-            return moe_fail(MOE_E_INVALID, "%s: a grid of %lld blocks", kernel->symbol,
-                            (long long)blocks);
-        trial->dims[i] = (moe_dims){{(uint32_t)blocks, 1, 1},
-                                    {(uint32_t)kernel->block, 1, 1},
-                                    (uint32_t)kernel->cluster,
-                                    (uint32_t)kernel->smem};
-    }
-    return MOE_OK;
+    trial->values = values;
 }
 
 static moe_status prepare(moe_trial *trial, const moe_image *image) {
@@ -64,7 +45,6 @@ static moe_status prepare(moe_trial *trial, const moe_image *image) {
     int64_t bytes = moe_launch_scratch(&trial->launch, &c->op.layer, c->op.t,
                                        moe_device_facts(c->device)->sms);
     MOE_TRY(op_layout_get(c, trial->launch.align, &trial->layout));
-    MOE_TRY(set_dims(trial));
     MOE_TRY(class->alloc(c->device->self, (size_t)bytes, &trial->scratch));
     trial->scratch_bytes = (size_t)bytes;
     set_args(trial, true);
@@ -94,12 +74,13 @@ void moe_trial_close(moe_trial *trial) {
 }
 
 moe_status moe_trial_run(void *context) {
-    moe_trial *trial = context;
-    moe_device *device = trial->c->device;
-    for (int64_t i = 0; i < trial->launch.kernels; i++)
-        MOE_TRY(device->class->launch(device->self, trial->module, (int)i, &trial->dims[i],
-                                      trial->args, trial->args_size, NULL));
-    return MOE_OK;
+    const moe_trial *trial = context;
+    const moe_enqueue enqueue = {
+        .device = trial->c->device, .module = trial->module, .launch = &trial->launch,
+        .kind = trial->c->op.kind, .layer = &trial->c->op.layer, .tokens = trial->c->op.t,
+        .rows = trial->layout->maps.rows,
+    };
+    return moe_enqueue_launch(&enqueue, &trial->values, NULL);
 }
 
 /* What the kernels write is marked unwritten; what they add to is zeroed. */

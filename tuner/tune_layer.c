@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PIPELINES = 2 + MOE_OP_COUNT, LAYER_SAMPLES = 50 };
+enum { PIPELINES = 2 + MOE_STEP_COUNT, LAYER_SAMPLES = 50 };
 
 typedef struct pipeline {
-    const moe_finalist *step[MOE_OP_COUNT];
+    const moe_finalist *step[MOE_STEP_COUNT];
     moe_plan *plan;
     moe_layer_verdict verdict;
     moe_measurement measurement;
@@ -38,18 +38,18 @@ static bool is_good(const moe_finalist *f) {
 static void write_text(pipeline *p) {
     char config[MOE_CONFIG_TEXT_SIZE];
     moe_text out = moe_text_start(p->text, sizeof p->text);
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
         moe_config_print(&p->step[kind]->record.config, config, sizeof config);
         moe_text_add(&out, "%s %s; ", p->step[kind]->record.template_id, config);
     }
 }
 
 /* Adds a pipeline unless it is there already. */
-static void add_pipeline(layer_search *s, const moe_finalist *const step[MOE_OP_COUNT],
+static void add_pipeline(layer_search *s, const moe_finalist *const step[MOE_STEP_COUNT],
                          bool is_default) {
     pipeline *p = &s->pipeline[s->count];
     p->is_default = is_default;
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
         if (!is_good(step[kind])) return;
         p->step[kind] = step[kind];
     }
@@ -59,17 +59,17 @@ static void add_pipeline(layer_search *s, const moe_finalist *const step[MOE_OP_
     s->count++;
 }
 
-static void list_pipelines(layer_search *s, const moe_op_result *const op[MOE_OP_COUNT]) {
-    const moe_finalist *standard[MOE_OP_COUNT], *best[MOE_OP_COUNT];
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+static void list_pipelines(layer_search *s, const moe_op_result *const op[MOE_STEP_COUNT]) {
+    const moe_finalist *standard[MOE_STEP_COUNT], *best[MOE_STEP_COUNT];
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
         standard[kind] = &op[kind]->standard;
         best[kind] = &op[kind]->finalist[0];
     }
     add_pipeline(s, standard, true);
     add_pipeline(s, best, false);
     if (s->tuner->meter.timer == MOE_TIMER_MODEL) return;
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
-        const moe_finalist *swapped[MOE_OP_COUNT];
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
+        const moe_finalist *swapped[MOE_STEP_COUNT];
         if (op[kind]->finalists < 2) continue;
         memcpy(swapped, best, sizeof swapped);
         swapped[kind] = &op[kind]->finalist[1];
@@ -78,8 +78,8 @@ static void list_pipelines(layer_search *s, const moe_op_result *const op[MOE_OP
 }
 
 static moe_status assemble(layer_search *s, pipeline *p) {
-    const moe_image *image[MOE_OP_COUNT];
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+    const moe_image *image[MOE_STEP_COUNT];
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
         const moe_op op = moe_op_make((moe_op_kind)kind, &s->result->layer, s->result->t,
                                       s->result->routing, s->cache);
         const moe_built *built;
@@ -138,12 +138,12 @@ static moe_status race(layer_search *s) {
 static moe_choice choice_of(const layer_search *s, const pipeline *p) {
     moe_choice choice = {.layer = s->result->layer, .t = s->result->t,
                          .routing = s->result->routing, .cache = s->cache,
-                         .steps = MOE_OP_COUNT, .measurement = p->measurement};
+                         .steps = MOE_STEP_COUNT, .measurement = p->measurement};
     const moe_record now = moe_tuner_record(s->tuner, &p->step[0]->record.op,
                                             &p->step[0]->candidate);
     choice.provenance = now.provenance;
     choice.provenance.is_default = 0;
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
         moe_step *step = &choice.step[kind];
         step->kind = (moe_op_kind)kind;
         memcpy(step->template_id, p->step[kind]->record.template_id, sizeof step->template_id);
@@ -176,8 +176,8 @@ static moe_status conclude(layer_search *s) {
  * race again. */
 static bool is_among(const layer_search *s, const moe_choice *choice) {
     for (int i = 0; i < s->count; i++) {
-        bool same = choice->steps == MOE_OP_COUNT;
-        for (int kind = 0; same && kind < MOE_OP_COUNT; kind++) {
+        bool same = choice->steps == MOE_STEP_COUNT;
+        for (int kind = 0; same && kind < MOE_STEP_COUNT; kind++) {
             char a[MOE_CONFIG_TEXT_SIZE], b[MOE_CONFIG_TEXT_SIZE];
             const moe_record *record = &s->pipeline[i].step[kind]->record;
             moe_config_print(&record->config, a, sizeof a);
@@ -232,10 +232,10 @@ static moe_status run(layer_search *s) {
     return conclude(s);
 }
 
-moe_status moe_tune_layer(moe_tuner *tuner, const moe_op_result *const op[MOE_OP_COUNT],
+moe_status moe_tune_layer(moe_tuner *tuner, const moe_op_result *const op[MOE_STEP_COUNT],
                           moe_cache cache, moe_layer_result *out) {
     layer_search s = {.tuner = tuner, .result = out, .cache = cache};
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
         if (op[kind]->finalists) continue;
         snprintf(out->note, sizeof out->note, "no kernel of %s is good", moe_op_names[kind]);
         return MOE_OK;

@@ -100,16 +100,16 @@ __device__ __forceinline__ void tile_place(const tile_slots &tile, const args_pe
 // must follow before others read `start`.
 __device__ __forceinline__ void make_starts(const args_permute &a, const int *total, int *start,
                                             bool publish) {
-    for (int table = threadIdx.x / 32; table < (publish ? 6 : 1); table += WARPS) {
-        const bool rows = table == 0; // 0: first rows; 1..5: tiles of 16 .. 256 rows
-        const int shift = rows ? __ffs(a.row_align) - 1 : 3 + table;
+    for (int table = threadIdx.x / 32; table < (publish ? 8 : 1); table += WARPS) {
+        const bool rows = table == 0; // 0: first rows; 1..7: tiles of 8, 16, 32, 64, 128, 192, 256
+        const int unit = rows ? a.row_align : table == 6 ? 192 : 4 << (table == 7 ? 6 : table);
         int *out = rows ? a.expert_start : a.tile_start + (table - 1) * (E + 1);
         auto store = [&](int e, int units) {
-            const int value = rows ? units << shift : units;
+            const int value = rows ? units * unit : units;
             if (rows) start[e] = value;
             if (publish) out[e] = value;
         };
-        auto units = [&](int e) { return (min(total[e], a.capacity) + (1 << shift) - 1) >> shift; };
+        auto units = [&](int e) { return (min(total[e], a.capacity) + unit - 1) / unit; };
         const int all = warp_scan(E, units, store);
         if (threadIdx.x % 32 == 0) store(E, all);
     }

@@ -116,7 +116,7 @@ static void test_entries(void **state) {
         {"params = {{'n', {1}}, {'n', {1}}}", "params: n: comes twice"},
         {"default = 3", "template: 'default' cannot be a number"},
         {"helper = 3", "template: unknown entry 'helper'; known entries: name op arch params "
-                       "supports require default launch cost lib"},
+                       "max_slots supports require default launch cost lib"},
     };
     (void)state;
     folder_write(&f, "x.cu", "");
@@ -184,6 +184,18 @@ static void test_answers(void **state) {
         {"launch = function() local k = {grid = {'fixed', 1}, block = 32} "
          "return {kernels = {k}, scratch = {token = -3}} end",
          "x.lua:7: launch: scratch: token: -3 is not in 0.."},
+        {"launch = function() local k = {grid = {'fixed', 1}, block = 32} "
+         "return {kernels = {k}, maps = {{'up', {64, 64}, 128}}} end",
+         "x.lua:7: launch: maps: up has 4 dimensions, and its box 2"},
+        {"launch = function() local k = {grid = {'fixed', 1}, block = 32} "
+         "return {kernels = {k}, maps = {{'ids', {64}, 128}}} end",
+         "x.lua:7: launch: maps: 'ids' is no tensor that has a map"},
+        {"launch = function() local k = {grid = {'fixed', 1}, block = 32} "
+         "return {kernels = {k}, maps = {{'h', {64, 512}, 128}}} end",
+         "x.lua:7: launch: maps: h: a box is 1 to 256 elements along a dimension"},
+        {"launch = function() local k = {grid = {'fixed', 1}, block = 32} "
+         "return {kernels = {k}, maps = {{'h', {64, 64}, 100}}} end",
+         "x.lua:7: launch: maps: h: a swizzle is 0, 32, 64 or 128 bytes"},
         {"cost = function() return {} end", "x.lua:7: cost: 'flops' is missing"},
         {"cost = function() return {flops = 1/0, bytes = 0} end", "x.lua:7: cost: flops is negat"},
         {"cost = function() return {flops = 0, bytes = 0, time = 1} end",

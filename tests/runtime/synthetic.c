@@ -107,7 +107,7 @@ void synthetic_choice(sqlite3 *db, int64_t device, const char *text, int64_t tok
         " err, timer, driver, toolkit, commit_id, date, clock) VALUES (?,?,?,'uniform','cold',"
         "'route permute gemm_up gemm_down combine','ok',1,?,0,0,'model','none','13.0','-','-',0)",
         whole(number[0], device), line, whole(number[1], tokens), real(number[2], med));
-    for (int i = 0; i < MOE_OP_COUNT; i++)
+    for (int i = 0; i < MOE_STEP_COUNT; i++)
         INSERT(db, "INSERT INTO choice_step (choice, step, record) VALUES (?,?,?)",
                whole(number[0], choice), whole(number[1], i), whole(number[2], records[i]));
 }
@@ -116,7 +116,7 @@ void synthetic_plain(const char *path, const char *facts, const char *layer) {
     sqlite3 *db = synthetic_open(path);
     int64_t device = synthetic_device(db, facts);
     synthetic_image(db, "i", "sm_90a", "kernel=k grid=fixed(1) block=32 smem=1000", "cp");
-    for (int kind = 0; kind < MOE_OP_COUNT; kind++)
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++)
         synthetic_record(db, &(synthetic_row){.device = device, .kind = (moe_op_kind)kind,
                                               .layer = layer, .tokens = 64, .n = 5, .med = 1000,
                                               .timer = "cupti", .image = "i"});

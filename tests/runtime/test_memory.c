@@ -38,10 +38,10 @@ static char folder[256], path[300];
 
 static void make_db(void) {
     sqlite3 *db = synthetic_open(path);
-    int64_t device = synthetic_device(db, FACTS), records[MOE_OP_COUNT];
+    int64_t device = synthetic_device(db, FACTS), records[MOE_STEP_COUNT];
     synthetic_image(db, "i", "sm_80", "kernel=k grid=tokens(16) block=32", "cp");
     for (int64_t tokens = 1; tokens <= 1 << 19; tokens *= 2)
-        for (int kind = 0; kind < MOE_OP_COUNT; kind++)
+        for (int kind = 0; kind < MOE_STEP_COUNT; kind++)
             records[kind] = synthetic_record(
                 db, &(synthetic_row){.device = device, .kind = (moe_op_kind)kind, .layer = LAYER,
                                      .tokens = tokens, .n = 1, .med = 1, .image = "i"});

@@ -71,7 +71,7 @@ static void test_args(void **unused) {
     (void)unused;
     struct route {
         void *x, *router_weight, *router_bias, *logits, *ids, *weights, *counts, *prob_sums,
-            *scratch;
+            *flags, *scratch;
         int tokens;
     } expected;
     struct permute {
@@ -83,11 +83,11 @@ static void test_args(void **unused) {
     for (int i = 0; i < MOE_ARG_COUNT; i++)
         values.value[i] = UINT64_C(0x1234567800000000) + (unsigned)i;
     uint64_t buffer[MOE_ARGS_MAX_SIZE / 8] = {0};
-    assert_int_equal(moe_args_pack(MOE_OP_route, &values, buffer), sizeof expected);
+    assert_int_equal(moe_args_pack(MOE_OP_route, 0, &values, buffer), sizeof expected);
     memcpy(&expected, buffer, sizeof expected);
     assert_true((uint64_t)(uintptr_t)expected.scratch == values.value[MOE_ARG_scratch]);
     assert_int_equal(expected.tokens, MOE_ARG_tokens);
-    assert_int_equal(moe_args_pack(MOE_OP_permute, &values, buffer), sizeof second);
+    assert_int_equal(moe_args_pack(MOE_OP_permute, 0, &values, buffer), sizeof second);
     memcpy(&second, buffer, sizeof second);
     assert_true((uint64_t)(uintptr_t)second.ids == values.value[MOE_ARG_ids]);
     assert_int_equal(second.tokens, MOE_ARG_tokens);

@@ -254,7 +254,7 @@ static void test_choices(void **unused) {
         moe_choice choice = {
             .layer = random_layer(&d), .t = dice_between(&d, 0, INT32_MAX),
             .routing = (moe_routing)dice_between(&d, 0, MOE_ROUTING_COUNT - 1),
-            .cache = (moe_cache)dice_between(&d, 0, 1), .steps = dice_between(&d, 1, MOE_OP_COUNT),
+            .cache = (moe_cache)dice_between(&d, 0, 1), .steps = dice_between(&d, 1, MOE_STEP_COUNT),
             .measurement = random_measurement(&d), .provenance = random_provenance(&d),
         }, back;
         for (int64_t j = 0; j < choice.steps; j++) {

@@ -1,6 +1,8 @@
 /* fixture.c - kernels of the shipped templates on a device, for tests. */
 #include "fixture.h"
 
+#include "enqueue.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -71,28 +73,20 @@ void fixture_kernel_free(fixture *f, fixture_kernel *kernel) {
 }
 
 void fixture_run(fixture *f, const fixture_kernel *kernel, moe_arg_values *args) {
-    _Alignas(8) unsigned char buffer[MOE_ARGS_MAX_SIZE];
     const moe_launch *launch = &kernel->compiled.image.launch;
     const moe_layer *layer = &kernel->op.layer;
     int64_t tokens = kernel->op.t, sms = moe_device_facts(f->device)->sms;
     args->value[MOE_ARG_tokens] = (uint64_t)tokens;
     args->value[MOE_ARG_scratch] =
         fixture_room(f, (size_t)moe_launch_scratch(launch, layer, tokens, sms));
-    size_t size = moe_args_pack(kernel->op.kind, args, buffer);
-    for (int i = 0; i < launch->kernels; i++) {
-        const moe_kernel *each = &launch->kernel[i];
-        moe_dims dims = {
-            .grid = {(uint32_t)moe_grid_blocks(&each->grid, layer, tokens, sms), 1, 1},
-            .block = {(uint32_t)each->block, 1, 1},
-            .cluster = (uint32_t)each->cluster,
-            .smem = (uint32_t)each->smem,
-        };
-        moe_status status = f->device->class->launch(f->device->self, kernel->module, i, &dims,
-                                                     buffer, size, NULL);
-        if (status == MOE_OK) status = f->device->class->sync(f->device->self, NULL);
-        if (status != MOE_OK) print_error("%s, kernel %d\n", kernel->what, i);
-        CHECK(status);
-    }
+    const moe_enqueue enqueue = {
+        .device = f->device, .module = kernel->module, .launch = launch, .kind = kernel->op.kind,
+        .layer = layer, .tokens = tokens, .rows = kernel->rows,
+    };
+    moe_status status = tokens ? moe_enqueue_launch(&enqueue, args, NULL) : MOE_OK;
+    if (status == MOE_OK) status = f->device->class->sync(f->device->self, NULL);
+    if (status != MOE_OK) print_error("%s\n", kernel->what);
+    CHECK(status);
 }
 
 static moe_ptr remember(fixture *f, size_t bytes) {

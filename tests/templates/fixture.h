@@ -37,6 +37,7 @@ typedef struct fixture_kernel {
     moe_source source;
     moe_compiled compiled;
     void *module; /* NULL where only compiled */
+    int64_t rows; /* set by who runs it: of the buffers h and y_rows */
 } fixture_kernel;
 
 /* Renders and compiles for an arch of the given facts, loading nothing. `config` may leave out

@@ -11,8 +11,6 @@
 
 #include <cmocka.h>
 
-enum { TILE_HEIGHTS = 5 };
-
 /* What permute would make, and for every live row who it is. */
 typedef struct maps {
     int *start, *rows, *tiles; /* expert_start, expert_rows, tile_start */
@@ -40,14 +38,14 @@ static maps maps_make(const moe_layer *layer, int64_t tokens, const int *ids,
                       const unsigned char *kept, int64_t row_align) {
     int64_t e = layer->e, k = layer->k;
     maps m = {make(e + 1, sizeof(int)), make(e, sizeof(int)),
-              make(TILE_HEIGHTS * (e + 1), sizeof(int)), NULL, NULL, 0};
+              make(MOE_TILE_HEIGHTS * (e + 1), sizeof(int)), NULL, NULL, 0};
     for (int64_t s = 0; s < tokens * k; s++) m.rows[ids[s]] += kept[s];
     for (int64_t i = 0; i < e; i++)
         m.start[i + 1] = m.start[i] + (int)((m.rows[i] + row_align - 1) / row_align * row_align);
-    for (int h = 0; h < TILE_HEIGHTS; h++)
+    for (int h = 0; h < MOE_TILE_HEIGHTS; h++)
         for (int64_t i = 0; i < e; i++)
             m.tiles[h * (e + 1) + i + 1] =
-                m.tiles[h * (e + 1) + i] + (m.rows[i] + (16 << h) - 1) / (16 << h);
+                m.tiles[h * (e + 1) + i] + (m.rows[i] + moe_tile_heights[h] - 1) / moe_tile_heights[h];
     m.total = m.start[e];
     m.slots = make(m.total, sizeof(int));
     m.expert = make(m.total, sizeof(int));
@@ -203,10 +201,11 @@ void gemm_case_check(fixture *f, const char *template, const gemm_case *each) {
     args.value[MOE_ARG_expert_start] = fixture_put(f, m.start, (size_t)(e + 1) * sizeof(int));
     args.value[MOE_ARG_expert_rows] = fixture_put(f, m.rows, (size_t)e * sizeof(int));
     args.value[MOE_ARG_tile_start] =
-        fixture_put(f, m.tiles, (size_t)(TILE_HEIGHTS * (e + 1)) * sizeof(int));
+        fixture_put(f, m.tiles, (size_t)(MOE_TILE_HEIGHTS * (e + 1)) * sizeof(int));
 
     moe_op op = moe_op_make(each->kind, &layer, each->tokens, each->routing, MOE_CACHE_COLD);
     fixture_build(f, template, &op, each->config ? each->config : "", &kernel);
+    kernel.rows = m.total;
     fixture_run(f, &kernel, &args);
     size_t bytes = (size_t)(m.total * width) * moe_dtype_size(layer.x);
     unsigned char *out = make((int64_t)bytes, 1);

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { TABLES = 5 };
+enum { TABLES = MOE_TILE_HEIGHTS };
 
 /* How ids are made. */
 typedef enum pattern {
@@ -94,7 +94,8 @@ static void expect(const int *ids, int64_t tokens, int64_t e, int64_t k, int64_t
     for (int table = 0; table < TABLES; table++) {
         int *tiles = m->tiles + table * (e + 1);
         for (int64_t i = 0; i < e; i++)
-            tiles[i + 1] = tiles[i] + (m->rows[i] + (16 << table) - 1) / (16 << table);
+            tiles[i + 1] = tiles[i] + (m->rows[i] + moe_tile_heights[table] - 1) /
+                                      moe_tile_heights[table];
     }
 }
 

@@ -3,7 +3,7 @@
 // op         combine d=2048 k=8 x=bf16
 // config     threads=64 tokens=1 split=4
 // device     sm_80
-// launch     kernel=moe_combine_a83ae399c616 grid=tokens(1,4) block=64 cluster=1 smem=0 regs=0 spills=0 static_smem=0 align=1 scratch_fixed=0 scratch_token=0 scratch_block=0 deterministic=1
+// launch     kernel=moe_combine_a83ae399c616 grid=tokens(1,4) block=64 cluster=1 smem=0 overlap=0 regs=0 spills=0 static_smem=0 align=1 scratch_fixed=0 scratch_token=0 scratch_block=0 deterministic=1 max_slots=0 maps=none
 // regenerate moetune emit combine 'd=2048 k=8 x=bf16' 'threads=64 tokens=1 split=4' --template combine --device sm_80
 [[maybe_unused]] constexpr int THREADS = 64;
 [[maybe_unused]] constexpr int TOKENS = 1;

@@ -3,7 +3,7 @@
 // op         combine d=1000 k=2 x=f32
 // config     threads=128 tokens=1 split=2
 // device     sm_120a
-// launch     kernel=moe_combine_b07e5fc602b7 grid=tokens(1,2) block=128 cluster=1 smem=0 regs=0 spills=0 static_smem=0 align=1 scratch_fixed=0 scratch_token=0 scratch_block=0 deterministic=1
+// launch     kernel=moe_combine_b07e5fc602b7 grid=tokens(1,2) block=128 cluster=1 smem=0 overlap=0 regs=0 spills=0 static_smem=0 align=1 scratch_fixed=0 scratch_token=0 scratch_block=0 deterministic=1 max_slots=0 maps=none
 // regenerate moetune emit combine 'd=1000 k=2 x=f32' 'threads=128 tokens=1 split=2' --template combine --device sm_120a
 [[maybe_unused]] constexpr int THREADS = 128;
 [[maybe_unused]] constexpr int TOKENS = 1;

@@ -3,7 +3,7 @@
 // op         combine d=64 k=2 x=f16
 // config     bm=64 warps=1 unroll=0
 // device     sm_90a
-// launch     kernel=moe_combine_01270745a509 grid=rows(64) block=32 cluster=1 smem=1024 regs=0 spills=0 static_smem=0 align=64 scratch_fixed=0 scratch_token=8 scratch_block=0 deterministic=1
+// launch     kernel=moe_combine_01270745a509 grid=rows(64) block=32 cluster=1 smem=1024 overlap=0 regs=0 spills=0 static_smem=0 align=64 scratch_fixed=0 scratch_token=8 scratch_block=0 deterministic=1 max_slots=0 maps=none
 // regenerate moetune emit combine 'd=64 k=2 x=f16' 'bm=64 warps=1 unroll=0' --template tiny --device sm_90a
 [[maybe_unused]] constexpr int BM = 64;
 [[maybe_unused]] constexpr int WARPS = 1;

@@ -3,7 +3,7 @@
 // op         gemm_up d=64 f=32 e=4 k=2 act=swiglu x=bf16 w=bf16 capacity=none bias=none
 // config     bm=32 warps=2 unroll=1
 // device     sm_80
-// launch     kernel=moe_gemm_up_d4d466fac25c_first grid=rows(32) block=64 cluster=1 smem=512 regs=0 spills=0 static_smem=0 kernel=moe_gemm_up_d4d466fac25c_second grid=sms(2) block=64 cluster=2 smem=0 regs=0 spills=0 static_smem=0 align=32 scratch_fixed=0 scratch_token=8 scratch_block=0 deterministic=1
+// launch     kernel=moe_gemm_up_d4d466fac25c_first grid=rows(32) block=64 cluster=1 smem=512 overlap=0 regs=0 spills=0 static_smem=0 kernel=moe_gemm_up_d4d466fac25c_second grid=sms(2) block=64 cluster=2 smem=0 overlap=0 regs=0 spills=0 static_smem=0 align=32 scratch_fixed=0 scratch_token=8 scratch_block=0 deterministic=1 max_slots=0 maps=none
 // regenerate moetune emit gemm_up 'd=64 f=32 e=4 k=2 act=swiglu x=bf16 w=bf16 capacity=none bias=none' 'bm=32 warps=2 unroll=1' --template tiny --device sm_80
 [[maybe_unused]] constexpr int BM = 32;
 [[maybe_unused]] constexpr int WARPS = 2;

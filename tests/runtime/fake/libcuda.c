@@ -225,11 +225,29 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction function, voi
     for (unsigned i = 0; i < config->numAttrs; i++)
         if (config->attrs[i].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION)
             state.launch.cluster = config->attrs[i].value.clusterDim.x;
+        else if (config->attrs[i].id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION)
+            state.launch.overlap = config->attrs[i].value.programmaticStreamSerializationAllowed;
     copy_args(&state.launch, extra);
     state.launches++;
     return CUDA_SUCCESS;
 }
 #endif
+
+CUresult cuTensorMapEncodeTiled(CUtensorMap *map, CUtensorMapDataType type, cuuint32_t rank,
+                                void *address, const cuuint64_t *size, const cuuint64_t *stride,
+                                const cuuint32_t *box, const cuuint32_t *unit,
+                                CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle,
+                                CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill) {
+    NOTE();
+    (void)unit, (void)interleave, (void)promotion, (void)fill, (void)stride;
+    memset(map, 0, sizeof *map);
+    map->opaque[0] = (cuuint64_t)(uintptr_t)address;
+    map->opaque[1] = (cuuint64_t)type << 32 | rank;
+    map->opaque[2] = size[rank - 1];
+    map->opaque[3] = (cuuint64_t)swizzle << 32 | box[0];
+    map->opaque[4] = rank > 1 ? stride[rank - 2] : 0;
+    return CUDA_SUCCESS;
+}
 
 CUresult cuStreamSynchronize(CUstream stream) {
     (void)stream;

@@ -9,6 +9,7 @@ enum { FAKE_CALLS = 4096, FAKE_ARGS = 256 };
 
 typedef struct fake_launch {
     unsigned grid[3], block[3], smem, cluster; /* cluster: 0 without the attribute */
+    int overlap;
     void *stream;
     const char *symbol;
     size_t args_size;
