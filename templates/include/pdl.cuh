@@ -1,0 +1,18 @@
+// pdl.cuh - programmatic dependent launch: kernels of a layer overlap at their ends. No-ops below
+// sm_90. NVRTC declares no intrinsics for it.
+
+// Waits until the kernels ahead on the stream have ended and their writes are visible. Nothing that
+// they made may be read before, and no global memory written.
+__device__ __forceinline__ void dependency_wait() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+// Lets the next kernel's blocks start as soon as every block has come here or ended: they use SMs
+// that idle, and wait by themselves for what this kernel still makes.
+__device__ __forceinline__ void dependents_launch() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
