@@ -37,7 +37,7 @@ static void give_result(sim_warp *warp, const sim_barrier *barrier) {
 static void release_warp(sim_warp *warp, const sim_barrier *barrier) {
     sim_block *b = warp->block;
 
-    for (uint32_t v = 0; v < b->warps; v++)
+    for (uint32_t v = 0; v < b->agents; v++)
         if (barrier->seen[v] > warp->seen[v]) warp->seen[v] = barrier->seen[v];
     warp->epoch = 0;
     warp->synced = b->now << SIM_TIME_SHIFT;
@@ -67,7 +67,7 @@ static void join(sim_barrier *barrier, sim_warp *warp, const sim_arrival *a) {
     barrier->popc += (uint32_t)__builtin_popcount(a->values);
     barrier->all |= a->values ^ a->lanes; /* lanes that disagree */
     barrier->any |= a->values;
-    for (uint32_t v = 0; v < warp->block->warps; v++)
+    for (uint32_t v = 0; v < warp->block->agents; v++)
         if (warp->seen[v] > barrier->seen[v]) barrier->seen[v] = warp->seen[v];
     barrier->seen[warp->index] = warp->block->now;
     if (warp->cycles > barrier->cycle) barrier->cycle = warp->cycles;

@@ -1,5 +1,5 @@
 /* block.c - one thread block: its memory, its warps in turn, and its barriers. */
-#include "race.h"
+#include "async.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -175,6 +175,7 @@ moe_status sim_block_start(sim_block *b, sim_worker *worker, uint32_t index) {
     b->id[1] = index / d->grid[0] % d->grid[1];
     b->id[2] = index / d->grid[0] / d->grid[1];
     b->warps = b->live = (d->block[0] * d->block[1] * d->block[2] + SIM_LANES - 1) / SIM_LANES;
+    b->agents = b->warps < SIM_MAX_WARPS ? b->warps + 1 : b->warps;
     b->shared_bytes = launch->shared_bytes;
     b->checks = launch->checks;
     b->random =
@@ -255,6 +256,7 @@ static sim_block_state finish(sim_block *b) {
         if (b->warp[w].cycles > longest) longest = b->warp[w].cycles;
         warp_release(&b->warp[w]);
     }
+    sim_async_finish(b);
     finish_samples(b, c);
     c->blocks++;
     c->warps += b->warps;

@@ -28,6 +28,7 @@ typedef enum sim_mma {
     SIM_MMA_TF32,
     SIM_MMA_F64,
     SIM_MMA_INT8,
+    SIM_MMA_WARPGROUP, /* wgmma on f16 or bf16 */
     SIM_MMA_COUNT
 } sim_mma;
 

@@ -124,7 +124,7 @@ static void split_opcode(sim_decoder *d) {
 static moe_status decode_statement(sim_decoder *d) {
     static moe_status (*const groups[])(sim_decoder *, bool *) = {
         sim_decode_alu,  sim_decode_data,   sim_decode_convert, sim_decode_memory,
-        sim_decode_warp, sim_decode_matrix, sim_decode_flow,
+        sim_decode_warp, sim_decode_matrix, sim_decode_flow,    sim_decode_async,
     };
     bool known = false;
 

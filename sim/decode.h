@@ -102,6 +102,12 @@ moe_status sim_decode_memory(sim_decoder *d, bool *known);
 moe_status sim_decode_warp(sim_decoder *d, bool *known);
 moe_status sim_decode_matrix(sim_decoder *d, bool *known);
 moe_status sim_decode_flow(sim_decoder *d, bool *known);
+moe_status sim_decode_async(sim_decoder *d, bool *known);
+
+/* Members of cp and fence that belong to the asynchronous proxy (decode_async.c). */
+moe_status sim_decode_bulk(sim_decoder *d);
+moe_status sim_decode_copy_arrival(sim_decoder *d);
+moe_status sim_decode_proxy_fence(sim_decoder *d);
 
 /* A decoder of one mnemonic. */
 typedef struct sim_mnemonic {

@@ -202,7 +202,7 @@ static moe_status decode_fence(sim_decoder *d) {
     bool device =
         sim_has(d, "gl") || sim_has(d, "gpu") || sim_has(d, "sys") || sim_has(d, "cluster");
 
-    if (sim_has(d, "proxy") || sim_has(d, "mbarrier_init")) return sim_unknown(d);
+    if (sim_has(d, "proxy") || sim_has(d, "mbarrier_init")) return sim_decode_proxy_fence(d);
     return sim_emit(d, SIM_OP_fence, (sim_instruction){.aux = device});
 }
 
@@ -241,7 +241,9 @@ static moe_status decode_copy(sim_decoder *d) {
 static moe_status decode_cp(sim_decoder *d) {
     sim_instruction in = {0};
 
-    if (!sim_has(d, "async") || sim_has(d, "bulk") || sim_has(d, "mbarrier")) return sim_unknown(d);
+    if (!sim_has(d, "async")) return sim_unknown(d);
+    if (sim_has(d, "bulk")) return sim_decode_bulk(d);
+    if (sim_has(d, "mbarrier")) return sim_decode_copy_arrival(d);
     if (sim_has(d, "commit_group")) return sim_emit(d, SIM_OP_cp_async_commit, in);
     if (sim_has(d, "wait_all")) {
         in.aux = 1;

@@ -31,6 +31,7 @@ enum { SIM_PAGE_SHIFT = 12, SIM_PAGE_BYTES = 1 << SIM_PAGE_SHIFT };
 typedef struct sim_block sim_block;
 typedef struct sim_launch_state sim_launch_state;
 typedef struct sim_worker sim_worker;
+typedef struct sim_async sim_async;
 
 /* ---- memory (memory.c) */
 
@@ -121,6 +122,7 @@ typedef struct sim_copy {
     bool together;             /* all lanes have the same group */
     uint32_t group[SIM_LANES]; /* commit count of the lane when it was issued */
     uint32_t pc;
+    uint32_t serial; /* number among the warp's copies */
     uint8_t bytes;
     uint8_t source_bytes[SIM_LANES]; /* the rest is zero-filled */
     uint32_t to[SIM_LANES];          /* shared offset */
@@ -172,6 +174,9 @@ struct sim_warp {
     /* cp.async */
     sim_copy *copy;
     uint32_t first_copy, copies, copy_room; /* those in flight: [first_copy, copies) */
+    uint32_t copy_serial;                   /* of the next one */
+    uint32_t proxy[SIM_MAX_WARPS]; /* time up to which each warp's writes to shared memory are
+                                      visible to the asynchronous proxy by this warp's fences */
     uint32_t commits[SIM_LANES];
     bool commits_together;     /* all lanes have always committed together */
     uint64_t commit_cycle[16]; /* by commit number % 16 */
@@ -224,6 +229,9 @@ struct sim_block {
     uint32_t now;           /* logical time */
     uint32_t generation;    /* how often it has started anew */
     sim_barrier barrier[SIM_BARRIERS];
+    uint32_t agents;      /* warps, and one more for the asynchronous proxy where there is room */
+    uint32_t proxy_wrote; /* time of the proxy's last write */
+    sim_async *async;     /* NULL until the block uses any of async.h */
     uint32_t published[SIM_MAX_WARPS]; /* what strong stores behind fences have released */
     /* across blocks; see race.h */
     uint32_t fences;      /* device-wide fences so far */

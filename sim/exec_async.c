@@ -1,6 +1,6 @@
 /* exec_async.c - cp.async: copies that land when the copying thread waits for them, as late as the
  * hardware may. Until then their bytes are marked as in flight. */
-#include "exec_memory.h"
+#include "exec_async.h"
 
 #include <stdlib.h>
 
@@ -152,6 +152,7 @@ HANDLER(cp_async) {
     SIM_EXEC(count_shared)(warp, &to, bytes);
     copy->lanes = to.lanes;
     copy->pc = instruction_pc(warp, in);
+    copy->serial = warp->copy_serial++;
     copy->bytes = (u8)bytes;
     copy->together = warp->commits_together;
     FOR_LANES(lane, to.lanes) {
@@ -206,17 +207,29 @@ static u32 due_lanes(const sim_warp *warp, const sim_copy *copy, u32 exec, s64 k
     return due;
 }
 
-/* Completes what the lanes have committed, but for their last `keep` groups. */
-static void complete(sim_warp *warp, const sim_instruction *in, u32 exec, s64 keep) {
-    for (u32 i = warp->first_copy; i < warp->copies; i++) {
-        sim_copy *copy = &warp->copy[i];
-        u32 due = due_lanes(warp, copy, exec, keep);
-        FOR_LANES(lane, due) complete_lane(warp, in, copy, lane);
-        copy->lanes &= ~due;
-    }
+static void forget_complete(sim_warp *warp) {
     while (warp->first_copy < warp->copies && !warp->copy[warp->first_copy].lanes)
         warp->first_copy++;
     if (warp->first_copy == warp->copies) warp->first_copy = warp->copies = 0;
+}
+
+static void complete_lanes(sim_warp *warp, const sim_instruction *in, sim_copy *copy, u32 due) {
+    FOR_LANES(lane, due) complete_lane(warp, in, copy, lane);
+    copy->lanes &= ~due;
+}
+
+/* Completes what the lanes have committed, but for their last `keep` groups. */
+static void complete(sim_warp *warp, const sim_instruction *in, u32 exec, s64 keep) {
+    for (u32 i = warp->first_copy; i < warp->copies; i++)
+        complete_lanes(warp, in, &warp->copy[i], due_lanes(warp, &warp->copy[i], exec, keep));
+    forget_complete(warp);
+}
+
+void SIM_EXEC(complete_copies)(sim_warp *warp, const sim_instruction *in, u32 lanes, u32 serial) {
+    for (u32 i = warp->first_copy; i < warp->copies; i++)
+        if ((s32)(warp->copy[i].serial - serial) < 0)
+            complete_lanes(warp, in, &warp->copy[i], warp->copy[i].lanes & lanes);
+    forget_complete(warp);
 }
 
 HANDLER(cp_async_commit) {

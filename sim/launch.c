@@ -4,7 +4,7 @@
  * set aside and the next one is started, up to what the chip could hold at once, so that blocks may
  * also wait for later ones. When every block in flight has polled for long and nothing has happened
  * anywhere, nobody will set the flag. */
-#include "race.h"
+#include "async.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +73,7 @@ static void report_spinning(const sim_block *block) {
     for (uint32_t w = 0; w < block->warps; w++)
         if (block->warp[w].state == SIM_WARP_READY) warp = &block->warp[w];
     sim_block_describe(block, text, sizeof text);
+    sim_mbarrier_describe(block, text, sizeof text);
     sim_find(warp, SIM_FINDING_deadlock,
              &block->kernel->code[warp->pc < block->kernel->count ? warp->pc : 0], UINT32_MAX,
              "block %u spins on memory that nobody changes: %s", block->index, text);
@@ -125,6 +126,7 @@ static void abandon(sim_worker *worker) {
             free(block->warp[w].copy);
             free(block->warp[w].lane_seen);
         }
+        sim_async_free(block);
         retire(worker, block);
     }
 }

@@ -14,6 +14,7 @@
 #define DRAM_SHARE 0.92         /* of the data sheet's bandwidth that streams reach */
 #define IDLE_AT_ONCE 4.0        /* blocks without work that an SM passes through together */
 #define OVERLAP_POWER 4.0       /* how sharply the slowest part hides the others */
+#define WARPGROUP_SHARE 0.9     /* of the tensor peak that wgmma reaches */
 #define SPILL_REPEATS 8         /* times that a spilled word is stored or loaded */
 enum { DEFAULT_REGS = 64, REG_UNIT = 8, SMEM_RESERVED = 1024, SMEM_UNIT = 128 };
 enum { ISSUE_SLOTS = 4, L2_BYTES_CLOCK_SM = 64, L2_BYTES_CLOCK_SHARED = 32, SECTOR = 32 };
@@ -42,6 +43,7 @@ static const pipe_rates generations[] = {
 /* FLOPs of each matrix type relative to bf16's. */
 static const double mma_relative[SIM_MMA_COUNT] = {
     [SIM_MMA_F16] = 1.0, [SIM_MMA_TF32] = 0.5, [SIM_MMA_F64] = 0.0625, [SIM_MMA_INT8] = 2.0,
+    [SIM_MMA_WARPGROUP] = 1.0,
 };
 
 static const pipe_rates *rates_of(const moe_facts *facts) {
@@ -135,8 +137,9 @@ static double tensor_cycles(const share *s) {
     double bf16_flops = 0;
 
     for (int i = 0; i < SIM_MMA_COUNT; i++)
-        bf16_flops += (double)s->counters->mma_flops[i] / mma_relative[i];
-    return bf16_flops * s->busiest / ((double)s->facts->tensor_rate * s->rates->mma);
+        bf16_flops += (double)s->counters->mma_flops[i] / mma_relative[i] /
+                      (i == SIM_MMA_WARPGROUP ? WARPGROUP_SHARE : s->rates->mma);
+    return bf16_flops * s->busiest / (double)s->facts->tensor_rate;
 }
 
 /* Shared memory serves one pass a clock; shuffles and spilled words go through the same unit. */

@@ -85,7 +85,7 @@ typedef struct ptx_operand {
     ptx_variable *variable;   /* SYMBOL, MEMORY with a symbol as its base */
     const char *name;         /* SPECIAL, and a SYMBOL that names a function */
     struct ptx_operand *list; /* LIST: elements; MEMORY: its base, or NULL */
-    struct ptx_operand *pair; /* the q of p|q */
+    struct ptx_operand *pair; /* the q of p|q; MEMORY: the coordinates in a tensor */
 } ptx_operand;
 
 /* Where an instruction comes from. */

@@ -28,10 +28,18 @@ static moe_status parse_addend(ptx_parser *p, int64_t *out) {
     return MOE_OK;
 }
 
-/* [%rd1+8], [symbol+4], [64]; a tensor address such as [%rd1, {%r1, %r2}] keeps its parts as a
- * list */
+/* The {%r1, %r2} of [%rd1, {%r1, %r2}] */
+static moe_status parse_coordinates(ptx_parser *p, ptx_operand *out) {
+    out->pair = sim_arena_alloc(&p->module->arena, sizeof *out->pair);
+    if (!out->pair) return ptx_no_memory();
+    *out->pair = (ptx_operand){0};
+    return ptx_parse_operand(p, false, out->pair);
+}
+
+/* [%rd1+8], [symbol+4], [64], and tensors: [%rd1, {%r1, %r2}] */
 static moe_status parse_memory(ptx_parser *p, ptx_operand *out) {
     ptx_operand *base = sim_arena_alloc(&p->module->arena, sizeof *base);
+    bool tensor;
 
     if (!base) return ptx_no_memory();
     out->kind = PTX_MEMORY;
@@ -46,6 +54,8 @@ static moe_status parse_memory(ptx_parser *p, ptx_operand *out) {
         out->list = base;
     }
     MOE_TRY(parse_addend(p, &out->value));
+    MOE_TRY(ptx_take_sign(p, ',', &tensor));
+    if (tensor) MOE_TRY(parse_coordinates(p, out));
     return ptx_expect_sign(p, ']');
 }
 

@@ -1,5 +1,5 @@
 /* race.c - the logical clocks of blocks and warps. */
-#include "race.h"
+#include "async.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 static void warp_start(sim_block *block, sim_warp *warp) {
     memset(warp->seen, 0, sizeof warp->seen);
     memset(warp->fence, 0, sizeof warp->fence);
+    memset(warp->proxy, 0, sizeof warp->proxy);
     warp->fenced = false;
     warp->epoch = 0;
     warp->synced = block->now << SIM_TIME_SHIFT;
@@ -27,6 +28,10 @@ void sim_race_refresh(sim_warp *warp) {
 
     for (uint32_t v = 0; v < block->warps; v++)
         if (v != warp->index && warp->seen[v] < least) least = warp->seen[v];
+    /* The proxy writes rarely: until it does again, everything of it is seen. */
+    if (block->agents > block->warps && warp->seen[block->warps] < block->proxy_wrote &&
+        warp->seen[block->warps] < least)
+        least = warp->seen[block->warps];
     uint32_t others = (least + 1) << SIM_TIME_SHIFT;
     warp->all_seen = others < warp->synced ? others : warp->synced;
 }
@@ -51,7 +56,8 @@ static void rebase(sim_block *block) {
     block->generation++;
     for (uint32_t w = 0; w < block->warps; w++) {
         sim_warp *warp = &block->warp[w];
-        for (uint32_t v = 0; v < SIM_MAX_WARPS; v++) warp->seen[v] = warp->fence[v] = 1;
+        for (uint32_t v = 0; v < SIM_MAX_WARPS; v++)
+            warp->seen[v] = warp->fence[v] = warp->proxy[v] = 1;
         warp->epoch = 0;
         warp->synced = 2u << SIM_TIME_SHIFT;
         free(warp->lane_seen);
@@ -61,6 +67,12 @@ static void rebase(sim_block *block) {
     for (uint32_t v = 0; v < SIM_MAX_WARPS; v++) block->published[v] = 1;
     for (uint32_t b = 0; b < SIM_BARRIERS; b++)
         for (uint32_t v = 0; v < SIM_MAX_WARPS; v++) block->barrier[b].seen[v] = 1;
+    block->proxy_wrote = block->proxy_wrote ? 1 : 0;
+    for (uint32_t b = 0; block->async && b < block->async->barriers; b++) {
+        sim_mbarrier *barrier = &block->async->barrier[b];
+        barrier->init = (barrier->init & 0x3ff) | 1u << SIM_TIME_SHIFT;
+        for (uint32_t v = 0; v < SIM_MAX_WARPS; v++) barrier->seen[v] = barrier->done[v] = 1;
+    }
 }
 
 void sim_race_tick(sim_block *block) {
@@ -144,7 +156,7 @@ void sim_race_publish(sim_warp *warp, bool release) {
     if (!block->checks) return;
     if (release) sim_race_fence(warp, true);
     if (!warp->fenced) return;
-    for (uint32_t v = 0; v < block->warps; v++)
+    for (uint32_t v = 0; v < block->agents; v++)
         if (warp->fence[v] > block->published[v]) block->published[v] = warp->fence[v];
     if (!block->fence_log || block->unpublished == block->fences) return;
     uint64_t order = __atomic_add_fetch(&block->launch->order, 1, __ATOMIC_ACQ_REL);
@@ -158,7 +170,7 @@ void sim_race_acquire(sim_warp *warp) {
 
     if (!block->checks) return;
     block->acquired = __atomic_load_n(&block->launch->order, __ATOMIC_ACQUIRE);
-    for (uint32_t v = 0; v < block->warps; v++) {
+    for (uint32_t v = 0; v < block->agents; v++) {
         if (block->published[v] <= warp->seen[v]) continue;
         warp->seen[v] = block->published[v];
         more = true;

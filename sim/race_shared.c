@@ -13,6 +13,21 @@ static void find_race(sim_warp *warp, const sim_instruction *in, uint32_t lane, 
              warp->block->index);
 }
 
+/* A copy to the granule has not been waited for. */
+static void find_in_flight(sim_warp *warp, const sim_instruction *in, uint32_t lane,
+                           const char *what, uint32_t g) {
+    const sim_block *block = warp->block;
+    uint32_t pc = block->marks.write_pc[g] & SIM_PC_MASK;
+    bool bulk = block->kernel->code[pc].op == SIM_OP_bulk_copy;
+
+    sim_find(warp, SIM_FINDING_async, in, pc,
+             "warp %u lane %u %s shared byte %u (%%p) while %s (%%q) may still be bringing it: no "
+             "%s; block %u",
+             warp->index, lane, what, g << block->kernel->shared_store_shift,
+             bulk ? "a bulk copy" : "cp.async",
+             bulk ? "wait for its mbarrier" : "cp.async.wait by the copying thread", block->index);
+}
+
 /* A read of granule `g` (in stores' granules) by a lane. */
 void sim_shared_read_slow(sim_warp *warp, const sim_instruction *in, uint32_t g, uint32_t lane) {
     const sim_block *block = warp->block;
@@ -24,11 +39,7 @@ void sim_shared_read_slow(sim_warp *warp, const sim_instruction *in, uint32_t g,
                  "warp %u lane %u reads shared byte %u, which nobody in block %u wrote (%%p)",
                  warp->index, lane, byte, block->index);
     } else if (write == SIM_IN_FLIGHT) {
-        sim_find(
-            warp, SIM_FINDING_async, in, m->write_pc[g] & SIM_PC_MASK,
-            "warp %u lane %u reads shared byte %u (%%p) while cp.async (%%q) may still be bringing "
-            "it: no cp.async.wait by the copying thread; block %u",
-            warp->index, lane, byte, block->index);
+        find_in_flight(warp, in, lane, "reads", g);
     } else if (!sim_ordered(warp, write, lane)) {
         find_race(warp, in, lane, "read", write, m->write_pc[g], "write", byte);
     }
@@ -44,11 +55,7 @@ void sim_shared_write_slow(sim_warp *warp, const sim_access *access, uint32_t g)
 
     if (!write) return;
     if (write == SIM_IN_FLIGHT) {
-        sim_find(
-            warp, SIM_FINDING_async, access->in, m->write_pc[g] & SIM_PC_MASK,
-            "warp %u lane %u writes shared byte %u (%%p) while cp.async (%%q) may still be writing "
-            "it: no cp.async.wait by the copying thread; block %u",
-            warp->index, access->lane, byte, block->index);
+        find_in_flight(warp, access->in, access->lane, "writes", g);
     } else if (!access->same_value && !sim_ordered(warp, write, access->lane)) {
         find_race(warp, access->in, access->lane, "write", write, m->write_pc[g], "write", byte);
     }
@@ -74,6 +81,13 @@ void sim_shared_readers_slow(sim_warp *warp, const sim_access *access, uint32_t 
     uint32_t byte = g << warp->block->kernel->shared_load_shift;
 
     if (m->read[g] < warp->all_seen || access->same_value) return;
+    if (m->read[g] == SIM_IN_FLIGHT) {
+        sim_find(warp, SIM_FINDING_async, access->in, m->read_pc[g] & SIM_PC_MASK,
+                 "warp %u lane %u writes shared byte %u (%%p) while wgmma (%%q) may still be "
+                 "reading it: no wgmma.wait_group before; block %u",
+                 warp->index, access->lane, byte, warp->block->index);
+        return;
+    }
     if (readers_ordered(warp, m->read[g], m->read_warps[g], m->read_pc[g], access->lane)) return;
     find_race(warp, access->in, access->lane, "write", m->read[g], m->read_pc[g], "read", byte);
 }

@@ -3,6 +3,7 @@
 #include "model.h"
 #include "sim.h"
 #include "status.h"
+#include "tensor_map.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,6 +188,15 @@ static moe_status device_sync(void *self, void *stream) {
     return MOE_OK;
 }
 
+static moe_status device_tensor_map(void *self, const moe_tensor_view *tensor, void *map) {
+    const moe_facts *facts = device_facts(self);
+
+    if (facts->sm < 90)
+        return moe_fail(MOE_E_UNSUPPORTED, "%s has no tensor maps; they start with sm_90",
+                        facts->arch);
+    return sim_tensor_encode(tensor, map);
+}
+
 static moe_status device_time_begin(void *self) {
     simulated *s = self;
 
@@ -220,6 +230,7 @@ const moe_device_class moe_device_sim = {
     .unload = device_unload,
     .launch = device_launch,
     .sync = device_sync,
+    .tensor_map = device_tensor_map,
     .time_begin = device_time_begin,
     .time_end = device_time_end,
     .timer = "model",

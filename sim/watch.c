@@ -1,5 +1,5 @@
 /* watch.c - blocks that do not come to an end: where they stand, and why. */
-#include "engine.h"
+#include "async.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +69,7 @@ void sim_report_deadlock(sim_block *b, const char *why) {
     }
     if (stuck) return;
     sim_block_describe(b, text, sizeof text);
+    sim_mbarrier_describe(b, text, sizeof text);
     sim_find(warp, SIM_FINDING_deadlock, &b->kernel->code[standing_pc(warp)], UINT32_MAX,
              "block %u: %s: %s", b->index, why, text);
 }

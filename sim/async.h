@@ -1,0 +1,130 @@
+/* async.h - what a block has under way beside its instructions: mbarriers, bulk copies, and the
+ * matrix operations of warpgroups.
+ *
+ * The asynchronous proxy is one more agent in the logical time of race.h: what bulk loads write
+ * carries the stamp of warp number `warps`, and a warp has seen it after waiting for the mbarrier
+ * that the load reports to. A load lands when somebody waits for it, as late as it may; a store
+ * reads shared memory when it is waited for. */
+#ifndef SIM_ASYNC_H
+#define SIM_ASYNC_H
+
+#include "race.h"
+#include "tensor_map.h"
+
+enum { SIM_WARPGROUPS = 8, SIM_GROUP_RING = 16 };
+
+typedef struct sim_mbarrier {
+    uint32_t offset;   /* in shared memory */
+    uint32_t expected; /* arrivals of a phase */
+    uint32_t pending;  /* of them, those still to come in this phase */
+    uint32_t phase;    /* completed phases */
+    int64_t tx;        /* bytes that are announced and not yet here */
+    uint32_t init;     /* stamp of the initialisation */
+    uint32_t init_pc;
+    uint32_t seen[SIM_MAX_WARPS]; /* what arrived in this phase had seen and done */
+    uint32_t done[SIM_MAX_WARPS]; /* the same of all completed phases */
+    uint64_t cycle, done_cycle;   /* latest arrival; completion of the last phase */
+} sim_mbarrier;
+
+typedef enum sim_bulk_kind { SIM_BULK_LOAD, SIM_BULK_STORE, SIM_BULK_ARRIVE } sim_bulk_kind;
+
+/* A bulk copy, or an arrival that waits for cp.async copies. */
+typedef struct sim_bulk {
+    sim_bulk_kind kind;
+    uint32_t warp, lane, pc;
+    uint32_t barrier; /* offset; of loads and arrivals */
+    uint32_t shared, bytes;
+    uint32_t group;  /* of a store: its lane's commits when it was issued */
+    uint32_t lanes;  /* of an arrival */
+    uint32_t serial; /* of an arrival: copies below it must be complete */
+    uint64_t cycle;  /* of issue */
+    sim_tensor_map map; /* rank 0: a run of bytes at map.address */
+    int32_t at[SIM_TENSOR_RANK];
+    uint8_t *snapshot; /* of a store's source; owned */
+} sim_bulk;
+
+/* Shared memory that a matrix operation under way reads. */
+typedef struct sim_region {
+    uint32_t offset, bytes, pc;
+    uint32_t group; /* the warp's commits when it was issued */
+} sim_region;
+
+typedef struct sim_matrix_warp {
+    uint32_t issued, commits, waited; /* operations, groups, groups known to be complete */
+    bool fenced;                      /* wgmma.fence was executed */
+    uint64_t group_cycle[SIM_GROUP_RING]; /* when a group's operations end */
+    uint64_t last_cycle;
+    sim_region *region;
+    uint32_t regions, room;
+} sim_matrix_warp;
+
+struct sim_async {
+    sim_mbarrier *barrier;
+    uint32_t barriers, barrier_room;
+    sim_bulk *bulk;
+    uint32_t bulks, bulk_room;
+    uint32_t commits[SIM_MAX_WARPS][SIM_LANES]; /* of bulk stores */
+    uint64_t store_cycle[SIM_MAX_WARPS];        /* latest end of a warp's stores */
+    sim_matrix_warp matrix[SIM_MAX_WARPS];
+    uint64_t tensor_free; /* when the tensor cores have done what was issued */
+    uint64_t copy_free;   /* when the copy engine has */
+    /* B of one matrix operation, shared by the four warps */
+    struct {
+        uint64_t descriptor;
+        uint32_t issued, n, group;
+        float *value;
+    } tile;
+};
+
+/* The block's state, made at first use; NULL without host memory. */
+sim_async *sim_async_of(sim_block *block);
+void sim_async_free(sim_block *block);
+
+/* ---- mbarriers (mbarrier.c) */
+
+/* The barrier at an offset, which the warp's lane must have seen initialised; NULL where there is
+ * none, after a finding. */
+sim_mbarrier *sim_mbarrier_at(sim_warp *warp, const sim_instruction *in, uint32_t offset,
+                              uint32_t lane);
+void sim_mbarrier_init(sim_warp *warp, const sim_instruction *in, uint32_t offset, uint32_t lane,
+                       uint32_t count);
+void sim_mbarrier_drop(sim_warp *warp, const sim_instruction *in, uint32_t offset, uint32_t lane);
+void sim_mbarrier_arrive(sim_warp *warp, const sim_instruction *in, sim_mbarrier *barrier,
+                         uint32_t count);
+void sim_mbarrier_expect(sim_mbarrier *barrier, int64_t bytes);
+/* Has the phase with this parity completed? Lands what alone is missing. If so, the warp has seen
+ * what arrived. */
+bool sim_mbarrier_test(sim_warp *warp, const sim_instruction *in, sim_mbarrier *barrier,
+                       uint32_t parity);
+/* Describes barriers that wait, behind `text`. */
+void sim_mbarrier_describe(const sim_block *block, char *text, size_t size);
+
+/* ---- bulk copies (bulk.c) */
+
+/* Queues a copy; it is taken over. False without host memory. */
+bool sim_bulk_add(sim_block *block, const sim_bulk *bulk);
+/* Lands the loads and arrivals of a barrier. True if there were any. */
+bool sim_bulk_land(sim_warp *warp, const sim_instruction *in, uint32_t barrier);
+/* Completes a lane's stores but for its last `keep` groups; all if keep < 0. */
+void sim_bulk_store(sim_warp *warp, const sim_instruction *in, uint32_t lane, int64_t keep);
+/* Calls `row` for each stretch of a box that is inside of the tensor along a row, and for those
+ * outside with address 0. */
+typedef void sim_bulk_row(void *context, uint32_t shared, uint64_t address, uint32_t bytes);
+void sim_bulk_rows(const sim_bulk *bulk, sim_bulk_row *row, void *context);
+
+/* ---- checks */
+
+/* The asynchronous proxy reads shared memory on behalf of a warp: it must have been written in
+ * order, and ordinary writes must stand before a proxy fence. */
+void sim_async_read(sim_warp *warp, const sim_instruction *in, uint32_t offset, uint32_t bytes,
+                    uint32_t lane);
+/* fence.proxy.async by a warp. */
+void sim_proxy_fence(sim_warp *warp);
+
+/* Takes entry `i` off the list of what is under way. */
+void sim_bulk_remove(sim_async *async, uint32_t i);
+
+/* Ends everything when a block ends; what was still under way is reported. */
+void sim_async_finish(sim_block *block);
+
+#endif

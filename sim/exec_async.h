@@ -1,0 +1,20 @@
+/* exec_async.h - what waits for cp.async by other means than cp.async.wait. */
+#ifndef SIM_EXEC_ASYNC_H
+#define SIM_EXEC_ASYNC_H
+
+#include "exec_memory.h"
+
+/* aux of instructions on mbarriers and bulk copies, besides the flags of addresses. ORDER
+ * decode_async.c */
+enum {
+    MBARRIER_EXPECT = 1 << 16,
+    MBARRIER_NO_ARRIVAL = 1 << 17,
+    MBARRIER_STATE = 1 << 18,
+    BULK_STORE = 1 << 16,
+    BULK_TENSOR = 1 << 17,
+};
+
+/* Completes the copies of some lanes that were issued before number `serial`. */
+void SIM_EXEC(complete_copies)(sim_warp *warp, const sim_instruction *in, u32 lanes, u32 serial);
+
+#endif

@@ -1,0 +1,162 @@
+/* exec_bulk.c - bulk copies (TMA): what a thread hands to the copy engine, and waiting for it. */
+#include "async.h"
+#include "exec_async.h"
+
+#include <stdlib.h>
+
+#define OFFSET_MASK ((1ull << SIM_ADDRESS_SHIFT) - 1)
+
+/* Assumptions of the time model: cycles from issue to arrival of the first byte, and bytes that an
+ * SM's copy engine moves a clock. */
+enum { BULK_LATENCY = 600, BULK_BYTES_CLOCK = 64, STRETCH = 256 };
+
+/* ---- operands */
+
+/* The tensor map at a generic address: in the parameters, or in global or constant memory. */
+static bool read_map(sim_warp *warp, const sim_instruction *in, u64 address, u32 lane,
+                     sim_tensor_map *out) {
+    const sim_launch_state *launch = warp->block->launch;
+    u64 offset = address & OFFSET_MASK;
+    const u8 *from = NULL;
+
+    if (address >> SIM_ADDRESS_SHIFT == SIM_WINDOW_PARAM) {
+        if (offset + sizeof *out <= launch->kernel->args_size) from = launch->args + offset;
+    } else {
+        const sim_allocation *a = sim_allocation_at(launch->memory, address);
+        if (a && offset + sizeof *out <= a->size) from = a->bytes + offset;
+    }
+    if (from) memcpy(out, from, sizeof *out);
+    if (from && out->magic == SIM_TENSOR_MAGIC && !(address % 64)) return true;
+    sim_find(warp, SIM_FINDING_bounds, in, UINT32_MAX,
+             "block %u warp %u lane %u copies by the tensor map at 0x%llx (%%p), which is none: it "
+             "must be encoded for this device, at a multiple of 64 bytes",
+             warp->block->index, warp->index, lane, (unsigned long long)address);
+    return false;
+}
+
+static bool shared_fits(sim_warp *warp, const sim_instruction *in, const sim_bulk *bulk) {
+    const sim_block *block = warp->block;
+    u32 align = bulk->map.rank ? 128 : 16;
+
+    if (bulk->shared % align) {
+        sim_find(warp, SIM_FINDING_misaligned, in, UINT32_MAX,
+                 "a bulk copy at byte %u of shared memory, no multiple of %u, by block %u warp %u "
+                 "lane %u (%%p)",
+                 bulk->shared, align, block->index, warp->index, bulk->lane);
+        return false;
+    }
+    if (bulk->shared <= block->shared_bytes && bulk->bytes <= block->shared_bytes - bulk->shared)
+        return true;
+    sim_find(warp, SIM_FINDING_bounds, in, UINT32_MAX,
+             "a bulk copy of %u bytes at byte %u of shared memory of %u bytes, by block %u warp %u "
+             "lane %u (%%p)",
+             bulk->bytes, bulk->shared, block->shared_bytes, block->index, warp->index, bulk->lane);
+    return false;
+}
+
+/* a: map (list: coordinates) or global address; b, c: shared address and its offset; d: mbarrier or
+ * 0, at e; f: bytes of a copy without a map */
+static bool describe(sim_warp *warp, const sim_instruction *in, u32 lane, sim_bulk *out) {
+    u64 address = LANES_OF(const u64, warp, in->a)[lane] + (u64)in->imm;
+
+    *out = (sim_bulk){.kind = in->aux & BULK_STORE ? SIM_BULK_STORE : SIM_BULK_LOAD,
+                      .warp = warp->index,
+                      .lane = lane,
+                      .pc = instruction_pc(warp, in),
+                      .shared = LANES_OF(const u32, warp, in->b)[lane] + (u32)in->c};
+    if (in->d) out->barrier = LANES_OF(const u32, warp, in->d)[lane] + (u32)in->e;
+    if (!(in->aux & BULK_TENSOR)) {
+        out->map.address = address;
+        out->bytes = LANES_OF(const u32, warp, in->f)[lane];
+        return shared_fits(warp, in, out);
+    }
+    if (!read_map(warp, in, address, lane, &out->map)) return false;
+    if (out->map.rank != (u32)in->f) {
+        sim_find(warp, SIM_FINDING_value, in, UINT32_MAX,
+                 "block %u warp %u lane %u gives %d coordinates for a tensor of %u dimensions "
+                 "(%%p)",
+                 warp->block->index, warp->index, lane, in->f, out->map.rank);
+        return false;
+    }
+    out->bytes = sim_tensor_box_bytes(&out->map);
+    for (int i = 0; i < in->f; i++) out->at[i] = LANES_OF(const s32, warp, in->list[i])[lane];
+    return shared_fits(warp, in, out);
+}
+
+/* When the copy's last byte is there. */
+static u64 engine_time(sim_warp *warp, u32 bytes) {
+    sim_async *async = sim_async_of(warp->block);
+    u64 start = warp->cycles;
+
+    if (!async) return start;
+    if (async->copy_free > start) start = async->copy_free;
+    async->copy_free = start + bytes / BULK_BYTES_CLOCK;
+    return async->copy_free + BULK_LATENCY;
+}
+
+/* ---- issue */
+
+static void issue_load(sim_warp *warp, const sim_instruction *in, sim_bulk *bulk) {
+    const sim_block *block = warp->block;
+    const sim_shared_marks *m = &block->marks;
+    u32 shift = block->kernel->shared_store_shift;
+
+    if (!sim_mbarrier_at(warp, in, bulk->barrier, bulk->lane)) return;
+    for (u32 at = 0; block->checks && at < bulk->bytes; at += STRETCH) {
+        u32 bytes = bulk->bytes - at < STRETCH ? bulk->bytes - at : STRETCH;
+        sim_access access = {.in = in, .offset = bulk->shared + at, .lane = bulk->lane};
+        if (shared_write_suspect(warp, access.offset, bytes))
+            shared_write_look(warp, &access, bytes);
+    }
+    for (u32 g = bulk->shared >> shift;
+         block->checks && g <= (bulk->shared + bulk->bytes - 1) >> shift; g++) {
+        m->write[g] = SIM_IN_FLIGHT;
+        m->write_pc[g] = bulk->pc;
+    }
+    sim_bulk_add(warp->block, bulk);
+}
+
+static void issue_store(sim_warp *warp, const sim_instruction *in, sim_bulk *bulk) {
+    const sim_async *async = sim_async_of(warp->block);
+
+    sim_async_read(warp, in, bulk->shared, bulk->bytes, bulk->lane);
+    bulk->snapshot = malloc(bulk->bytes + 1u);
+    if (bulk->snapshot)
+        memcpy(bulk->snapshot, warp->block->shared + bulk->shared, bulk->bytes);
+    bulk->group = async ? async->commits[warp->index][bulk->lane] : 0;
+    if (!sim_bulk_add(warp->block, bulk)) free(bulk->snapshot);
+}
+
+HANDLER(bulk_copy) {
+    FOR_LANES(lane, exec) {
+        sim_bulk bulk;
+        if (!describe(warp, in, lane, &bulk)) continue;
+        bulk.cycle = engine_time(warp, bulk.bytes);
+        if (bulk.kind == SIM_BULK_LOAD) issue_load(warp, in, &bulk);
+        else issue_store(warp, in, &bulk);
+    }
+    warp->block->progress++;
+    return SIM_STEP;
+}
+
+/* ---- groups of stores */
+
+HANDLER(bulk_commit) {
+    sim_async *async = sim_async_of(warp->block);
+
+    (void)in;
+    if (!async) return SIM_STEP;
+    FOR_LANES(lane, exec) async->commits[warp->index][lane]++;
+    async->store_cycle[warp->index] = async->copy_free;
+    return SIM_STEP;
+}
+
+/* imm: groups that may stay under way; reading and writing end together here */
+HANDLER(bulk_wait) {
+    const sim_async *async = warp->block->async;
+
+    FOR_LANES(lane, exec) sim_bulk_store(warp, in, lane, in->imm);
+    if (async && !in->imm && async->store_cycle[warp->index] > warp->cycles)
+        warp->cycles = async->store_cycle[warp->index];
+    return SIM_STEP;
+}

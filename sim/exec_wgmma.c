@@ -1,0 +1,327 @@
+/* exec_wgmma.c - matrix multiplication by warpgroups: wgmma.mma_async.
+ *
+ * Each warp of a warpgroup computes its 16 rows of the 64 when it comes to the instruction; the
+ * accumulators are laid out as those of mma.sync, 8 columns after 8 columns (PTX ISA, "wgmma
+ * register fragments"). What the operation reads in shared memory stays marked as in use until
+ * wgmma.wait_group, and that waits until all four warps have come as far, since the operation is
+ * complete for all of them or for none. */
+#include "async.h"
+#include "exec_memory.h"
+
+#include <stdlib.h>
+
+enum { GROUP_WARPS = 4, K = 16, LINE_BYTES = 16 };
+
+typedef f32 row8 __attribute__((vector_size(32)));
+
+/* ---- operands in shared memory. A descriptor holds, in units of 16 bytes, the start address (bits
+ * 0-13), the leading (16-29) and the stride byte offset (32-45), and the swizzle (62-63). */
+
+typedef struct matrix {
+    u32 start, leading, stride, swizzle;
+} matrix;
+
+static matrix decode_descriptor(u64 d) {
+    static const u32 swizzles[] = {0, 128, 64, 32};
+
+    return (matrix){.start = (u32)(d & 0x3fff) << 4,
+                    .leading = (u32)(d >> 16 & 0x3fff) << 4,
+                    .stride = (u32)(d >> 32 & 0x3fff) << 4,
+                    .swizzle = swizzles[d >> 62]};
+}
+
+/* The 16 bytes of row r that hold k = 8*half .. 8*half + 7, K being contiguous: rows in groups of
+ * eight, `stride` apart; without a swizzle the halves are `leading` apart. */
+static u32 line_offset(const matrix *m, u32 r, u32 half) {
+    u32 width = m->swizzle ? m->swizzle : LINE_BYTES;
+    u32 at = m->start + r / 8 * m->stride + r % 8 * width +
+             half * (m->swizzle ? LINE_BYTES : m->leading);
+
+    return sim_swizzle(at, m->swizzle);
+}
+
+static bool in_bounds(sim_warp *warp, const sim_instruction *in, u32 offset) {
+    const sim_block *block = warp->block;
+
+    if (offset + LINE_BYTES <= block->shared_bytes) return true;
+    sim_find(warp, SIM_FINDING_bounds, in, UINT32_MAX,
+             "wgmma reads byte %u of shared memory of %u bytes, by block %u warp %u (%%p): look at "
+             "its descriptors",
+             offset, block->shared_bytes, block->index, warp->index);
+    return false;
+}
+
+static void remember(sim_warp *warp, const sim_instruction *in, u32 offset) {
+    sim_matrix_warp *w = &warp->block->async->matrix[warp->index];
+    sim_region *last = w->regions ? &w->region[w->regions - 1] : NULL;
+
+    if (last && last->group == w->commits && last->offset + last->bytes == offset) {
+        last->bytes += LINE_BYTES;
+        return;
+    }
+    if (w->regions == w->room) {
+        u32 room = w->room ? 2 * w->room : 64;
+        sim_region *bigger = realloc(w->region, room * sizeof *bigger);
+        if (!bigger) return;
+        w->region = bigger;
+        w->room = room;
+    }
+    w->region[w->regions++] = (sim_region){.offset = offset,
+                                           .bytes = LINE_BYTES,
+                                           .pc = instruction_pc(warp, in),
+                                           .group = w->commits};
+}
+
+/* A line is read now and stays in use. */
+static void use_line(sim_warp *warp, const sim_instruction *in, u32 offset) {
+    const sim_block *block = warp->block;
+    const sim_shared_marks *m = &block->marks;
+    u32 shift = block->kernel->shared_load_shift, pc = instruction_pc(warp, in);
+
+    if (!block->checks) return;
+    sim_async_read(warp, in, offset, LINE_BYTES, 0);
+    for (u32 g = offset >> shift; g <= (offset + LINE_BYTES - 1) >> shift; g++) {
+        m->read[g] = SIM_IN_FLIGHT;
+        m->read_warps[g] = 1u << warp->index;
+        m->read_pc[g] = pc;
+    }
+    remember(warp, in, offset);
+}
+
+/* Rows first .. first + rows - 1 as floats [rows][16]. */
+static bool read_rows(sim_warp *warp, const sim_instruction *in, const matrix *m, u32 first,
+                      u32 rows, bool brain, f32 *out) {
+    for (u32 r = 0; r < rows; r++) {
+        for (u32 half = 0; half < 2; half++) {
+            u32 offset = line_offset(m, first + r, half);
+            u16 raw[8];
+            if (!in_bounds(warp, in, offset)) return false;
+            use_line(warp, in, offset);
+            memcpy(raw, warp->block->shared + offset, sizeof raw);
+            for (int i = 0; i < 8; i++)
+                out[r * K + half * 8 + (u32)i] =
+                    brain ? bf16_to_f32(raw[i]) : half_to_f32(raw[i]);
+        }
+    }
+    return true;
+}
+
+/* B transposed, [16][n], made by the first warp of the group to come. */
+static const f32 *tile_of(sim_warp *warp, const sim_instruction *in, u64 descriptor, u32 n,
+                          bool brain) {
+    sim_async *async = warp->block->async;
+    u32 group = warp->index / GROUP_WARPS, issued = async->matrix[warp->index].issued;
+    matrix m = decode_descriptor(descriptor);
+    f32 rows[256 * K];
+
+    if (async->tile.value && async->tile.descriptor == descriptor &&
+        async->tile.issued == issued && async->tile.n == n && async->tile.group == group)
+        return async->tile.value;
+    if (!async->tile.value) async->tile.value = aligned_alloc(64, 256 * K * sizeof(f32));
+    if (!async->tile.value || !read_rows(warp, in, &m, 0, n, brain, rows)) return NULL;
+    for (u32 k = 0; k < K; k++)
+        for (u32 i = 0; i < n; i++) async->tile.value[k * n + i] = rows[i * K + k];
+    async->tile.descriptor = descriptor;
+    async->tile.issued = issued;
+    async->tile.n = n;
+    async->tile.group = group;
+    return async->tile.value;
+}
+
+/* A of this warp from registers: as the A operand of mma.m16n8k16. */
+static void read_registers(sim_warp *warp, const s32 *list, bool brain, f32 *out) {
+    for (u32 i = 0; i < 4; i++) {
+        const u16 *from = operand(warp, list[i]);
+        for (u32 r = 0; r < 8; r++)
+            for (u32 c = 0; c < 8; c++)
+                out[(i % 2 * 8 + r) * K + i / 2 * 8 + c] =
+                    brain ? bf16_to_f32(from[8 * r + c]) : half_to_f32(from[8 * r + c]);
+    }
+}
+
+/* ---- the product */
+
+static inline row8 load8(const f32 *from) {
+    row8 row;
+
+    memcpy(&row, from, sizeof row);
+    return row;
+}
+
+/* 16 rows of A times 8 columns of B onto an accumulator's four registers. */
+static void multiply_block(sim_warp *warp, const s32 *d, const f32 *a, const f32 *b, u32 n,
+                           bool add) {
+    for (u32 half = 0; half < 2; half++) {
+        f32 *even = LANES_OF(f32, warp, d[2 * half]), *odd = LANES_OF(f32, warp, d[2 * half + 1]);
+        for (u32 r = 0; r < 8; r++) {
+            row8 sum = {0};
+            for (u32 c = 0; add && c < 4; c++) {
+                sum[2 * c] = even[4 * r + c];
+                sum[2 * c + 1] = odd[4 * r + c];
+            }
+            for (u32 k = 0; k < K; k++) {
+                f32 left = a[(half * 8 + r) * K + k];
+#if defined(__FMA__)
+                sum = (row8)_mm256_fmadd_ps(_mm256_set1_ps(left), (__m256)load8(b + k * n),
+                                            (__m256)sum);
+#else
+                sum += left * load8(b + k * n);
+#endif
+            }
+            for (u32 c = 0; c < 4; c++) {
+                even[4 * r + c] = sum[2 * c];
+                odd[4 * r + c] = sum[2 * c + 1];
+            }
+        }
+    }
+}
+
+/* All lanes of a warp, and a whole group of warps. */
+static bool may_run(sim_warp *warp, const sim_instruction *in, u32 exec) {
+    const sim_block *block = warp->block;
+    bool whole = (warp->index / GROUP_WARPS + 1) * GROUP_WARPS <= block->warps;
+
+    if (exec != ~0u || !whole)
+        sim_find(warp, SIM_FINDING_collective, in, UINT32_MAX,
+                 "wgmma by lanes 0x%08x of block %u warp %u (%%p): all lanes of four warps, the "
+                 "first a multiple of four, must take part",
+                 exec, block->index, warp->index);
+    return exec == ~0u && whole && sim_async_of(warp->block);
+}
+
+/* The tensor cores take up operations in order; every warp of a group comes to each. */
+static void spend_time(sim_warp *warp, u32 n) {
+    sim_async *async = warp->block->async;
+    sim_matrix_warp *w = &async->matrix[warp->index], *lead =
+        &async->matrix[warp->index / GROUP_WARPS * GROUP_WARPS];
+    u64 flops = 2ull * 64 * n * K, rate = (u64)warp->block->launch->context->facts.tensor_rate;
+
+    if (w == lead) {
+        u64 start = warp->cycles > async->tensor_free ? warp->cycles : async->tensor_free;
+        async->tensor_free = start + flops / (rate ? rate : 4096);
+    }
+    w->last_cycle = async->tensor_free;
+    warp->block->worker->counters.mma_flops[SIM_MMA_WARPGROUP] += flops / GROUP_WARPS;
+}
+
+/* list: d n/2, a 4 where it is in registers; a: descriptor of A or 0; b: of B; c: predicate of d;
+ * e: n; aux 1: bf16 */
+HANDLER(wgmma) {
+    u32 n = (u32)in->e;
+    f32 a[K * K];
+    bool brain = in->aux & 1;
+
+    if (!may_run(warp, in, exec)) return SIM_STEP;
+    sim_matrix_warp *w = &warp->block->async->matrix[warp->index];
+    if (!w->fenced)
+        sim_find(warp, SIM_FINDING_matrix, in, UINT32_MAX,
+                 "block %u warp %u multiplies (%%p) with no wgmma.fence before: what it has in "
+                 "registers may not be seen",
+                 warp->block->index, warp->index);
+    w->fenced = true;
+    bool add = predicate_value(warp, in->c) & 1;
+    const f32 *b = tile_of(warp, in, LANES_OF(const u64, warp, in->b)[0], n, brain);
+    if (in->a) {
+        matrix m = decode_descriptor(LANES_OF(const u64, warp, in->a)[0]);
+        if (!b || !read_rows(warp, in, &m, warp->index % GROUP_WARPS * 16, 16, brain, a))
+            return SIM_STEP;
+    } else {
+        read_registers(warp, in->list + n / 2, brain, a);
+    }
+    for (u32 j = 0; b && j < n / 8; j++) multiply_block(warp, in->list + 4 * j, a, b + 8 * j, n, add);
+    w->issued++;
+    spend_time(warp, n);
+    warp->block->progress++;
+    return SIM_STEP;
+}
+
+/* ---- groups of operations */
+
+HANDLER(wgmma_fence) {
+    sim_async *async = sim_async_of(warp->block);
+
+    (void)in, (void)exec;
+    if (async) async->matrix[warp->index].fenced = true;
+    return SIM_STEP;
+}
+
+HANDLER(wgmma_commit) {
+    sim_async *async = sim_async_of(warp->block);
+
+    (void)in, (void)exec;
+    if (!async) return SIM_STEP;
+    sim_matrix_warp *w = &async->matrix[warp->index];
+    w->group_cycle[w->commits % SIM_GROUP_RING] = w->last_cycle;
+    w->commits++;
+    warp->block->progress++;
+    return SIM_STEP;
+}
+
+/* The reads of an operation end: it must be what it read that still stands there. */
+static void end_region(sim_warp *warp, const sim_instruction *in, const sim_region *region) {
+    const sim_block *block = warp->block;
+    const sim_shared_marks *m = &block->marks;
+    u32 shift = block->kernel->shared_load_shift, stamp = sim_stamp(warp);
+
+    (void)in;
+    for (u32 g = region->offset >> shift; g <= (region->offset + region->bytes - 1) >> shift;
+         g++) {
+        m->read[g] = stamp;
+        m->read_warps[g] = 1u << warp->index;
+        m->read_pc[g] = region->pc;
+    }
+}
+
+static bool group_has_come(const sim_warp *warp, u32 commits) {
+    const sim_matrix_warp *w = warp->block->async->matrix;
+    u32 first = warp->index / GROUP_WARPS * GROUP_WARPS;
+
+    for (u32 i = first; i < first + GROUP_WARPS; i++)
+        if ((s32)(w[i].commits - commits) < 0) return false;
+    return true;
+}
+
+/* The operations of all four warps up to a number of groups are complete. */
+static void end_groups(sim_warp *warp, const sim_instruction *in, u32 commits) {
+    u32 first = warp->index / GROUP_WARPS * GROUP_WARPS;
+
+    for (u32 i = first; i < first + GROUP_WARPS; i++) {
+        sim_matrix_warp *w = &warp->block->async->matrix[i];
+        u32 kept = 0;
+        for (u32 r = 0; r < w->regions; r++) {
+            if ((s32)(w->region[r].group - commits) < 0) end_region(warp, in, &w->region[r]);
+            else w->region[kept++] = w->region[r];
+        }
+        w->regions = kept;
+    }
+}
+
+/* imm: groups that may stay under way */
+HANDLER(wgmma_wait) {
+    sim_async *async = warp->block->async;
+
+    (void)exec;
+    if (!async) return SIM_STEP;
+    sim_matrix_warp *w = &async->matrix[warp->index];
+    if (w->commits <= (u64)in->imm) return SIM_STEP;
+    u32 commits = w->commits - (u32)in->imm;
+    if (!group_has_come(warp, commits)) {
+        warp->pc = instruction_pc(warp, in);
+        warp->block->polls++;
+        return SIM_WAIT;
+    }
+    end_groups(warp, in, commits);
+    u64 end = w->group_cycle[(commits - 1) % SIM_GROUP_RING];
+    if (end > warp->cycles) warp->cycles = end;
+    return SIM_STEP;
+}
+
+/* imm: registers; aux 1: more of them */
+HANDLER(setmaxnreg) {
+    if (exec != ~0u || in->imm % 8 || in->imm < 24 || in->imm > 256)
+        sim_find(warp, SIM_FINDING_collective, in, UINT32_MAX,
+                 "setmaxnreg to %d by lanes 0x%08x of block %u warp %u (%%p): all lanes, and a "
+                 "multiple of 8 from 24 to 256",
+                 (int)in->imm, exec, warp->block->index, warp->index);
+    return SIM_STEP;
+}
