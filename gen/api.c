@@ -110,21 +110,41 @@ static int find_include(const moe_gen *gen, const char *name) {
     return at;
 }
 
+/* The file of the include folder called `name`, which the template must name in its text. */
+static const gen_file *named_include(lua_State *L, const moe_template *t, const char *name,
+                                     uint64_t *bit) {
+    int at = find_include(t->gen, name);
+    *bit = at < t->gen->includes ? UINT64_C(1) << at : 0;
+    if (!*bit) luaL_error(L, "there is no %s/include/%s", t->gen->label, name);
+    if (!(t->includes & *bit))
+        luaL_error(L, "write the name %s out in the template: its text counts in the template's "
+                      "hash", name);
+    return &t->gen->include[at];
+}
+
+/* moe.use(name): the value that a .lua file of the include folder returns */
+static int api_use(lua_State *L) {
+    uint64_t bit;
+    const char *name = luaL_checkstring(L, 1);
+    lua_getfield(L, LUA_REGISTRYINDEX, GEN_REGISTRY_SELF);
+    const gen_file *file = named_include(L, lua_touserdata(L, -1), name, &bit);
+    if (file->lua) return luaL_error(L, "%s is text for a body; use moe.include", name);
+    gen_push_chunk(L, file);
+    lua_call(L, 0, 1);
+    return 1;
+}
+
 /* moe.include(name): the file's text, once; returns "" so that $( ) can call it too */
 static int api_include(lua_State *L) {
     const char *name = luaL_checkstring(L, 1);
     gen_render *render = rendering(L, "include");
-    const moe_gen *gen = render->t->gen;
-    int at = find_include(gen, name);
-    uint64_t bit = at < gen->includes ? UINT64_C(1) << at : 0;
-    if (!bit) return luaL_error(L, "there is no %s/include/%s", gen->label, name);
-    if (!(render->t->includes & bit))
-        return luaL_error(L, "write the name %s out in the template: its text counts in the "
-                             "template's hash", name);
+    uint64_t bit;
+    const gen_file *file = named_include(L, render->t, name, &bit);
+    if (!file->lua) return luaL_error(L, "%s is no text for a body; use moe.use", name);
     if (!(render->included & bit)) {
         render->included |= bit;
-        gen_push_chunk(L, &gen->include[at]);
-        gen_push_line_writer(L, gen->include[at].label);
+        gen_push_chunk(L, file);
+        gen_push_line_writer(L, file->label);
         lua_call(L, 1, 0);
     }
     lua_pushliteral(L, "");
@@ -158,7 +178,8 @@ static const luaL_Reg functions[] = {
     {"template", api_template}, {"ceil_div", api_ceil_div}, {"align", api_align},
     {"log2", api_log2},         {"dtype", api_dtype},       {"float", api_float},
     {"error", api_error},       {"include", api_include},   {"args", api_args},
-    {"symbol", api_symbol},     {"tile", api_tile},         {NULL, NULL},
+    {"symbol", api_symbol},     {"tile", api_tile},         {"use", api_use},
+    {NULL, NULL},
 };
 
 void gen_open_names(lua_State *L) {

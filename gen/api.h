@@ -6,6 +6,7 @@
 
 /* Fields of the registry. */
 #define GEN_REGISTRY_TEMPLATE "moe.template" /* the template's table */
+#define GEN_REGISTRY_SELF "moe.self"         /* its moe_template */
 #define GEN_REGISTRY_NAMES "moe.names"       /* values of the global names */
 
 /* Fills the registry's global names: the sandbox and moe. Once for each state. */

@@ -52,19 +52,27 @@ static void name_folder(const char *folder, char *label, size_t size) {
     free(real);
 }
 
+static moe_status add_includes(moe_gen *gen, const char *path, const char *label,
+                               const char *suffix, listing *names) {
+    MOE_TRY(list_folder(path, suffix, names));
+    if (gen->includes + names->count > GEN_MAX_INCLUDES)
+        return moe_fail(MOE_E_TEMPLATE, "%s: more than %d files", path, GEN_MAX_INCLUDES);
+    for (int i = 0; i < names->count; i++) {
+        bool body = !strcmp(suffix, ".cuh");
+        MOE_TRY(gen_file_open(path, label, names->name[i], body, &gen->include[gen->includes]));
+        gen->includes++;
+    }
+    return MOE_OK;
+}
+
+/* What templates share: text for bodies (.cuh) and functions for their tables (.lua). */
 static moe_status open_includes(moe_gen *gen, const char *folder, listing *names) {
     char path[PATH_SIZE], label[GEN_LABEL_SIZE];
     snprintf(path, sizeof path, "%.4000s/include", folder);
     snprintf(label, sizeof label, "%.16s/include", gen->label);
     if (access(path, F_OK)) return MOE_OK;
-    MOE_TRY(list_folder(path, ".cuh", names));
-    if (names->count > GEN_MAX_INCLUDES)
-        return moe_fail(MOE_E_TEMPLATE, "%s: more than %d files", path, GEN_MAX_INCLUDES);
-    for (int i = 0; i < names->count; i++) {
-        MOE_TRY(gen_file_open(path, label, names->name[i], true, &gen->include[i]));
-        gen->includes++;
-    }
-    return MOE_OK;
+    MOE_TRY(add_includes(gen, path, label, ".cuh", names));
+    return add_includes(gen, path, label, ".lua", names);
 }
 
 /* True if `folder` has a file stem.suffix. */

@@ -17,6 +17,8 @@
 static int load_lua(lua_State *L) {
     const moe_template *t = lua_touserdata(L, 1);
     gen_open_names(L);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)t);
+    lua_setfield(L, LUA_REGISTRYINDEX, GEN_REGISTRY_SELF);
     gen_push_chunk(L, &t->lua);
     lua_call(L, 0, 1);
     lua_getfield(L, LUA_REGISTRYINDEX, GEN_REGISTRY_TEMPLATE);

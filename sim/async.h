@@ -1,9 +1,10 @@
 /* async.h - what a block has under way beside its instructions: mbarriers, bulk copies, and the
  * matrix operations of warpgroups.
  *
- * The asynchronous proxy is one more agent in the logical time of race.h: what bulk loads write
- * carries the stamp of warp number `warps`, and a warp has seen it after waiting for the mbarrier
- * that the load reports to. A load lands when somebody waits for it, as late as it may; a store
+ * The asynchronous proxy acts in the logical time of race.h like a warp: what bulk loads write
+ * carries the stamp of an agent behind the warps, and a warp has seen it after waiting for the
+ * mbarrier that the load reports to; what matrix operations have read, that of another, which a
+ * warp has seen after wgmma.wait_group. A load lands when somebody waits for it, as late as it may; a store
  * reads shared memory when it is waited for. */
 #ifndef SIM_ASYNC_H
 #define SIM_ASYNC_H
@@ -50,9 +51,10 @@ typedef struct sim_region {
 } sim_region;
 
 typedef struct sim_matrix_warp {
-    uint32_t issued, commits, waited; /* operations, groups, groups known to be complete */
+    uint32_t issued, commits, complete; /* operations, groups, groups found complete */
     bool fenced;                      /* wgmma.fence was executed */
     uint64_t group_cycle[SIM_GROUP_RING]; /* when a group's operations end */
+    uint32_t group_time[SIM_GROUP_RING];  /* logical time at which they were found complete */
     uint64_t last_cycle;
     sim_region *region;
     uint32_t regions, room;
@@ -113,6 +115,18 @@ typedef void sim_bulk_row(void *context, uint32_t shared, uint64_t address, uint
 void sim_bulk_rows(const sim_bulk *bulk, sim_bulk_row *row, void *context);
 
 /* ---- checks */
+
+/* The number of a proxy among the block's agents; the warp's own where there is no room for it. */
+static inline uint32_t sim_agent(const sim_warp *warp, uint32_t proxy) {
+    const sim_block *block = warp->block;
+
+    return block->agents > block->warps ? block->warps + proxy : warp->index;
+}
+
+/* After a proxy's action: what every warp has seen of all is to be found anew. */
+static inline void sim_agent_moved(sim_block *block) {
+    for (uint32_t w = 0; w < block->warps; w++) sim_race_refresh(&block->warp[w]);
+}
 
 /* The asynchronous proxy reads shared memory on behalf of a warp: it must have been written in
  * order, and ordinary writes must stand before a proxy fence. */

@@ -175,7 +175,7 @@ moe_status sim_block_start(sim_block *b, sim_worker *worker, uint32_t index) {
     b->id[1] = index / d->grid[0] % d->grid[1];
     b->id[2] = index / d->grid[0] / d->grid[1];
     b->warps = b->live = (d->block[0] * d->block[1] * d->block[2] + SIM_LANES - 1) / SIM_LANES;
-    b->agents = b->warps < SIM_MAX_WARPS ? b->warps + 1 : b->warps;
+    b->agents = b->warps + SIM_PROXIES <= SIM_MAX_WARPS ? b->warps + SIM_PROXIES : b->warps;
     b->shared_bytes = launch->shared_bytes;
     b->checks = launch->checks;
     b->random =

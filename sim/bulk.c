@@ -149,7 +149,7 @@ static void mark_landed(sim_block *block, const sim_bulk *bulk, uint32_t agent) 
 
 static void land(sim_block *block, const sim_bulk *bulk) {
     sim_warp *owner = &block->warp[bulk->warp];
-    uint32_t agent = block->agents > block->warps ? block->warps : bulk->warp;
+    uint32_t agent = sim_agent(owner, SIM_PROXY_LOADS);
     transfer t = {.warp = owner, .bulk = bulk, .in = &block->kernel->code[bulk->pc]};
 
     sim_race_tick(block); /* later than all that anyone has seen */
@@ -157,7 +157,7 @@ static void land(sim_block *block, const sim_bulk *bulk) {
     if (block->checks) mark_landed(block, bulk, agent);
     block->worker->counters.load_sectors += t.bytes / 32;
     block->worker->counters.async_bytes += t.bytes;
-    block->proxy_wrote = block->now;
+    block->agent_time[SIM_PROXY_LOADS] = block->now;
     for (uint32_t i = 0; i < block->async->barriers; i++) {
         sim_mbarrier *barrier = &block->async->barrier[i];
         if (barrier->offset != bulk->barrier) continue;
@@ -166,7 +166,7 @@ static void land(sim_block *block, const sim_bulk *bulk) {
         if (bulk->cycle > barrier->cycle) barrier->cycle = bulk->cycle;
     }
     sim_race_tick(block);
-    for (uint32_t w = 0; w < block->warps; w++) sim_race_refresh(&block->warp[w]);
+    sim_agent_moved(block);
     block->progress++;
 }
 

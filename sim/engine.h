@@ -28,6 +28,9 @@ enum { SIM_MAX_CHECKED_BLOCKS = 1 << 23 };
 
 enum { SIM_PAGE_SHIFT = 12, SIM_PAGE_BYTES = 1 << SIM_PAGE_SHIFT };
 
+/* Agents besides the warps: what bulk loads write; what matrix operations have read. */
+enum { SIM_PROXY_LOADS, SIM_PROXY_MATRIX, SIM_PROXIES };
+
 typedef struct sim_block sim_block;
 typedef struct sim_launch_state sim_launch_state;
 typedef struct sim_worker sim_worker;
@@ -229,9 +232,9 @@ struct sim_block {
     uint32_t now;           /* logical time */
     uint32_t generation;    /* how often it has started anew */
     sim_barrier barrier[SIM_BARRIERS];
-    uint32_t agents;      /* warps, and one more for the asynchronous proxy where there is room */
-    uint32_t proxy_wrote; /* time of the proxy's last write */
-    sim_async *async;     /* NULL until the block uses any of async.h */
+    uint32_t agents;                    /* warps, and behind them, where there is room: */
+    uint32_t agent_time[SIM_PROXIES];   /* the asynchronous proxy's; when each was last active */
+    sim_async *async;                   /* NULL until the block uses any of async.h */
     uint32_t published[SIM_MAX_WARPS]; /* what strong stores behind fences have released */
     /* across blocks; see race.h */
     uint32_t fences;      /* device-wide fences so far */

@@ -257,17 +257,17 @@ HANDLER(wgmma_commit) {
     return SIM_STEP;
 }
 
-/* The reads of an operation end: it must be what it read that still stands there. */
-static void end_region(sim_warp *warp, const sim_instruction *in, const sim_region *region) {
+/* The reads of an operation have ended. */
+static void end_region(const sim_warp *warp, const sim_region *region) {
     const sim_block *block = warp->block;
     const sim_shared_marks *m = &block->marks;
-    u32 shift = block->kernel->shared_load_shift, stamp = sim_stamp(warp);
+    u32 shift = block->kernel->shared_load_shift, agent = sim_agent(warp, SIM_PROXY_MATRIX);
+    u32 stamp = block->now << SIM_TIME_SHIFT | agent << SIM_WARP_SHIFT;
 
-    (void)in;
     for (u32 g = region->offset >> shift; g <= (region->offset + region->bytes - 1) >> shift;
          g++) {
         m->read[g] = stamp;
-        m->read_warps[g] = 1u << warp->index;
+        m->read_warps[g] = 1u << agent;
         m->read_pc[g] = region->pc;
     }
 }
@@ -281,19 +281,36 @@ static bool group_has_come(const sim_warp *warp, u32 commits) {
     return true;
 }
 
-/* The operations of all four warps up to a number of groups are complete. */
-static void end_groups(sim_warp *warp, const sim_instruction *in, u32 commits) {
+/* The first warp to find that the operations of all four are complete up to a number of groups ends
+ * their reads. */
+static void end_groups(sim_warp *warp, u32 commits) {
+    sim_block *block = warp->block;
     u32 first = warp->index / GROUP_WARPS * GROUP_WARPS;
 
+    sim_race_tick(block); /* later than all that anyone has seen */
     for (u32 i = first; i < first + GROUP_WARPS; i++) {
-        sim_matrix_warp *w = &warp->block->async->matrix[i];
+        sim_matrix_warp *w = &block->async->matrix[i];
         u32 kept = 0;
         for (u32 r = 0; r < w->regions; r++) {
-            if ((s32)(w->region[r].group - commits) < 0) end_region(warp, in, &w->region[r]);
+            if ((s32)(w->region[r].group - commits) < 0) end_region(warp, &w->region[r]);
             else w->region[kept++] = w->region[r];
         }
         w->regions = kept;
+        for (; (s32)(w->complete - commits) < 0; w->complete++)
+            w->group_time[w->complete % SIM_GROUP_RING] = block->now;
     }
+    block->agent_time[SIM_PROXY_MATRIX] = block->now;
+    sim_race_tick(block);
+    sim_agent_moved(block);
+}
+
+/* The warp knows now that what it waited for is complete. */
+static void learn(sim_warp *warp, const sim_matrix_warp *w, u32 group) {
+    u32 agent = sim_agent(warp, SIM_PROXY_MATRIX), time = w->group_time[group % SIM_GROUP_RING];
+
+    if (agent == warp->index || warp->seen[agent] >= time) return;
+    warp->seen[agent] = time;
+    sim_race_refresh(warp);
 }
 
 /* imm: groups that may stay under way */
@@ -310,7 +327,8 @@ HANDLER(wgmma_wait) {
         warp->block->polls++;
         return SIM_WAIT;
     }
-    end_groups(warp, in, commits);
+    if ((s32)(w->complete - commits) < 0 && warp->block->checks) end_groups(warp, commits);
+    if (warp->block->checks) learn(warp, w, commits - 1);
     u64 end = w->group_cycle[(commits - 1) % SIM_GROUP_RING];
     if (end > warp->cycles) warp->cycles = end;
     return SIM_STEP;

@@ -28,10 +28,10 @@ void sim_race_refresh(sim_warp *warp) {
 
     for (uint32_t v = 0; v < block->warps; v++)
         if (v != warp->index && warp->seen[v] < least) least = warp->seen[v];
-    /* The proxy writes rarely: until it does again, everything of it is seen. */
-    if (block->agents > block->warps && warp->seen[block->warps] < block->proxy_wrote &&
-        warp->seen[block->warps] < least)
-        least = warp->seen[block->warps];
+    /* The proxies act rarely: until they do again, everything of them is seen. */
+    for (uint32_t v = block->warps; v < block->agents; v++)
+        if (warp->seen[v] < block->agent_time[v - block->warps] && warp->seen[v] < least)
+            least = warp->seen[v];
     uint32_t others = (least + 1) << SIM_TIME_SHIFT;
     warp->all_seen = others < warp->synced ? others : warp->synced;
 }
@@ -67,12 +67,14 @@ static void rebase(sim_block *block) {
     for (uint32_t v = 0; v < SIM_MAX_WARPS; v++) block->published[v] = 1;
     for (uint32_t b = 0; b < SIM_BARRIERS; b++)
         for (uint32_t v = 0; v < SIM_MAX_WARPS; v++) block->barrier[b].seen[v] = 1;
-    block->proxy_wrote = block->proxy_wrote ? 1 : 0;
+    for (int i = 0; i < SIM_PROXIES; i++) block->agent_time[i] = 1;
     for (uint32_t b = 0; block->async && b < block->async->barriers; b++) {
         sim_mbarrier *barrier = &block->async->barrier[b];
         barrier->init = (barrier->init & 0x3ff) | 1u << SIM_TIME_SHIFT;
         for (uint32_t v = 0; v < SIM_MAX_WARPS; v++) barrier->seen[v] = barrier->done[v] = 1;
     }
+    for (uint32_t w = 0; block->async && w < block->warps; w++)
+        for (int i = 0; i < SIM_GROUP_RING; i++) block->async->matrix[w].group_time[i] = 1;
 }
 
 void sim_race_tick(sim_block *block) {

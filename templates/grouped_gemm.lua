@@ -4,6 +4,8 @@
 -- of them along bm; group, the row tiles of a stripe (see find_place in the .cu); and for f32,
 -- math: 1 = three tf32 products, 0 = FFMA.
 
+local loads = moe.use("loads.lua")
+
 local function is_fma(p, c)
     return p.x == "f32" and c.math == 0
 end
@@ -80,47 +82,6 @@ local function require_(p, c, d)
     return true
 end
 
--- Rows that each expert may expect, as a list of {experts, rows of each}.
-local function loads(p)
-    local rows, e = p.t * p.k, p.e
-    local list
-    if p.routing == "one" then
-        list = {{p.k, p.t}}
-    elseif p.routing == "empty" then
-        local alive = math.max(p.k, (e + 1) // 2)
-        list = {{alive, rows / alive}}
-    elseif p.routing == "zipf" then
-        list = {}
-        local sum = 0
-        for i = 1, e do sum = sum + 1 / i end
-        for i = 1, e do list[i] = {1, math.min(p.t, rows / (i * sum))} end
-    else
-        list = {{e, rows / e}}
-    end
-    local factor = tonumber(p.capacity)
-    if factor then
-        local capacity = math.ceil(rows * factor / e)
-        for _, load in ipairs(list) do load[2] = math.min(load[2], capacity) end
-    end
-    return list
-end
-
--- The work of the op at the expected loads: rows kept, experts that get any, row tiles of bm, and
--- times that an expert's weights are walked (once for every stripe).
-local function work(p, bm, group)
-    local w = {rows = 0, experts = 0, tiles = 0, walks = 0}
-    for _, load in ipairs(loads(p)) do
-        local n, rows = load[1], load[2]
-        local alive = 1 - math.exp(-rows) -- of a Poisson count
-        local tiles = math.max(alive, rows > bm / 2 and rows / bm + 0.5 or 0)
-        w.rows = w.rows + n * rows
-        w.experts = w.experts + n * alive
-        w.tiles = w.tiles + n * tiles
-        w.walks = w.walks + n * math.max(alive, math.ceil(tiles / group))
-    end
-    return w
-end
-
 -- FLOPs a clock and SM of the instructions used here. mma.sync does not reach the rate of Hopper's
 -- wgmma or Blackwell's tcgen05, and FFMA waits for shared memory: these shares are estimates until
 -- measured.
@@ -130,24 +91,12 @@ local function flop_rate(p, c, d)
     return d.tensor_rate * share * (p.x == "f32" and 1 / 6 or 1)
 end
 
--- Bytes a clock that L2 sends to each SM when all ask at once; from published measurements.
-local function l2_rate(d)
-    return d.sm == 80 and 32 or (d.sm == 90 or d.sm == 100) and 26 or 16
-end
-
--- A maximum that grows a little when several arguments are large, as overlap is never perfect.
-local function soft_max(...)
-    local sum = 0
-    for _, v in ipairs({...}) do sum = sum + v ^ 4 end
-    return sum ^ 0.25
-end
-
 -- A ranking estimate: the slowest of DRAM, L2 and the blocks' own work. A block works one K tile in
 -- the longer of its tensor time and its shared-memory time, `blocks` of them share an SM, and one
 -- alone cannot be faster than its chain of waits. The clocks of latencies are round figures.
 local function cost(p, c, d)
     local s = shape(p, c, d)
-    local w = work(p, c.bm, c.group)
+    local w = loads.work(p, c.bm, c.group)
     local weight_rows = s.width * s.halves
     local weights = weight_rows * s.depth * p.wbytes -- of an expert
     local inputs = s.up and math.min(p.t, w.rows) or w.rows
@@ -158,28 +107,28 @@ local function cost(p, c, d)
     local m, n = c.bm // c.wm, c.bn // s.wn -- of a warp, which reads them once; FFMA, by its shares
     local reads = c.warps * s.row_bytes * (is_fma(p, c) and 8 * m + 4 * n or m + n)
     local tensor = 2 * c.bm * c.bn * c.bk / flop_rate(p, c, d)
-    local step = soft_max(tensor, (stage + reads) / 128) + 30 / s.blocks
+    local step = loads.soft_max(tensor, (stage + reads) / 128) + 30 / s.blocks
     local arrival = 900 / (c.stages - 1) -- from a copy's issue to its use, over the steps between
     local edges = 2000 + 8 * c.bm * c.bn // s.threads -- to find the place, fill the ring; to store
     local own = tensor * math.max(1, 4 / c.warps) -- two warps have half the units of an SM
-    local alone = edges + s.k_tiles * soft_max(step, own, arrival)
+    local alone = edges + s.k_tiles * loads.soft_max(step, own, arrival)
     local shared = s.k_tiles * step + edges / s.blocks
 
     local blocks = w.tiles * s.n_blocks
     local slots = d.sms * s.blocks
     local waves = math.floor(blocks / slots)
     local rest = math.ceil((blocks - waves * slots) / d.sms) -- blocks an SM in the last wave
-    local clocks = waves * soft_max(alone, s.blocks * shared)
-    if rest > 0 then clocks = clocks + soft_max(alone, rest * shared) end
-    local l2 = blocks * s.k_tiles * stage / (d.sms * l2_rate(d))
+    local clocks = waves * loads.soft_max(alone, s.blocks * shared)
+    if rest > 0 then clocks = clocks + loads.soft_max(alone, rest * shared) end
+    local l2 = blocks * s.k_tiles * stage / (d.sms * loads.l2_rate(d))
 
     local walks = weights > d.l2 / 2 and w.walks or w.experts
     local dram = (bytes + (walks - w.experts) * weights) / (d.bandwidth * 0.92)
     local live = (c.bn + w.rows / w.tiles) * s.row_bytes           -- bytes of a stage, less padding
     local flying = math.min(blocks, slots) * live * (c.stages - 1) -- under way, of those
     local needed = d.bandwidth * 800                               -- that hide 800 ns
-    local ns = soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock,
-                        dram * soft_max(1, needed / flying))
+    local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock,
+                        dram * loads.soft_max(1, needed / flying))
     return {flops = flops, bytes = bytes, ns = ns}
 end
 

@@ -1,0 +1,113 @@
+/* label: sim
+ * test_gemm_sm90.c - the grouped GEMM of sm_90a on the simulated H100: defaults on awkward shapes and
+ * routings, configs from all over the space, and other orders of warps. MOE_SWEEP=N runs N random
+ * configs instead of a few. */
+#include "gemm_case.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define TEMPLATE "grouped_gemm_sm90"
+enum { SWEEP = 8, SEEDS = 3, SWEEP_SEEDS = 20 };
+
+static int sweep(int standard) {
+    const char *text = getenv("MOE_SWEEP");
+    return text ? atoi(text) : standard;
+}
+
+static void check(fixture *f, const char *layer, int64_t tokens, moe_routing routing,
+                  const char *config) {
+    for (moe_op_kind kind = MOE_OP_gemm_up; kind <= MOE_OP_gemm_down; kind++)
+        gemm_case_check(f, TEMPLATE, &(gemm_case){kind, layer, tokens, routing, 1, config});
+}
+
+static void defaults_on_awkward_shapes(void **state) {
+    static const struct {
+        const char *layer;
+        int64_t tokens;
+        moe_routing routing;
+    } table[] = {
+        {"d=64 f=176 e=8 k=2", 1, MOE_ROUTING_UNIFORM},
+        {"d=64 f=192 e=8 k=2 act=geglu", 7, MOE_ROUTING_UNIFORM},
+        {"d=136 f=352 e=4 k=2 bias=up,down", 64, MOE_ROUTING_UNIFORM},
+        {"d=72 f=704 e=8 k=2 act=silu x=f16", 129, MOE_ROUTING_ONE},
+        {"d=264 f=88 e=40 k=4 act=swiglu_clamp(7,1.702) bias=up,down", 129, MOE_ROUTING_EMPTY},
+        {"d=64 f=64 e=257 k=8", 64, MOE_ROUTING_ZIPF},
+        {"d=200 f=144 e=1 k=1 act=relu2", 129, MOE_ROUTING_UNIFORM},
+        {"d=136 f=80 e=8 k=2 capacity=0.5", 129, MOE_ROUTING_UNIFORM},
+    };
+    fixture f;
+    (void)state;
+    fixture_open(&f, "sim:h100");
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        check(&f, table[i].layer, table[i].tokens, table[i].routing, "");
+    fixture_close(&f);
+}
+
+static uint64_t next(uint64_t *random) {
+    *random ^= *random << 13;
+    *random ^= *random >> 7;
+    *random ^= *random << 17;
+    return *random;
+}
+
+static void check_config(fixture *f, moe_op_kind kind, const char *text, int64_t tokens,
+                         moe_routing routing, uint64_t *random) {
+    moe_layer layer;
+    moe_space *space;
+    moe_config config;
+    char config_text[MOE_CONFIG_TEXT_SIZE];
+    CHECK(moe_layer_parse(text, &layer));
+    moe_op op = moe_op_make(kind, &layer, tokens, routing, MOE_CACHE_COLD);
+    CHECK(moe_space_open(moe_gen_find(f->gen, TEMPLATE), &op, moe_device_facts(f->device),
+                         &space));
+    assert_true(moe_space_count(space) > 20);
+    int64_t index = (int64_t)(next(random) % (uint64_t)moe_space_count(space));
+    CHECK(moe_space_config(space, index, &config));
+    moe_config_print(&config, config_text, sizeof config_text);
+    moe_space_close(space);
+    gemm_case_check(f, TEMPLATE, &(gemm_case){kind, text, tokens, routing, 1, config_text});
+}
+
+static void configs_from_all_over_the_space(void **state) {
+    static const char *const layers[] = {
+        "d=200 f=176 e=6 k=2 bias=up,down", "d=136 f=352 e=8 k=2 x=f16",
+        "d=264 f=192 e=40 k=4 act=geglu_tanh", "d=72 f=704 e=3 k=1 act=gelu",
+    };
+    static const int64_t tokens[] = {1, 7, 64, 129, 150};
+    uint64_t random = 0x2545f4914f6cdd1d;
+    fixture f;
+    (void)state;
+    fixture_open(&f, "sim:h100");
+    for (int i = 0, count = sweep(SWEEP); i < count; i++)
+        check_config(&f, i % 2 ? MOE_OP_gemm_down : MOE_OP_gemm_up, layers[i / 2 % 4],
+                     tokens[i % 5], (moe_routing)(i / 3 % MOE_ROUTING_COUNT), &random);
+    fixture_close(&f);
+}
+
+static void any_order_of_warps(void **state) {
+    char device[64];
+    (void)state;
+    for (int seed = 1, count = getenv("MOE_SWEEP") ? SWEEP_SEEDS : SEEDS; seed <= count; seed++) {
+        fixture f;
+        snprintf(device, sizeof device, "sim:h100,seed=%d", seed);
+        fixture_open(&f, device);
+        check(&f, "d=200 f=176 e=6 k=2 bias=up", 150, MOE_ROUTING_ZIPF, "");
+        check(&f, "d=136 f=128 e=4 k=2", 150, MOE_ROUTING_UNIFORM,
+              "bm=64 bn=128 wgs=2 pingpong=1 stages=3");
+        fixture_close(&f);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_on_awkward_shapes),
+        cmocka_unit_test(configs_from_all_over_the_space),
+        cmocka_unit_test(any_order_of_warps),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
