@@ -1,15 +1,28 @@
 /* race_shared.c - a closer look at accesses to shared memory that one comparison did not clear. */
 #include "race.h"
 
+#include <stdio.h>
+
+/* "warp 3 lane 5", or what of the asynchronous proxy it was; see race.h and async.h. */
+static void agent_name(const sim_block *block, uint32_t stamp, char *text, size_t size) {
+    uint32_t by = sim_stamp_warp(stamp), lane = sim_stamp_lane(stamp);
+
+    if (by < block->warps) snprintf(text, size, "warp %u lane %u", by, lane);
+    else snprintf(text, size, by == block->warps ? "a bulk copy" : "a matrix operation");
+}
+
 static void find_race(sim_warp *warp, const sim_instruction *in, uint32_t lane, const char *what,
                       uint32_t stamp, uint32_t pc, const char *earlier, uint32_t byte) {
     uint32_t by = sim_stamp_warp(stamp);
     const char *missing = by == warp->index ? "no __syncwarp between" : "no barrier between";
+    char agent[40];
+
+    agent_name(warp->block, stamp, agent, sizeof agent);
 
     sim_find(warp, SIM_FINDING_race, in, pc & SIM_PC_MASK,
-             "%s by warp %u lane %u (%%q) and %s by warp %u lane %u (%%p) of shared byte %u, %s; "
+             "%s by %s (%%q) and %s by warp %u lane %u (%%p) of shared byte %u, %s; "
              "block %u",
-             earlier, by, sim_stamp_lane(stamp), what, warp->index, lane, byte, missing,
+             earlier, agent, what, warp->index, lane, byte, missing,
              warp->block->index);
 }
 

@@ -38,7 +38,8 @@ static void fail_with_log(void *program, const char *file) {
 
 char *nvrtc_ptx(const char *source, const char *file, const char *arch, const char *define) {
     char arch_option[64], define_option[64];
-    const char *options[] = {arch_option, "--generate-line-info", "--std=c++17", define_option};
+    const char *options[] = {arch_option, "--generate-line-info", "--std=c++17",
+                             "--include-path=tests/sim/bugs", define_option};
     void *program;
     size_t size = 0;
     char *ptx;
@@ -48,7 +49,7 @@ char *nvrtc_ptx(const char *source, const char *file, const char *arch, const ch
     snprintf(define_option, sizeof define_option, "--define-macro=%s", define ? define : "");
     if (nvrtc->nvrtcCreateProgram(&program, source, file, 0, NULL, NULL) != MOE_NVRTC_SUCCESS)
         fail_msg("NVRTC does not take %s", file);
-    if (nvrtc->nvrtcCompileProgram(program, define ? 4 : 3, options) != MOE_NVRTC_SUCCESS)
+    if (nvrtc->nvrtcCompileProgram(program, define ? 5 : 4, options) != MOE_NVRTC_SUCCESS)
         fail_with_log(program, file);
     nvrtc->nvrtcGetPTXSize(program, &size);
     ptx = required(calloc(size + 1, 1));

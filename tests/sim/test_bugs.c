@@ -5,11 +5,11 @@
  * that carries a `// BUG` mark. The right one must run clean, with equal results, under 20
  * schedules. A bug is added by adding a file. Its second line holds the launch:
  *
- *     // grid=2 block=64 smem=256 n=130 raw=1 free=1 expect="out of bounds"
+ *     // grid=2 block=64 smem=256 n=130 raw=1 free=1 arch=90 expect="out of bounds"
  *
  * Kernels are k(const int *in, int *out, int n), n words each (128 unless given), in from 0 to 100
  * and out zeroed, or never written if raw=1. free=1: the host frees `in` before the wrong
- * launch. */
+ * launch. arch=90: for sm_90a instead of sm_80. */
 #include "nvrtc_for_tests.h"
 #include "rig.h"
 #include "status.h"
@@ -30,7 +30,7 @@ enum { WORDS = 1024, SCHEDULES = 20, BUG_SCHEDULES = 4 };
 typedef struct bug {
     const char *path;
     char *source;
-    uint32_t grid, block, smem, n;
+    uint32_t grid, block, smem, n, arch;
     bool raw, freed;
     char expect[64];
 } bug;
@@ -54,6 +54,7 @@ static void bug_read(bug *b, const char *path) {
     b->block = number_after(line, "block=", 0);
     b->smem = number_after(line, "smem=", 0);
     b->n = number_after(line, " n=", 128);
+    b->arch = number_after(line, "arch=", 80);
     b->raw = number_after(line, "raw=", 0) != 0;
     b->freed = number_after(line, "free=", 0) != 0;
     expect = strstr(line, "expect=\"");
@@ -75,7 +76,7 @@ static moe_status bug_run(const bug *b, const char *ptx, int seed, bool freed, i
     sim_rig rig;
 
     for (int i = 0; i < WORDS; i++) in[i] = i * 37 % 101;
-    snprintf(options, sizeof options, "a100,seed=%d", seed);
+    snprintf(options, sizeof options, "%s,seed=%d", b->arch == 90 ? "h100" : "a100", seed);
     rig_open(&rig, options);
     args.in = rig_buffer(&rig, in, b->n * sizeof *in);
     args.out = rig_buffer(&rig, NULL, b->n * sizeof *out);
@@ -155,12 +156,14 @@ static bool twin_is_clean(const bug *b, const char *ptx) {
 
 static int failures(const char *path) {
     bug b;
+    const char *arch;
     char *wrong, *right;
     int failed;
 
     bug_read(&b, path);
-    wrong = nvrtc_ptx(b.source, path, "compute_80", "BUG");
-    right = nvrtc_ptx(b.source, path, "compute_80", NULL);
+    arch = b.arch == 90 ? "compute_90a" : "compute_80";
+    wrong = nvrtc_ptx(b.source, path, arch, "BUG");
+    right = nvrtc_ptx(b.source, path, arch, NULL);
     failed = !is_caught(&b, wrong) + !twin_is_clean(&b, right);
     free(wrong);
     free(right);
