@@ -5,6 +5,7 @@
 
 $(moe.include("types.cuh"))
 $(moe.include("memory.cuh"))
+$(moe.include("pdl.cuh"))
 using XT = $(p.x);
 $(moe.args())
 
@@ -40,6 +41,8 @@ extern "C" __global__ void __launch_bounds__(THREADS)
 $(moe.symbol())(const args_combine a) {
     __shared__ float weight[TOKENS * K];
     __shared__ int row[TOKENS * K];
+    dependency_wait();
+    dependents_launch();
     const int first = (int)blockIdx.x / SPLIT * TOKENS;
     const int left = (int)blockIdx.x % SPLIT * PART;
     const int tokens = min(TOKENS, a.tokens - first);

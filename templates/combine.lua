@@ -48,7 +48,8 @@ return moe.template {
 
     launch = function(p, c, d)
         return {
-            kernels = { { grid = { "tokens", c.tokens, c.split }, block = c.threads, smem = 0 } },
+            kernels = { { grid = { "tokens", c.tokens, c.split }, block = c.threads, smem = 0,
+                          overlap = d.sm >= 90 } },
             align = 1, deterministic = true, scratch = { fixed = 0, token = 0, block = 0 },
         }
     end,

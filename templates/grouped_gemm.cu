@@ -24,6 +24,7 @@
 % moe.include("memory.cuh")
 % moe.include("tiles.cuh")
 % moe.include("exchange.cuh")
+% moe.include("pdl.cuh")
 % if not fma then
 %   moe.include("mma.cuh")
 % end
@@ -99,6 +100,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, $(s.blocks))
 $(moe.symbol())(const args_$(p.kind) args) {
     extern __shared__ __align__(1024) unsigned char ring_memory[];
     place at;
+    dependency_wait();
+    dependents_launch();
     if (!find_place(args, (int *)(ring_memory + STAGES * STAGE_BYTES), at)) return;
 
     const unsigned ring = shared_address(ring_memory);

@@ -171,7 +171,8 @@ return moe.template{
     launch = function(p, c, d)
         local s = shape(p, c, d)
         return {
-            kernels = {{grid = {"row_tiles", c.bm, s.n_blocks}, block = s.threads, smem = s.smem}},
+            kernels = {{grid = {"row_tiles", c.bm, s.n_blocks}, block = s.threads, smem = s.smem,
+                        overlap = d.sm >= 90}},
             align = 1,
             deterministic = true,
         }

@@ -8,6 +8,7 @@
 // choice-major order whatever the config, so all configs write the same maps.
 
 $(moe.args())
+$(moe.include("pdl.cuh"))
 $(moe.include("scan.cuh"))
 $(moe.include("permute.cuh"))
 
@@ -23,6 +24,8 @@ $(moe.symbol("count"))(const args_permute a) {
     int *counts = shared; // [E]
     const unsigned places = (unsigned)a.tokens * K, share = share_of(places);
     const unsigned first = blockIdx.x * share, end = min(places, first + share);
+    dependency_wait();
+    dependents_launch();
     if (first >= places) return;
     for (int e = threadIdx.x; e < E; e += THREADS) counts[e] = 0;
     __syncthreads();
@@ -49,6 +52,8 @@ $(moe.symbol("scan"))(const args_permute a) {
     const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
     const int expert = (int)blockIdx.x * 32 + lane;
     int count[PER_WARP], sum = 0;
+    dependency_wait();
+    dependents_launch();
 #pragma unroll
     for (int i = 0; i < PER_WARP; i++) {
         const int block = warp * PER_WARP + i;
@@ -91,6 +96,8 @@ $(moe.symbol("scatter"))(const args_permute a) {
     int *start = total + E;          // [E+1]
     const unsigned places = (unsigned)a.tokens * K, share = share_of(places);
     const int live = (int)((places + share - 1) / share), block = (int)blockIdx.x;
+    dependency_wait();
+    dependents_launch();
     if (block >= live) return;
     const unsigned first = block * share, end = min(places, first + share);
     tile_slots mine;

@@ -40,13 +40,17 @@ return moe.template {
 
     launch = function(p, c, d)
         local all = { "fixed", c.blocks }
-        local kernels = { { name = "count", grid = all, block = c.threads, smem = p.e * 4 } }
+        local overlap = d.sm >= 90
+        local kernels = { { name = "count", grid = all, block = c.threads, smem = p.e * 4,
+                            overlap = overlap } }
         if c.scan == 1 then
             local experts = { "fixed", moe.ceil_div(p.e, 32) }
-            kernels[2] = { name = "scan", grid = experts, block = 1024, smem = 0 }
+            kernels[2] = { name = "scan", grid = experts, block = 1024, smem = 0,
+                           overlap = overlap }
         end
         kernels[#kernels + 1] =
-            { name = "scatter", grid = all, block = c.threads, smem = scatter_bytes(p, c) }
+            { name = "scatter", grid = all, block = c.threads, smem = scatter_bytes(p, c),
+              overlap = overlap }
         return { kernels = kernels, align = 1, deterministic = true,
                  scratch = { fixed = c.scan * p.e * 4, token = 0, block = p.e * 4 } }
     end,

@@ -5,6 +5,7 @@
 // they are counted first and then ranked tile by tile.
 
 $(moe.args())
+$(moe.include("pdl.cuh"))
 $(moe.include("scan.cuh"))
 $(moe.include("permute.cuh"))
 
@@ -16,6 +17,8 @@ $(moe.symbol())(const args_permute a) {
     int *total = running + E;         // [E] slots in all tiles
     int *start = total + E;           // [E+1]
     const unsigned places = (unsigned)a.tokens * K;
+    dependency_wait();
+    dependents_launch();
     tile_slots mine;
     tile_load(mine, a, 0, places);
     for (int e = threadIdx.x; e < E; e += THREADS) running[e] = total[e] = 0;

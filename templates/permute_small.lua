@@ -36,7 +36,8 @@ return moe.template {
 
     launch = function(p, c, d)
         return {
-            kernels = { { grid = { "fixed", 1 }, block = c.threads, smem = shared_bytes(p, c) } },
+            kernels = { { grid = { "fixed", 1 }, block = c.threads, smem = shared_bytes(p, c),
+                          overlap = d.sm >= 90 } },
             align = 1, deterministic = true, scratch = { fixed = 0, token = 0, block = 0 },
         }
     end,
