@@ -8,8 +8,8 @@
 // choice-major order whatever the config, so all configs write the same maps.
 
 $(moe.args())
+constexpr int MAP_THREADS = THREADS;
 $(moe.include("pdl.cuh"))
-$(moe.include("scan.cuh"))
 $(moe.include("permute.cuh"))
 
 // Places that a block takes: whole tiles.
@@ -90,10 +90,7 @@ __device__ __forceinline__ void load_counts(const int *from, int *to) {
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 $(moe.symbol("scatter"))(const args_permute a) {
     extern __shared__ int shared[];
-    int *table = shared;             // [WARPS][E]
-    int *running = table + WARPS * E; // [E] slots in the blocks before this one
-    int *total = running + E;        // [E] slots in all blocks
-    int *start = total + E;          // [E+1]
+    const map_tables m = tables_in(shared);
     const unsigned places = (unsigned)a.tokens * K, share = share_of(places);
     const int live = (int)((places + share - 1) / share), block = (int)blockIdx.x;
     dependency_wait();
@@ -103,10 +100,10 @@ $(moe.symbol("scatter"))(const args_permute a) {
     tile_slots mine;
     tile_load(mine, a, first, end);
 % if c.scan == 1 then
-    load_counts(a.scratch + (size_t)block * E, running);
-    load_counts(a.scratch + (size_t)BLOCKS * E, total);
+    load_counts(a.scratch + (size_t)block * E, m.running);
+    load_counts(a.scratch + (size_t)BLOCKS * E, m.total);
 % else
-    for (int e = threadIdx.x; e < E; e += THREADS) running[e] = total[e] = 0;
+    for (int e = threadIdx.x; e < E; e += THREADS) m.running[e] = m.total[e] = 0;
     __syncthreads();
     // A thread takes an expert and every GROUPS-th block, with AT_ONCE loads in flight.
     constexpr int GROUPS = THREADS > E ? THREADS / E : 1, AT_ONCE = 16;
@@ -126,19 +123,10 @@ $(moe.symbol("scatter"))(const args_permute a) {
                 if (other + j * GROUPS < block) before += count[j];
             }
         }
-        if (before) atomicAdd(&running[e], before);
-        if (all) atomicAdd(&total[e], all);
+        if (before) atomicAdd(&m.running[e], before);
+        if (all) atomicAdd(&m.total[e], all);
     }
 % end
     __syncthreads();
-    const bool publish = block == live - 1; // the block that may have least to place
-    make_starts(a, total, start, publish);
-    if (publish) write_counts(a, total);
-    __syncthreads();
-    write_gaps(a, total, start, block, live);
-    for (unsigned tile = first; tile < end; tile += TILE) {
-        tile_order(mine, table, running);
-        tile_place(mine, a, table, start);
-        tile_load(mine, a, tile + TILE, end);
-    }
+    write_maps(a, m, mine, first, end, block, live);
 }

@@ -1,309 +1,46 @@
-// route.cu - from tokens, or from given logits, to chosen experts and their weights.
+// route.cu - from tokens, or from given logits, to chosen experts and their weights, with the sums
+// that load balancing needs.
 //
-// Logits are x @ router_weight^T (+ router_bias) in fp32: a tensor-core GEMM with BE experts as the
-// rows and BT tokens as the columns of a tile, fed by a ring of STAGES asynchronous copies. Warps
-// share the experts of a tile, and where these are few, the K steps of a stage.
-//
-// SPLIT = 0: one kernel; a block keeps all logits of its tokens in shared memory and selects from
-//            them, one warp a token.
-// SPLIT > 0: for few tokens. Blocks also share the experts' tiles and SPLIT slices of K; a second
-//            kernel adds the slices in order and selects.
-//
-// Rule $(p.router). The weights are softmaxes with the largest logit taken off first: over all
-// experts for softmax>topk, over the chosen ones otherwise (which is what renormalising gives).
-// Logits that are not finite are replaced by the nearest that is, NaN by the lowest (topk.cuh).
+// One kernel where SPLIT = 0; else the slices' logits, then the selection. See route.cuh.
 
 $(moe.include("types.cuh"))
-$(moe.include("memory.cuh"))
-$(moe.include("mma.cuh"))
-$(moe.include("topk.cuh"))
+$(moe.include("pdl.cuh"))
 using XT = $(p.x);
 using WT = $(p.w);
 $(moe.args())
+$(moe.include("route.cuh"))
 
-constexpr int THREADS = WARPS * 32;
-constexpr int ROW = BK * 2;                     // bytes of a row of a stage,
-constexpr int CHUNKS = ROW / 16;                // chunks of it,
-constexpr int STEPS = ROW / 32;                 // K steps: 16 or, f32, 8 elements,
-constexpr int DEPTH = ROW / (int)sizeof(XT);    // and elements
-constexpr int STAGE = (BE + BT) * ROW;          // bytes; experts, then tokens
-constexpr int WARPS_E = WARPS < BE / 16 ? WARPS : BE / 16;
-constexpr int WARPS_K = WARPS / WARPS_E;
-constexpr int TILES_E = BE / 16 / WARPS_E;      // 16x8 products of a warp
-constexpr int TILES_T = BT / 8;
-constexpr int BLOCKS_E = (E + BE - 1) / BE;     // tiles of experts
-constexpr int STEPS_D = (D + DEPTH - 1) / DEPTH; // stages that a tile takes
-constexpr int AT_ONCE = THREADS / CHUNKS;       // rows that the block copies together
-constexpr bool WHOLE_D = D % DEPTH == 0, WHOLE_E = E % BE == 0; // tiles have no edge
-// Floats of a token's logits: 4 more than a multiple of 16, so that store_tile meets all banks.
-constexpr int PITCH = SPLIT ? BE + 4 : (E + 15) / 16 * 16 + 4;
-constexpr bool OVER_RING = SPLIT || BLOCKS_E == 1; // logits overwrite the ring when all is read
-constexpr int RING = STAGES * STAGE;
-constexpr int LOGITS = BT * PITCH * 4;
-constexpr int END = OVER_RING ? (RING > LOGITS ? RING : LOGITS) : RING + LOGITS; // bytes of both
-
-static_assert(BE / 16 % WARPS_E == 0 && STEPS % WARPS_K == 0, "warps share tiles evenly");
-static_assert(AT_ONCE % 8 == 0, "the rows of a thread are swizzled alike");
-
-using sums = float[TILES_E][TILES_T][4];
-
-// Starts this thread's copies of a matrix's ROWS rows, from its own first row on: 16 bytes of every
-// AT_ONCE-th. Rows from `rows` on become zeros, and all where !inside; ALL: neither occurs.
-template <int ROWS, bool ALL, typename T>
-__device__ __forceinline__ void load_rows(unsigned to, const T *from, int rows, bool inside) {
-    if (ROWS < AT_ONCE && (int)threadIdx.x / CHUNKS >= ROWS) return;
-#pragma unroll
-    for (int i = 0; i < ROWS; i += AT_ONCE) {
-        if constexpr (ALL)
-            copy_async(to + i * ROW, from + (size_t)i * D);
-        else
-            copy_async(to + i * ROW, from + (size_t)i * D, inside && i < rows);
-    }
-}
-
-// One K step's product of a warp.
-__device__ __forceinline__ void multiply_step(unsigned stage, int step, sums &sum) {
-    const int lane = (int)threadIdx.x % 32, warp_e = (int)threadIdx.x / 32 % WARPS_E;
-    unsigned w[TILES_E][4], x[(TILES_T + 1) / 2][4];
-#pragma unroll
-    for (int m = 0; m < TILES_E; m++) {
-        const int r = (warp_e * TILES_E + m) * 16 + lane % 16;
-        load_matrix(w[m], stage + r * ROW + swizzle<ROW>(r, 2 * step + lane / 16) * 16);
-    }
-#pragma unroll
-    for (int n = 0; n < TILES_T; n += 2) {
-        const int r = n * 8 + lane % 8 + (TILES_T > 1 ? lane / 16 * 8 : 0);
-        load_matrix(x[n / 2], stage + (BE + r) * ROW +
-                                  swizzle<ROW>(r, 2 * step + lane / 8 % 2) * 16);
-    }
-% if p.x == "f32" then
-    // Three tf32 products reach fp32's accuracy.
-#pragma unroll
-    for (int m = 0; m < TILES_E; m++) {
-        unsigned big[4], small[4];
-#pragma unroll
-        for (int i = 0; i < 4; i++) split_tf32(w[m][i], big[i], small[i]);
-#pragma unroll
-        for (int n = 0; n < TILES_T; n++) {
-            unsigned big0, big1, small0, small1;
-            split_tf32(x[n / 2][n % 2 * 2], big0, small0);
-            split_tf32(x[n / 2][n % 2 * 2 + 1], big1, small1);
-            mma_tf32(sum[m][n], small, big0, big1);
-            mma_tf32(sum[m][n], big, small0, small1);
-            mma_tf32(sum[m][n], big, big0, big1);
-        }
-    }
-% else
-#pragma unroll
-    for (int m = 0; m < TILES_E; m++)
-#pragma unroll
-        for (int n = 0; n < TILES_T; n++)
-            mma_16bit<XT>(sum[m][n], w[m], x[n / 2][n % 2 * 2], x[n / 2][n % 2 * 2 + 1]);
-% end
-}
-
-__device__ __forceinline__ void multiply_stage(unsigned stage, sums &sum) {
-    const int warp_k = (int)threadIdx.x / 32 / WARPS_E;
-% if p.x == "f32" then
-    // Tensor cores cut off what does not fit an addition; short sums, added up by rounding ones,
-    // keep that from growing with D.
-    sums part = {};
-#pragma unroll
-    for (int i = 0; i < STEPS; i += WARPS_K) multiply_step(stage, i + warp_k, part);
-#pragma unroll
-    for (int i = 0; i < TILES_E * TILES_T * 4; i++) (&sum[0][0][0])[i] += (&part[0][0][0])[i];
-% else
-#pragma unroll
-    for (int i = 0; i < STEPS; i += WARPS_K) multiply_step(stage, i + warp_k, sum);
-% end
-}
-
-// Puts a tile's sums into `logits` [BT][PITCH] from column `column`, as far as column `columns`.
-// Warps that share K follow each other. `bias` [E] or NULL.
-__device__ __forceinline__ void store_tile(const sums &sum, float *logits, int column, int columns,
-                                           const float *bias) {
-    const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
-#pragma unroll
-    for (int turn = 0; turn < WARPS_K; turn++) {
-        if (turn > 0) __syncthreads();
-        if (WARPS_K > 1 && warp / WARPS_E != turn) continue;
-#pragma unroll
-        for (int i = 0; i < TILES_E * 2; i++) {
-            const int at = column + (warp % WARPS_E * TILES_E + i / 2) * 16 + i % 2 * 8 + lane / 4;
-            if (at >= columns) continue;
-            const float add = turn == 0 && bias ? bias[at] : 0.0f;
-#pragma unroll
-            for (int j = 0; j < TILES_T * 2; j++) {
-                float *to = logits + (j / 2 * 8 + lane % 4 * 2 + j % 2) * PITCH + at;
-                const float v = sum[i / 2][j / 2][i % 2 * 2 + j % 2];
-                *to = turn == 0 ? v + add : *to + v;
-            }
-        }
-    }
-}
-
-// Logits of BT tokens for `tiles` tiles of experts, over `steps` stages from `first_step`, into
-// `logits`, whose column 0 is the first tile's first expert. A barrier must follow.
-__device__ __forceinline__ void make_logits(const args_route &a, unsigned ring, float *logits,
-                                            int first_token, int first_tile, int tiles,
-                                            int first_step, int steps, const float *bias) {
-    const int row = (int)threadIdx.x / CHUNKS, c = (int)threadIdx.x % CHUNKS;
-    const int token = first_token + row, all = tiles * steps;
-    const unsigned to = ring + row * ROW + swizzle<ROW>(row, c) * 16;
-    int expert = first_tile * BE + row, k = first_step * DEPTH + c * per_chunk<XT>();
-    const WT *w = a.router_weight + (size_t)expert * D + k;
-    const XT *x = a.x + (size_t)token * D + k;
-    int step = 0, tile = 0, stage = 0, loaded = 0, load_step = 0;
-    auto load = [&](int into) {
-        if (loaded < all) {
-            const unsigned at = to + into * STAGE;
-            load_rows<BE, WHOLE_D && WHOLE_E>(at, w, E - expert, WHOLE_D || k < D);
-            load_rows<BT, false>(at + BE * ROW, x, a.tokens - token, WHOLE_D || k < D);
-            k += DEPTH, w += DEPTH, x += DEPTH, loaded++;
-            if (++load_step == steps) { // on to the next tile of experts
-                load_step = 0, expert += BE;
-                k -= steps * DEPTH, x -= steps * DEPTH;
-                w += (size_t)BE * D - steps * DEPTH;
-            }
-        }
-        copy_commit();
-    };
-#pragma unroll
-    for (int i = 0; i < STAGES - 1; i++) load(i);
-    sums sum = {};
-#pragma unroll 1
-    for (int i = 0; i < all; i++) {
-        copy_wait<STAGES - 2>();
-        __syncthreads(); // the stage is complete, and the one before it is read by all
-        load(stage == 0 ? STAGES - 1 : stage - 1);
-        multiply_stage(ring + stage * STAGE, sum);
-        if (++stage == STAGES) stage = 0;
-        if (++step < steps) continue;
-        if (OVER_RING) __syncthreads();
-        store_tile(sum, logits, tile * BE, min(E - first_tile * BE, PITCH - 4), bias);
-        step = 0, tile++;
-#pragma unroll
-        for (int n = 0; n < TILES_E * TILES_T * 4; n++) (&sum[0][0][0])[n] = 0.0f;
-    }
-}
-
-// Selects for TOKENS tokens from `first` on, one warp a token. `logits` [TOKENS][pitch]; `counts`
-// [E] and `scale` [TOKENS][2] are shared scratch; the latter holds each token's largest logit and
-// what turns its exponentials into probabilities in units of 2^-32.
-template <int TOKENS>
-__device__ __forceinline__ void select_tokens(const args_route &a, const float *logits, int pitch,
-                                              int first, int *counts, float (*scale)[2]) {
-    constexpr bool OVER_ALL = $(p.router == "softmax>topk");
-    const int lane = (int)threadIdx.x % 32, tokens = min(TOKENS, a.tokens - first);
-    for (int e = threadIdx.x; e < E; e += THREADS) counts[e] = 0;
-    __syncthreads(); // the logits, too
-    for (int token = (int)threadIdx.x / 32; token < tokens; token += WARPS) {
-        const float *row = logits + token * pitch;
-        const choice mine = choose(row);
-        float all = 0.0f;
-        if (OVER_ALL || a.prob_sums) all = exp_sum(row, mine.most);
-        const float power = lane < K ? expf(mine.logit - mine.most) : 0.0f;
-        const float weight = power / (OVER_ALL ? all : warp_sum(power));
-        if (lane < K) {
-            a.ids[(size_t)(first + token) * K + lane] = mine.expert;
-            a.weights[(size_t)(first + token) * K + lane] = weight;
-            if (a.counts) atomicAdd(&counts[mine.expert], 1);
-        }
-        if (lane == 0) {
-            scale[token][0] = mine.most;
-            scale[token][1] = 4294967296.0f / all;
-        }
-    }
-    if (!a.counts && !a.prob_sums) return;
-    __syncthreads();
-    for (int e = threadIdx.x; e < E; e += THREADS) {
-        if (a.counts && counts[e]) atomicAdd(&a.counts[e], counts[e]);
-        if (!a.prob_sums) continue;
-        unsigned long long sum = 0; // an integer, so that the order of blocks does not matter
-#pragma unroll 2
-        for (int token = 0; token < tokens; token++) {
-            const float power = expf(finite_logit(logits[token * pitch + e]) - scale[token][0]);
-            sum += __float2ull_rn(power * scale[token][1]);
-        }
-        atomicAdd(&a.prob_sums[e], sum);
-    }
+// The flags of the kernel behind the router start at zero; one block sees to it.
+__device__ __forceinline__ void clear_flags(const args_route &a) {
+    if (!a.flags || blockIdx.x > 0) return;
+    for (int i = threadIdx.x; i < 1024; i += THREADS) a.flags[i] = 0;
 }
 % if c.split == 0 then
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 $(moe.symbol())(const args_route a) {
     extern __shared__ __align__(128) unsigned char shared[];
-    float *logits = (float *)(shared + (OVER_RING ? 0 : RING));
-    int *counts = (int *)(shared + END);
-    const int first = (int)blockIdx.x * BT;
-    if (a.logits) {
-        const int given = min(BT, a.tokens - first) * E;
-        for (int i = threadIdx.x; i < given; i += THREADS)
-            logits[i / E * PITCH + i % E] = a.logits[(size_t)first * E + i];
-    } else {
-        make_logits(a, shared_address(shared), logits, first, 0, BLOCKS_E, 0, STEPS_D,
-                    a.router_bias);
-    }
-    select_tokens<BT>(a, logits, PITCH, first, counts, (float(*)[2])(counts + E));
+    dependency_wait();
+    dependents_launch();
+    clear_flags(a);
+    route_tokens(a, shared, (int)blockIdx.x * BT, a.counts != nullptr);
 }
 % else
 
-// Slice `s` of K of all logits: scratch [SPLIT][T][E].
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 $(moe.symbol("logits"))(const args_route a) {
     extern __shared__ __align__(128) unsigned char shared[];
-    if (a.logits) return;
-    const int share = (int)blockIdx.x % (BLOCKS_E * SPLIT);
-    const int first = (int)blockIdx.x / (BLOCKS_E * SPLIT) * BT;
-    const int tile = share % BLOCKS_E, slice = share / BLOCKS_E;
-    const int from = slice * STEPS_D / SPLIT, to = (slice + 1) * STEPS_D / SPLIT;
-    float *logits = (float *)shared;
-    make_logits(a, shared_address(shared), logits, first, tile, 1, from, to - from, nullptr);
-    __syncthreads();
-    float *out = (float *)a.scratch + ((size_t)slice * a.tokens + first) * E + tile * BE;
-    const int tokens = min(BT, a.tokens - first);
-    for (int i = threadIdx.x; i < tokens * BE; i += THREADS)
-        if (tile * BE + i % BE < E)
-            out[(size_t)(i / BE) * E + i % BE] = logits[i / BE * PITCH + i % BE];
+    dependency_wait();
+    dependents_launch();
+    clear_flags(a);
+    if (!a.logits) slice_logits(a, shared);
 }
 
-// Puts a token's logits into shared memory, by one warp: the given ones, or the sum of the slices
-// in order plus the bias. `row` points at the first slice of the token.
-__device__ __forceinline__ void gather_logits(const args_route &a, const float *row,
-                                              float *logits) {
-    constexpr int AT_ONCE = 16 / SPLIT; // experts of a lane whose loads are in flight
-    const size_t slice = (size_t)a.tokens * E;
-    for (int first = (int)threadIdx.x % 32; first < E; first += 32 * AT_ONCE) {
-        float part[AT_ONCE][SPLIT];
-#pragma unroll
-        for (int i = 0; i < AT_ONCE; i++)
-#pragma unroll
-            for (int s = 0; s < SPLIT; s++) {
-                part[i][s] = 0.0f;
-                if (first + i * 32 < E && (s == 0 || !a.logits))
-                    part[i][s] = row[s * slice + first + i * 32];
-            }
-#pragma unroll
-        for (int i = 0; i < AT_ONCE; i++) {
-            const int expert = first + i * 32;
-            if (expert >= E) break;
-#pragma unroll
-            for (int s = 1; s < SPLIT; s++) part[i][0] += part[i][s];
-            if (a.router_bias && !a.logits) part[i][0] += a.router_bias[expert];
-            logits[expert] = part[i][0];
-        }
-    }
-}
-
-// Selects from the slices' sums, WARPS tokens a block.
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 $(moe.symbol("select"))(const args_route a) {
-    extern __shared__ float logits[]; // [WARPS][E]
-    int *counts = (int *)(logits + WARPS * E);
-    const int first = (int)blockIdx.x * WARPS, warp = (int)threadIdx.x / 32;
-    const float *from = a.logits ? a.logits : (const float *)a.scratch;
-    if (first + warp < a.tokens)
-        gather_logits(a, from + (size_t)(first + warp) * E, logits + warp * E);
-    select_tokens<WARPS>(a, logits, E, first, counts, (float(*)[2])(counts + E));
+    extern __shared__ float logits[];
+    dependency_wait();
+    dependents_launch();
+    select_from_slices<WARPS>(a, logits, (int)blockIdx.x * WARPS, a.counts != nullptr);
 }
 % end

@@ -1,12 +1,31 @@
-// permute.cuh - what both permute templates share: stable ranks of slots among those of the same
-// expert, and the tables of experts. Needs E, K, THREADS, ITEMS and args_permute.
+// permute.cuh - what makers of index maps share: stable ranks of slots among those of the same
+// expert, and the tables of experts. Needs E, K, MAP_THREADS (of a block), ITEMS (slots of a thread
+// that are ranked together) and the op's arguments.
 //
 // Slots are taken in choice-major order: all first choices in token order, then all second ones,
 // and so on. Place q of that order is choice q/T of token q%T. A slot's rank is the number of
 // earlier slots with its expert; the slot is kept where the rank is below the capacity.
 
-constexpr int WARPS = THREADS / 32;
-constexpr int TILE = THREADS * ITEMS; // places that a block ranks at once
+% moe.include("scan.cuh")
+
+using op_args = args_$(p.kind);
+
+constexpr int MAP_WARPS = MAP_THREADS / 32;
+constexpr int TILE = MAP_THREADS * ITEMS; // places that a block ranks at once
+
+// What a block counts, in shared memory.
+struct map_tables {
+    int *table;   // [MAP_WARPS][E] of each warp
+    int *running; // [E] slots ahead of the tile
+    int *total;   // [E] slots in all
+    int *start;   // [E+1] first rows
+};
+
+// In (MAP_WARPS + 3) * E + 1 integers.
+__device__ __forceinline__ map_tables tables_in(int *shared) {
+    int *running = shared + MAP_WARPS * E;
+    return {shared, running, running + E, running + 2 * E};
+}
 
 // The slots of one thread in a tile. A warp has 32*ITEMS consecutive places, lane by lane.
 struct tile_slots {
@@ -25,7 +44,7 @@ __device__ __forceinline__ int slot_at(unsigned place, unsigned tokens) {
 }
 
 // Only starts the loads: nothing waits for them before tile_order.
-__device__ __forceinline__ void tile_load(tile_slots &tile, const args_permute &a, unsigned first,
+__device__ __forceinline__ void tile_load(tile_slots &tile, const op_args &a, unsigned first,
                                           unsigned end) {
     const unsigned mine = first + threadIdx.x / 32 * (32 * ITEMS) + threadIdx.x % 32;
 #pragma unroll
@@ -55,8 +74,8 @@ __device__ __forceinline__ void tile_rank(tile_slots &tile, int *counts) {
 }
 
 // Ranks a loaded tile across the block. Afterwards table[warp][expert] is what the ranks of that
-// warp start from. `table` is [WARPS][E]; `running` [E] counts the slots of all tiles before this
-// one, and then this one's too. Ends with a barrier.
+// warp start from. `table` is [MAP_WARPS][E]; `running` [E] counts the slots of all tiles before
+// this one, and then this one's too. Ends with a barrier.
 __device__ __forceinline__ void tile_order(tile_slots &tile, int *table, int *running) {
     int *counts = table + threadIdx.x / 32 * E;
     __syncwarp(); // the last tile's reads of this row
@@ -64,12 +83,12 @@ __device__ __forceinline__ void tile_order(tile_slots &tile, int *table, int *ru
     __syncwarp();
     tile_rank(tile, counts);
     __syncthreads();
-    for (int e = threadIdx.x; e < E; e += THREADS) {
-        int run = running[e], count[WARPS];
+    for (int e = threadIdx.x; e < E; e += MAP_THREADS) {
+        int run = running[e], count[MAP_WARPS];
 #pragma unroll
-        for (int warp = 0; warp < WARPS; warp++) count[warp] = table[warp * E + e];
+        for (int warp = 0; warp < MAP_WARPS; warp++) count[warp] = table[warp * E + e];
 #pragma unroll
-        for (int warp = 0; warp < WARPS; warp++) {
+        for (int warp = 0; warp < MAP_WARPS; warp++) {
             table[warp * E + e] = run;
             run += count[warp];
         }
@@ -79,7 +98,7 @@ __device__ __forceinline__ void tile_order(tile_slots &tile, int *table, int *ru
 }
 
 // Writes both maps for the kept slots of a tile. `start` [E+1] holds the experts' first rows.
-__device__ __forceinline__ void tile_place(const tile_slots &tile, const args_permute &a,
+__device__ __forceinline__ void tile_place(const tile_slots &tile, const op_args &a,
                                            const int *table, const int *start) {
     const int *base = table + threadIdx.x / 32 * E;
 #pragma unroll
@@ -98,9 +117,9 @@ __device__ __forceinline__ void tile_place(const tile_slots &tile, const args_pe
 // First rows into `start` [E+1] from the slots of every expert, `total` [E]. The block that
 // publishes also writes them, and the tile tables, to global memory: one warp a table. A barrier
 // must follow before others read `start`.
-__device__ __forceinline__ void make_starts(const args_permute &a, const int *total, int *start,
+__device__ __forceinline__ void make_starts(const op_args &a, const int *total, int *start,
                                             bool publish) {
-    for (int table = threadIdx.x / 32; table < (publish ? 8 : 1); table += WARPS) {
+    for (int table = threadIdx.x / 32; table < (publish ? 8 : 1); table += MAP_WARPS) {
         const bool rows = table == 0; // 0: first rows; 1..7: tiles of 8, 16, 32, 64, 128, 192, 256
         const int unit = rows ? a.row_align : table == 6 ? 192 : 4 << (table == 7 ? 6 : table);
         int *out = rows ? a.expert_start : a.tile_start + (table - 1) * (E + 1);
@@ -116,8 +135,8 @@ __device__ __forceinline__ void make_starts(const args_permute &a, const int *to
 }
 
 // The publishing block's other tables.
-__device__ __forceinline__ void write_counts(const args_permute &a, const int *total) {
-    for (int e = threadIdx.x; e < E; e += THREADS) {
+__device__ __forceinline__ void write_counts(const op_args &a, const int *total) {
+    for (int e = threadIdx.x; e < E; e += MAP_THREADS) {
         a.expert_rows[e] = min(total[e], a.capacity);
         if (a.counts) a.counts[e] = total[e];
         if (a.mean_probs)
@@ -126,13 +145,62 @@ __device__ __forceinline__ void write_counts(const args_permute &a, const int *t
 }
 
 // Marks the rows between an expert's last and the next one's first; `part` of `parts` blocks.
-__device__ __forceinline__ void write_gaps(const args_permute &a, const int *total,
+__device__ __forceinline__ void write_gaps(const op_args &a, const int *total,
                                            const int *start, int part, int parts) {
     if (a.row_align == 1) return;
-    for (int e = part * WARPS + (int)threadIdx.x / 32; e < E; e += parts * WARPS) {
+    for (int e = part * MAP_WARPS + (int)threadIdx.x / 32; e < E; e += parts * MAP_WARPS) {
         const int end = start[e + 1];
         for (int row = start[e] + min(total[e], a.capacity) + (int)threadIdx.x % 32; row < end;
              row += 32)
             a.row_slots[row] = -1;
+    }
+}
+
+// Everything that follows from m.running, the slots ahead of place `first`, and m.total: starts,
+// tables and gaps, which `parts` blocks share, and the maps of places first .. end-1, whose first
+// tile is loaded. A barrier must lie ahead.
+__device__ __forceinline__ void write_maps(const op_args &a, const map_tables &m, tile_slots &mine,
+                                           unsigned first, unsigned end, int part, int parts) {
+    const bool publish = part == parts - 1; // the block that may have least to place
+    make_starts(a, m.total, m.start, publish);
+    if (publish) write_counts(a, m.total);
+    __syncthreads();
+    write_gaps(a, m.total, m.start, part, parts);
+    for (unsigned tile = first; tile < end; tile += TILE) {
+        tile_order(mine, m.table, m.running);
+        tile_place(mine, a, m.table, m.start);
+        tile_load(mine, a, tile + TILE, end);
+    }
+}
+
+// All maps by one block. Where all slots fit one tile they are read once: the tile's own counts are
+// the totals. Otherwise they are counted first.
+__device__ __forceinline__ void write_maps_alone(const op_args &a, const map_tables &m) {
+    const unsigned places = (unsigned)a.tokens * K;
+    tile_slots mine;
+    tile_load(mine, a, 0, places);
+    for (int e = threadIdx.x; e < E; e += MAP_THREADS) m.running[e] = m.total[e] = 0;
+    __syncthreads();
+    constexpr int AT_ONCE = 8; // loads in flight
+    for (unsigned i = threadIdx.x; places > TILE && i < places; i += MAP_THREADS * AT_ONCE) {
+        int expert[AT_ONCE];
+#pragma unroll
+        for (int j = 0; j < AT_ONCE; j++)
+            expert[j] = i + j * MAP_THREADS < places ? a.ids[i + j * MAP_THREADS] : -1;
+#pragma unroll
+        for (int j = 0; j < AT_ONCE; j++)
+            if (is_expert(expert[j])) atomicAdd(&m.total[expert[j]], 1);
+    }
+    for (unsigned tile = 0; tile < places; tile += TILE) {
+        tile_order(mine, m.table, m.running);
+        if (tile == 0) {
+            const int *all = places > TILE ? m.total : m.running;
+            make_starts(a, all, m.start, true);
+            write_counts(a, all);
+            __syncthreads();
+            write_gaps(a, all, m.start, 0, 1);
+        }
+        tile_place(mine, a, m.table, m.start);
+        tile_load(mine, a, tile + TILE, places);
     }
 }

@@ -54,8 +54,13 @@ void route_case_run(fixture *f, route_case *r) {
         args.value[MOE_ARG_counts] = fixture_put(f, r->counts, e * sizeof *r->counts);
         args.value[MOE_ARG_prob_sums] = fixture_put(f, r->prob_sums, e * sizeof *r->prob_sums);
     }
+    int flags[MOE_FLAGS];
+    args.value[MOE_ARG_flags] = fixture_room(f, sizeof flags);
     r->kernel->op.t = r->tokens;
     fixture_run(f, r->kernel, &args);
+    fixture_get(f, args.value[MOE_ARG_flags], flags, sizeof flags);
+    for (int i = 0; i < MOE_FLAGS; i++)
+        if (flags[i]) fail_msg("%s: flags[%d] is left at %d", r->kernel->what, i, flags[i]);
     fixture_get(f, args.value[MOE_ARG_ids], r->ids, slots * sizeof(int));
     fixture_get(f, args.value[MOE_ARG_weights], r->weights, slots * sizeof(float));
     if (r->statistics) {

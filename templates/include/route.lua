@@ -1,0 +1,137 @@
+-- route.lua - what templates with a router share: the router's parameters, what is legal, how much
+-- shared memory it takes and how long. The parameters are explained in the template `route`.
+
+local function bk(p, c) return c.bk * 2 // p.xbytes end
+local function stage_bytes(p, c) return (c.be + c.bt) * bk(p, c) * p.xbytes end
+local function ring_bytes(p, c) return c.stages * stage_bytes(p, c) end
+
+-- The narrowest tile that holds all experts, or the widest.
+local function most(p)
+    local be = 16
+    while be < p.e and be < 512 do be = be * 2 end
+    return be
+end
+
+-- fp32 sums that a thread keeps; f32 has a second set, see multiply_stage.
+local function sums(p, c)
+    local tiles = c.be // 16 // math.min(c.warps, c.be // 16) * (c.bt // 8)
+    return tiles * 4 * (p.x == "f32" and 2 or 1)
+end
+
+-- Bytes of shared memory: of the one kernel or of `logits`; of `select`.
+local function shared_bytes(p, c)
+    if c.split > 0 then
+        return math.max(ring_bytes(p, c), c.bt * (c.be + 4) * 4)
+    end
+    local logits = c.bt * (moe.align(p.e, 16) + 4) * 4
+    local both = p.e <= c.be and math.max(ring_bytes(p, c), logits) or ring_bytes(p, c) + logits
+    return both + p.e * 4 + c.bt * 8
+end
+local function select_bytes(p, c) return (c.warps + 1) * p.e * 4 + c.warps * 8 end
+
+local function legal(p, c, d)
+    local tiles = c.be // 16
+    local warps_e = math.min(c.warps, tiles)
+    if c.be > most(p) then
+        return false, "the tile has more experts than the layer"
+    end
+    if c.bk // 16 % (c.warps // warps_e) ~= 0 then
+        return false, "the warps do not share a stage evenly"
+    end
+    if sums(p, c) > (c.warps > 8 and 64 or 128) then
+        return false, "too many sums a thread"
+    end
+    if c.warps == 16 and c.be < 128 then
+        return false, "too little work for the warps"
+    end
+    if c.split == 0 and c.be < math.min(most(p), 128) then
+        return false, "one kernel takes wide tiles"
+    end
+    if c.split == 0 and (c.bk == 64) ~= (c.stages > 2) and c.stages ~= 3 then
+        return false, "one kernel has three stages, two long or four short ones"
+    end
+    if c.split > 0 and (c.bt > 64 or c.be > 128 or c.warps > 8 or c.bk ~= 128 or c.stages == 3) then
+        return false, "split is for few tokens and deep stages"
+    end
+    if c.split > moe.ceil_div(p.d, bk(p, c)) then
+        return false, "more slices than stages of K"
+    end
+    if shared_bytes(p, c) > d.smem or c.split > 0 and select_bytes(p, c) > d.smem then
+        return false, "stages and logits do not fit shared memory"
+    end
+    return true
+end
+
+-- Blocks of the GEMM.
+local function blocks(p, c)
+    local shares = c.split > 0 and moe.ceil_div(p.e, c.be) * c.split or 1
+    return moe.ceil_div(p.t, c.bt) * shares
+end
+
+-- Blocks that an SM holds at once. Registers: the sums and about 56 more.
+local function resident(p, c, d)
+    local by_registers = d.regs_sm // (c.warps * 32 * (sums(p, c) + 56))
+    local by_smem = d.smem_sm // (shared_bytes(p, c) + 1024)
+    return math.max(1, math.min(by_registers, by_smem, d.threads_sm // (c.warps * 32), d.blocks_sm))
+end
+
+-- Predicted ns. A block's stages arrive from L2 at 32 B a clock and SM and are multiplied
+-- meanwhile, at half of the tensor peak; then each warp selects its tokens one by one. DRAM gives x
+-- again for every tile of experts if the blocks at work do not keep it in L2. Assumed: 2 us a
+-- launch, 800 ns until the first stage is there, 250 cycles a stage at least (more if there are 2).
+local function predict(p, c, d)
+    local clock = d.clock / 1000
+    local all, slots = blocks(p, c), d.sms * resident(p, c, d)
+    local waves = math.ceil(all / slots)
+    local sharing = math.max(1, math.min(all, slots) / d.sms)
+    local tiles = c.split > 0 and 1 or moe.ceil_div(p.e, c.be)
+    local width, depth = tiles * c.be, p.d / math.max(1, c.split)
+    local tokens = math.min(c.bt, p.t)
+    local copy = (width + tiles * tokens) * depth * p.xbytes / 32
+    local work = 2 * width * c.bt * depth / (d.tensor_rate * 0.5) * (p.x == "f32" and 6 or 1)
+    local steps = tiles * depth / bk(p, c)
+    local gemm = math.max(copy * sharing, work * sharing, steps * (c.stages > 2 and 250 or 450))
+    local choice = 400 + p.k * (110 + moe.ceil_div(p.e, 32) * 8)
+    local again = tiles > 1 and slots * c.bt * p.d * p.xbytes > d.l2 and tiles or 1
+    local memory = (p.t * again + p.e) * p.d * p.xbytes / (0.9 * d.bandwidth)
+    if c.split == 0 then
+        local rounds = moe.ceil_div(tokens, c.warps)
+        return 2000 + math.max(memory, waves * (800 + (gemm + rounds * choice) / clock))
+    end
+    local partial = 2 * c.split * p.t * p.e * 4 / (2 * d.bandwidth)
+    local select_waves = moe.ceil_div(p.t, c.warps * d.sms * math.max(1, 32 // c.warps))
+    return 4000 + math.max(memory, waves * (800 + gemm / clock)) + partial
+        + select_waves * (1500 + choice / clock)
+end
+
+-- Calls try(c) for common choices of the router's parameters.
+local function common(try)
+    for _, bt in ipairs { 8, 16, 32, 64, 128 } do
+        for _, be in ipairs { 16, 32, 64, 128, 256, 512 } do
+            for _, warps in ipairs { 8, 4, 16 } do
+                for _, stages in ipairs { 4, 3 } do
+                    try { bt = bt, be = be, bk = 64, stages = stages, warps = warps, split = 0 }
+                end
+                try { bt = bt, be = be, bk = 128, stages = 2, warps = warps, split = 0 }
+                for _, split in ipairs { 1, 4, 8 } do
+                    for _, stages in ipairs { 4, 2 } do
+                        try { bt = bt, be = be, bk = 128, stages = stages, warps = warps,
+                              split = split }
+                    end
+                end
+            end
+        end
+    end
+end
+
+local params = {
+    { "bt", { 8, 16, 32, 64, 128 } },
+    { "be", { 16, 32, 64, 128, 256, 512 } },
+    { "bk", { 64, 128 } },
+    { "stages", { 2, 3, 4 } },
+    { "warps", { 4, 8, 16 } },
+    { "split", { 0, 1, 2, 4, 8 } },
+}
+
+return { params = params, legal = legal, predict = predict, common = common,
+         shared_bytes = shared_bytes, select_bytes = select_bytes, resident = resident }
