@@ -1,0 +1,244 @@
+// Few rows an expert: the weights are the 64-row operand of wgmma and stream through shared memory
+// once; the rows of x or h are its n.
+//
+//   gemm_up    h[row]      = act(x[token of row] @ up[expert]^T + bias)      rows are gathered
+//   gemm_down  y_rows[row] = h[row] @ down[expert]^T + bias
+//
+// A persistent block makes tiles of N rows x OUT_N columns, one after the other. A ring of STAGES x
+// (ROWS + N) rows of 64 elements, with the 128-byte swizzle, keeps as many bytes on their way as
+// memory's latency asks for, across tiles. One warp fetches weights, one warpgroup multiplies; where
+// rows are gathered, a further warp does that, so that the weights never wait for the rows' tokens.
+//
+// Sums come out as [column][row]; with a gate, eight gate columns and the eight up columns that pair
+// with them lie in one thread's registers. 8x8 transposes turn the results around before they are
+// stored.
+% local up = p.kind == "gemm_up"
+% local gated = up and p.gated
+% local s = t.lib.shape(p, c)
+% local bias = up and p.bias_up and "args.up_bias" or not up and p.bias_down and "args.down_bias"
+% local result = up and "args.h" or "args.y_rows"
+% -- The sum that becomes (or, for half 1 of a gated result, scales) column group i of a warp.
+% local function sum_of(half)
+%     if not gated then return "sum[i / 2][j * 4 + i % 2 * 2 + v]" end
+%     if s.box == 8 then return "sum[0][j * 4 + " .. half * 2 .. " + v]" end
+%     return "sum[" .. half .. "][j * 4 + i * 2 + v]"
+% end
+% moe.include("types.cuh")
+% moe.include("memory.cuh")
+% moe.include("mbarrier.cuh")
+% moe.include("tma.cuh")
+% moe.include("wgmma.cuh")
+% moe.include("pdl.cuh")
+% moe.include("transpose.cuh")
+% if up then
+%   moe.include("activate.cuh")
+% end
+
+using XT = $(p.x);
+using WT = $(p.w);
+$(moe.args())
+
+constexpr int BK = 64, ROW_BYTES = BK * 2;
+constexpr int DEPTH = $(up and "D" or "F");  // of the sums
+constexpr int WIDTH = $(up and "F" or "D");  // columns of the result
+constexpr int WEIGHT_ROWS = $(gated and "2 * F" or up and "F" or "D"); // of one expert
+constexpr int HALVES = $(s.halves);          // gate and up, or one
+constexpr int OUT_N = ROWS / HALVES;         // columns of a tile
+constexpr int N_BLOCKS = (WIDTH + OUT_N - 1) / OUT_N;
+constexpr int K_TILES = (DEPTH + BK - 1) / BK;
+constexpr int M_BLOCKS = ROWS / 64;          // products of 64 weight rows
+constexpr int GROUPS = OUT_N / 32;           // of eight columns, that a warp makes
+constexpr int BOX = $(s.box);                // columns of a weight copy
+
+constexpr int WEIGHT_BYTES = ROWS * ROW_BYTES, STAGE_BYTES = WEIGHT_BYTES + N * ROW_BYTES;
+constexpr int MULTIPLIERS = 128, THREADS = $(s.threads);
+
+// What stands behind the ring.
+constexpr int TABLES = STAGES * STAGE_BYTES, FULL = TABLES + $(s.tables), EMPTY = FULL + STAGES * 8;
+
+% moe.include("ring.cuh")
+% moe.include("walk.cuh")
+
+// One lane brings the weights of all tiles$(up and "" or ", and the rows of h").
+__device__ __forceinline__ void fetch(const args_$(p.kind) &args, const tile_map &map,
+                                      unsigned ring) {
+    ring_place to;
+    int expert = 0;
+    walk_place at;
+    for (int tile = blockIdx.x; find_place<N>(map, tile, expert, at); tile += gridDim.x) {
+        if (threadIdx.x % 32 != 0) continue;
+        for (int k = 0; k < DEPTH; k += BK, to.advance()) {
+            const unsigned stage = ring + to.stage * STAGE_BYTES, full = ring + FULL + to.stage * 8;
+            barrier_wait(ring + EMPTY + to.stage * 8, to.phase ^ 1);
+            barrier_arrive_expect(full, $(up and "WEIGHT_BYTES" or "STAGE_BYTES"));
+#pragma unroll
+            for (int i = 0; i < OUT_N / BOX; i++)
+                tensor_load(stage + i * HALVES * BOX * ROW_BYTES, args.map[0], full, k,
+                            at.block * OUT_N + i * BOX, $(up and "0, " or "")at.expert);
+% if not up then
+            tensor_load(stage + WEIGHT_BYTES, args.map[1], full, k, at.row);
+% end
+        }
+    }
+}
+
+% if up then
+// One warp gathers the rows of x: 16 bytes a lane and step, four rows at once.
+__device__ __forceinline__ void gather(const args_$(p.kind) &args, const tile_map &map,
+                                       unsigned ring) {
+    constexpr int STEP = 4, COPIES = N / STEP;
+    const int my_row = (int)threadIdx.x % 32 / 8, my_chunk = (int)threadIdx.x % 8;
+    ring_place to;
+    int expert = 0;
+    walk_place at;
+    for (int tile = blockIdx.x; find_place<N>(map, tile, expert, at); tile += gridDim.x) {
+        const int my_rows = at.end - at.row - my_row; // my_row + i*STEP is live if i*STEP < this
+        int token[COPIES];
+#pragma unroll
+        for (int i = 0; i < COPIES; i++)
+            token[i] = i * STEP < my_rows ? (unsigned)args.row_slots[at.row + my_row + i * STEP] / K
+                                          : 0;
+        for (int k_tile = 0; k_tile < K_TILES; k_tile++, to.advance()) {
+            const unsigned stage = ring + to.stage * STAGE_BYTES + WEIGHT_BYTES;
+            const int k = k_tile * BK + my_chunk * 8;
+            const bool inside = DEPTH % BK == 0 || k < DEPTH;
+            barrier_wait(ring + EMPTY + to.stage * 8, to.phase ^ 1);
+#pragma unroll
+            for (int i = 0; i < COPIES; i++) {
+                const int row = my_row + i * STEP;
+                copy_async(stage + row * ROW_BYTES + swizzle<ROW_BYTES>(row, my_chunk) * 16,
+                           args.x + (long long)token[i] * DEPTH + (inside ? k : 0),
+                           inside && i * STEP < my_rows);
+            }
+            barrier_arrive_copies(ring + FULL + to.stage * 8);
+        }
+    }
+}
+
+% end
+// Sums of one tile: the products of all K tiles.
+__device__ __forceinline__ void multiply(float (&sum)[M_BLOCKS][N / 2], unsigned ring,
+                                         ring_place &from) {
+    const bool elected = threadIdx.x == 0;
+    unsigned release = 0;
+    for (int k_tile = 0; k_tile < K_TILES; k_tile++) {
+        const unsigned stage = ring + from.stage * STAGE_BYTES;
+        barrier_wait(ring + FULL + from.stage * 8, from.phase);
+% if up then
+        async_proxy_fence(); // the gathered rows were written by ordinary copies
+% end
+        const unsigned long long a = matrix_of(stage), b = matrix_of(stage + WEIGHT_BYTES);
+        wgmma_fence();
+#pragma unroll
+        for (int k = 0; k < BK / 16; k++)
+#pragma unroll
+            for (int m = 0; m < M_BLOCKS; m++)
+                wgmma(sum[m], a + m * (64 * ROW_BYTES >> 4) + k * 2, b + k * 2, k_tile + k > 0);
+        wgmma_commit();
+        // One step stays under way; the stage of the one before is free.
+        if (k_tile > 0) {
+            wgmma_wait<1>();
+            if (elected) barrier_arrive(release);
+            __syncwarp(); // wgmma wants whole warps
+        }
+        release = ring + EMPTY + from.stage * 8;
+        from.advance();
+    }
+    wgmma_wait<0>();
+    if (elected) barrier_arrive(release);
+    __syncwarp();
+}
+
+// Writes a tile: bias, activation, conversion, transposes; 16 bytes a lane pair or, of one group, a
+// quad.
+__device__ __forceinline__ void finish(const args_$(p.kind) &args,
+                                       const float (&sum)[M_BLOCKS][N / 2], const walk_place &at) {
+    const int lane = (int)threadIdx.x & 31, warp = (int)threadIdx.x / 32, q = lane & 3;
+    constexpr int COUNT = GROUPS == 1 ? 1 : 2;
+% if bias then
+    float bias[GROUPS][HALVES];
+#pragma unroll
+    for (int i = 0; i < GROUPS; i++) {
+        const int column = at.block * OUT_N + i / 2 * 64 + warp * COUNT * 8 + i % 2 * 8 + lane / 4;
+#pragma unroll
+        for (int half = 0; half < HALVES; half++)
+            bias[i][half] = column < WIDTH ? to_float($(bias)[(long long)at.expert * WEIGHT_ROWS +
+                                                              half * WIDTH + column])
+                                           : 0.0f;
+    }
+% end
+#pragma unroll
+    for (int j = 0; j < N / 8; j++) {
+        const int row = at.row + j * 8 + lane / 4;
+        if (at.row + j * 8 >= at.end) break;
+#pragma unroll
+        for (int i0 = 0; i0 < GROUPS; i0 += COUNT) {
+            unsigned word[COUNT];
+#pragma unroll
+            for (int i = i0; i < i0 + COUNT; i++) {
+                float value[2];
+#pragma unroll
+                for (int v = 0; v < 2; v++)
+% local first = sum_of(0) .. (bias and " + bias[i][0]" or "")
+% if gated then
+                    value[v] = activate($(first),
+                                        $(sum_of(1))$(bias and " + bias[i][1]" or ""));
+% else
+                    value[v] = $(up and "activate(" or "(")$(first));
+% end
+                word[i - i0] = transpose(pack2<XT>(value[0], value[1]));
+            }
+            exchange<COUNT>(word, q);
+            const int column = at.block * OUT_N + i0 / 2 * 64 + warp * COUNT * 8 +
+                               (COUNT == 2 ? (q & 1) * 8 + (q >> 1) * 4 : q * 2);
+            if (row < at.end && column < WIDTH)
+                store_words<COUNT>($(result) + (long long)row * WIDTH + column, word);
+        }
+    }
+}
+
+__device__ __forceinline__ void make(const args_$(p.kind) &args, const tile_map &map,
+                                     unsigned ring) {
+    ring_place from;
+    int expert = 0;
+    walk_place at;
+    for (int tile = blockIdx.x; find_place<N>(map, tile, expert, at); tile += gridDim.x) {
+        float sum[M_BLOCKS][N / 2];
+        multiply(sum, ring, from);
+        finish(args, sum, at);
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
+$(moe.symbol())(const __grid_constant__ args_$(p.kind) args) {
+    extern __shared__ __align__(1024) unsigned char memory[];
+    const unsigned ring = shared_address(memory);
+
+    if (threadIdx.x == 0) {
+        tensor_prefetch(args.map[0]);
+% if not up then
+        tensor_prefetch(args.map[1]);
+% end
+        for (int i = 0; i < STAGES; i++) {
+            barrier_init(ring + FULL + i * 8, $(up and "1 + 32" or "1"));
+            barrier_init(ring + EMPTY + i * 8, 1);
+        }
+        barrier_init_fence();
+    }
+    dependency_wait();
+    const tile_map map = load_map(args.tile_start + $(moe.tile(c.n)) * (E + 1), args.expert_start,
+                                  args.expert_rows, (int *)(memory + TABLES));
+    __syncthreads();
+    dependents_launch();
+
+    // Copies that are still under way need this block's shared memory: the multipliers wait for all
+    // of them before they end.
+    if (threadIdx.x < MULTIPLIERS)
+        make(args, map, ring);
+    else if (threadIdx.x < MULTIPLIERS + 32)
+        fetch(args, map, ring);
+% if up then
+    else
+        gather(args, map, ring);
+% end
+}

@@ -1,0 +1,120 @@
+-- decode_gemm_sm90.lua - both expert GEMMs for few rows an expert, on sm_90a: weights stream once.
+--
+-- Parameters: n rows of x or h and `rows` rows of weights a tile; stages of the ring, 64 elements
+-- of K each; blocks an SM.
+
+local loads = moe.use("loads.lua")
+
+local BK = 64
+
+-- Numbers that follow from op and config. `box`: columns of one weight copy. A 64-row product that
+-- has gate and up rows takes them eight by eight.
+local function shape(p, c)
+    local s = {}
+    s.up = p.kind == "gemm_up"
+    s.halves = s.up and p.gated and 2 or 1
+    s.depth = s.up and p.d or p.f
+    s.width = s.up and p.f or p.d
+    s.out_n = c.rows // s.halves
+    s.box = s.halves == 1 and c.rows or c.rows == 64 and 8 or 64
+    s.n_blocks = moe.ceil_div(s.width, s.out_n)
+    s.k_tiles = moe.ceil_div(s.depth, BK)
+    s.threads = 128 + (s.up and 64 or 32)
+    s.stage = (c.rows + c.n) * BK * 2
+    s.tables = moe.align((3 * p.e + 1) * 4, 128)
+    s.smem = c.stages * s.stage + s.tables + c.stages * 16 + 1024 -- and room to align the ring
+    return s
+end
+
+local function require_(p, c, d)
+    local s = shape(p, c)
+    if s.smem > d.smem or c.blocks * (s.smem + 1024) > d.smem_sm then
+        return false, "more shared memory than an SM has"
+    end
+    if c.rows > 64 and s.out_n >= 2 * s.width then return false, "rows is beyond the result" end
+    return true
+end
+
+-- A ranking estimate: DRAM at the bytes that are under way (Little's law), and the busiest SM's own
+-- work: a K tile passes through shared memory once and is read once, at most 64 bytes a clock come
+-- in, and no ring is faster than its bytes in the 800 ns that one copy takes.
+local function cost(p, c, d)
+    local s = shape(p, c)
+    local w = loads.work(p, c.n, 1 << 20)
+    local weight_rows = s.width * s.halves
+    local weights = weight_rows * s.depth * p.wbytes -- of an expert
+    local inputs = s.up and math.min(p.t, w.rows) or w.rows
+    local flops = 2 * w.rows * weight_rows * s.depth
+    local bytes = w.experts * weights + (inputs * s.depth + w.rows * s.width) * p.xbytes
+
+    local latency = 0.8 * d.clock -- clocks
+    local step = loads.soft_max(s.stage / 64, 120) + c.rows // 64 * math.max(16, c.n / 4) * 4 / 4
+    local tiles = w.tiles * s.n_blocks
+    local rounds = math.ceil(tiles / (d.sms * c.blocks)) * c.blocks
+    local own = rounds * (s.k_tiles * loads.soft_max(step, latency / (c.stages * c.blocks)) +
+                          100 + c.n * 4)
+    local clocks = 2600 + latency + own
+    local l2 = tiles * s.k_tiles * s.stage / (d.sms * loads.l2_rate(d))
+
+    local flying = math.min(tiles, d.sms * c.blocks) * c.rows * BK * 2 * c.stages
+    local needed = d.bandwidth * 800 -- that hide 800 ns
+    local dram = bytes / (d.bandwidth * 0.92) * loads.soft_max(1, needed / flying)
+    local edges = 1500 -- the first tables and copies; nothing streams meanwhile
+    local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock, dram + edges)
+    return {flops = flops, bytes = bytes, ns = ns}
+end
+
+-- The best by cost of all n and rows, with as many stages as fit.
+local function default(p, d)
+    local best, least
+    for _, n in ipairs{8, 16, 32, 64} do
+        for _, rows in ipairs{64, 128} do
+            for _, stages in ipairs{24, 16, 12, 8, 6, 4, 3, 2} do
+                local c = {n = n, rows = rows, stages = stages, blocks = 1}
+                if require_(p, c, d) then
+                    local ns = cost(p, c, d).ns
+                    if not best or ns < 0.98 * least then best, least = c, ns end
+                    break
+                end
+            end
+        end
+    end
+    return best
+end
+
+return moe.template{
+    name = "decode_gemm_sm90",
+    op = {"gemm_up", "gemm_down"},
+    arch = {90, 90},
+    params = {
+        {"n", {8, 16, 32, 64}},
+        {"rows", {64, 128}},
+        {"stages", {2, 3, 4, 6, 8, 12, 16, 24}},
+        {"blocks", {1, 2}},
+    },
+    supports = function(p, d)
+        if p.x == "f32" then return false, "wgmma has no fp32 inputs" end
+        return d.arch == "sm_90a", "its instructions need the target sm_90a"
+    end,
+    require = require_,
+    default = default,
+    launch = function(p, c, d)
+        local s = shape(p, c)
+        local maps
+        if s.up then
+            maps = {{"up", {BK, s.box, s.halves, 1}, 128}}
+        else
+            maps = {{"down", {BK, s.box, 1}, 128}, {"h", {BK, c.n}, 128}}
+        end
+        return {
+            kernels = {{grid = {"sms", c.blocks}, block = s.threads, smem = s.smem,
+                        overlap = true}},
+            maps = maps,
+        }
+    end,
+    cost = cost,
+    lib = {
+        shape = shape,
+        columns = function(p, c) return {c.n} end,
+    },
+}

@@ -1,0 +1,52 @@
+// walk.cuh - how a persistent block walks the tiles of all experts. Needs E, and N_BLOCKS, the
+// column blocks of a row tile.
+//
+// The tables stand in shared memory, where every warp walks them for itself.
+
+struct tile_map {
+    const int *tiles, *start, *rows; // [E+1] tiles before each expert, [E] first row, [E] rows
+};
+
+constexpr int TILE_MAP_INTS = 3 * E + 1;
+
+// Copies the tables, all threads at once; a barrier must follow. `tiles`: the row of tile_start for
+// the kernel's tile height.
+__device__ __forceinline__ tile_map load_map(const int *tiles, const int *expert_start,
+                                             const int *expert_rows, int *to) {
+    for (int i = threadIdx.x; i <= E; i += blockDim.x) {
+        to[i] = tiles[i];
+        if (i == E) break;
+        to[E + 1 + i] = expert_start[i];
+        to[2 * E + 1 + i] = expert_rows[i];
+    }
+    return tile_map{to, to + E + 1, to + 2 * E + 1};
+}
+
+struct walk_place {
+    int expert, row, end; // rows row .. end-1 are the expert's, from this tile's first on
+    int block;            // of columns
+};
+
+// Tile number `at` of all, its rows HEIGHT apart; false behind the last. Called by whole warps, for
+// `at` that only grow: `expert` is where the search goes on, 32 experts at a time. Row tiles of an
+// expert that share their weights are neighbours.
+template <int HEIGHT>
+__device__ __forceinline__ bool find_place(const tile_map &map, int at, int &expert,
+                                           walk_place &out) {
+    const int row_tile = at / N_BLOCKS, lane = (int)threadIdx.x & 31;
+    if (row_tile >= map.tiles[E]) return false;
+    for (;; expert += 32) {
+        const int end = map.tiles[min(expert + lane + 1, E)];
+        const unsigned behind = __ballot_sync(~0u, end > row_tile);
+        if (behind == 0) continue;
+        expert += __ffs((int)behind) - 1;
+        break;
+    }
+    const int first = map.tiles[expert], count = map.tiles[expert + 1] - first;
+    const int local = at - first * N_BLOCKS;
+    out.expert = expert;
+    out.row = map.start[expert] + local % count * HEIGHT;
+    out.end = map.start[expert] + map.rows[expert];
+    out.block = local / count;
+    return true;
+}

@@ -1,0 +1,38 @@
+/* gemm_sweep.c - random legal configs of a grouped GEMM template. */
+#include "gemm_sweep.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+int gemm_sweep_count(int standard) {
+    const char *text = getenv("MOE_SWEEP");
+    return text ? atoi(text) : standard;
+}
+
+static uint64_t next(uint64_t *random) {
+    *random ^= *random << 13;
+    *random ^= *random >> 7;
+    *random ^= *random << 17;
+    return *random;
+}
+
+void gemm_sweep_check(fixture *f, const char *template, const gemm_case *each, uint64_t *random) {
+    moe_layer layer;
+    moe_space *space;
+    moe_config config;
+    char text[MOE_CONFIG_TEXT_SIZE];
+    gemm_case picked = *each;
+    CHECK(moe_layer_parse(each->layer, &layer));
+    moe_op op = moe_op_make(each->kind, &layer, each->tokens, each->routing, MOE_CACHE_COLD);
+    CHECK(moe_space_open(moe_gen_find(f->gen, template), &op, moe_device_facts(f->device), &space));
+    assert_true(moe_space_count(space) > 0);
+    int64_t index = (int64_t)(next(random) % (uint64_t)moe_space_count(space));
+    CHECK(moe_space_config(space, index, &config));
+    moe_space_close(space);
+    moe_config_print(&config, text, sizeof text);
+    picked.config = text;
+    gemm_case_check(f, template, &picked);
+}

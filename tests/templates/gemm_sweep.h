@@ -1,0 +1,13 @@
+/* gemm_sweep.h - random legal configs of a grouped GEMM template, each checked by gemm_case. */
+#ifndef GEMM_SWEEP_H
+#define GEMM_SWEEP_H
+
+#include "gemm_case.h"
+
+/* How many random configs to check: the number in MOE_SWEEP, or `standard`. */
+int gemm_sweep_count(int standard);
+
+/* Checks a config of `each`'s space that *random picks, and steps *random; each->config is unused. */
+void gemm_sweep_check(fixture *f, const char *template, const gemm_case *each, uint64_t *random);
+
+#endif

@@ -1,0 +1,88 @@
+/* label: sim
+ * test_decode.c - GEMMs for few rows an expert, on simulated GPUs: defaults on awkward shapes and
+ * routings, configs from all over the spaces, and other orders of warps. MOE_SWEEP=N checks N random
+ * configs of each template instead of a few. */
+#include "gemm_sweep.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+enum { SWEEP = 6, SEEDS = 20 };
+
+typedef struct subject {
+    const char *template, *device;
+} subject;
+
+static subject sm90 = {"decode_gemm_sm90", "sim:h100"};
+
+static void check(fixture *f, const char *template, const char *layer, int64_t tokens,
+                  moe_routing routing) {
+    for (moe_op_kind kind = MOE_OP_gemm_up; kind <= MOE_OP_gemm_down; kind++)
+        gemm_case_check(f, template, &(gemm_case){kind, layer, tokens, routing, 1, ""});
+}
+
+static void defaults_on_awkward_shapes(void **state) {
+    static const struct {
+        const char *layer;
+        int64_t tokens;
+        moe_routing routing;
+    } table[] = {
+        {"d=64 f=176 e=8 k=2", 1, MOE_ROUTING_UNIFORM},
+        {"d=136 f=192 e=8 k=2 act=geglu", 7, MOE_ROUTING_UNIFORM},
+        {"d=72 f=352 e=4 k=2 bias=up,down", 64, MOE_ROUTING_UNIFORM},
+        {"d=88 f=704 e=8 k=2 act=silu x=f16", 7, MOE_ROUTING_ONE},
+        {"d=264 f=88 e=40 k=4 act=swiglu_clamp(7,1.702) bias=up,down", 129, MOE_ROUTING_EMPTY},
+        {"d=64 f=64 e=257 k=8", 7, MOE_ROUTING_ZIPF},
+        {"d=200 f=1408 e=1 k=1 act=relu2 bias=up", 7, MOE_ROUTING_UNIFORM},
+        {"d=136 f=80 e=8 k=2 capacity=0.5", 129, MOE_ROUTING_UNIFORM},
+    };
+    const subject *s = *state;
+    fixture f;
+    fixture_open(&f, s->device);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        check(&f, s->template, table[i].layer, table[i].tokens, table[i].routing);
+    fixture_close(&f);
+}
+
+static void configs_from_all_over_the_space(void **state) {
+    static const char *const layers[] = {
+        "d=200 f=176 e=6 k=2 bias=up,down", "d=136 f=352 e=8 k=2 x=f16 act=relu",
+        "d=264 f=192 e=40 k=4 act=geglu_tanh", "d=72 f=704 e=3 k=1 act=gelu bias=up",
+    };
+    static const int64_t tokens[] = {1, 7, 64, 129, 33};
+    const subject *s = *state;
+    uint64_t random = 0x2545f4914f6cdd1d;
+    fixture f;
+    fixture_open(&f, s->device);
+    for (int i = 0, count = gemm_sweep_count(SWEEP); i < count; i++) {
+        gemm_case each = {i % 2 ? MOE_OP_gemm_down : MOE_OP_gemm_up, layers[i / 2 % 4],
+                          tokens[i % 5], (moe_routing)(i / 3 % MOE_ROUTING_COUNT), 1, NULL};
+        gemm_sweep_check(&f, s->template, &each, &random);
+    }
+    fixture_close(&f);
+}
+
+static void any_order_of_warps(void **state) {
+    const subject *s = *state;
+    char device[64];
+    for (int seed = 1; seed <= SEEDS; seed++) {
+        fixture f;
+        snprintf(device, sizeof device, "%s,seed=%d", s->device, seed);
+        fixture_open(&f, device);
+        check(&f, s->template, "d=200 f=176 e=6 k=2 bias=up", 7, MOE_ROUTING_ZIPF);
+        fixture_close(&f);
+    }
+}
+
+#define TESTS_OF(subject)                                                                          \
+    cmocka_unit_test_prestate(defaults_on_awkward_shapes, &subject),                               \
+        cmocka_unit_test_prestate(configs_from_all_over_the_space, &subject),                      \
+        cmocka_unit_test_prestate(any_order_of_warps, &subject)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {TESTS_OF(sm90)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
