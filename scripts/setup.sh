@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 3; }
 
-packages=(gcc libc6-dev make ninja-build pkg-config git ca-certificates
+packages=(gcc libc6-dev make ninja-build pkg-config git ca-certificates python3
     liblua5.4-dev libsqlite3-dev libjansson-dev libxxhash-dev libcmocka-dev)
 
 missing_packages() {

@@ -1,0 +1,66 @@
+"""A layer: its sizes, dtypes, activation, router, capacity and biases."""
+
+import ctypes
+from ctypes import byref
+
+from .library import DTYPES, LayerStruct, call, lib
+
+BIASES = {"router": 1, "up": 2, "down": 4}  # ORDER MOE_BIAS_*
+
+
+class Layer:
+    """Layer("d=2048 f=768 e=128 k=8 ..."): the text form of moe_layer_parse."""
+
+    def __init__(self, text):
+        self.struct = LayerStruct()
+        call("moe_layer_parse", text.encode(), byref(self.struct))
+
+    def __str__(self):
+        text = ctypes.create_string_buffer(256)
+        call("moe_layer_print", byref(self.struct), text, len(text))
+        return text.value.decode()
+
+    def __repr__(self):
+        return f"Layer({str(self)!r})"
+
+    d = property(lambda self: self.struct.d, doc="width of x and y")
+    f = property(lambda self: self.struct.f, doc="hidden width of one expert")
+    e = property(lambda self: self.struct.e, doc="experts")
+    k = property(lambda self: self.struct.k, doc="experts a token uses")
+    x = property(lambda self: DTYPES[self.struct.x], doc="dtype of x and y: bf16, f16 or f32")
+    w = property(lambda self: DTYPES[self.struct.w], doc="dtype of the weights")
+
+    @property
+    def gated(self):
+        return bool(lib.moe_layer_gated(byref(self.struct)))
+
+    @property
+    def up_rows(self):
+        """Rows of one expert's up weights: 2f where gated (gate rows, then up rows), else f."""
+        return self.f * (2 if self.gated else 1)
+
+    def capacity(self, tokens):
+        """Rows that an expert keeps at `tokens` tokens."""
+        return lib.moe_layer_capacity(byref(self.struct), tokens)
+
+    def has_bias(self, name):
+        """Whether the layer has the bias `router`, `up` or `down`."""
+        return bool(self.struct.bias & BIASES[name])
+
+    def tensors(self, tokens):
+        """{name: (dtype, shape)} of all that a run of `tokens` tokens may take or give."""
+        d, e, k, rows = self.d, self.e, self.k, self.up_rows
+        return {
+            "x": (self.x, (tokens, d)), "router_weight": (self.w, (e, d)),
+            "router_bias": ("f32", (e,)), "up": (self.w, (e, rows, d)),
+            "up_bias": (self.w, (e, rows)), "down": (self.w, (e, d, self.f)),
+            "down_bias": (self.w, (e, d)), "logits": ("f32", (tokens, e)),
+            "y": (self.x, (tokens, d)), "ids": ("i32", (tokens, k)),
+            "weights": ("f32", (tokens, k)), "counts": ("i32", (e,)), "mean_probs": ("f32", (e,)),
+            "slot_rows": ("i32", (tokens, k)),
+        }
+
+    def inputs(self):
+        """Names of the tensors that a run with the layer's own router needs."""
+        needed = ["x", "router_weight", "up", "down"]
+        return needed + [f"{name}_bias" for name in BIASES if self.has_bias(name)]

@@ -1,0 +1,144 @@
+"""libmoetune through ctypes: its structs, one table of its functions, and its errors."""
+
+import ctypes
+import os
+from ctypes import (POINTER, Structure, byref, c_bool, c_char_p, c_double, c_float, c_int, c_int64,
+                    c_size_t, c_uint, c_void_p)
+from pathlib import Path
+
+DTYPES = ("bf16", "f16", "f32")  # ORDER moe_dtype
+MATCHES = ("exact", "near_tokens", "near_device", "default")  # ORDER moe_match
+
+
+class Act(Structure):
+    """moe_act"""
+    _fields_ = [("kind", c_int), ("limit", c_double), ("alpha", c_double)]
+
+
+class LayerStruct(Structure):
+    """moe_layer"""
+    _fields_ = [("d", c_int64), ("f", c_int64), ("e", c_int64), ("k", c_int64), ("act", Act),
+                ("x", c_int), ("w", c_int), ("router", c_int), ("capacity", c_double),
+                ("bias", c_uint)]
+
+
+class PlanOptions(Structure):
+    """moe_plan_options"""
+    _fields_ = [("max_tokens", c_int64), ("worst", c_int), ("routing", c_char_p),
+                ("cache", c_char_p), ("any_order", c_bool)]
+
+
+class Io(Structure):
+    """moe_io: the device pointers of one run"""
+    _fields_ = [("x", c_void_p), ("router_weight", c_void_p), ("router_bias", c_void_p),
+                ("up", c_void_p), ("up_bias", c_void_p), ("down", c_void_p),
+                ("down_bias", c_void_p), ("logits", c_void_p), ("routing_given", c_bool),
+                ("y", c_void_p), ("ids", c_void_p), ("weights", c_void_p), ("counts", c_void_p),
+                ("mean_probs", c_void_p), ("slot_rows", c_void_p), ("workspace", c_void_p),
+                ("workspace_size", c_size_t)]
+
+
+# name: (result, arguments). STATUS marks the functions that can fail: call() checks those.
+STATUS = c_int
+FUNCTIONS = {
+    "moe_status_text": (c_char_p, (c_int,)),
+    "moe_error_text": (c_char_p, ()),
+    "moe_version": (c_char_p, ()),
+    "moe_layer_parse": (STATUS, (c_char_p, POINTER(LayerStruct))),
+    "moe_layer_print": (STATUS, (POINTER(LayerStruct), c_char_p, c_size_t)),
+    "moe_layer_gated": (c_bool, (POINTER(LayerStruct),)),
+    "moe_layer_capacity": (c_int64, (POINTER(LayerStruct), c_int64)),
+    "moe_dtype_size": (c_size_t, (c_int,)),
+    "moe_device_open": (STATUS, (c_char_p, POINTER(c_void_p))),
+    "moe_device_close": (None, (c_void_p,)),
+    "moe_device_text": (c_char_p, (c_void_p,)),
+    "moe_device_alloc": (STATUS, (c_void_p, c_size_t, POINTER(c_void_p))),
+    "moe_device_free": (STATUS, (c_void_p, c_void_p)),
+    "moe_device_copy_in": (STATUS, (c_void_p, c_void_p, c_void_p, c_size_t)),
+    "moe_device_copy_out": (STATUS, (c_void_p, c_void_p, c_void_p, c_size_t)),
+    "moe_device_sync": (STATUS, (c_void_p, c_void_p)),
+    "moe_db_open": (STATUS, (c_char_p, POINTER(c_void_p))),
+    "moe_db_overlay": (STATUS, (c_void_p, c_char_p)),
+    "moe_db_close": (None, (c_void_p,)),
+    "moe_match_text": (c_char_p, (c_int,)),
+    "moe_plan_create": (STATUS, (c_void_p, c_void_p, POINTER(LayerStruct), POINTER(PlanOptions),
+                                 POINTER(c_void_p))),
+    "moe_plan_destroy": (None, (c_void_p,)),
+    "moe_plan_workspace": (STATUS, (c_void_p, c_int64, POINTER(c_size_t))),
+    "moe_plan_match": (STATUS, (c_void_p, c_int64, POINTER(c_int))),
+    "moe_plan_explain": (STATUS, (c_void_p, c_int64, c_char_p, c_size_t)),
+    "moe_plan_run": (STATUS, (c_void_p, POINTER(Io), c_int64, c_void_p)),
+}
+
+
+class Error(RuntimeError):
+    """A call that failed: `status` is its name, such as "not found"; the text says what to do."""
+
+    def __init__(self, status, text):
+        super().__init__(f"{status}: {text}")
+        self.status = status
+
+
+def candidates():
+    """Where libmoetune.so may be, best first: named, beside the package, built in the repository,
+    and wherever the loader looks."""
+    package = Path(__file__).resolve().parent
+    named = os.environ.get("MOETUNE_LIBRARY")
+    if named:
+        return [named]
+    return [str(package / "libmoetune.so"), str(package.parents[1] / "build" / "libmoetune.so"),
+            str(package.parents[1] / "libmoetune.so"), "libmoetune.so.0"]
+
+
+def load():
+    failures = []
+    for path in candidates():
+        try:
+            library = ctypes.CDLL(path)
+        except OSError as error:
+            failures.append(str(error))
+            continue
+        for name, (result, arguments) in FUNCTIONS.items():
+            function = getattr(library, name)
+            function.restype, function.argtypes = result, arguments
+        return library
+    raise ImportError("libmoetune.so was not found; build it (bash scripts/build.sh) or set "
+                      "MOETUNE_LIBRARY to its path: " + "; ".join(failures))
+
+
+lib = load()
+
+
+def call(name, *arguments):
+    """Calls a function that returns a status; raises Error with the library's own text."""
+    status = getattr(lib, name)(*arguments)
+    if status:
+        raise Error(lib.moe_status_text(status).decode(), lib.moe_error_text().decode())
+
+
+def create(name, *arguments):
+    """Calls a function whose last argument is the handle or pointer that it makes."""
+    out = c_void_p()
+    call(name, *arguments, byref(out))
+    return out
+
+
+class Shared:
+    """A C object that is closed when its last holder lets go. Python finalises what is garbage
+    together in any order; a device must still outlive its plans and buffers."""
+
+    def __init__(self, handle, close):
+        self.handle, self.close, self.holders = handle, close, 1
+
+    def hold(self):
+        self.holders += 1
+        return self
+
+    def release(self):
+        self.holders -= 1
+        if not self.holders:
+            self.close(self.handle)
+
+
+def version():
+    return lib.moe_version().decode()
