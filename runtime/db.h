@@ -9,6 +9,7 @@
 #include "config.h"
 #include "fit.h"
 #include "image.h"
+#include "pipeline.h"
 #include "record.h"
 
 enum { MOE_SCHEMA_VERSION = 1, MOE_MAX_OVERLAYS = 8 };
@@ -20,6 +21,7 @@ typedef struct moe_row {
     char config[MOE_CONFIG_TEXT_SIZE];
     char image[MOE_IMAGE_KEY_SIZE];
     bool is_default;
+    int64_t max_slots; /* that its kernels serve; 0: any number */
     moe_origin origin;
 } moe_row;
 
@@ -32,7 +34,8 @@ typedef struct moe_rows {
 /* A whole layer timed end to end, with the row that serves each step. */
 typedef struct moe_pipeline {
     moe_origin origin; /* of the whole */
-    moe_row row[MOE_STEP_COUNT];
+    const moe_pipeline_info *form;
+    moe_row row[MOE_STEP_COUNT]; /* in the order of its steps */
 } moe_pipeline;
 
 typedef struct moe_pipelines {

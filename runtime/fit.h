@@ -17,6 +17,7 @@ typedef struct moe_want {
     const moe_facts *facts;
     moe_routing routing;
     moe_cache cache;
+    int64_t k;      /* slots a token */
     bool any_order; /* kernels whose sums depend on the order of arrival are welcome */
 } moe_want;
 

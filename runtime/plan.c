@@ -40,7 +40,7 @@ static moe_status read_options(moe_plan *plan, const moe_plan_options *options) 
     plan->worst = options->worst;
     plan->want = (moe_want){
         .facts = moe_device_facts(plan->device), .routing = (moe_routing)routing,
-        .cache = (moe_cache)cache, .any_order = options->any_order,
+        .cache = (moe_cache)cache, .k = plan->layer.k, .any_order = options->any_order,
     };
     return MOE_OK;
 }
@@ -55,7 +55,7 @@ moe_status moe_plan_load(moe_plan *plan, const char *hash, const moe_image *imag
     return MOE_OK;
 }
 
-moe_status moe_plan_use(moe_plan *plan, moe_bucket *bucket, moe_op_kind kind, int image) {
+moe_status moe_plan_use(moe_plan *plan, moe_bucket *bucket, int step, int image) {
     const moe_launch *launch = &plan->image[image].launch;
     if (launch->align & (launch->align - 1))
         return moe_fail(MOE_E_CORRUPT,
@@ -64,8 +64,10 @@ moe_status moe_plan_use(moe_plan *plan, moe_bucket *bucket, moe_op_kind kind, in
                         launch->kernel[0].symbol, (long long)launch->align);
     if (launch->align > bucket->row_align) bucket->row_align = launch->align;
     if (launch->align > plan->row_align) plan->row_align = launch->align;
-    bucket->step[kind].row.kind = kind;
-    bucket->step[kind].image = image;
+    if (launch->max_slots && (!bucket->max_slots || launch->max_slots < bucket->max_slots))
+        bucket->max_slots = launch->max_slots;
+    bucket->step[step].row.kind = bucket->form->op[step];
+    bucket->step[step].image = image;
     return MOE_OK;
 }
 
@@ -80,10 +82,10 @@ static moe_status load(moe_plan *plan, moe_db *db, const char *hash, int *out) {
 
 static moe_status load_bucket(moe_plan *plan, moe_db *db, moe_bucket *bucket) {
     bucket->row_align = 1;
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
+    for (int i = 0; i < bucket->form->steps; i++) {
         int image = 0;
-        MOE_TRY(load(plan, db, bucket->step[kind].row.image, &image));
-        MOE_TRY(moe_plan_use(plan, bucket, (moe_op_kind)kind, image));
+        MOE_TRY(load(plan, db, bucket->step[i].row.image, &image));
+        MOE_TRY(moe_plan_use(plan, bucket, i, image));
     }
     return MOE_OK;
 }
@@ -125,13 +127,23 @@ void moe_plan_destroy(moe_plan *plan) {
     free(plan);
 }
 
-const moe_bucket *moe_plan_bucket(const moe_plan *plan, int64_t tokens) {
+static const moe_bucket *nearest(const moe_plan *plan, int64_t tokens) {
     const moe_bucket *bucket = plan->bucket, *last = bucket + plan->buckets - 1;
     while (bucket < last && bucket[1].tokens <= tokens) bucket++;
     if (bucket == last || tokens <= bucket->tokens) return bucket;
     /* Between two: T below their geometric mean is nearer to the smaller. */
     double mean = (double)bucket[0].tokens * (double)bucket[1].tokens;
     return (double)tokens * (double)tokens < mean ? bucket : bucket + 1;
+}
+
+const moe_bucket *moe_plan_bucket(const moe_plan *plan, int64_t tokens) {
+    const moe_bucket *near = nearest(plan, tokens), *end = plan->bucket + plan->buckets;
+    int64_t slots = tokens * plan->layer.k;
+    for (const moe_bucket *b = near; b < end; b++)
+        if (!b->max_slots || slots <= b->max_slots) return b;
+    for (const moe_bucket *b = near; b-- > plan->bucket;)
+        if (!b->max_slots || slots <= b->max_slots) return b;
+    return NULL;
 }
 
 moe_match moe_bucket_match(const moe_bucket *bucket, int64_t tokens) {
@@ -149,12 +161,12 @@ moe_status moe_plan_explain(const moe_plan *plan, int64_t tokens, char *text, si
     MOE_TRY(moe_plan_check_tokens(plan, tokens));
     const moe_bucket *bucket = moe_plan_bucket(plan, tokens);
     moe_text out = moe_text_start(text, size);
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
-        const moe_plan_step *step = &bucket->step[kind];
+    for (int i = 0; i < bucket->form->steps; i++) {
+        const moe_plan_step *step = &bucket->step[i];
         char reason[MOE_FIT_TEXT_SIZE];
         moe_fit fit = moe_fit_of(&step->origin, &plan->want, tokens);
         moe_fit_reason(&step->origin, &plan->want, tokens, reason, sizeof reason);
-        moe_text_add(&out, "%-9s %s %s | %s: %s\n", moe_op_names[kind], step->row.template_id,
+        moe_text_add(&out, "%-9s %s %s | %s: %s\n", moe_op_names[step->row.kind], step->row.template_id,
                      step->row.config, moe_match_text(fit.match), reason);
     }
     return MOE_OK;

@@ -24,7 +24,9 @@ typedef struct moe_bucket {
     int64_t tokens;
     moe_match match;   /* the worst of its steps' */
     int64_t row_align; /* the largest that its kernels need; a power of two */
-    moe_plan_step step[MOE_STEP_COUNT];
+    int64_t max_slots; /* the most that its kernels serve; 0: any number */
+    const moe_pipeline_info *form;
+    moe_plan_step step[MOE_STEP_COUNT]; /* in the order of the form's ops */
 } moe_bucket;
 
 struct moe_plan {
@@ -46,11 +48,12 @@ moe_status moe_plan_resolve(moe_plan *plan, moe_db *db);
 /* Loads an image into the next place of plan->image, which must have room; *out gets its number. */
 moe_status moe_plan_load(moe_plan *plan, const char *hash, const moe_image *image, int *out);
 
-/* Makes a loaded image serve a step of a bucket. */
-moe_status moe_plan_use(moe_plan *plan, moe_bucket *bucket, moe_op_kind kind, int image);
+/* Makes a loaded image serve a step of a bucket, whose form is set. */
+moe_status moe_plan_use(moe_plan *plan, moe_bucket *bucket, int step, int image);
 
 /* The bucket for T >= 1 tokens: the nearest in the logarithm of the token count; of two equally
- * near ones the larger. */
+ * near ones the larger. Where its kernels do not serve so many, the next larger one, or else the
+ * next smaller one, whose kernels do; NULL if there is none. */
 const moe_bucket *moe_plan_bucket(const moe_plan *plan, int64_t tokens);
 
 /* How well the bucket's kernels fit T tokens. */

@@ -11,17 +11,17 @@
 
 /* All that the database knows about the layer. */
 typedef struct findings {
-    moe_rows rows[MOE_STEP_COUNT];
+    moe_rows rows[MOE_OP_COUNT];
     moe_pipelines pipelines;
 } findings;
 
 static void findings_free(findings *found) {
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) moe_rows_free(&found->rows[kind]);
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) moe_rows_free(&found->rows[kind]);
     moe_pipelines_free(&found->pipelines);
 }
 
 static moe_status search(moe_db *db, const moe_plan *plan, findings *found) {
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++)
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++)
         MOE_TRY(moe_db_rows(db, (moe_op_kind)kind, &plan->layer, &plan->want, &found->rows[kind]));
     return moe_db_pipelines(db, &plan->layer, &plan->want, &found->pipelines);
 }
@@ -44,8 +44,8 @@ static moe_status fail_missing(const moe_plan *plan, moe_op_kind kind) {
 static moe_status fail_refused(const moe_plan *plan, const moe_bucket *bucket) {
     char advice[512], reason[MOE_FIT_TEXT_SIZE];
     const moe_plan_step *worst = bucket->step;
-    for (int kind = 1; kind < MOE_STEP_COUNT; kind++)
-        if (bucket->step[kind].match > worst->match) worst = &bucket->step[kind];
+    for (int i = 1; i < bucket->form->steps; i++)
+        if (bucket->step[i].match > worst->match) worst = &bucket->step[i];
     moe_fit_reason(&worst->origin, &plan->want, bucket->tokens, reason, sizeof reason);
     advise(plan, advice, sizeof advice);
     return moe_fail(MOE_E_NOT_FOUND, "%s at t=%lld is only %s (%s), and options.worst is %s; %s",
@@ -61,10 +61,10 @@ static int compare_tokens(const void *a, const void *b) {
 /* Every token count that something was tuned at, ascending; *list is owned by the caller. */
 static moe_status list_tokens(const findings *found, int64_t **list, int *count) {
     int64_t total = found->pipelines.count, used = 0;
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) total += found->rows[kind].count;
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) total += found->rows[kind].count;
     int64_t *tokens = malloc((size_t)(total + 1) * sizeof *tokens);
     if (!tokens) return moe_fail(MOE_E_MEMORY, "no memory for %lld buckets", (long long)total);
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++)
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++)
         for (int64_t i = 0; i < found->rows[kind].count; i++)
             tokens[used++] = found->rows[kind].row[i].origin.tokens;
     for (int64_t i = 0; i < found->pipelines.count; i++)
@@ -79,25 +79,51 @@ static moe_status list_tokens(const findings *found, int64_t **list, int *count)
     return MOE_OK;
 }
 
-/* The best row of every step; false where a step has none. *fit gets the worst of theirs. */
-static bool fill_from_rows(const findings *found, const moe_want *want, moe_bucket *bucket,
-                           moe_fit *fit) {
+/* The best row of every step; false where a step has none. *fit gets the worst of theirs, *med the
+ * sum of their times. */
+static bool fill_form(const findings *found, const moe_want *want, const moe_pipeline_info *form,
+                      moe_bucket *bucket, moe_fit *fit, double *med) {
     *fit = (moe_fit){MOE_MATCH_EXACT, 0};
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
+    *med = 0;
+    bucket->form = form;
+    for (int i = 0; i < form->steps; i++) {
         moe_fit its;
-        const moe_row *row = moe_rows_best(&found->rows[kind], want, bucket->tokens, &its);
+        const moe_row *row = moe_rows_best(&found->rows[form->op[i]], want, bucket->tokens, &its);
         if (!row) return false;
-        bucket->step[kind] =
+        bucket->step[i] =
             (moe_plan_step){.row = *row, .origin = row->origin, .match = its.match};
+        *med += row->origin.measurement.med;
         if (moe_fit_better(*fit, 0, its, 0)) *fit = its;
     }
     return true;
 }
 
+/* The form whose rows fit best; of forms that fit alike, the one whose rows took less time. */
+static bool fill_from_rows(const findings *found, const moe_want *want, moe_bucket *bucket,
+                           moe_fit *fit) {
+    bool any = false;
+    double least = 0;
+    for (int i = 0; i < MOE_PIPELINE_COUNT; i++) {
+        moe_bucket tried = {.tokens = bucket->tokens};
+        moe_fit its;
+        double med;
+        if (!fill_form(found, want, &moe_pipeline_table[i], &tried, &its, &med)) continue;
+        bool worse = any && moe_fit_better(*fit, 0, its, 0);
+        bool better = !any || moe_fit_better(its, 0, *fit, 0);
+        if (worse || (!better && med >= least)) continue;
+        *bucket = tried;
+        *fit = its;
+        least = med;
+        any = true;
+    }
+    return any;
+}
+
 static void fill_from_pipeline(const moe_pipeline *pipeline, moe_fit fit, moe_bucket *bucket) {
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
-        const moe_row *row = &pipeline->row[kind];
-        moe_plan_step *step = &bucket->step[kind];
+    bucket->form = pipeline->form;
+    for (int i = 0; i < pipeline->form->steps; i++) {
+        const moe_row *row = &pipeline->row[i];
+        moe_plan_step *step = &bucket->step[i];
         *step = (moe_plan_step){.row = *row, .origin = pipeline->origin, .match = fit.match};
         step->origin.whole = true;
         strcpy(step->origin.code_arch, row->origin.code_arch);

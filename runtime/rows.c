@@ -96,6 +96,7 @@ static moe_status read_code(cursor at, const moe_want *want, moe_row *row, bool 
         return moe_fail(MOE_E_CORRUPT,
                         "database %s: image %s: %s; rebuild it: moetune db build -o FILE",
                         at.file->path, row->image, moe_error_text());
+    row->max_slots = launch.max_slots;
     *usable = (launch.deterministic || want->any_order) &&
               shared_memory(&launch) <= want->facts->smem &&
               moe_code_for(origin->code_arch, origin->has_cubin, origin->has_ptx, want->facts) !=
@@ -203,12 +204,17 @@ void moe_rows_free(moe_rows *rows) {
     *rows = (moe_rows){0};
 }
 
+static bool serves(const moe_row *row, const moe_want *want, int64_t tokens) {
+    return !row->max_slots || tokens <= row->max_slots / want->k;
+}
+
 const moe_row *moe_rows_best(const moe_rows *rows, const moe_want *want, int64_t tokens,
                              moe_fit *fit) {
     const moe_row *best = NULL;
     /* From the file laid last to the first, so that it keeps a place that others have too. */
     for (int64_t i = rows->count - 1; i >= 0; i--) {
         const moe_row *row = &rows->row[i];
+        if (!serves(row, want, tokens)) continue;
         moe_fit its = moe_fit_of(&row->origin, want, tokens);
         if (best && !moe_fit_better(its, row->origin.tokens, *fit, best->origin.tokens)) continue;
         best = row;
@@ -217,9 +223,11 @@ const moe_row *moe_rows_best(const moe_rows *rows, const moe_want *want, int64_t
     return best;
 }
 
-/* Reads the steps of a choice; *whole tells whether each op has a row that the device can run. */
+/* Reads the steps of a choice; *whole tells whether they make a layer, each with a row that the
+ * device can run. */
 static moe_status read_steps(cursor at, int64_t choice, const moe_want *want, moe_pipeline *out,
                              bool *whole) {
+    moe_op_kind kinds[MOE_STEP_COUNT];
     int steps = 0;
     bool more = true;
     *whole = true;
@@ -233,9 +241,10 @@ static moe_status read_steps(cursor at, int64_t choice, const moe_want *want, mo
         *row = (moe_row){0};
         MOE_TRY(read_row(at, row));
         MOE_TRY(judge(at, want, row, whole));
-        *whole = *whole && (int)row->kind == steps++;
+        kinds[steps++] = row->kind;
     }
-    *whole = *whole && steps == MOE_STEP_COUNT;
+    out->form = moe_pipeline_find(kinds, steps);
+    *whole = *whole && out->form;
     return MOE_OK;
 }
 
@@ -274,11 +283,18 @@ void moe_pipelines_free(moe_pipelines *pipelines) {
     *pipelines = (moe_pipelines){0};
 }
 
+static bool all_serve(const moe_pipeline *pipeline, const moe_want *want, int64_t tokens) {
+    for (int i = 0; i < pipeline->form->steps; i++)
+        if (!serves(&pipeline->row[i], want, tokens)) return false;
+    return true;
+}
+
 const moe_pipeline *moe_pipelines_best(const moe_pipelines *pipelines, const moe_want *want,
                                        int64_t tokens, moe_fit *fit) {
     const moe_pipeline *best = NULL;
     for (int64_t i = pipelines->count - 1; i >= 0; i--) {
         const moe_pipeline *pipeline = &pipelines->pipeline[i];
+        if (!all_serve(pipeline, want, tokens)) continue;
         moe_fit its = moe_fit_of(&pipeline->origin, want, tokens);
         if (best && !moe_fit_better(its, pipeline->origin.tokens, *fit, best->origin.tokens))
             continue;

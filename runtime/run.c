@@ -9,8 +9,8 @@
 /* The most bytes of scratch that a step of the bucket needs; the steps share one region. */
 static int64_t scratch_of(const moe_plan *plan, const moe_bucket *bucket, int64_t tokens) {
     int64_t most = 0;
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
-        const moe_launch *launch = &plan->image[bucket->step[kind].image].launch;
+    for (int i = 0; i < bucket->form->steps; i++) {
+        const moe_launch *launch = &plan->image[bucket->step[i].image].launch;
         int64_t bytes = moe_launch_scratch(launch, &plan->layer, tokens, plan->want.facts->sms);
         if (bytes > most) most = bytes;
     }
@@ -30,6 +30,11 @@ moe_status moe_plan_check_tokens(const moe_plan *plan, int64_t tokens) {
                         "T=%lld tokens make too many rows of %lld experts each; split "
                         "the batch",
                         (long long)tokens, (long long)plan->layer.k);
+    if (tokens && !moe_plan_bucket(plan, tokens))
+        return moe_fail(MOE_E_INVALID,
+                        "T=%lld tokens are more than the plan's kernels serve; tune t=%lld, or "
+                        "split the batch",
+                        (long long)tokens, (long long)tokens);
     return MOE_OK;
 }
 
@@ -61,13 +66,24 @@ static moe_status clear_statistics(const moe_plan *plan, const moe_io *io, int64
     return class->fill(self, values->value[MOE_ARG_prob_sums], 0, e * 8, stream);
 }
 
-static moe_status launch(const moe_plan *plan, const moe_bucket *bucket, moe_op_kind kind,
-                         int64_t tokens, bool follows, const moe_arg_values *values,
-                         void *stream) {
-    const moe_loaded *image = &plan->image[bucket->step[kind].image];
+/* Flags are for `experts` alone. The router zeroes them; without one, this does. */
+static moe_status clear_flags(const moe_plan *plan, const moe_bucket *bucket, const moe_io *io,
+                              moe_arg_values *values, void *stream) {
+    uint64_t flags = values->value[MOE_ARG_flags];
+    if (!moe_pipeline_has(bucket->form, MOE_OP_experts)) {
+        values->value[MOE_ARG_flags] = 0;
+        return MOE_OK;
+    }
+    if (!io->routing_given) return MOE_OK;
+    return plan->device->class->fill(plan->device->self, flags, 0, MOE_FLAGS * 4, stream);
+}
+
+static moe_status launch(const moe_plan *plan, const moe_bucket *bucket, int step, int64_t tokens,
+                         bool follows, const moe_arg_values *values, void *stream) {
+    const moe_loaded *image = &plan->image[bucket->step[step].image];
     const moe_enqueue enqueue = {
-        .device = plan->device, .module = image->module, .launch = &image->launch, .kind = kind,
-        .layer = &plan->layer, .tokens = tokens, .follows = follows,
+        .device = plan->device, .module = image->module, .launch = &image->launch,
+        .kind = bucket->form->op[step], .layer = &plan->layer, .tokens = tokens, .follows = follows,
         .rows = moe_workspace_rows(&plan->layer, tokens, bucket->row_align),
     };
     return moe_enqueue_launch(&enqueue, values, stream);
@@ -117,10 +133,12 @@ moe_status moe_plan_run(const moe_plan *plan, const moe_io *io, int64_t tokens, 
     MOE_TRY(check_match(plan, bucket, tokens));
     MOE_TRY(prepare(plan, bucket, io, tokens, &values));
     MOE_TRY(clear_statistics(plan, io, tokens, &values, stream));
+    MOE_TRY(clear_flags(plan, bucket, io, &values, stream));
     bool follows = false;
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
+    for (int i = 0; i < bucket->form->steps; i++) {
+        moe_op_kind kind = bucket->form->op[i];
         if (kind == MOE_OP_route && io->routing_given) continue;
-        MOE_TRY(launch(plan, bucket, (moe_op_kind)kind, tokens, follows, &values, stream));
+        MOE_TRY(launch(plan, bucket, i, tokens, follows, &values, stream));
         follows = true;
         /* What the router counted, permute must not count again. */
         if (kind == MOE_OP_route) values.value[MOE_ARG_counts] = 0;

@@ -1,6 +1,7 @@
 /* bench.c - what a layer takes: each op, the experts, the whole layer. */
 #include "bench.h"
 
+#include "assemble.h"
 #include "bench_rival.h"
 #include "layer_case.h"
 #include "op_case.h"
@@ -176,7 +177,9 @@ static moe_status open_plan(moe_bench *bench, workload *w) {
     if (!w->tuned)
         moe_progress_note(&bench->progress, "moetune: t=%lld: %s", (long long)w->tokens, note);
     if (w->tuned) MOE_TRY(moe_plan_match(w->plan, w->tokens, &match));
-    snprintf(w->match, sizeof w->match, "plan, %s",
+    snprintf(w->match, sizeof w->match, "plan %s, %lld launches, %s",
+             moe_plan_form(w->plan, w->tokens)->name,
+             (long long)moe_plan_launches(w->plan, w->tokens),
              w->tuned ? moe_match_text(match) : "default configs");
     return MOE_OK;
 }
@@ -184,10 +187,11 @@ static moe_status open_plan(moe_bench *bench, workload *w) {
 static moe_status bench_workload(moe_bench *bench, workload *w) {
     bool uniform = w->routing == MOE_ROUTING_UNIFORM;
     moe_status status = open_plan(bench, w);
-    for (int kind = 0; kind < MOE_STEP_COUNT && !status; kind++) {
-        moe_progress_show(&bench->progress, bench->progress.share, "%s t=%lld", moe_op_names[kind],
-                          (long long)w->tokens);
-        status = bench_op(bench, w, (moe_op_kind)kind);
+    const moe_pipeline_info *form = status ? NULL : moe_plan_form(w->plan, w->tokens);
+    for (int i = 0; !status && i < form->steps; i++) {
+        moe_progress_show(&bench->progress, bench->progress.share, "%s t=%lld",
+                          moe_op_names[form->op[i]], (long long)w->tokens);
+        status = bench_op(bench, w, form->op[i]);
     }
     if (!status)
         status = bench_whole(bench, w, "experts", MOE_ENTRY_GIVEN,

@@ -1,6 +1,7 @@
 /* check_layer.c - tuned kernels and plans of a layer against the reference. */
 #include "check_layer.h"
 
+#include "assemble.h"
 #include "op_case.h"
 #include "plan_image.h"
 #include "spot.h"
@@ -109,6 +110,24 @@ static bool was_checked(const moe_checker *checker, const moe_op *op) {
     return false;
 }
 
+/* The ops of a plan one by one, then the whole by each entry. */
+static moe_status check_form(moe_checker *checker, const moe_goal *goal, const moe_layer *layer,
+                             const moe_plan *plan, int64_t tokens, moe_routing routing,
+                             bool tuned) {
+    const moe_pipeline_info *form = moe_plan_form(plan, tokens ? tokens : 1);
+    moe_status status = MOE_OK;
+    for (int i = 0; i < form->steps && tokens && !status; i++) {
+        const moe_op op = moe_op_make(form->op[i], layer, tokens, routing, goal->cache);
+        if (!was_checked(checker, &op)) status = check_kernel(checker, plan, &op, tuned);
+    }
+    char what[64];
+    snprintf(what, sizeof what, "%s%s %s", tuned ? "" : "default ", "plan", form->name);
+    for (moe_entry entry = 0; entry < MOE_ENTRY_COUNT && !status; entry++)
+        status = moe_check_plan(checker, layer, plan, tokens, routing, entry, what);
+    return status;
+}
+
+/* What the database or the defaults choose, and then every other form of the layer. */
 static moe_status check_workload(moe_checker *checker, const moe_goal *goal, const moe_layer *layer,
                                  int64_t tokens, moe_routing routing) {
     const moe_plan_options options = {.worst = MOE_MATCH_DEFAULT,
@@ -121,15 +140,19 @@ static moe_status check_workload(moe_checker *checker, const moe_goal *goal, con
     bool tuned = !*note;
     if (!tuned)
         moe_progress_note(&checker->progress, "moetune: t=%lld: %s", (long long)tokens, note);
-    moe_status status = MOE_OK;
-    for (int kind = 0; kind < MOE_STEP_COUNT && tokens && !status; kind++) {
-        const moe_op op = moe_op_make((moe_op_kind)kind, layer, tokens, routing, goal->cache);
-        if (!was_checked(checker, &op)) status = check_kernel(checker, plan, &op, tuned);
-    }
-    for (moe_entry entry = 0; entry < MOE_ENTRY_COUNT && !status; entry++)
-        status = moe_check_plan(checker, layer, plan, tokens, routing, entry,
-                                tuned ? "plan" : "default plan");
+    const moe_pipeline_info *form = moe_plan_form(plan, tokens ? tokens : 1);
+    moe_status status = check_form(checker, goal, layer, plan, tokens, routing, tuned);
     moe_plan_destroy(plan);
+    for (int i = 0; i < MOE_PIPELINE_COUNT && !status; i++) {
+        if (&moe_pipeline_table[i] == form ||
+            !moe_form_served(checker->gen, moe_device_facts(checker->device), layer,
+                             tokens ? tokens : 1, &moe_pipeline_table[i], NULL))
+            continue;
+        MOE_TRY(moe_default_plan(checker->device, checker->gen, checker->builder, layer,
+                                 tokens ? tokens : 1, &moe_pipeline_table[i], &plan));
+        status = check_form(checker, goal, layer, plan, tokens, routing, false);
+        moe_plan_destroy(plan);
+    }
     return status;
 }
 

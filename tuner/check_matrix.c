@@ -51,6 +51,20 @@ static moe_layer layer_of(const int *row) {
     };
 }
 
+/* The forms that are served take turns from row to row. */
+static const moe_pipeline_info *form_of(const moe_checker *checker, const moe_layer *layer,
+                                        const int *row) {
+    const moe_facts *facts = moe_device_facts(checker->device);
+    const moe_pipeline_info *served[MOE_PIPELINE_COUNT];
+    int count = 0, turn = 0;
+    for (int i = 0; i < FACTORS; i++) turn += row[i];
+    for (int i = 0; i < MOE_PIPELINE_COUNT; i++)
+        if (moe_form_served(checker->gen, facts, layer, tuned_at[row[TUNED_AT]],
+                            &moe_pipeline_table[i], NULL))
+            served[count++] = &moe_pipeline_table[i];
+    return count ? served[turn % count] : moe_pipeline_table;
+}
+
 /* Compiles the default kernels of some rows, as parallel as the pool is. What fails here fails
  * again where it is judged. */
 static moe_status compile_ahead(moe_checker *checker, const int *rows, int64_t count) {
@@ -60,9 +74,10 @@ static moe_status compile_ahead(moe_checker *checker, const int *rows, int64_t c
     if (!sources) return moe_fail(MOE_E_MEMORY, "no memory for sources");
     for (int64_t i = 0; i < count; i++) {
         const moe_layer layer = layer_of(rows + i * FACTORS);
-        for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
+        const moe_pipeline_info *form = form_of(checker, &layer, rows + i * FACTORS);
+        for (int step = 0; step < form->steps; step++) {
             moe_candidate candidate;
-            const moe_op op = moe_op_make((moe_op_kind)kind, &layer,
+            const moe_op op = moe_op_make(form->op[step], &layer,
                                           tuned_at[rows[i * FACTORS + TUNED_AT]],
                                           MOE_ROUTING_UNIFORM, MOE_CACHE_COLD);
             if (!moe_candidate_default(checker->gen, &op, facts, &candidate) &&
@@ -87,7 +102,8 @@ static moe_status check_row(moe_checker *checker, const int *row) {
     const moe_layer layer = layer_of(row);
     moe_plan *plan;
     moe_status status = moe_default_plan(checker->device, checker->gen, checker->builder, &layer,
-                                         tuned_at[row[TUNED_AT]], &plan);
+                                         tuned_at[row[TUNED_AT]],
+                                         form_of(checker, &layer, row), &plan);
     if (status == MOE_E_MEMORY) return status;
     if (status) return add_unplanned(checker, &layer);
     for (int t = 0; t < COUNT(tokens) && !status; t++)

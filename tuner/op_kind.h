@@ -29,13 +29,14 @@ typedef struct op_kind {
     moe_status (*lay_out)(moe_op_case *c, op_layout *layout);
     /* Judges the outputs. */
     moe_status (*judge)(moe_op_case *c, op_layout *layout, moe_verdict *out);
-    moe_arg outputs[8];   /* poisoned before a run; ends with MOE_ARG_COUNT */
+    moe_arg outputs[9];   /* poisoned before a run; ends with MOE_ARG_COUNT */
     moe_arg counters[3];  /* zeroed before a run that is judged, and not given to one that is
                              timed; ends with MOE_ARG_COUNT */
     moe_arg optional[3];  /* further arguments that a timed run is not given */
 } op_kind;
 
-extern const op_kind op_route, op_permute, op_gemm_up, op_gemm_down, op_combine;
+extern const op_kind op_route, op_permute, op_gemm_up, op_gemm_down, op_combine, op_route_permute,
+    op_experts;
 
 struct moe_op_case {
     moe_device *device;

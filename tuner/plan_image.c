@@ -29,7 +29,10 @@ moe_status moe_plan_image(moe_db *db, moe_device *device, const moe_gen *gen, mo
                           const moe_plan *plan, const moe_op *op, bool tuned, moe_image *image,
                           char *what, size_t size) {
     if (!tuned) return default_image(device, gen, builder, op, image, what, size);
-    const moe_row *row = &moe_plan_bucket(plan, op->t)->step[op->kind].row;
+    const moe_bucket *bucket = moe_plan_bucket(plan, op->t);
+    int step = 0;
+    while (step < bucket->form->steps - 1 && bucket->form->op[step] != op->kind) step++;
+    const moe_row *row = &bucket->step[step].row;
     snprintf(what, size, "%s %s", row->template_id, row->config);
     return moe_db_image(db, row->image, image);
 }

@@ -1,6 +1,7 @@
 /* session.c - tuning whole layers. */
 #include "session.h"
 
+#include "candidates.h"
 #include "roofline.h"
 
 #include <math.h>
@@ -12,9 +13,9 @@ static const double LAYER_SHARE = 0.12;
 
 /* Candidates of an op that are worth trying, next to the others': what is large and slow has more
  * to win. */
-static const int wish[MOE_STEP_COUNT] = {
+static const int wish[MOE_OP_COUNT] = {
     [MOE_OP_route] = 60, [MOE_OP_permute] = 30, [MOE_OP_gemm_up] = 150, [MOE_OP_gemm_down] = 150,
-    [MOE_OP_combine] = 16,
+    [MOE_OP_combine] = 16, [MOE_OP_route_permute] = 60, [MOE_OP_experts] = 120,
 };
 
 /* An op may take this much more than its share. */
@@ -34,18 +35,25 @@ const moe_op_result *moe_session_op(const moe_session *session, const moe_op *op
         for (int l = 0; l < (goal)->layers; l++)                                                   \
             for (int r = 0; r < (goal)->routings; r++)
 
-static moe_status list_work(const moe_goal *goal, moe_session *s) {
+/* An op of a form that no template serves is left out; each step alone must be served. */
+static bool is_wanted(const moe_tuner *tuner, const moe_op *op) {
+    moe_candidate candidate;
+    return (int)op->kind < MOE_STEP_COUNT ||
+           !moe_candidate_default(tuner->gen, op, tuner->facts, &candidate);
+}
+
+static moe_status list_work(const moe_tuner *tuner, const moe_goal *goal, moe_session *s) {
     size_t most = (size_t)goal->token_count * (size_t)goal->layers * (size_t)goal->routings;
-    s->op = calloc(most * MOE_STEP_COUNT + 1, sizeof *s->op);
+    s->op = calloc(most * MOE_OP_COUNT + 1, sizeof *s->op);
     s->layer = calloc(most + 1, sizeof *s->layer);
     if (!s->op || !s->layer) return moe_fail(MOE_E_MEMORY, "no memory for a session");
     EACH_WORKLOAD(goal, t, l, r) {
         s->layer[s->layers++] = (moe_layer_result){
             .layer = goal->layer[l], .t = goal->tokens[t], .routing = goal->routing[r]};
-        for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
+        for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
             const moe_op op = moe_op_make((moe_op_kind)kind, &goal->layer[l], goal->tokens[t],
                                           goal->routing[r], goal->cache);
-            if (!moe_session_op(s, &op)) s->op[s->ops++].op = op;
+            if (!moe_session_op(s, &op) && is_wanted(tuner, &op)) s->op[s->ops++].op = op;
         }
     }
     return MOE_OK;
@@ -113,8 +121,8 @@ static moe_status tune_ops(moe_tuner *tuner, double start, double end, const int
 static moe_status tune_layers(moe_tuner *tuner, moe_cache cache, moe_session *s) {
     for (int64_t i = 0; i < s->layers && !s->stopped; i++) {
         moe_layer_result *result = &s->layer[i];
-        const moe_op_result *op[MOE_STEP_COUNT];
-        for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
+        const moe_op_result *op[MOE_OP_COUNT];
+        for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
             const moe_op its = moe_op_make((moe_op_kind)kind, &result->layer, result->t,
                                            result->routing, cache);
             op[kind] = moe_session_op(s, &its);
@@ -132,7 +140,7 @@ moe_status moe_session_run(moe_tuner *tuner, const moe_goal *goal, moe_session *
     moe_session s = {0};
     int64_t *limit = NULL;
     double start = moe_seconds(), end = start + goal->left * (1 - LAYER_SHARE);
-    moe_status status = list_work(goal, &s);
+    moe_status status = list_work(tuner, goal, &s);
     if (!status) status = make_limits(tuner, goal->budget * (1 - LAYER_SHARE), &s, &limit);
     if (!status) status = tune_ops(tuner, start, end, limit, &s);
     free(limit);

@@ -23,16 +23,52 @@ static moe_status default_image(moe_device *device, const moe_gen *gen, moe_buil
     return MOE_OK;
 }
 
-moe_status moe_default_plan(moe_device *device, const moe_gen *gen, moe_builder *builder,
-                            const moe_layer *layer, int64_t tokens, moe_plan **out) {
-    const moe_image *image[MOE_STEP_COUNT];
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
-        moe_op op = moe_op_make((moe_op_kind)kind, layer, tokens, MOE_ROUTING_UNIFORM,
-                                MOE_CACHE_COLD);
-        moe_status status = default_image(device, gen, builder, &op, &image[kind]);
-        if (status) return moe_fail_context(status, "%s", moe_op_names[kind]);
+static moe_op op_of(moe_op_kind kind, const moe_layer *layer, int64_t tokens) {
+    return moe_op_make(kind, layer, tokens, MOE_ROUTING_UNIFORM, MOE_CACHE_COLD);
+}
+
+bool moe_form_served(const moe_gen *gen, const moe_facts *facts, const moe_layer *layer,
+                     int64_t tokens, const moe_pipeline_info *form, double *ns) {
+    double sum = 0;
+    for (int i = 0; i < form->steps; i++) {
+        const moe_op op = op_of(form->op[i], layer, tokens);
+        moe_candidate candidate;
+        moe_cost cost;
+        if (moe_candidate_default(gen, &op, facts, &candidate) ||
+            moe_template_cost(candidate.t, &op, facts, &candidate.config, &cost))
+            return false;
+        sum += cost.ns;
     }
-    return moe_plan_assemble(device, layer, image, out);
+    if (ns) *ns = sum;
+    return true;
+}
+
+/* The form with the least predicted time; the first one where none is served, to say what lacks. */
+static const moe_pipeline_info *choose_form(const moe_gen *gen, const moe_facts *facts,
+                                            const moe_layer *layer, int64_t tokens) {
+    const moe_pipeline_info *best = NULL;
+    double least = 0, ns;
+    for (int i = 0; i < MOE_PIPELINE_COUNT; i++) {
+        const moe_pipeline_info *form = &moe_pipeline_table[i];
+        if (!moe_form_served(gen, facts, layer, tokens, form, &ns)) continue;
+        if (best && ns >= least) continue;
+        best = form;
+        least = ns;
+    }
+    return best ? best : moe_pipeline_table;
+}
+
+moe_status moe_default_plan(moe_device *device, const moe_gen *gen, moe_builder *builder,
+                            const moe_layer *layer, int64_t tokens, const moe_pipeline_info *form,
+                            moe_plan **out) {
+    const moe_image *image[MOE_STEP_COUNT];
+    if (!form) form = choose_form(gen, moe_device_facts(device), layer, tokens);
+    for (int i = 0; i < form->steps; i++) {
+        const moe_op op = op_of(form->op[i], layer, tokens);
+        moe_status status = default_image(device, gen, builder, &op, &image[i]);
+        if (status) return moe_fail_context(status, "%s", moe_op_names[op.kind]);
+    }
+    return moe_plan_assemble(device, layer, form, image, out);
 }
 
 moe_status moe_spot_plan(moe_db *db, moe_device *device, const moe_gen *gen, moe_builder *builder,
@@ -45,5 +81,5 @@ moe_status moe_spot_plan(moe_db *db, moe_device *device, const moe_gen *gen, moe
     }
     snprintf(note, size, "%s; running the templates' default configs, compiled on the spot",
              db ? moe_error_text() : "there is no tuning database");
-    return moe_default_plan(device, gen, builder, layer, tokens, out);
+    return moe_default_plan(device, gen, builder, layer, tokens, NULL, out);
 }

@@ -6,6 +6,7 @@
 #define MOE_SPOT_H
 
 #include "builder.h"
+#include "pipeline.h"
 
 /* Plans a layer for a token count from `db` (may be NULL). If the database cannot serve it, plans
  * it from default configs, and `note` (size bytes) says why, else it is "". `tokens` chooses among
@@ -15,8 +16,15 @@ moe_status moe_spot_plan(moe_db *db, moe_device *device, const moe_gen *gen, moe
                          const moe_layer *layer, int64_t tokens, const moe_plan_options *options,
                          moe_plan **out, char *note, size_t size);
 
-/* A plan from the default configs of all ops. */
+/* True if every op of a form has a template for the layer at T tokens on the device. `*ns` (may be
+ * NULL) gets the sum of what their default configs are predicted to take. */
+bool moe_form_served(const moe_gen *gen, const moe_facts *facts, const moe_layer *layer,
+                     int64_t tokens, const moe_pipeline_info *form, double *ns);
+
+/* A plan from the default configs of a form's ops. NULL: the form that they are predicted to be
+ * fastest in. */
 moe_status moe_default_plan(moe_device *device, const moe_gen *gen, moe_builder *builder,
-                            const moe_layer *layer, int64_t tokens, moe_plan **out);
+                            const moe_layer *layer, int64_t tokens, const moe_pipeline_info *form,
+                            moe_plan **out);
 
 #endif

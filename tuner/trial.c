@@ -80,6 +80,9 @@ moe_status moe_trial_run(void *context) {
         .kind = trial->c->op.kind, .layer = &trial->c->op.layer, .tokens = trial->c->op.t,
         .rows = trial->layout->maps.rows,
     };
+    moe_ptr flags = trial->c->buffers.address[MOE_ARG_flags];
+    if (flags) /* hand-offs start from zero in every run */
+        MOE_TRY(enqueue.device->class->fill(enqueue.device->self, flags, 0, MOE_FLAGS * 4, NULL));
     return moe_enqueue_launch(&enqueue, &trial->values, NULL);
 }
 
@@ -124,6 +127,7 @@ static moe_status verify_other_align(moe_trial *trial, moe_verdict *verdict) {
 
 moe_status moe_trial_verify(moe_trial *trial, moe_verdict *verdict, double *ns) {
     MOE_TRY(run_and_judge(trial, verdict, ns));
-    if (trial->c->op.kind != MOE_OP_permute || !verdict->ok) return MOE_OK;
+    bool maps = trial->c->op.kind == MOE_OP_permute || trial->c->op.kind == MOE_OP_route_permute;
+    if (!maps || !verdict->ok) return MOE_OK;
     return verify_other_align(trial, verdict);
 }

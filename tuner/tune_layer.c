@@ -1,8 +1,8 @@
 /* tune_layer.c - the best pipeline of a whole layer, timed end to end.
  *
- * The pipeline of default configs always races, against that of every op's winner and, where times
- * are measured, that one with one op's second best put in. A model adds the kernels' times up, so
- * on a simulated device nothing but the sum of the winners can win. */
+ * The separate ops' default configs always race, against those of other forms, against every form of
+ * the ops' winners and, where times are measured, these with one op's second best put in. A model
+ * adds the kernels' times up, so on a simulated device nothing but a sum of winners can win. */
 #include "assemble.h"
 #include "layer_case.h"
 #include "session.h"
@@ -11,10 +11,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PIPELINES = 2 + MOE_STEP_COUNT, LAYER_SAMPLES = 50 };
+enum { PIPELINES = MOE_PIPELINE_COUNT * (2 + MOE_STEP_COUNT), LAYER_SAMPLES = 50 };
 
 typedef struct pipeline {
-    const moe_finalist *step[MOE_STEP_COUNT];
+    const moe_pipeline_info *form;
+    const moe_finalist *step[MOE_STEP_COUNT]; /* in the order of the form's ops */
     moe_plan *plan;
     moe_layer_verdict verdict;
     moe_measurement measurement;
@@ -38,20 +39,21 @@ static bool is_good(const moe_finalist *f) {
 static void write_text(pipeline *p) {
     char config[MOE_CONFIG_TEXT_SIZE];
     moe_text out = moe_text_start(p->text, sizeof p->text);
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
-        moe_config_print(&p->step[kind]->record.config, config, sizeof config);
-        moe_text_add(&out, "%s %s; ", p->step[kind]->record.template_id, config);
+    for (int i = 0; i < p->form->steps; i++) {
+        moe_config_print(&p->step[i]->record.config, config, sizeof config);
+        moe_text_add(&out, "%s %s; ", p->step[i]->record.template_id, config);
     }
 }
 
 /* Adds a pipeline unless it is there already. */
-static void add_pipeline(layer_search *s, const moe_finalist *const step[MOE_STEP_COUNT],
-                         bool is_default) {
+static void add_pipeline(layer_search *s, const moe_pipeline_info *form,
+                         const moe_finalist *const *step, bool is_default) {
     pipeline *p = &s->pipeline[s->count];
+    p->form = form;
     p->is_default = is_default;
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
-        if (!is_good(step[kind])) return;
-        p->step[kind] = step[kind];
+    for (int i = 0; i < form->steps; i++) {
+        if (!is_good(step[i])) return;
+        p->step[i] = step[i];
     }
     write_text(p);
     for (int i = 0; i < s->count; i++)
@@ -59,37 +61,46 @@ static void add_pipeline(layer_search *s, const moe_finalist *const step[MOE_STE
     s->count++;
 }
 
-static void list_pipelines(layer_search *s, const moe_op_result *const op[MOE_STEP_COUNT]) {
+static bool has_all(const moe_pipeline_info *form, const moe_op_result *const op[MOE_OP_COUNT]) {
+    for (int i = 0; i < form->steps; i++)
+        if (!op[form->op[i]] || !op[form->op[i]]->finalists) return false;
+    return true;
+}
+
+/* A form of defaults, one of winners and, where times are measured, those with one op's second. */
+static void list_form(layer_search *s, const moe_pipeline_info *form,
+                      const moe_op_result *const op[MOE_OP_COUNT]) {
     const moe_finalist *standard[MOE_STEP_COUNT], *best[MOE_STEP_COUNT];
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
-        standard[kind] = &op[kind]->standard;
-        best[kind] = &op[kind]->finalist[0];
+    if (!has_all(form, op)) return;
+    for (int i = 0; i < form->steps; i++) {
+        standard[i] = &op[form->op[i]]->standard;
+        best[i] = &op[form->op[i]]->finalist[0];
     }
-    add_pipeline(s, standard, true);
-    add_pipeline(s, best, false);
+    add_pipeline(s, form, standard, form == moe_pipeline_table);
+    add_pipeline(s, form, best, false);
     if (s->tuner->meter.timer == MOE_TIMER_MODEL) return;
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
+    for (int i = 0; i < form->steps; i++) {
         const moe_finalist *swapped[MOE_STEP_COUNT];
-        if (op[kind]->finalists < 2) continue;
+        if (op[form->op[i]]->finalists < 2) continue;
         memcpy(swapped, best, sizeof swapped);
-        swapped[kind] = &op[kind]->finalist[1];
-        add_pipeline(s, swapped, false);
+        swapped[i] = &op[form->op[i]]->finalist[1];
+        add_pipeline(s, form, swapped, false);
     }
 }
 
 static moe_status assemble(layer_search *s, pipeline *p) {
     const moe_image *image[MOE_STEP_COUNT];
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
-        const moe_op op = moe_op_make((moe_op_kind)kind, &s->result->layer, s->result->t,
+    for (int i = 0; i < p->form->steps; i++) {
+        const moe_op op = moe_op_make(p->form->op[i], &s->result->layer, s->result->t,
                                       s->result->routing, s->cache);
         const moe_built *built;
-        MOE_TRY(moe_tuner_image(s->tuner, &op, &p->step[kind]->candidate, &built));
+        MOE_TRY(moe_tuner_image(s->tuner, &op, &p->step[i]->candidate, &built));
         if (built->compiled.outcome != MOE_OUTCOME_OK)
             return moe_fail(MOE_E_COMPILE, "%s compiled before and does not now: %s",
-                            moe_op_names[kind], built->compiled.reason);
-        image[kind] = &built->compiled.image;
+                            moe_op_names[op.kind], built->compiled.reason);
+        image[i] = &built->compiled.image;
     }
-    return moe_plan_assemble(s->tuner->device, &s->result->layer, image, &p->plan);
+    return moe_plan_assemble(s->tuner->device, &s->result->layer, p->form, image, &p->plan);
 }
 
 /* A fault of the whole pipeline is an outcome too; a real device is then lost. */
@@ -138,16 +149,16 @@ static moe_status race(layer_search *s) {
 static moe_choice choice_of(const layer_search *s, const pipeline *p) {
     moe_choice choice = {.layer = s->result->layer, .t = s->result->t,
                          .routing = s->result->routing, .cache = s->cache,
-                         .steps = MOE_STEP_COUNT, .measurement = p->measurement};
+                         .steps = p->form->steps, .measurement = p->measurement};
     const moe_record now = moe_tuner_record(s->tuner, &p->step[0]->record.op,
                                             &p->step[0]->candidate);
     choice.provenance = now.provenance;
     choice.provenance.is_default = 0;
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
-        moe_step *step = &choice.step[kind];
-        step->kind = (moe_op_kind)kind;
-        memcpy(step->template_id, p->step[kind]->record.template_id, sizeof step->template_id);
-        step->config = p->step[kind]->record.config;
+    for (int i = 0; i < p->form->steps; i++) {
+        moe_step *step = &choice.step[i];
+        step->kind = p->form->op[i];
+        memcpy(step->template_id, p->step[i]->record.template_id, sizeof step->template_id);
+        step->config = p->step[i]->record.config;
     }
     return choice;
 }
@@ -176,13 +187,13 @@ static moe_status conclude(layer_search *s) {
  * race again. */
 static bool is_among(const layer_search *s, const moe_choice *choice) {
     for (int i = 0; i < s->count; i++) {
-        bool same = choice->steps == MOE_STEP_COUNT;
-        for (int kind = 0; same && kind < MOE_STEP_COUNT; kind++) {
+        bool same = choice->steps == s->pipeline[i].form->steps;
+        for (int step = 0; same && step < choice->steps; step++) {
             char a[MOE_CONFIG_TEXT_SIZE], b[MOE_CONFIG_TEXT_SIZE];
-            const moe_record *record = &s->pipeline[i].step[kind]->record;
+            const moe_record *record = &s->pipeline[i].step[step]->record;
             moe_config_print(&record->config, a, sizeof a);
-            moe_config_print(&choice->step[kind].config, b, sizeof b);
-            same = !strcmp(record->template_id, choice->step[kind].template_id) && !strcmp(a, b);
+            moe_config_print(&choice->step[step].config, b, sizeof b);
+            same = !strcmp(record->template_id, choice->step[step].template_id) && !strcmp(a, b);
         }
         if (same) return true;
     }
@@ -232,15 +243,13 @@ static moe_status run(layer_search *s) {
     return conclude(s);
 }
 
-moe_status moe_tune_layer(moe_tuner *tuner, const moe_op_result *const op[MOE_STEP_COUNT],
+moe_status moe_tune_layer(moe_tuner *tuner, const moe_op_result *const op[MOE_OP_COUNT],
                           moe_cache cache, moe_layer_result *out) {
     layer_search s = {.tuner = tuner, .result = out, .cache = cache};
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
-        if (op[kind]->finalists) continue;
-        snprintf(out->note, sizeof out->note, "no kernel of %s is good", moe_op_names[kind]);
-        return MOE_OK;
-    }
-    list_pipelines(&s, op);
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++)
+        if (!op[kind]->finalists)
+            snprintf(out->note, sizeof out->note, "no kernel of %s is good", moe_op_names[kind]);
+    for (int i = 0; i < MOE_PIPELINE_COUNT; i++) list_form(&s, &moe_pipeline_table[i], op);
     moe_status status = run(&s);
     for (int i = 0; i < s.count; i++) moe_plan_destroy(s.pipeline[i].plan);
     moe_layer_case_close(s.c);

@@ -73,7 +73,7 @@ static problem *open_problem(const char *layer) {
     size_t workspace;
     assert_non_null(p);
     CHECK(moe_layer_parse(layer, &p->layer));
-    CHECK(moe_default_plan(device, gen, builder, &p->layer, 16, &p->plan));
+    CHECK(moe_default_plan(device, gen, builder, &p->layer, 16, moe_pipeline_table, &p->plan));
     for (int i = 0; i < MOST * E; i++) p->logits[i] = (float)dice_between(&d, -3000, 3000) / 1000;
     CHECK(moe_plan_workspace(p->plan, MOST, &workspace));
     p->io = (moe_io){
@@ -226,7 +226,7 @@ static void test_reference(void **unused) {
     moe_layer layer;
     moe_plan *plan = NULL;
     CHECK(moe_layer_parse("d=64 f=40 e=9 k=3 capacity=1.25 bias=router,up,down", &layer));
-    CHECK(moe_default_plan(device, gen, builder, &layer, 16, &plan));
+    CHECK(moe_default_plan(device, gen, builder, &layer, 16, moe_pipeline_table, &plan));
     for (int entry = 0; entry < MOE_ENTRY_COUNT; entry++) {
         moe_layer_case *c = NULL;
         moe_layer_verdict verdict;

@@ -270,7 +270,7 @@ static void test_assembled(void **unused) {
     recorder *device = recorder_open(FACTS);
     moe_layer layer = case_layer(LAYER);
     moe_plan *plan = NULL;
-    CHECK(moe_plan_assemble(&device->device, &layer, pointers, &plan));
+    CHECK(moe_plan_assemble(&device->device, &layer, moe_pipeline_table, pointers, &plan));
     assert_int_equal(device->loads, MOE_STEP_COUNT);
     for (int64_t tokens = 1; tokens < 1000; tokens *= 3) {
         case_run(device, plan, case_io(0), tokens);
@@ -280,10 +280,10 @@ static void test_assembled(void **unused) {
     moe_plan_destroy(plan);
     assert_int_equal(device->unloads, MOE_STEP_COUNT);
     device->fail_load = 4;
-    CHECK_FAILS(moe_plan_assemble(&device->device, &layer, pointers, &plan), MOE_E_DEVICE,
+    CHECK_FAILS(moe_plan_assemble(&device->device, &layer, moe_pipeline_table, pointers, &plan), MOE_E_DEVICE,
                 "load gemm_down_0: told to fail");
     images[2].launch.align = 3;
-    CHECK_FAILS(moe_plan_assemble(&device->device, &layer, pointers, &plan), MOE_E_CORRUPT,
+    CHECK_FAILS(moe_plan_assemble(&device->device, &layer, moe_pipeline_table, pointers, &plan), MOE_E_CORRUPT,
                 "align=3 is not a power of two");
     assert_int_equal(device->loads, device->unloads);
     recorder_close(device);
