@@ -67,6 +67,7 @@ __device__ __forceinline__ void fetch(const args_$(p.kind) &args, const tile_map
     walk_place at;
     for (int tile = blockIdx.x; find_place<N>(map, tile, expert, at); tile += gridDim.x) {
         if (threadIdx.x % 32 != 0) continue;
+#pragma unroll 1
         for (int k = 0; k < DEPTH; k += BK, to.advance()) {
             const unsigned stage = ring + to.stage * STAGE_BYTES, full = ring + FULL + to.stage * 8;
             barrier_wait(ring + EMPTY + to.stage * 8, to.phase ^ 1);
@@ -98,6 +99,7 @@ __device__ __forceinline__ void gather(const args_$(p.kind) &args, const tile_ma
         for (int i = 0; i < COPIES; i++)
             token[i] = i * STEP < my_rows ? (unsigned)args.row_slots[at.row + my_row + i * STEP] / K
                                           : 0;
+#pragma unroll 1
         for (int k_tile = 0; k_tile < K_TILES; k_tile++, to.advance()) {
             const unsigned stage = ring + to.stage * STAGE_BYTES + WEIGHT_BYTES;
             const int k = k_tile * BK + my_chunk * 8;
@@ -121,6 +123,7 @@ __device__ __forceinline__ void multiply(float (&sum)[M_BLOCKS][N / 2], unsigned
                                          ring_place &from) {
     const bool elected = threadIdx.x == 0;
     unsigned release = 0;
+#pragma unroll 1 // a short kernel starts with a cold instruction cache
     for (int k_tile = 0; k_tile < K_TILES; k_tile++) {
         const unsigned stage = ring + from.stage * STAGE_BYTES;
         barrier_wait(ring + FULL + from.stage * 8, from.phase);
@@ -219,10 +222,10 @@ $(moe.symbol())(const __grid_constant__ args_$(p.kind) args) {
 % if not up then
         tensor_prefetch(args.map[1]);
 % end
-        for (int i = 0; i < STAGES; i++) {
-            barrier_init(ring + FULL + i * 8, $(up and "1 + 32" or "1"));
-            barrier_init(ring + EMPTY + i * 8, 1);
-        }
+    }
+    if (threadIdx.x < STAGES) {
+        barrier_init(ring + FULL + threadIdx.x * 8, $(up and "1 + 32" or "1"));
+        barrier_init(ring + EMPTY + threadIdx.x * 8, 1);
         barrier_init_fence();
     }
     dependency_wait();

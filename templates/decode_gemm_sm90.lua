@@ -68,7 +68,7 @@ end
 local function default(p, d)
     local best, least
     for _, n in ipairs{8, 16, 32, 64} do
-        for _, rows in ipairs{64, 128} do
+        for _, rows in ipairs{128, 64} do
             for _, stages in ipairs{24, 16, 12, 8, 6, 4, 3, 2} do
                 local c = {n = n, rows = rows, stages = stages, blocks = 1}
                 if require_(p, c, d) then
