@@ -1,12 +1,12 @@
 /* check.c - judging what a routing or index kernel made. */
 #include "check.h"
 
+#include "args.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { TILE_SIZES = 5, SMALLEST_TILE = 16 }; /* tile_start's tables: 16, 32, 64, 128, 256 rows */
 
 /* Records the first fault; false, so that it can be the operand of return. */
 static bool bad(moe_verdict *verdict, const char *format, ...) MOE_PRINTF(2, 3);
@@ -229,9 +229,9 @@ static bool gaps_are_right(const maps_check *c) {
 }
 
 static bool tiles_are_right(const maps_check *c) {
-    for (int table = 0; table < TILE_SIZES; table++) {
+    for (int table = 0; table < MOE_TILE_HEIGHTS; table++) {
         const int *start = c->got->tile_start + table * (c->layer->e + 1);
-        int64_t size = SMALLEST_TILE << table, tiles = 0;
+        int64_t size = moe_tile_heights[table], tiles = 0;
         for (int64_t e = 0; e <= c->layer->e; e++) {
             if (start[e] != tiles)
                 return bad(c->verdict,
