@@ -132,13 +132,14 @@ static void odd_logits_need_valid_ids_only(void **state) {
 
 /* ------------------------------------------------------------------------------------ maps */
 
-enum { MAX_ROWS = 4096, MAX_MAP_EXPERTS = 64 };
+enum { MAX_ROWS = 4096, MAX_MAP_EXPERTS = 64, HEIGHTS = 7 };
+static const int heights[HEIGHTS] = {8, 16, 32, 64, 128, 192, 256};
 
 typedef struct maps {
     moe_layer layer;
     int64_t tokens, align;
     int ids[MAX_ROWS], start[MAX_MAP_EXPERTS + 1], rows[MAX_MAP_EXPERTS], counts[MAX_MAP_EXPERTS];
-    int row_slots[MAX_ROWS], slot_rows[MAX_ROWS], tiles[5 * (MAX_MAP_EXPERTS + 1)];
+    int row_slots[MAX_ROWS], slot_rows[MAX_ROWS], tiles[HEIGHTS * (MAX_MAP_EXPERTS + 1)];
 } maps;
 
 /* A plain permutation: experts one after the other, each takes its slots by choice, then token. */
@@ -162,11 +163,11 @@ static void place_rows(maps *m) {
 }
 
 static void place_tiles(maps *m) {
-    for (int t = 0; t < 5; t++) {
+    for (int t = 0; t < HEIGHTS; t++) {
         int total = 0;
         for (int expert = 0; expert <= m->layer.e; expert++) {
             m->tiles[t * (m->layer.e + 1) + expert] = total;
-            if (expert < m->layer.e) total += (m->rows[expert] + (16 << t) - 1) / (16 << t);
+            if (expert < m->layer.e) total += (m->rows[expert] + heights[t] - 1) / heights[t];
         }
     }
 }
@@ -237,7 +238,9 @@ static void wrong_maps_are_named(void **state) {
     m.slot_rows[dropped] = m.start[m.ids[dropped]];
     assert_named(judge_maps(&m), "has no room");
     FRESH, m.tiles[2 * 5 + 3]++;
-    assert_named(judge_maps(&m), "tile_start[2,3] (tiles of 64 rows)");
+    assert_named(judge_maps(&m), "tile_start[2,3] (tiles of 32 rows)");
+    FRESH, m.tiles[5 * 5 + 4]++;
+    assert_named(judge_maps(&m), "tile_start[5,4] (tiles of 192 rows)");
     FRESH, m.counts[1]--;
     assert_named(judge_maps(&m), "counts[1]");
 #undef FRESH
