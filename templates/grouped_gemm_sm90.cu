@@ -22,7 +22,7 @@
 % moe.include("pdl.cuh")
 % moe.include("exchange.cuh")
 % if up then
-%   moe.include("activation.cuh")
+%   moe.include("activate.cuh")
 % end
 
 using XT = $(p.x);
@@ -46,33 +46,21 @@ constexpr int A_BYTES = BM * ROW_BYTES, B_BYTES = BN * ROW_BYTES, STAGE_BYTES = 
 // What stands behind the ring.
 constexpr int TABLES = STAGES * STAGE_BYTES, FULL = TABLES + $(s.tables), EMPTY = FULL + STAGES * 8;
 
-% if up then
-__device__ __forceinline__ float activate(float gate$(gated and ", float up" or "")) {
-%   if p.act_kind == "swiglu_clamp" then
-    return act_swiglu_clamp<false>(gate, up, $(moe.float(p.act_limit)), $(moe.float(p.act_alpha)));
-%   else
-    return act_$(p.act_kind)<false>(gate$(gated and ", up" or ""));
-%   end
-}
-
-% end
-// Where row tiles are, kept in shared memory: every role walks it for itself.
-struct tile_map {
-    const int *tiles, *start, *rows; // [E+1] tiles before each expert, [E] first row, [E] rows
-};
+% moe.include("ring.cuh")
+% moe.include("walk.cuh")
 
 struct place {
     int expert, row, end; // rows row .. end-1 are the expert's; at most BM of them are ours
     int column;
 };
 
-// Tile number `at` of all. Experts are passed in order, so `expert` only grows. Tiles of an expert
-// are taken in stripes of GROUP row tiles, all columns of a stripe before the next: blocks that run
-// together share weights, and the rows of a stripe stay in L2.
+// Tile number `at` of all, for whole warps; see walk.cuh. Tiles of an expert are taken in stripes of
+// GROUP row tiles, all columns of a stripe before the next: blocks that run together share weights,
+// and the rows of a stripe stay in L2.
 __device__ __forceinline__ bool find_place(const tile_map &map, int at, int &expert, place &out) {
     const int row_tile = at / N_BLOCKS;
     if (row_tile >= map.tiles[E]) return false;
-    while (map.tiles[expert + 1] <= row_tile) expert++;
+    find_expert(map, row_tile, expert);
     const int local = at - map.tiles[expert] * N_BLOCKS;
     const int stripe = local / (GROUP * N_BLOCKS), in_stripe = local % (GROUP * N_BLOCKS);
     const int left = map.tiles[expert + 1] - map.tiles[expert] - stripe * GROUP;
@@ -83,20 +71,6 @@ __device__ __forceinline__ bool find_place(const tile_map &map, int at, int &exp
     out.column = in_stripe / height * OUT_N;
     return true;
 }
-
-// A place in the ring; `phase` flips at every turn.
-struct ring_place {
-    int stage = 0;
-    unsigned phase = 0;
-
-    __device__ __forceinline__ void advance(int steps = 1) {
-        stage += steps;
-        while (stage >= STAGES) {
-            stage -= STAGES;
-            phase ^= 1;
-        }
-    }
-};
 
 // One stage's rows of weights, and the rows of h where they are not gathered.
 __device__ __forceinline__ void fetch(const args_$(p.kind) &args, unsigned stage, unsigned full,
@@ -122,7 +96,7 @@ __device__ __forceinline__ void produce(const args_$(p.kind) &args, const tile_m
     const int my_row = tid / 8, my_chunk = tid % 8;
     const unsigned my_place = my_row * ROW_BYTES + swizzle<ROW_BYTES>(my_row, my_chunk) * 16;
 % else
-    if (tid != 0) return;
+    if (tid >= 32) return; // one warp walks the tiles, and one lane of it copies
 % end
     ring_place to;
     int expert = 0;
@@ -138,8 +112,13 @@ __device__ __forceinline__ void produce(const args_$(p.kind) &args, const tile_m
 % end
         for (int k_tile = 0; k_tile < K_TILES; k_tile++) {
             const unsigned stage = ring + to.stage * STAGE_BYTES, full = ring + FULL + to.stage * 8;
+% if not up then
+            if (tid == 0) {
+                barrier_wait(ring + EMPTY + to.stage * 8, to.phase ^ 1);
+                fetch(args, stage, full, at, k_tile * BK);
+            }
+% else
             barrier_wait(ring + EMPTY + to.stage * 8, to.phase ^ 1);
-% if up then
             if (tid == 0) fetch(args, stage, full, at, k_tile * BK);
             const int k = k_tile * BK + my_chunk * 8;
             const bool inside = DEPTH % BK == 0 || k < DEPTH;
@@ -149,8 +128,6 @@ __device__ __forceinline__ void produce(const args_$(p.kind) &args, const tile_m
                            args.x + (long long)token[i] * DEPTH + (inside ? k : 0),
                            inside && i * STEP < my_rows);
             barrier_arrive_copies(full);
-% else
-            fetch(args, stage, full, at, k_tile * BK);
 % end
             to.advance();
         }
@@ -182,12 +159,14 @@ __device__ __forceinline__ void multiply(float (&sum)[M_BLOCKS][BN / 2], unsigne
         if (k_tile > 0) {
             wgmma_wait<1>();
             if (elected) barrier_arrive(release);
+            __syncwarp(); // wgmma wants whole warps
         }
         release = ring + EMPTY + from.stage * 8;
         from.advance();
     }
     wgmma_wait<0>();
     if (elected) barrier_arrive(release);
+    __syncwarp();
 }
 
 // Writes the rows of one consumer: bias, activation, conversion, 16 bytes a lane.
@@ -210,7 +189,6 @@ __device__ __forceinline__ void finish(const args_$(p.kind) &args,
                 unsigned word[COUNT];
 #pragma unroll
                 for (int i = 0; i < COUNT; i++) {
-                    const int column = (j + i) * 8 + 2 * q;
                     float v[2], gate[2];
 #pragma unroll
                     for (int e = 0; e < 2; e++) {
@@ -219,10 +197,11 @@ __device__ __forceinline__ void finish(const args_$(p.kind) &args,
                         v[e] = sum[m][(OUT_I + j + i) * 4 + half * 2 + e];
 % end
 % if bias then
-                        if (WIDTH % OUT_N == 0 || at.column + column < WIDTH) {
-                            gate[e] += to_float(bias[column + e]);
+                        const int from = (j + i) * 8 + 2 * q + e;
+                        if (WIDTH % OUT_N == 0 || at.column + from < WIDTH) {
+                            gate[e] += to_float(bias[from]);
 %   if gated then
-                            v[e] += to_float(bias[F + column + e]);
+                            v[e] += to_float(bias[F + from]);
 %   end
                         }
 % end
@@ -267,7 +246,7 @@ __device__ __forceinline__ void consume(const args_$(p.kind) &args, const tile_m
     place at;
 % if c.pingpong == 1 then
     constexpr int FIRST_ROW = 0, TURNS = 2;
-    from.advance(consumer * K_TILES);
+    from.skip(consumer * K_TILES);
     if (consumer == 1) turn_give(0);
 % else
     constexpr int TURNS = 1;
@@ -280,24 +259,12 @@ __device__ __forceinline__ void consume(const args_$(p.kind) &args, const tile_m
         turn_wait(consumer);
         multiply(sum, ring, FIRST_ROW, from, elected);
         turn_give(1 - consumer);
-        from.advance(K_TILES);
+        from.skip(K_TILES);
 % else
         multiply(sum, ring, FIRST_ROW, from, elected);
 % end
         finish(args, sum, at, FIRST_ROW);
     }
-}
-
-// Copies what places of tiles need, all threads at once.
-__device__ __forceinline__ tile_map load_map(const args_$(p.kind) &args, int *to) {
-    const int *tiles = args.tile_start + $(moe.tile(c.bm)) * (E + 1);
-    for (int i = threadIdx.x; i <= E; i += blockDim.x) {
-        to[i] = tiles[i];
-        if (i == E) break;
-        to[E + 1 + i] = args.expert_start[i];
-        to[2 * E + 1 + i] = args.expert_rows[i];
-    }
-    return tile_map{to, to + E + 1, to + 2 * E + 1};
 }
 
 extern "C" __global__ void __launch_bounds__($(s.threads), 1)
@@ -317,7 +284,8 @@ $(moe.symbol())(const __grid_constant__ args_$(p.kind) args) {
         barrier_init_fence();
     }
     dependency_wait();
-    const tile_map map = load_map(args, (int *)(memory + TABLES));
+    const tile_map map = load_map(args.tile_start + $(moe.tile(c.bm)) * (E + 1), args.expert_start,
+                                  args.expert_rows, (int *)(memory + TABLES));
     __syncthreads();
     dependents_launch();
 

@@ -8,4 +8,10 @@ struct ring_place {
         stage = 0;
         phase ^= 1;
     }
+
+    __device__ __forceinline__ void skip(int stages) {
+        stage += stages;
+        phase ^= stage / STAGES & 1;
+        stage %= STAGES;
+    }
 };

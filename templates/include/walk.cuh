@@ -27,21 +27,27 @@ struct walk_place {
     int block;            // of columns
 };
 
-// Tile number `at` of all, its rows HEIGHT apart; false behind the last. Called by whole warps, for
-// `at` that only grow: `expert` is where the search goes on, 32 experts at a time. Row tiles of an
-// expert that share their weights are neighbours.
-template <int HEIGHT>
-__device__ __forceinline__ bool find_place(const tile_map &map, int at, int &expert,
-                                           walk_place &out) {
-    const int row_tile = at / N_BLOCKS, lane = (int)threadIdx.x & 31;
-    if (row_tile >= map.tiles[E]) return false;
+// Moves `expert` on to the owner of a row tile. Called by whole warps, 32 experts at a time.
+__device__ __forceinline__ void find_expert(const tile_map &map, int row_tile, int &expert) {
+    const int lane = (int)threadIdx.x & 31;
     for (;; expert += 32) {
         const int end = map.tiles[min(expert + lane + 1, E)];
         const unsigned behind = __ballot_sync(~0u, end > row_tile);
         if (behind == 0) continue;
         expert += __ffs((int)behind) - 1;
-        break;
+        return;
     }
+}
+
+// Tile number `at` of all, its rows HEIGHT apart; false behind the last. Called by whole warps, for
+// `at` that only grow: `expert` is where the search goes on. Row tiles of an expert that share their
+// weights are neighbours.
+template <int HEIGHT>
+__device__ __forceinline__ bool find_place(const tile_map &map, int at, int &expert,
+                                           walk_place &out) {
+    const int row_tile = at / N_BLOCKS;
+    if (row_tile >= map.tiles[E]) return false;
+    find_expert(map, row_tile, expert);
     const int first = map.tiles[expert], count = map.tiles[expert + 1] - first;
     const int local = at - first * N_BLOCKS;
     out.expert = expert;
