@@ -66,6 +66,7 @@ moe_status op_layout_get(moe_op_case *c, int64_t align, op_layout **out) {
     layout->align = align;
     if (c->ids)
         MOE_TRY(moe_row_maps_init(&layout->maps, &c->op.layer, c->op.t, align, c->ids, c->kept));
+    layout->rows = layout->maps.rows;
     c->layouts++; /* from here on it is freed with the case */
     *out = layout;
     return c->kind->lay_out(c, layout);
@@ -171,6 +172,7 @@ void moe_op_case_close(moe_op_case *c) {
         buffers_free(c->device, &c->layout[i].buffers);
         moe_row_maps_free(&c->layout[i].maps);
     }
+    buffers_free(c->device, &c->given_buffers);
     buffers_free(c->device, &c->buffers);
     moe_workload_free(&c->work);
     free(c->ids);

@@ -79,4 +79,6 @@ const op_kind op_combine = {
     .outputs = {MOE_ARG_y, MOE_ARG_COUNT},
     .counters = {MOE_ARG_COUNT},
     .optional = {MOE_ARG_COUNT},
+    .routers = {MOE_ARG_COUNT},
+    .wiped = {MOE_ARG_COUNT},
 };

@@ -150,6 +150,8 @@ const op_kind op_gemm_up = {
     .outputs = {MOE_ARG_h, MOE_ARG_COUNT},
     .counters = {MOE_ARG_COUNT},
     .optional = {MOE_ARG_COUNT},
+    .routers = {MOE_ARG_COUNT},
+    .wiped = {MOE_ARG_COUNT},
 };
 
 const op_kind op_gemm_down = {
@@ -159,4 +161,6 @@ const op_kind op_gemm_down = {
     .outputs = {MOE_ARG_y_rows, MOE_ARG_COUNT},
     .counters = {MOE_ARG_COUNT},
     .optional = {MOE_ARG_COUNT},
+    .routers = {MOE_ARG_COUNT},
+    .wiped = {MOE_ARG_COUNT},
 };

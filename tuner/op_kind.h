@@ -19,8 +19,16 @@ typedef struct op_buffers {
 typedef struct op_layout {
     int64_t align;
     moe_row_maps maps;
+    int64_t rows; /* of h, y_rows and row_slots: those of the maps, or room for more */
     op_buffers buffers;
 } op_layout;
+
+/* Runs that a candidate is verified with beside the first. */
+enum {
+    OP_OTHER_ALIGN = 1, /* with rows between the experts */
+    OP_GIVEN = 2,       /* with ids and weights as inputs */
+    OP_AGAIN = 4        /* behind itself: what a run has left behind must not matter */
+};
 
 typedef struct op_kind {
     /* Makes host inputs and reference, and uploads what does not depend on a layout. */
@@ -29,10 +37,13 @@ typedef struct op_kind {
     moe_status (*lay_out)(moe_op_case *c, op_layout *layout);
     /* Judges the outputs. */
     moe_status (*judge)(moe_op_case *c, op_layout *layout, moe_verdict *out);
-    moe_arg outputs[9];   /* poisoned before a run; ends with MOE_ARG_COUNT */
-    moe_arg counters[3];  /* zeroed before a run that is judged, and not given to one that is
-                             timed; ends with MOE_ARG_COUNT */
-    moe_arg optional[3];  /* further arguments that a timed run is not given */
+    unsigned checks; /* OP_*: further runs */
+    /* Lists of arguments; each ends with MOE_ARG_COUNT. */
+    moe_arg outputs[10]; /* poisoned before a run */
+    moe_arg counters[3]; /* zeroed before a run that is judged, not given to one that is timed */
+    moe_arg optional[5]; /* further arguments that a timed run is not given */
+    moe_arg routers[5];  /* arguments that a run with given ids has no use for */
+    moe_arg wiped[2];    /* zeroed before every run */
 } op_kind;
 
 extern const op_kind op_route, op_permute, op_gemm_up, op_gemm_down, op_combine, op_route_permute,
@@ -44,15 +55,17 @@ struct moe_op_case {
     moe_op op;
     int64_t slots;       /* T*k */
     moe_workload work;   /* what the kind made of it */
-    int *ids;            /* [T,k] (permute, gemms) */
-    unsigned char *kept; /* [T,k] (gemms, combine) */
-    double *logits;      /* of the spots (route) */
-    float *weights;      /* [T,k] (combine) */
+    int *ids;            /* [T,k] (all but route) */
+    unsigned char *kept; /* [T,k] (all but route) */
+    double *logits;      /* of the spots (route, route_permute) */
+    float *weights;      /* [T,k] (all but route) */
     void *slot_values;   /* [T,k,width] rows of h (gemm_down) or y_rows (combine) by slot */
     int64_t spots;       /* references made: */
-    int64_t *spot;       /* [spots] slots (gemms) or tokens (route, combine) */
+    int64_t *spot;       /* [spots] slots (gemms) or tokens (the others) */
     int64_t width;       /* elements of one */
     double *want;        /* [spots,width] */
+    bool given;          /* the run at hand is given ids and weights, */
+    op_buffers given_buffers; /* which stand here */
     op_buffers buffers;
     op_layout layout[OP_LAYOUTS];
     int layouts;
@@ -77,8 +90,22 @@ moe_status op_read_rows(moe_op_case *c, moe_ptr matrix, size_t bytes, const int6
 moe_status op_judge_rows(moe_op_case *c, const char *name, moe_ptr matrix, size_t bytes,
                          const int64_t *row, moe_verdict *out);
 
-/* Makes ids and kept of all tokens, as the op's routing class spreads them. */
+/* Makes ids, weights and kept of all tokens, as the op's routing class spreads them. */
 moe_status op_make_ids(moe_op_case *c, uint64_t seed);
+
+/* Makes and uploads what a router reads, with its reference, and room for what it writes; judges
+ * ids, weights, counts and prob_sums. */
+moe_status op_make_route(moe_op_case *c, uint64_t seed);
+moe_status op_judge_route(moe_op_case *c, moe_verdict *out);
+
+/* Makes room for the index maps of a layout; judges them, and counts, by the ids they are of. */
+moe_status op_lay_out_maps(moe_op_case *c, op_layout *layout);
+moe_status op_judge_maps(moe_op_case *c, op_layout *layout, const int *ids, moe_verdict *out);
+
+/* Uploads sums of probabilities, one apart from the other; judges mean_probs by `sums` [e] (NULL:
+ * by those). */
+moe_status op_upload_prob_sums(moe_op_case *c);
+moe_status op_judge_mean_probs(moe_op_case *c, const unsigned long long *sums, moe_verdict *out);
 
 /* A device array as a new host array. */
 moe_status op_download(moe_op_case *c, const op_buffers *from, moe_arg arg, void *out);

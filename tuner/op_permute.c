@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Chosen experts of all tokens, as the op's routing class spreads them. */
+/* By the op's routing class. */
 moe_status op_make_ids(moe_op_case *c, uint64_t seed) {
     const moe_layer *layer = &c->op.layer;
     int64_t tokens = c->op.t, experts = layer->e;
@@ -14,14 +14,16 @@ moe_status op_make_ids(moe_op_case *c, uint64_t seed) {
     double *logits = malloc((size_t)(tokens * experts) * sizeof *logits);
     double *weights = malloc((size_t)c->slots * sizeof *weights);
     c->ids = malloc((size_t)c->slots * sizeof *c->ids);
+    c->weights = malloc((size_t)c->slots * sizeof *c->weights);
     c->kept = malloc((size_t)c->slots);
     moe_status status = MOE_OK;
-    if (!logits || !weights || !c->ids || !c->kept) {
+    if (!logits || !weights || !c->ids || !c->weights || !c->kept) {
         status = moe_fail(MOE_E_MEMORY, "no memory for the routing of %lld tokens",
                           (long long)tokens);
     } else {
-        for (int64_t i = 0; i < tokens * experts; i++) logits[i] = routed.logits[i];
+        for (int64_t i = 0; i < tokens * experts; i++) logits[i] = (double)routed.logits[i];
         moe_ref_route(layer, tokens, logits, c->ids, weights, NULL, NULL);
+        for (int64_t s = 0; s < c->slots; s++) c->weights[s] = (float)weights[s];
         moe_ref_capacity(layer, tokens, c->ids, c->kept);
     }
     free(logits);
@@ -30,71 +32,92 @@ moe_status op_make_ids(moe_op_case *c, uint64_t seed) {
     return status;
 }
 
-static moe_status make(moe_op_case *c, uint64_t seed) {
+/* -------------------------------------------------------------------------------- mean_probs */
+
+static unsigned long long made_sum(int64_t expert) {
+    return (unsigned long long)(expert + 1) << 30;
+}
+
+moe_status op_upload_prob_sums(moe_op_case *c) {
     size_t experts = (size_t)c->op.layer.e;
     unsigned long long *sums = malloc(experts * sizeof *sums);
     if (!sums) return moe_fail(MOE_E_MEMORY, "no memory for %zu experts", experts);
-    for (size_t e = 0; e < experts; e++) sums[e] = (e + 1) << 30;
-    moe_status status = op_make_ids(c, seed);
-    if (!status)
-        status = op_upload(c, &c->buffers, MOE_ARG_ids, c->ids, (size_t)c->slots * sizeof(int));
-    if (!status) status = op_upload(c, &c->buffers, MOE_ARG_counts, NULL, experts * sizeof(int));
-    if (!status)
-        status = op_upload(c, &c->buffers, MOE_ARG_prob_sums, sums, experts * sizeof *sums);
-    if (!status)
-        status = op_upload(c, &c->buffers, MOE_ARG_mean_probs, NULL, experts * sizeof(float));
+    for (size_t e = 0; e < experts; e++) sums[e] = made_sum((int64_t)e);
+    moe_status status =
+        op_upload(c, &c->buffers, MOE_ARG_prob_sums, sums, experts * sizeof *sums);
     free(sums);
     return status;
 }
 
-static moe_status lay_out(moe_op_case *c, op_layout *layout) {
-    size_t experts = (size_t)c->op.layer.e, size = sizeof(int);
-    op_buffers *b = &layout->buffers;
-    MOE_TRY(op_upload(c, b, MOE_ARG_expert_start, NULL, (experts + 1) * size));
-    MOE_TRY(op_upload(c, b, MOE_ARG_expert_rows, NULL, experts * size));
-    MOE_TRY(op_upload(c, b, MOE_ARG_row_slots, NULL, (size_t)layout->maps.rows * size));
-    MOE_TRY(op_upload(c, b, MOE_ARG_slot_rows, NULL, (size_t)c->slots * size));
-    return op_upload(c, b, MOE_ARG_tile_start, NULL, MOE_TILE_HEIGHTS * (experts + 1) * size);
-}
-
-static void judge_mean_probs(moe_op_case *c, const float *got, moe_verdict *out) {
-    for (int64_t e = 0; e < c->op.layer.e && out->ok; e++) {
-        double want = (double)((uint64_t)(e + 1) << 30) * 0x1p-32 / (double)c->op.t;
+moe_status op_judge_mean_probs(moe_op_case *c, const unsigned long long *sums, moe_verdict *out) {
+    float *got = NULL;
+    moe_status status = op_download(c, &c->buffers, MOE_ARG_mean_probs, &got);
+    for (int64_t e = 0; e < c->op.layer.e && out->ok && !status; e++) {
+        double sum = (double)(sums ? sums[e] : made_sum(e));
+        double want = sum * 0x1p-32 / (double)c->op.t;
         out->ok = fabs((double)got[e] - want) <= 1e-6 * want;
         if (!out->ok)
             snprintf(out->text, sizeof out->text, "mean_probs[%lld] is %.9g, should be %.9g",
                      (long long)e, (double)got[e], want);
     }
+    free(got);
+    return status;
 }
 
-static moe_status judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
+/* --------------------------------------------------------------------------------------- maps */
+
+moe_status op_lay_out_maps(moe_op_case *c, op_layout *layout) {
+    size_t experts = (size_t)c->op.layer.e, size = sizeof(int);
+    op_buffers *b = &layout->buffers;
+    MOE_TRY(op_upload(c, b, MOE_ARG_expert_start, NULL, (experts + 1) * size));
+    MOE_TRY(op_upload(c, b, MOE_ARG_expert_rows, NULL, experts * size));
+    MOE_TRY(op_upload(c, b, MOE_ARG_row_slots, NULL, (size_t)layout->rows * size));
+    MOE_TRY(op_upload(c, b, MOE_ARG_slot_rows, NULL, (size_t)c->slots * size));
+    return op_upload(c, b, MOE_ARG_tile_start, NULL, MOE_TILE_HEIGHTS * (experts + 1) * size);
+}
+
+moe_status op_judge_maps(moe_op_case *c, op_layout *layout, const int *ids, moe_verdict *out) {
     static const moe_arg args[] = {MOE_ARG_expert_start, MOE_ARG_expert_rows, MOE_ARG_row_slots,
                                    MOE_ARG_slot_rows, MOE_ARG_tile_start};
     int *maps[5] = {0}, *counts = NULL;
-    float *mean_probs = NULL;
     moe_status status = MOE_OK;
     for (int i = 0; i < 5 && !status; i++)
         status = op_download(c, &layout->buffers, args[i], &maps[i]);
     if (!status) status = op_download(c, &c->buffers, MOE_ARG_counts, &counts);
-    if (!status) status = op_download(c, &c->buffers, MOE_ARG_mean_probs, &mean_probs);
     if (!status) {
-        const moe_maps got = {maps[0], maps[1], maps[2], maps[3], maps[4], counts,
-                              layout->maps.rows};
-        status = moe_check_maps(&c->op.layer, c->op.t, layout->align, c->ids, &got, out);
+        const moe_maps got = {maps[0], maps[1], maps[2], maps[3], maps[4], counts, layout->rows};
+        status = moe_check_maps(&c->op.layer, c->op.t, layout->align, ids, &got, out);
     }
-    if (!status && out->ok) judge_mean_probs(c, mean_probs, out);
     for (int i = 0; i < 5; i++) free(maps[i]);
     free(counts);
-    free(mean_probs);
     return status;
+}
+
+/* ------------------------------------------------------------------------------------- permute */
+
+static moe_status make(moe_op_case *c, uint64_t seed) {
+    size_t experts = (size_t)c->op.layer.e;
+    MOE_TRY(op_make_ids(c, seed));
+    MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_ids, c->ids, (size_t)c->slots * sizeof(int)));
+    MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_counts, NULL, experts * sizeof(int)));
+    MOE_TRY(op_upload_prob_sums(c));
+    return op_upload(c, &c->buffers, MOE_ARG_mean_probs, NULL, experts * sizeof(float));
+}
+
+static moe_status judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
+    MOE_TRY(op_judge_maps(c, layout, c->ids, out));
+    return out->ok ? op_judge_mean_probs(c, NULL, out) : MOE_OK;
 }
 
 const op_kind op_permute = {
     .make = make,
-    .lay_out = lay_out,
+    .lay_out = op_lay_out_maps,
     .judge = judge,
+    .checks = OP_OTHER_ALIGN,
     .outputs = {MOE_ARG_expert_start, MOE_ARG_expert_rows, MOE_ARG_row_slots, MOE_ARG_slot_rows,
                 MOE_ARG_tile_start, MOE_ARG_mean_probs, MOE_ARG_COUNT},
     .counters = {MOE_ARG_counts, MOE_ARG_COUNT},
     .optional = {MOE_ARG_prob_sums, MOE_ARG_mean_probs, MOE_ARG_COUNT},
+    .routers = {MOE_ARG_COUNT},
+    .wiped = {MOE_ARG_COUNT},
 };

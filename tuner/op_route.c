@@ -26,7 +26,7 @@ static moe_status make_logits(moe_op_case *c) {
     return status;
 }
 
-static moe_status make(moe_op_case *c, uint64_t seed) {
+moe_status op_make_route(moe_op_case *c, uint64_t seed) {
     const moe_layer *layer = &c->op.layer;
     const moe_layer_sizes sizes = moe_layer_elements(layer, c->op.t);
     size_t element = moe_dtype_size(layer->x), slots = (size_t)c->slots, e = (size_t)layer->e;
@@ -109,8 +109,7 @@ out:
     return status;
 }
 
-static moe_status judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
-    (void)layout;
+moe_status op_judge_route(moe_op_case *c, moe_verdict *out) {
     results r = {0};
     moe_status status = op_download(c, &c->buffers, MOE_ARG_ids, &r.ids);
     if (!status) status = op_download(c, &c->buffers, MOE_ARG_weights, &r.weights);
@@ -125,11 +124,18 @@ static moe_status judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
     return status;
 }
 
+static moe_status judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
+    (void)layout;
+    return op_judge_route(c, out);
+}
+
 const op_kind op_route = {
-    .make = make,
+    .make = op_make_route,
     .lay_out = lay_out,
     .judge = judge,
     .outputs = {MOE_ARG_ids, MOE_ARG_weights, MOE_ARG_COUNT},
     .counters = {MOE_ARG_counts, MOE_ARG_prob_sums, MOE_ARG_COUNT},
     .optional = {MOE_ARG_COUNT},
+    .routers = {MOE_ARG_COUNT},
+    .wiped = {MOE_ARG_COUNT},
 };
