@@ -17,6 +17,7 @@ typedef struct subject {
 } subject;
 
 static subject sm90 = {"decode_gemm_sm90", "sim:h100"};
+static subject sm80 = {"decode_gemm", "sim:a100"};
 
 static void check(fixture *f, const char *template, const char *layer, int64_t tokens,
                   moe_routing routing) {
@@ -83,6 +84,6 @@ static void any_order_of_warps(void **state) {
         cmocka_unit_test_prestate(any_order_of_warps, &subject)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {TESTS_OF(sm90)};
+    const struct CMUnitTest tests[] = {TESTS_OF(sm90), TESTS_OF(sm80)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

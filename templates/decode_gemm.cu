@@ -1,0 +1,212 @@
+// Few rows an expert, on sm_80 and up: the weights are the 16-row operand of mma.sync and are read
+// once; the rows of x or h are its n, eight at a time.
+//
+//   gemm_up    h[row]      = act(x[token of row] @ up[expert]^T + bias)      rows are gathered
+//   gemm_down  y_rows[row] = h[row] @ down[expert]^T + bias
+//
+// A block makes N rows x OUT_N columns. Its warps share K: warp w takes the K tiles w, w + WARPS, ...
+// of all ROWS weight rows, through a ring of its own, so that no warp ever waits for another one's
+// copies. At the end the warps' sums meet in shared memory and are added in the warps' order.
+//
+// With a gate, each 16-row product has eight gate rows and then the eight up rows that pair with them.
+% local up = p.kind == "gemm_up"
+% local gated = up and p.gated
+% local s = t.lib.shape(p, c, d)
+% local weights = up and "args.up" or "args.down"
+% local bias = (up and p.bias_up or not up and p.bias_down) and weights .. "_bias"
+% local result = up and "args.h" or "args.y_rows"
+% moe.include("types.cuh")
+% moe.include("memory.cuh")
+% moe.include("tiles.cuh")
+% moe.include("mma.cuh")
+% moe.include("pdl.cuh")
+% if up then
+%   moe.include("activate.cuh")
+% end
+
+using XT = $(p.x);
+using WT = $(p.w);
+$(moe.args())
+
+constexpr int BK = 64, ROW_BYTES = BK * 2;
+constexpr int DEPTH = $(up and "D" or "F");  // of the sums
+constexpr int WIDTH = $(up and "F" or "D");  // columns of the result
+constexpr int WEIGHT_ROWS = $(gated and "2 * F" or up and "F" or "D"); // of one expert
+constexpr int HALVES = $(s.halves);          // gate and up, or one
+constexpr int OUT_N = ROWS / HALVES;         // columns of a block
+constexpr int N_BLOCKS = (WIDTH + OUT_N - 1) / OUT_N;
+constexpr int K_TILES = (DEPTH + BK - 1) / BK;
+constexpr int THREADS = WARPS * 32;
+constexpr int MI = ROWS / 16, NI = N / 8;    // products of a 16-element step
+
+constexpr int WEIGHT_BYTES = ROWS * ROW_BYTES, STAGE_BYTES = WEIGHT_BYTES + N * ROW_BYTES;
+constexpr int RING_BYTES = STAGES * STAGE_BYTES; // of a warp
+constexpr int STEP = 4;                      // rows that a warp copies at once
+constexpr int SUMS = MI * NI * 4;            // of a lane
+
+// The block's place: rows row .. end-1 are the expert's, at most N of them ours.
+struct place {
+    int expert, row, end, column;
+};
+
+// Row tiles of an expert that share their weights are neighbours.
+__device__ __forceinline__ bool find_place(const args_$(p.kind) &args, int *shared, place &out) {
+    row_tile tile;
+    const int *starts = args.tile_start + $(moe.tile(c.n)) * (E + 1);
+    if (!find_tile<THREADS, E>(starts, args.expert_start, args.expert_rows,
+                               (int)blockIdx.x / N_BLOCKS, shared, tile))
+        return false;
+    const int local = tile.index * N_BLOCKS + (int)blockIdx.x % N_BLOCKS;
+    out.expert = tile.expert;
+    out.row = tile.start + local % tile.count * N;
+    out.end = tile.start + tile.rows;
+    out.column = local / tile.count * OUT_N;
+    return true;
+}
+
+// Row of the expert's weights that stands in row r of a stage; column: the result's, of it.
+__device__ __forceinline__ int column_of(int r) {
+    return HALVES == 2 ? r / 16 * 8 + r % 8 : r;
+}
+
+__device__ __forceinline__ int half_of(int r) {
+    return HALVES == 2 ? r / 8 % 2 : 0;
+}
+
+// The sums of this warp's K tiles: rows lane/4 and lane/4 + 8 of each 16, tokens 2*(lane%4) and the
+// next of each 8.
+__device__ __forceinline__ void multiply(const args_$(p.kind) &args, const place &at,
+                                         unsigned ring, float (&sum)[MI][NI][4]) {
+    const int lane = (int)threadIdx.x & 31, warp = (int)threadIdx.x >> 5;
+    // This lane copies chunk lane%8 of rows lane/8, lane/8 + 4, ...
+    const int my_row = lane / 8, my_chunk = lane % 8;
+    const int my_rows = at.end - at.row - my_row;
+    const WT *weights = $(weights) + my_chunk * 8 + (long long)at.expert * WEIGHT_ROWS * DEPTH;
+% if up then
+    int token[N / STEP];
+#pragma unroll
+    for (int i = 0; i < N / STEP; i++)
+        token[i] = i * STEP < my_rows ? (unsigned)args.row_slots[at.row + my_row + i * STEP] / K : 0;
+    const XT *rows = args.x + my_chunk * 8;
+% else
+    const XT *rows = args.h + my_chunk * 8 + (long long)(at.row + my_row) * DEPTH;
+% end
+
+    auto copy = [&](int stage, int k_tile) {
+        const unsigned to = ring + stage * STAGE_BYTES;
+        const int k = k_tile * BK;
+        const bool inside = DEPTH % BK == 0 || k + my_chunk * 8 < DEPTH;
+#pragma unroll
+        for (int i = 0; i < ROWS / STEP; i++) {
+            const int r = my_row + i * STEP, column = at.column + column_of(r);
+            const bool live = inside && (WIDTH % OUT_N == 0 || column < WIDTH);
+            const WT *from = weights + (long long)(half_of(r) * WIDTH + column) * DEPTH + k;
+            copy_async(to + r * ROW_BYTES + swizzle<ROW_BYTES>(r, my_chunk) * 16,
+                       live ? from : $(weights), live);
+        }
+#pragma unroll
+        for (int i = 0; i < N / STEP; i++) {
+            const int r = my_row + i * STEP;
+            const bool live = inside && i * STEP < my_rows;
+            const XT *from = rows + (long long)$(up and "token[i]" or "i * STEP") * DEPTH + k;
+            copy_async(to + WEIGHT_BYTES + r * ROW_BYTES + swizzle<ROW_BYTES>(r, my_chunk) * 16,
+                       live ? from : rows, live);
+        }
+    };
+
+    const unsigned a_at = ring + (lane & 15) * ROW_BYTES + swizzle<ROW_BYTES>(lane & 7, lane >> 4) * 16;
+    const unsigned b_at = ring + WEIGHT_BYTES + (lane & 7) * ROW_BYTES +
+                          swizzle<ROW_BYTES>(lane & 7, lane >> 3) * 16;
+    auto step = [&](int stage) {
+        const unsigned offset = stage * STAGE_BYTES;
+#pragma unroll
+        for (int pair = 0; pair < BK / 32; pair++) { // of 16-element steps
+            unsigned b[NI][4];
+#pragma unroll
+            for (int j = 0; j < NI; j++)
+                load_matrix(b[j], (b_at + offset ^ pair * 64) + j * 8 * ROW_BYTES);
+#pragma unroll
+            for (int m = 0; m < MI; m++)
+#pragma unroll
+                for (int k = 0; k < 2; k++) {
+                    unsigned a[4];
+                    load_matrix(a, (a_at + offset ^ pair * 64 + k * 32) + m * 16 * ROW_BYTES);
+#pragma unroll
+                    for (int j = 0; j < NI; j++)
+                        mma_16bit<XT>(sum[m][j], a, b[j][2 * k], b[j][2 * k + 1]);
+                }
+        }
+    };
+
+#pragma unroll
+    for (int i = 0; i < STAGES - 1; i++) {
+        if (warp + i * WARPS < K_TILES) copy(i, warp + i * WARPS);
+        copy_commit();
+    }
+    int read = 0, write = STAGES - 1;
+#pragma unroll 1
+    for (int k_tile = warp; k_tile < K_TILES; k_tile += WARPS) {
+        copy_wait<STAGES - 2>();
+        __syncwarp(); // the stage is there for all lanes, and none reads the one before any more
+        if (k_tile + (STAGES - 1) * WARPS < K_TILES) copy(write, k_tile + (STAGES - 1) * WARPS);
+        copy_commit();
+        step(read);
+        read = read + 1 == STAGES ? 0 : read + 1;
+        write = write + 1 == STAGES ? 0 : write + 1;
+    }
+}
+
+// Sum i of lane l of each warp lies at [warp][i][l].
+__device__ __forceinline__ float add_warps(const float *sums, int column, int half, int token) {
+    const int m = HALVES == 2 ? column / 8 : column / 16;
+    const int eight = HALVES == 2 ? half : column / 8 % 2;
+    const int i = (m * NI + token / 8) * 4 + eight * 2 + token % 2;
+    float total = 0.0f;
+#pragma unroll
+    for (int warp = 0; warp < WARPS; warp++)
+        total += sums[(warp * SUMS + i) * 32 + column % 8 * 4 + token % 8 / 2];
+    return total;
+}
+
+// One value of the result, of the block's column and row.
+__device__ __forceinline__ float value_of(const args_$(p.kind) &args, const place &at,
+                                          const float *sums, int column, int token) {
+    float value[HALVES];
+#pragma unroll
+    for (int half = 0; half < HALVES; half++) {
+        value[half] = add_warps(sums, column, half, token);
+% if bias then
+        value[half] += to_float($(bias)[(long long)at.expert * WEIGHT_ROWS + half * WIDTH +
+                                        at.column + column]);
+% end
+    }
+    return $(gated and "activate(value[0], value[1])" or up and "activate(value[0])" or "value[0]");
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS)
+$(moe.symbol())(const args_$(p.kind) args) {
+    extern __shared__ __align__(1024) unsigned char memory[];
+    place at;
+    dependency_wait();
+    dependents_launch();
+    if (!find_place(args, (int *)(memory + $(s.body)), at)) return;
+
+    float sum[MI][NI][4] = {};
+    multiply(args, at, shared_address(memory) + threadIdx.x / 32 * RING_BYTES, sum);
+
+    float *sums = (float *)memory; // over the rings, when all warps are done with them
+    __syncthreads();
+    float *mine = sums + (threadIdx.x / 32 * SUMS) * 32 + threadIdx.x % 32;
+#pragma unroll
+    for (int i = 0; i < SUMS; i++) mine[i * 32] = sum[i / 4 / NI][i / 4 % NI][i % 4];
+    __syncthreads();
+    const int rows = min(N, at.end - at.row);
+    for (int i = threadIdx.x; i < rows * (OUT_N / 2); i += THREADS) {
+        const int token = i / (OUT_N / 2), column = i % (OUT_N / 2) * 2;
+        if (WIDTH % OUT_N != 0 && at.column + column >= WIDTH) continue;
+        const float low = value_of(args, at, sums, column, token);
+        const float high = value_of(args, at, sums, column + 1, token);
+        *(unsigned *)($(result) + (long long)(at.row + token) * WIDTH + at.column + column) =
+            pack2<XT>(low, high);
+    }
+}

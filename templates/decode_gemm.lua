@@ -1,0 +1,124 @@
+-- decode_gemm.lua - both expert GEMMs for few rows an expert, on sm_80 and up: weights stream once.
+--
+-- Parameters: n rows of x or h and `rows` rows of weights a block; warps, which share K; stages of
+-- each warp's ring, 64 elements of K each.
+
+local loads = moe.use("loads.lua")
+
+local BK = 64
+
+-- Registers a thread needs, as seen in ptxas' reports over the space, rounded up.
+local function registers(p, c, s)
+    local gather = s.up and c.n // 4 or 2
+    return c.rows * c.n // 32 + c.n // 2 + gather + 5 * c.rows // 4 + 34
+end
+
+-- Numbers that follow from op and config. The .cu uses `halves` and `body`, the bytes of the rings
+-- or of the sums that take their place.
+local function shape(p, c, d)
+    local s = {}
+    s.up = p.kind == "gemm_up"
+    s.halves = s.up and p.gated and 2 or 1
+    s.depth = s.up and p.d or p.f
+    s.width = s.up and p.f or p.d
+    s.out_n = c.rows // s.halves
+    s.n_blocks = moe.ceil_div(s.width, s.out_n)
+    s.k_tiles = moe.ceil_div(s.depth, BK)
+    s.threads = 32 * c.warps
+    s.stage = (c.rows + c.n) * BK * 2
+    s.body = c.warps * math.max(c.stages * s.stage, c.rows * c.n * 4)
+    s.smem = s.body + 32
+    s.registers = registers(p, c, s)
+    local by_registers = d.regs_sm // (s.threads * moe.align(s.registers, 8))
+    local by_smem = d.smem_sm // (s.smem + 1024)
+    s.blocks = math.min(by_registers, by_smem, d.threads_sm // s.threads, d.blocks_sm)
+    return s
+end
+
+local function require_(p, c, d)
+    local s = shape(p, c, d)
+    if s.smem > d.smem then return false, "more shared memory than a block can have" end
+    if c.rows * c.n > 64 * 32 then return false, "more than 64 sums a thread" end
+    if c.warps > 1 and c.warps > s.k_tiles then return false, "more warps than K tiles" end
+    if c.stages > 2 and (c.stages - 1) * c.warps >= s.k_tiles + c.warps then
+        return false, "more stages than a warp has K tiles"
+    end
+    if c.rows > 16 and s.out_n >= 2 * s.width then return false, "rows is beyond the result" end
+    return true
+end
+
+-- A ranking estimate: DRAM at the bytes that are under way (Little's law), L2, and the blocks' own
+-- work: a warp's K tile costs its instructions, and no less than its share of a copy's latency.
+local function cost(p, c, d)
+    local s = shape(p, c, d)
+    local w = loads.work(p, c.n, 1 << 20)
+    local weight_rows = s.width * s.halves
+    local weights = weight_rows * s.depth * p.wbytes -- of an expert
+    local inputs = s.up and math.min(p.t, w.rows) or w.rows
+    local flops = 2 * w.rows * weight_rows * s.depth
+    local bytes = w.experts * weights + (inputs * s.depth + w.rows * s.width) * p.xbytes
+
+    local latency = 0.8 * d.clock -- clocks
+    local issue = (c.rows + c.n) / 4 * 6 + c.rows // 16 * (8 + c.n // 8 * 8) + c.n // 8 * 4 + 30
+    local turns = moe.ceil_div(s.k_tiles, c.warps)
+    local edges = 2400 + c.rows * c.n // s.threads * (4 + 2 * c.warps)
+    local alone = edges + turns * loads.soft_max(issue, latency / (c.stages - 1))
+    local shared = turns * c.warps * issue / 4 + edges / s.blocks -- of a block among s.blocks
+    local blocks = w.tiles * s.n_blocks
+    local rounds = math.ceil(blocks / (d.sms * s.blocks))
+    local busy = math.min(s.blocks, math.ceil(blocks / d.sms))
+    local clocks = rounds * loads.soft_max(alone, busy * shared)
+    local l2 = blocks * s.k_tiles * s.stage / (d.sms * loads.l2_rate(d))
+
+    local warps = math.min(blocks, d.sms * s.blocks) * math.min(c.warps, s.k_tiles)
+    local flying = warps * c.rows * BK * 2 * (c.stages - 1)
+    local needed = d.bandwidth * 800 -- that hide 800 ns
+    local dram = bytes / (d.bandwidth * 0.92) * loads.soft_max(1, needed / flying)
+    local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock, dram + 1500)
+    return {flops = flops, bytes = bytes, ns = ns}
+end
+
+-- {n, rows, warps, stages}: the best by cost is the default. The last is legal everywhere.
+local candidates = {
+    {8, 32, 4, 4}, {8, 32, 8, 3}, {8, 64, 4, 3}, {16, 32, 4, 4}, {16, 64, 4, 3}, {32, 32, 4, 3},
+    {32, 64, 4, 3}, {64, 32, 4, 3}, {8, 16, 1, 2},
+}
+
+local function default(p, d)
+    local best, least
+    for _, from in ipairs(candidates) do
+        local c = {n = from[1], rows = from[2], warps = from[3], stages = from[4]}
+        if require_(p, c, d) then
+            local ns = cost(p, c, d).ns
+            if not best or ns < 0.98 * least then best, least = c, ns end
+        end
+    end
+    return best
+end
+
+return moe.template{
+    name = "decode_gemm",
+    op = {"gemm_up", "gemm_down"},
+    arch = {80, 120},
+    params = {
+        {"n", {8, 16, 32, 64}},
+        {"rows", {16, 32, 64}},
+        {"warps", {1, 2, 4, 8}},
+        {"stages", {2, 3, 4, 6, 8}},
+    },
+    supports = function(p, d)
+        if p.x == "f32" then return false, "mma.sync takes 16-bit inputs here; gemv serves f32" end
+        return true
+    end,
+    require = require_,
+    default = default,
+    launch = function(p, c, d)
+        local s = shape(p, c, d)
+        return {
+            kernels = {{grid = {"row_tiles", c.n, s.n_blocks}, block = s.threads, smem = s.smem,
+                        overlap = d.sm >= 90}},
+        }
+    end,
+    cost = cost,
+    lib = {shape = shape},
+}
