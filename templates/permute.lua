@@ -6,10 +6,9 @@
 --   scan     1: a kernel of its own turns the blocks' counts into prefix sums, which pays with many
 --            experts
 
--- Bytes of shared memory of `scatter`: a table of counts for each warp and three of the block.
-local function scatter_bytes(p, c)
-    return ((c.threads // 32 + 3) * p.e + 1) * 4
-end
+local maps = moe.use("permute.lua")
+
+local function scatter_bytes(p, c) return maps.shared_bytes(p, c.threads) end
 
 return moe.template {
     name = "permute",

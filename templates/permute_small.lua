@@ -4,10 +4,9 @@
 --   items    slots of a thread that are ranked together; where threads*items holds all slots, they
 --            are read once
 
--- Bytes of shared memory: a table of counts for each warp and three of the block.
-local function shared_bytes(p, c)
-    return ((c.threads // 32 + 3) * p.e + 1) * 4
-end
+local maps = moe.use("permute.lua")
+
+local function shared_bytes(p, c) return maps.shared_bytes(p, c.threads) end
 
 return moe.template {
     name = "permute_small",
@@ -26,7 +25,7 @@ return moe.template {
     default = function(p, d)
         local slots = p.t * p.k
         local threads = slots <= 128 and 128 or slots <= 1024 and 256 or 512
-        while threads > 64 and shared_bytes(p, { threads = threads }) > d.smem do
+        while threads > 64 and maps.shared_bytes(p, threads) > d.smem do
             threads = threads // 2
         end
         local items = 1
@@ -42,20 +41,10 @@ return moe.template {
         }
     end,
 
-    -- Time: one launch and, tile after tile, a round trip to memory, the ranks and the warps'
-    -- tables; before them, where there are several tiles, the count. Fitted to the simulated H100.
+    -- Time: a launch, and all by one block.
     cost = function(p, c, d)
-        local slots, tile = p.t * p.k, c.threads * c.items
-        local tiles = math.max(1, moe.ceil_div(slots, tile))
-        local clock = d.clock / 1000
-        local warps = c.threads // 32
-        local columns = moe.ceil_div(p.e, c.threads)
-        local count = tiles > 1 and moe.ceil_div(slots, c.threads * 8) * 800 or 0
-        local busy = math.min(warps, moe.ceil_div(slots, 32 * c.items))
-        local rank = 500 + c.items * (110 + busy * 40) + p.e // 32 * 8 + columns * warps * 10
-        local tables = moe.ceil_div(6, warps) * moe.ceil_div(p.e, 128) * 200
-        local bytes = slots * 12 + p.e * 40
-        local ns = 1900 + (count + tables + tiles * rank) / clock
-        return { flops = 0, bytes = bytes, ns = ns + bytes / d.bandwidth }
+        local bytes = p.t * p.k * 12 + p.e * 40
+        return { flops = 0, bytes = bytes,
+                 ns = 1900 + maps.alone(p, d, c.threads, c.items) + bytes / d.bandwidth }
     end,
 }

@@ -75,14 +75,19 @@ local function resident(p, c, d)
     return math.max(1, math.min(by_registers, by_smem, d.threads_sm // (c.warps * 32), d.blocks_sm))
 end
 
--- Predicted ns. A block's stages arrive from L2 at 32 B a clock and SM and are multiplied
--- meanwhile, at half of the tensor peak; then each warp selects its tokens one by one. DRAM gives x
--- again for every tile of experts if the blocks at work do not keep it in L2. Assumed: 2 us a
--- launch, 800 ns until the first stage is there, 250 cycles a stage at least (more if there are 2).
-local function predict(p, c, d)
+-- Cycles that a warp takes to select for one token.
+local function choice(p) return 400 + p.k * (110 + moe.ceil_div(p.e, 32) * 8) end
+
+-- Predicted ns of the first kernel. A block's stages arrive from L2 at 32 B a clock and SM and are
+-- multiplied meanwhile, at half of the tensor peak; then, if split = 0, each warp selects its
+-- tokens one by one. DRAM gives x again for every tile of experts if the blocks at work do not keep
+-- it in L2. Assumed: 2 us a launch, 800 ns until the first stage is there, 250 cycles a stage at
+-- least (more if there are 2). `most`, or nil, is how many blocks there are at most.
+local function first_kernel(p, c, d, most)
     local clock = d.clock / 1000
-    local all, slots = blocks(p, c), d.sms * resident(p, c, d)
-    local waves = math.ceil(all / slots)
+    local each = most and moe.ceil_div(blocks(p, c), most) or 1 -- tiles of tokens of a block
+    local all, slots = moe.ceil_div(blocks(p, c), each), d.sms * resident(p, c, d)
+    local waves = math.ceil(all / slots) * each
     local sharing = math.max(1, math.min(all, slots) / d.sms)
     local tiles = c.split > 0 and 1 or moe.ceil_div(p.e, c.be)
     local width, depth = tiles * c.be, p.d / math.max(1, c.split)
@@ -91,17 +96,24 @@ local function predict(p, c, d)
     local work = 2 * width * c.bt * depth / (d.tensor_rate * 0.5) * (p.x == "f32" and 6 or 1)
     local steps = tiles * depth / bk(p, c)
     local gemm = math.max(copy * sharing, work * sharing, steps * (c.stages > 2 and 250 or 450))
-    local choice = 400 + p.k * (110 + moe.ceil_div(p.e, 32) * 8)
     local again = tiles > 1 and slots * c.bt * p.d * p.xbytes > d.l2 and tiles or 1
     local memory = (p.t * again + p.e) * p.d * p.xbytes / (0.9 * d.bandwidth)
-    if c.split == 0 then
-        local rounds = moe.ceil_div(tokens, c.warps)
-        return 2000 + math.max(memory, waves * (800 + (gemm + rounds * choice) / clock))
-    end
+    local rounds = c.split == 0 and moe.ceil_div(tokens, c.warps) or 0
+    return 2000 + math.max(memory, waves * (800 + (gemm + rounds * choice(p)) / clock))
+end
+
+-- Predicted ns of the selection from slices by `blocks` blocks at once of `warps` warps, without a
+-- launch: what the slices' sums take to write and read, and each warp's tokens one by one.
+local function selection(p, c, d, blocks, warps)
     local partial = 2 * c.split * p.t * p.e * 4 / (2 * d.bandwidth)
-    local select_waves = moe.ceil_div(p.t, c.warps * d.sms * math.max(1, 32 // c.warps))
-    return 4000 + math.max(memory, waves * (800 + gemm / clock)) + partial
-        + select_waves * (1500 + choice / clock)
+    return partial + moe.ceil_div(p.t, warps * blocks) * (1500 + choice(p) / (d.clock / 1000))
+end
+
+-- Predicted ns of both.
+local function predict(p, c, d)
+    local first = first_kernel(p, c, d)
+    if c.split == 0 then return first end
+    return first + 2000 + selection(p, c, d, d.sms * math.max(1, 32 // c.warps), c.warps)
 end
 
 -- Calls try(c) for common choices of the router's parameters.
@@ -134,4 +146,5 @@ local params = {
 }
 
 return { params = params, legal = legal, predict = predict, common = common,
-         shared_bytes = shared_bytes, select_bytes = select_bytes, resident = resident }
+         first_kernel = first_kernel, selection = selection, shared_bytes = shared_bytes,
+         select_bytes = select_bytes, sums = sums }

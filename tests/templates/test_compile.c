@@ -50,11 +50,11 @@ static void check_chip(int chip) {
     fixture_open(&f, "null");
     CHECK(moe_facts_parse(chips[chip], &facts));
     moe_facts_complete(&facts);
-    for (int i = 0; i < EACH * MOE_STEP_COUNT; i++) {
+    for (int i = 0; i < EACH * MOE_OP_COUNT; i++) {
         moe_layer layer;
-        int turn = chip * EACH + i / MOE_STEP_COUNT;
+        int turn = chip * EACH + i / MOE_OP_COUNT;
         CHECK(moe_layer_parse(layers[turn % LAYERS], &layer));
-        moe_op op = moe_op_make((moe_op_kind)(i % MOE_STEP_COUNT), &layer, tokens[turn / 2 % 3],
+        moe_op op = moe_op_make((moe_op_kind)(i % MOE_OP_COUNT), &layer, tokens[turn / 2 % 3],
                                 MOE_ROUTING_UNIFORM, MOE_CACHE_COLD);
         for (int t = 0; t < moe_gen_count(f.gen); t++) {
             const moe_template *each = moe_gen_at(f.gen, t);
@@ -63,7 +63,7 @@ static void check_chip(int chip) {
             compiled++;
         }
     }
-    assert_true(compiled >= EACH * MOE_STEP_COUNT); /* every op has at least one template */
+    assert_true(compiled >= EACH * MOE_STEP_COUNT); /* every step has at least one template */
     fixture_close(&f);
 }
 
