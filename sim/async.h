@@ -39,6 +39,7 @@ typedef struct sim_bulk {
     uint32_t lanes;  /* of an arrival */
     uint32_t serial; /* of an arrival: copies below it must be complete */
     uint64_t cycle;  /* of issue */
+    bool early;      /* before the lane's griddepcontrol.wait */
     sim_tensor_map map; /* rank 0: a run of bytes at map.address */
     int32_t at[SIM_TENSOR_RANK];
     uint8_t *snapshot; /* of a store's source; owned */

@@ -139,6 +139,7 @@ static void start_warp(sim_block *b, uint32_t index) {
     warp->index = index;
     warp->first = warp->active = lanes;
     warp->exited = ~lanes;
+    warp->waited = b->launch->dims.overlap ? 0 : ~0u;
     warp->pc = b->kernel->start;
     warp->next_pc = UINT32_MAX;
     warp->commits_together = true;

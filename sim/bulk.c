@@ -100,7 +100,8 @@ static uint8_t *reach(transfer *t, uint64_t address, uint32_t bytes, bool write)
                            .offset = offset + at,
                            .bytes = bytes - at < STRETCH ? bytes - at : STRETCH,
                            .lane = t->bulk->lane,
-                           .lane_bytes = 1u << 20};
+                           .lane_bytes = 1u << 20,
+                           .early = t->bulk->early};
         if (!block->checks) sim_global_touch(t->warp, a, range.offset, range.bytes);
         else if (write) sim_global_write(t->warp, t->in, &range);
         else sim_global_read(t->warp, t->in, &range);

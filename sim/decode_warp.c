@@ -157,7 +157,14 @@ static moe_status decode_nanosleep(sim_decoder *d) {
     return sim_emit(d, SIM_OP_nanosleep, (sim_instruction){0});
 }
 
-/* griddepcontrol and pmevent order or count nothing here: launches follow one another. */
+/* griddepcontrol.launch_dependents starts nothing here: launches follow one another. */
+static moe_status decode_dependency(sim_decoder *d) {
+    sim_op op = sim_has(d, "wait") ? SIM_OP_dependency_wait : SIM_OP_nop;
+
+    return sim_emit(d, op, (sim_instruction){0});
+}
+
+/* pmevent counts nothing here. */
 static moe_status decode_nothing(sim_decoder *d) {
     return sim_emit(d, SIM_OP_nop, (sim_instruction){0});
 }
@@ -173,7 +180,7 @@ moe_status sim_decode_warp(sim_decoder *d, bool *known) {
         {"bar", decode_bar},
         {"barrier", decode_bar},
         {"nanosleep", decode_nanosleep},
-        {"griddepcontrol", decode_nothing},
+        {"griddepcontrol", decode_dependency},
         {"pmevent", decode_nothing},
         {NULL, NULL},
     };

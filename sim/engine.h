@@ -50,6 +50,7 @@ typedef enum sim_mark_kind { SIM_WRITES, SIM_READS, SIM_ATOMICS, SIM_MARK_KINDS 
 
 typedef struct sim_page {
     uint64_t launch;     /* that the rest is about; other launches left it stale */
+    uint64_t wrote[2];   /* the last launch that wrote to it, and the one before */
     uint32_t lock;       /* held while marking, where blocks run in parallel */
     uint64_t touched[2]; /* a bit for each 32-byte sector */
     sim_marks marks[SIM_MARK_KINDS];
@@ -158,6 +159,7 @@ struct sim_warp {
     uint32_t spins; /* backward jumps while other lanes waited */
     uint32_t index; /* in the block */
     uint32_t first; /* lanes that exist */
+    uint32_t waited; /* lanes that have waited for the launches ahead, or need not */
     sim_warp_state state;
     uint32_t barrier;                 /* it waits at */
     const sim_instruction *reduction; /* bar.red that takes its result when the barrier opens */
@@ -323,6 +325,7 @@ struct sim_launch_state {
     moe_dims dims;
     uint8_t *args;
     uint64_t number; /* of the launch; pages with another are stale */
+    uint64_t chain;  /* of the first launch that may still be running */
     uint32_t blocks;
     uint32_t next_block;  /* atomic */
     uint32_t abort;       /* atomic: stop as soon as possible */
@@ -346,6 +349,7 @@ struct sim_context {
     sim_options options;
     sim_memory memory;
     uint64_t launches;
+    uint64_t chain; /* the last launch that waited for all before it to end */
     sim_counters counters;
     sim_block *pool; /* blocks whose memory is to be used again */
     pthread_mutex_t pool_lock;

@@ -63,6 +63,7 @@ static bool describe(sim_warp *warp, const sim_instruction *in, u32 lane, sim_bu
                       .warp = warp->index,
                       .lane = lane,
                       .pc = instruction_pc(warp, in),
+                      .early = !(warp->waited >> lane & 1),
                       .shared = LANES_OF(const u32, warp, in->b)[lane] + (u32)in->c};
     if (in->d) out->barrier = LANES_OF(const u32, warp, in->d)[lane] + (u32)in->e;
     if (!(in->aux & BULK_TENSOR)) {

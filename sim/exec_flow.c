@@ -195,6 +195,13 @@ HANDLER(nanosleep) {
     return SIM_YIELD;
 }
 
+/* griddepcontrol.wait: launches follow one another here, so they have ended. */
+HANDLER(dependency_wait) {
+    (void)in;
+    warp->waited |= exec;
+    return SIM_STEP;
+}
+
 /* d = the modelled cycle; aux: bits of d, and whether it is nanoseconds or the upper half. */
 HANDLER(clock) {
     u64 now = warp->cycles + warp->executed;

@@ -296,6 +296,8 @@ moe_status sim_launch_kernel(sim_context *context, const sim_kernel *k, const mo
 
     MOE_TRY(check_dims(context, k, dims, args_size));
     launch.number = ++context->launches;
+    if (!dims->overlap) context->chain = launch.number;
+    launch.chain = context->chain;
     launch.blocks = dims->grid[0] * dims->grid[1] * dims->grid[2];
     launch.checks = context->options.checks && launch.blocks < SIM_MAX_CHECKED_BLOCKS;
     launch.shared_bytes = k->shared_bytes + dims->smem;

@@ -91,6 +91,7 @@ typedef struct sim_range {
     bool same_value;     /* a store that changes nothing */
     bool strong;         /* atomic, volatile, relaxed, acquire, release */
     bool cached;         /* .nc: must not be written in this launch */
+    bool early;          /* issued before the lane's griddepcontrol.wait */
 } sim_range;
 
 void sim_global_read(sim_warp *warp, const sim_instruction *in, const sim_range *range);

@@ -306,15 +306,45 @@ static const policy strong_read = {
     "read", {true, false, false}, SIM_ATOMICS, mark_set, SIM_VOLATILE};
 static const policy strong_write = {"write", {true, true, false}, SIM_ATOMICS, mark_set, 0};
 
+/* A programmatic dependent launch may run beside those ahead of it until it waits for them: before,
+ * it must not read what they write, nor write what they may still read. */
+static void check_dependency(sim_warp *warp, const sim_instruction *in, const sim_range *range,
+                             const sim_page *page, bool write) {
+    const sim_launch_state *launch = warp->block->launch;
+    uint64_t wrote = page->wrote[page->wrote[0] == launch->number];
+
+    if (!write && (wrote < launch->chain || wrote == 0)) return;
+    sim_find(warp, SIM_FINDING_dependency, in, UINT32_MAX,
+             write ? "block %u warp %u lane %u writes global memory (%%p) before its "
+                     "griddepcontrol.wait: kernels ahead may still use it"
+                   : "block %u warp %u lane %u reads what a kernel ahead writes (%%p) before its "
+                     "griddepcontrol.wait",
+             warp->block->index, warp->index, range->lane);
+}
+
+static bool is_early(const sim_warp *warp, const sim_range *range) {
+    if ((warp->waited | warp->exited) == ~0u) return range->early;
+    return range->early || !(warp->waited >> range->lane & 1);
+}
+
+static void note_write(sim_page *page, uint64_t launch) {
+    if (page->wrote[0] == launch) return;
+    page->wrote[1] = page->wrote[0];
+    page->wrote[0] = launch;
+}
+
 static void apply(sim_warp *warp, const sim_instruction *in, const sim_range *range,
                   const policy *p) {
     look l = {.warp = warp, .in = in, .range = range, .what = p->what};
     uint32_t pc = (uint32_t)(in - warp->block->kernel->code) | p->flags, left = range->bytes;
     uint64_t offset = range->offset;
+    bool early = is_early(warp, range), write = p != &plain_read && p != &strong_read;
 
     while (left) {
         uint32_t part = page_part(offset, left);
         sim_page *page = page_take(warp, range->allocation, offset);
+        if (early) check_dependency(warp, in, range, page, write);
+        if (write) note_write(page, warp->block->launch->number);
         touch(warp, page, offset & (SIM_PAGE_BYTES - 1), part);
         for (int kind = 0; kind < SIM_MARK_KINDS; kind++)
             if (p->compare[kind]) compare(&l, page, (sim_mark_kind)kind, offset, part);

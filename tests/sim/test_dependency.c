@@ -1,0 +1,96 @@
+/* label: sim
+ * test_dependency.c - programmatic dependent launch: what a kernel may touch before it has waited for
+ * those ahead of it. */
+#include "rig.h"
+#include "status.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* out[t] = in[t] + weights[t]; `early` reads: 1 = in, 2 = weights; 3 = writes before the wait. */
+static const char *const source =
+    "extern \"C\" __global__ void k(const int *in, const int *weights, int *out, int early) {\n"
+    "    int t = threadIdx.x, w = 0, v = 0;\n"
+    "    if (early == 1) v = in[t];\n"
+    "    if (early == 2) w = weights[t];\n"
+    "    if (early == 3) out[t] = 0;\n"
+    "    asm volatile(\"griddepcontrol.wait;\" ::: \"memory\");\n"
+    "    asm volatile(\"griddepcontrol.launch_dependents;\");\n"
+    "    if (early != 1) v = in[t];\n"
+    "    if (early != 2) w = weights[t];\n"
+    "    out[t] = v + w;\n"
+    "}\n";
+
+enum { COUNT = 64 };
+
+typedef struct arguments {
+    moe_ptr in, weights, out;
+    int early;
+} arguments;
+
+static moe_status launch(sim_rig *rig, arguments args, bool overlap) {
+    const moe_dims dims = {.grid = {1, 1, 1}, .block = {COUNT, 1, 1}, .cluster = 1,
+                           .overlap = overlap};
+    return moe_device_sim.launch(rig->self, rig->module, 0, &dims, &args, sizeof args, NULL);
+}
+
+/* Two launches, one behind the other: the second reads what the first wrote. */
+static moe_status chain(int early, bool overlap, const char *expect) {
+    int ones[COUNT], got[COUNT];
+    sim_rig rig;
+    rig_open(&rig, "h100");
+    rig_cuda(&rig, source, "compute_90a");
+    for (int i = 0; i < COUNT; i++) ones[i] = 1;
+    moe_ptr in = rig_buffer(&rig, ones, sizeof ones), weights = rig_buffer(&rig, ones, sizeof ones);
+    moe_ptr middle = rig_buffer(&rig, NULL, sizeof ones), out = rig_buffer(&rig, NULL, sizeof ones);
+    assert_int_equal(launch(&rig, (arguments){in, weights, middle, 0}, false), MOE_OK);
+    moe_status status = launch(&rig, (arguments){middle, weights, out, early}, overlap);
+    if (expect) assert_non_null(strstr(moe_error_text(), expect));
+    if (!status) {
+        rig_read(&rig, got, out, sizeof got);
+        for (int i = 0; i < COUNT; i++) assert_int_equal(got[i], 3);
+    }
+    rig_close(&rig);
+    return status;
+}
+
+static void a_kernel_that_waits_is_clean(void **state) {
+    (void)state;
+    assert_int_equal(chain(0, true, NULL), MOE_OK);
+}
+
+static void weights_may_be_read_before(void **state) {
+    (void)state;
+    assert_int_equal(chain(2, true, NULL), MOE_OK);
+}
+
+static void what_a_kernel_ahead_writes_may_not(void **state) {
+    (void)state;
+    assert_int_equal(chain(1, true, "missing griddepcontrol.wait"), MOE_E_FAULT);
+}
+
+static void nothing_may_be_written_before(void **state) {
+    (void)state;
+    assert_int_equal(chain(3, true, "writes global memory"), MOE_E_FAULT);
+}
+
+static void launches_in_order_need_no_wait(void **state) {
+    (void)state;
+    assert_int_equal(chain(1, false, NULL), MOE_OK);
+    assert_int_equal(chain(3, false, NULL), MOE_OK);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_kernel_that_waits_is_clean),
+        cmocka_unit_test(weights_may_be_read_before),
+        cmocka_unit_test(what_a_kernel_ahead_writes_may_not),
+        cmocka_unit_test(nothing_may_be_written_before),
+        cmocka_unit_test(launches_in_order_need_no_wait),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
