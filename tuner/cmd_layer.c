@@ -1,5 +1,7 @@
 /* cmd_layer.c - moetune layer: what a layer is, in numbers. */
 #include "command.h"
+#include "command_goal.h"
+#include "layer_predict.h"
 #include "presets.h"
 #include "workload.h"
 
@@ -10,16 +12,22 @@
 
 #include <jansson.h>
 
-enum { KEY_LIST = 256, KEY_JSON, MAX_TENSORS = 12 };
+enum { KEY_LIST = 256, KEY_JSON, KEY_PREDICT, KEY_TOKENS, KEY_TEMPLATES, MAX_TENSORS = 12 };
 
 typedef struct options {
     char what[1024];
-    bool list, json;
+    bool list, json, predict;
+    command_goal goal; /* of a prediction: device, tokens, templates */
 } options;
 
 static const struct argp_option option_table[] = {
     {"list", KEY_LIST, NULL, 0, "list the presets", 0},
     {"json", KEY_JSON, NULL, 0, "write JSON", 0},
+    {"predict", KEY_PREDICT, NULL, 0,
+     "say what the templates' default configs should take, by their own cost functions", 0},
+    {"device", 'd', "D", 0, "where: cuda:N, sim:CHIP or auto", 0},
+    {"tokens", KEY_TOKENS, "LIST", 0, "for these token counts; default 1,16,64", 0},
+    {"templates", KEY_TEMPLATES, "DIR", 0, "templates of your own", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -30,6 +38,10 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
     switch (key) {
     case KEY_LIST: o->list = true; break;
     case KEY_JSON: o->json = true; break;
+    case KEY_PREDICT: o->predict = true; break;
+    case 'd': o->goal.device = value; break;
+    case KEY_TOKENS: o->goal.tokens = value; break;
+    case KEY_TEMPLATES: o->goal.templates = value; break;
     case ARGP_KEY_ARG:
         if (strlen(value) + used + 2 > sizeof o->what) argp_error(state, "the layer is too long");
         snprintf(o->what + used, sizeof o->what - used, "%s%s", used ? " " : "", value);
@@ -192,6 +204,19 @@ static moe_status list_presets(bool json) {
     return failed ? moe_fail(MOE_E_IO, "cannot write to standard output") : MOE_OK;
 }
 
+static moe_status predict(const options *o) {
+    moe_gen *gen = NULL;
+    moe_goal goal;
+    moe_facts facts;
+    MOE_TRY(command_goal_read(&o->goal, "1,16,64", &goal));
+    MOE_TRY(command_facts(o->goal.device, &facts));
+    MOE_TRY(command_templates(o->goal.templates, &gen));
+    moe_status status = moe_layer_predict_print(gen, &facts, goal.layer, goal.tokens,
+                                                goal.token_count, o->json, stdout);
+    moe_gen_close(gen);
+    return status;
+}
+
 static moe_status show(const options *o) {
     moe_layer layer;
     char text[256];
@@ -203,9 +228,10 @@ static moe_status show(const options *o) {
 }
 
 int cmd_layer(int argc, char **argv) {
-    options o = {0};
+    options o = {.goal = {.device = "auto"}};
     if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return COMMAND_MISUSE;
-    moe_status status = o.list ? list_presets(o.json) : show(&o);
+    o.goal.layer = o.what;
+    moe_status status = o.list ? list_presets(o.json) : o.predict ? predict(&o) : show(&o);
     if (!status && fflush(stdout)) status = moe_fail(MOE_E_IO, "cannot write to standard output");
     return status ? command_fail(status) : COMMAND_GOOD;
 }

@@ -20,7 +20,7 @@ static moe_status make(moe_op_case *c, uint64_t seed) {
                      (size_t)c->op.layer.e * sizeof(float));
 }
 
-/* What the kernel will choose is not known, so there is room for the most rows that there can be. */
+/* What the kernel will choose is not known: there is room for the most rows that there can be. */
 static moe_status lay_out(moe_op_case *c, op_layout *layout) {
     layout->rows = moe_workspace_rows(&c->op.layer, c->op.t, layout->align);
     return op_lay_out_maps(c, layout);

@@ -6,6 +6,7 @@
 #include "candidates.h"
 #include "meter.h"
 #include "progress.h"
+#include "ranking.h"
 #include "supervise.h"
 
 #include <signal.h>
@@ -51,6 +52,7 @@ typedef struct moe_op_result {
     int finalists;                       /* the winner first, the others by time */
     moe_finalist finalist[MOE_FINALISTS];
     moe_finalist standard;               /* the op's default config; outcome tells how it went */
+    moe_ranking ranking;                 /* of the templates' predictions */
     bool complete;                       /* the search came to its end */
     char note[512];                      /* something the user should know, or "" */
 } moe_op_result;

@@ -394,6 +394,20 @@ static moe_status open_search(op_search *s) {
     return moe_search_open(strategy, &s->all.landscape, s->limit, t->seed, &s->search);
 }
 
+/* The templates' predictions next to what came of the candidates. */
+static moe_status rank(op_search *s) {
+    double *known = malloc((size_t)(s->all.count + 1) * sizeof *known);
+    if (!known) return moe_fail(MOE_E_MEMORY, "no memory for candidates");
+    for (int64_t i = 0; i < s->all.count; i++) {
+        const moe_measurement *m = &s->tried[i].record.measurement;
+        known[i] = m->outcome == MOE_OUTCOME_OK ? m->med : INFINITY;
+    }
+    moe_status status =
+        moe_ranking_of(s->all.landscape.cost, known, s->all.count, &s->result->ranking);
+    free(known);
+    return status;
+}
+
 static moe_status run(op_search *s) {
     double seconds = moe_tuner_seconds(s->tuner, moe_op_work(&s->result->op).flops);
     s->run_seconds = seconds;
@@ -409,7 +423,7 @@ static moe_status run(op_search *s) {
     MOE_TRY(run_races(s));
     s->result->standard = s->tried[s->all.landscape.defaults[0]];
     name_finalists(s);
-    return MOE_OK;
+    return rank(s);
 }
 
 moe_status moe_tune_op(moe_tuner *tuner, const moe_op *op, int64_t limit, double deadline,

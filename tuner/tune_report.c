@@ -37,7 +37,7 @@ static void add_op(const moe_tuner *tuner, const moe_op_result *r, moe_columns *
     print_outcomes(r, true, failed, sizeof failed);
     print_variant(&r->op, variant, sizeof variant);
     if (!r->finalists) {
-        moe_columns_add(table, "%s\t%lld\t%s\tnone is good\t\t-\t-\t-\t-\t%lld\t%s",
+        moe_columns_add(table, "%s\t%lld\t%s\tnone is good\t\t-\t-\t-\t-\t%lld\t-\t-\t%s",
                       moe_op_names[r->op.kind], (long long)r->op.t, variant,
                       (long long)(r->resumed + r->measured), failed);
         return;
@@ -47,11 +47,12 @@ static void add_op(const moe_tuner *tuner, const moe_op_result *r, moe_columns *
     moe_config_print(&best->config, config, sizeof config);
     if (standard->outcome == MOE_OUTCOME_OK)
         snprintf(versus, sizeof versus, "%.2fx", standard->med / best->measurement.med);
-    moe_columns_add(table, "%s\t%lld\t%s\t%s\t%s\t%.2f\t%s\t%.0f%%\t%.1e\t%lld\t%s",
+    moe_columns_add(table, "%s\t%lld\t%s\t%s\t%s\t%.2f\t%s\t%.0f%%\t%.1e\t%lld\t%.2f\t%lld\t%s",
                   moe_op_names[r->op.kind], (long long)r->op.t, variant, best->template_id, config,
                   best->measurement.med * 1e-3, versus,
                   100 * share_of_roofline(tuner, &r->op, best->measurement.med),
-                  best->measurement.err, (long long)(r->resumed + r->measured), failed);
+                  best->measurement.err, (long long)(r->resumed + r->measured),
+                  r->ranking.correlation, (long long)r->ranking.best, failed);
 }
 
 /* Drops, and the padding of the up GEMM's tiles, of random tokens. */
@@ -93,7 +94,7 @@ static const char *time_head(const moe_tuner *tuner) {
 static void print_tables(const moe_tuner *tuner, const moe_session *session) {
     char head[256];
     snprintf(head, sizeof head, "op\t>t\tcapacity\ttemplate\tconfig\t>%s\t>vs default\t>roofline"
-             "\t>err\t>tried\tfailed", time_head(tuner));
+             "\t>err\t>tried\t>rank corr\t>best's rank\tfailed", time_head(tuner));
     moe_columns *ops = moe_columns_new(head);
     for (int64_t i = 0; i < session->ops; i++)
         if (session->op[i].resumed + session->op[i].measured || *session->op[i].note)
@@ -131,6 +132,10 @@ static json_t *json_op(const moe_tuner *tuner, const moe_op_result *r) {
     json_object_set_new(row, "template", json_string(best->template_id));
     json_object_set_new(row, "config", json_string(config));
     json_object_set_new(row, "measurement", json_measurement(&best->measurement));
+    json_object_set_new(row, "prediction",
+                        json_pack("{s:I, s:f, s:I}", "ranked", (json_int_t)r->ranking.count,
+                                  "correlation", r->ranking.correlation, "best_rank",
+                                  (json_int_t)r->ranking.best));
     json_object_set_new(row, "roofline",
                         json_real(share_of_roofline(tuner, &r->op, best->measurement.med)));
     if (r->standard.record.measurement.outcome == MOE_OUTCOME_OK)

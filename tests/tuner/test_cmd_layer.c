@@ -1,5 +1,6 @@
 /* label: unit */
 /* test_cmd_layer.c - moetune layer: what it prints, and its exit statuses. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,6 +46,9 @@ static const struct {
     {"/nowhere/config.json", 3, "No such file"},
     {"dbrx --nonsense", 2, "nonsense"},
     {"dbrx >/dev/full", 3, ""},
+    {"dbrx --predict --device sim:a100 --tokens 64", 0, "separate  combine"},
+    {"dbrx --predict --device sim:nothing", 3, "nothing"},
+    {"dbrx --predict --device sim:a100 --tokens x", 2, "--tokens"},
 };
 
 static void text_and_status(void **state) {
@@ -77,6 +81,34 @@ static void json_is_json(void **state) {
     json_decref(root);
 }
 
+/* A form's launches and time are the sums of its ops', and one form is the least. */
+static void predictions_add_up(void **state) {
+    (void)state;
+    static char out[1 << 16];
+    assert_int_equal(
+        run("qwen3-30b-a3b --predict --device sim:h100 --tokens 8,512 --json", out, sizeof out), 0);
+    json_t *root = json_loads(out, 0, NULL), *form, *op;
+    size_t i, j;
+    int least = 0;
+    assert_non_null(root);
+    assert_true(json_array_size(root) >= 2);
+    json_array_foreach(root, i, form) {
+        double ns = 0;
+        json_int_t launches = 0;
+        least += json_boolean_value(json_object_get(form, "least"));
+        json_array_foreach(json_object_get(form, "ops"), j, op) {
+            assert_true(json_real_value(json_object_get(op, "ns")) > 0);
+            ns += json_real_value(json_object_get(op, "ns"));
+            launches += json_integer_value(json_object_get(op, "launches"));
+        }
+        assert_true(fabs(json_real_value(json_object_get(form, "ns")) - ns) < 1e-6 * ns);
+        assert_int_equal(json_integer_value(json_object_get(form, "launches")), launches);
+        assert_true(launches >= 2);
+    }
+    assert_int_equal(least, 2);
+    json_decref(root);
+}
+
 int main(void) {
     const char *binary = getenv("MOETUNE_BINARY");
     if (!binary || access(binary, X_OK)) {
@@ -86,6 +118,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_and_status),
         cmocka_unit_test(json_is_json),
+        cmocka_unit_test(predictions_add_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
