@@ -166,8 +166,8 @@ moe_status moe_plan_explain(const moe_plan *plan, int64_t tokens, char *text, si
         char reason[MOE_FIT_TEXT_SIZE];
         moe_fit fit = moe_fit_of(&step->origin, &plan->want, tokens);
         moe_fit_reason(&step->origin, &plan->want, tokens, reason, sizeof reason);
-        moe_text_add(&out, "%-9s %s %s | %s: %s\n", moe_op_names[step->row.kind], step->row.template_id,
-                     step->row.config, moe_match_text(fit.match), reason);
+        moe_text_add(&out, "%-9s %s %s | %s: %s\n", moe_op_names[step->row.kind],
+                     step->row.template_id, step->row.config, moe_match_text(fit.match), reason);
     }
     return MOE_OK;
 }
