@@ -30,8 +30,8 @@ local function legal(p, c, d)
     if c.split > 0 and c.map_threads > 512 and p.e > 512 then
         return false, "the selecting warps take too many registers"
     end
-    if c.map_threads * c.items > 8192 then
-        return false, "too many registers"
+    if c.map_threads * c.items > 4096 then
+        return false, "too many slots a round for the registers"
     end
     if c.blocks > 1 and c.map_threads > 512 then
         return false, "many blocks need no wide ones"
@@ -83,11 +83,15 @@ end
 local function common_maps(p, try)
     local function with(blocks, threads, slots)
         local items = 1
-        while items < 8 and threads * items < slots do items = items * 2 end
+        while items < 8 and threads * items < math.min(slots, 4096) do items = items * 2 end
         try(blocks, threads, items)
     end
     for _, threads in ipairs { 128, 256, 512, 1024 } do with(1, threads, p.t * p.k) end
-    for _, threads in ipairs { 256, 512 } do with(128, threads, moe.ceil_div(p.t, groups(p))) end
+    for _, blocks in ipairs { 128, 256, 512 } do
+        for _, threads in ipairs { 256, 512 } do
+            with(blocks, threads, moe.ceil_div(p.t, groups(p)))
+        end
+    end
 end
 
 return moe.template {
