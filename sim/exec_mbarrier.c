@@ -92,6 +92,19 @@ static void land_copies(sim_warp *warp, const sim_instruction *in, u32 offset) {
     }
 }
 
+/* Where all lanes have waited, they have also seen what lanes of their own warp did before they
+ * arrived. */
+static void sync_lanes(sim_warp *warp, u32 offset) {
+    const sim_async *async = warp->block->async;
+
+    for (u32 i = 0; warp->block->checks && i < async->barriers; i++) {
+        u32 stamp = (async->barrier[i].done[warp->index] + 1) << SIM_TIME_SHIFT;
+        if (async->barrier[i].offset != offset || stamp <= warp->synced) continue;
+        warp->synced = stamp;
+        sim_race_refresh(warp);
+    }
+}
+
 /* d: predicate; a + imm: address; b: parity, or a state (MBARRIER_STATE). What fails lets other
  * warps run. */
 HANDLER(mbarrier_wait) {
@@ -110,6 +123,7 @@ HANDLER(mbarrier_wait) {
         passed |= (u32)sim_mbarrier_test(warp, in, barrier, parity) << lane;
     }
     predicate_set(warp, in->d, exec, passed);
+    if ((passed | warp->exited) == ~0u) sync_lanes(warp, (u32)t.address[first_lane(exec)]);
     return passed ? SIM_STEP : SIM_YIELD;
 }
 
