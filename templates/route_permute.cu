@@ -1,8 +1,9 @@
 // route_permute.cu - router and index maps in two kernels: from tokens, given logits or given
 // experts to the rows of every expert.
 //
-// BLOCKS = 1: for few tokens. The first kernel routes, or where SPLIT > 0 makes the slices' logits;
-//             the second is one block, which selects from slices and makes all maps.
+// BLOCKS = 1: for few tokens. The first kernel routes, and the second is one block that makes all
+//             maps. SPLIT > 0: the first makes the slices' logits, the blocks of the second select,
+//             and the last of them to finish makes the maps.
 // BLOCKS > 1: for many tokens. A block of the first kernel routes a share of the tokens and counts
 //             its choices; of the second, a block ranks one choice of a group of shares from what
 //             all have counted, and writes its part of the maps.
@@ -86,14 +87,17 @@ $(moe.symbol("route"))(const args_route_permute a) {
     extern __shared__ __align__(128) unsigned char shared[];
     dependency_wait();
     dependents_launch();
-    const shares all = deal(a.tokens);
-    for (int share = blockIdx.x; share < all.count; share += BLOCKS) {
-        const int first = share * all.tokens, end = min(a.tokens, first + all.tokens);
-        for (int token = first; token < end && !a.given; token += BT) {
-            route_tokens(a, shared, token, false);
-            __syncthreads();
-        }
-        count_share(a, (int *)shared, share, first, end);
+    const int each = deal(a.tokens).tokens;
+    for (int token = (int)blockIdx.x * each; token < a.tokens;) {
+        if (!a.given) route_tokens(a, shared, token, false);
+        __syncthreads();
+        token += BT;
+        if (token % each > 0 && token < a.tokens) continue; // the share goes on
+        const int share = (token - 1) / each;
+        count_share(a, (int *)shared, share, share * each, min(a.tokens, token));
+        constexpr int OTHERS = BLOCKS - 1;
+        if (a.tokens - token <= OTHERS * each) break;
+        token += OTHERS * each;
     }
 }
 
@@ -150,18 +154,33 @@ $(moe.symbol("maps"))(const args_route_permute a) {
     sum_counts(a, m, all.count, j, group * deep);
     write_maps(a, m, mine, first, end, j * groups + group, K * groups);
 }
-% else
+% elseif c.split > 0 then
+
+// How many blocks of the second kernel have selected; behind the slices.
+__device__ __forceinline__ int *selected(const op_args &a) {
+    return a.scratch + (size_t)SPLIT * a.tokens * E;
+}
+
+// Whether all other blocks came here before; then what they wrote is visible to this one.
+__device__ __forceinline__ bool is_last(int *arrived) {
+    __shared__ bool last;
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        __threadfence();
+        last = atomicAdd(arrived, 1) == (int)gridDim.x - 1;
+        __threadfence();
+    }
+    __syncthreads();
+    return last;
+}
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 $(moe.symbol("route"))(const args_route_permute a) {
     extern __shared__ __align__(128) unsigned char shared[];
     dependency_wait();
     dependents_launch();
-%   if c.split == 0 then
-    if (!a.given) route_tokens(a, shared, (int)blockIdx.x * BT, false);
-%   else
+    if (blockIdx.x == 0 && threadIdx.x == 0) *selected(a) = 0;
     if (!a.given && !a.logits) slice_logits(a, shared);
-%   end
 }
 
 extern "C" __global__ void __launch_bounds__(MAP_THREADS, 1)
@@ -169,12 +188,25 @@ $(moe.symbol("maps"))(const args_route_permute a) {
     extern __shared__ int memory[];
     dependency_wait();
     dependents_launch();
-%   if c.split > 0 then
-    for (int first = 0; first < a.tokens && !a.given; first += MAP_WARPS) {
-        select_from_slices<MAP_WARPS>(a, (float *)memory, first, false);
-        __syncthreads();
-    }
-%   end
+    if (!a.given)
+        select_from_slices<MAP_WARPS>(a, (float *)memory, (int)blockIdx.x * MAP_WARPS, false);
+    if (is_last(selected(a))) write_maps_alone(a, tables_in(memory));
+}
+% else
+
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
+$(moe.symbol("route"))(const args_route_permute a) {
+    extern __shared__ __align__(128) unsigned char shared[];
+    dependency_wait();
+    dependents_launch();
+    if (!a.given) route_tokens(a, shared, (int)blockIdx.x * BT, false);
+}
+
+extern "C" __global__ void __launch_bounds__(MAP_THREADS, 1)
+$(moe.symbol("maps"))(const args_route_permute a) {
+    extern __shared__ int memory[];
+    dependency_wait();
+    dependents_launch();
     write_maps_alone(a, tables_in(memory));
 }
 % end

@@ -1,9 +1,8 @@
 -- route_permute.lua - router and index maps in two kernels.
 --
 --   bt be bk stages warps split   of the router, as in route.lua
---   blocks       1: few tokens, one block makes the maps, and where split > 0 it selects, too.
---                n: most blocks that share the tokens; each of the second kernel reads what all
---                have counted
+--   blocks       1: few tokens, one block makes the maps. n: most blocks that share the tokens;
+--                each block of the second kernel reads what all have counted
 --   map_threads  of a block of the second kernel
 --   items        slots of a thread that are ranked together
 
@@ -36,7 +35,7 @@ local function legal(p, c, d)
     if c.blocks > 1 and c.map_threads > 512 then
         return false, "many blocks need no wide ones"
     end
-    if c.blocks > 1 and c.warps > 8 and router.sums(p, c) > 32 then
+    if c.blocks > 1 and c.warps > 8 and router.sums(p, c) > (p.e > 256 and 32 or 64) then
         return false, "too many sums a thread"
     end
     if maps_bytes(p, c) > d.smem then
@@ -67,13 +66,14 @@ local function shared_maps(p, c, d)
         + waves * (read + starts + tiles * rank)) / clock
 end
 
--- Predicted ns of everything.
+-- Predicted ns of everything. Blocks that select take 1 us to tell each other.
 local function predict(p, c, d)
     local bytes = (p.t * p.k * 12 + p.e * 40) / d.bandwidth
     if c.blocks > 1 then
         return router.first_kernel(p, c, d, c.blocks) + shared_maps(p, c, d) + bytes
     end
-    local select = c.split > 0 and router.selection(p, c, d, 1, c.map_threads // 32) or 0
+    local warps = c.map_threads // 32
+    local select = c.split > 0 and 1000 + router.selection(p, c, d, d.sms, warps) or 0
     return router.first_kernel(p, c, d) + 2000 + select
         + maps.alone(p, d, c.map_threads, c.items) + bytes
 end
@@ -138,10 +138,12 @@ return moe.template {
                   grid = many and { "fixed", c.blocks } or { "tokens", c.bt, shares },
                   overlap = overlap },
                 { name = "maps", block = c.map_threads, smem = maps_bytes(p, c),
-                  grid = { "fixed", many and groups(p) * p.k or 1 }, overlap = overlap },
+                  grid = c.split > 0 and { "tokens", c.map_threads // 32 }
+                      or { "fixed", many and groups(p) * p.k or 1 },
+                  overlap = overlap },
             },
             align = 1, deterministic = true,
-            scratch = { fixed = words * 4 * (c.blocks + 1), block = 0,
+            scratch = { fixed = c.split > 0 and 4 or words * 4 * (c.blocks + 1), block = 0,
                         token = many and moe.ceil_div(words * 4, most_tokens(p, c))
                             or c.split * p.e * 4 },
         }
