@@ -2,7 +2,7 @@
  * test_gemm_sm90.c - the grouped GEMM of sm_90a on the simulated H100: defaults on awkward shapes and
  * routings, configs from all over the space, and other orders of warps. MOE_SWEEP=N runs N random
  * configs instead of a few. */
-#include "gemm_case.h"
+#include "gemm_sweep.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,11 +13,6 @@
 
 #define TEMPLATE "grouped_gemm_sm90"
 enum { SWEEP = 8, SEEDS = 3, SWEEP_SEEDS = 20 };
-
-static int sweep(int standard) {
-    const char *text = getenv("MOE_SWEEP");
-    return text ? atoi(text) : standard;
-}
 
 static void check(fixture *f, const char *layer, int64_t tokens, moe_routing routing,
                   const char *config) {
@@ -48,31 +43,6 @@ static void defaults_on_awkward_shapes(void **state) {
     fixture_close(&f);
 }
 
-static uint64_t next(uint64_t *random) {
-    *random ^= *random << 13;
-    *random ^= *random >> 7;
-    *random ^= *random << 17;
-    return *random;
-}
-
-static void check_config(fixture *f, moe_op_kind kind, const char *text, int64_t tokens,
-                         moe_routing routing, uint64_t *random) {
-    moe_layer layer;
-    moe_space *space;
-    moe_config config;
-    char config_text[MOE_CONFIG_TEXT_SIZE];
-    CHECK(moe_layer_parse(text, &layer));
-    moe_op op = moe_op_make(kind, &layer, tokens, routing, MOE_CACHE_COLD);
-    CHECK(moe_space_open(moe_gen_find(f->gen, TEMPLATE), &op, moe_device_facts(f->device),
-                         &space));
-    assert_true(moe_space_count(space) > 20);
-    int64_t index = (int64_t)(next(random) % (uint64_t)moe_space_count(space));
-    CHECK(moe_space_config(space, index, &config));
-    moe_config_print(&config, config_text, sizeof config_text);
-    moe_space_close(space);
-    gemm_case_check(f, TEMPLATE, &(gemm_case){kind, text, tokens, routing, 1, config_text});
-}
-
 static void configs_from_all_over_the_space(void **state) {
     static const char *const layers[] = {
         "d=200 f=176 e=6 k=2 bias=up,down", "d=136 f=352 e=8 k=2 x=f16",
@@ -83,9 +53,11 @@ static void configs_from_all_over_the_space(void **state) {
     fixture f;
     (void)state;
     fixture_open(&f, "sim:h100");
-    for (int i = 0, count = sweep(SWEEP); i < count; i++)
-        check_config(&f, i % 2 ? MOE_OP_gemm_down : MOE_OP_gemm_up, layers[i / 2 % 4],
-                     tokens[i % 5], (moe_routing)(i / 3 % MOE_ROUTING_COUNT), &random);
+    for (int i = 0, count = gemm_sweep_count(SWEEP); i < count; i++) {
+        const gemm_case each = {i % 2 ? MOE_OP_gemm_down : MOE_OP_gemm_up, layers[i / 2 % 4],
+                                tokens[i % 5], (moe_routing)(i / 3 % MOE_ROUTING_COUNT), 1, NULL};
+        gemm_sweep_check(&f, TEMPLATE, &each, &random);
+    }
     fixture_close(&f);
 }
 
