@@ -72,11 +72,12 @@ static moe_status parse_one(const char **cursor, moe_map *out) {
 static moe_status parse_maps(const moe_field *field, const char *text, void *value) {
     moe_map_list maps = {0};
     (void)field;
-    for (bool more = strcmp(text, "none") != 0; more; more = *text++ == ',') {
+    for (bool more = strcmp(text, "none") != 0; more;) {
         if (maps.count == MOE_MAX_MAPS)
             return moe_fail(MOE_E_PARSE, "maps: more than %d", MOE_MAX_MAPS);
         MOE_TRY(parse_one(&text, &maps.map[maps.count++]));
-        if (!*text) break;
+        more = *text == ',';
+        text += more;
     }
     if (maps.count && *text) return moe_fail(MOE_E_PARSE, "maps: '%.48s' is left over", text);
     *(moe_map_list *)value = maps;

@@ -133,7 +133,7 @@ static void fill_from_pipeline(const moe_pipeline *pipeline, moe_fit fit, moe_bu
 }
 
 static bool fill(const findings *found, const moe_want *want, moe_bucket *bucket) {
-    moe_fit whole, fit;
+    moe_fit whole, fit = {MOE_MATCH_DEFAULT, 0};
     bool complete = fill_from_rows(found, want, bucket, &fit);
     const moe_pipeline *pipeline =
         moe_pipelines_best(&found->pipelines, want, bucket->tokens, &whole);
@@ -153,6 +153,25 @@ static moe_status blame(const moe_plan *plan, const findings *found) {
     return fail_missing(plan, MOE_OP_route);
 }
 
+/* The most slots that all kernels of a bucket serve; 0: any number. */
+static int64_t limit_of(const moe_bucket *bucket) {
+    int64_t least = 0;
+    for (int i = 0; i < bucket->form->steps; i++) {
+        int64_t limit = bucket->step[i].row.max_slots;
+        if (limit && (!least || limit < least)) least = limit;
+    }
+    return least;
+}
+
+/* Where the kernels of the last bucket serve few slots only, what serves more gets a bucket behind
+ * it: there may be kernels of another form that were tuned at no more tokens. */
+static void extend(moe_plan *plan, const findings *found) {
+    int64_t limit = limit_of(&plan->bucket[plan->buckets - 1]);
+    moe_bucket more = {.tokens = limit / plan->layer.k + 1};
+    if (limit && fill(found, &plan->want, &more) && more.match <= plan->worst)
+        plan->bucket[plan->buckets++] = more;
+}
+
 /* Fills a bucket for each token count and keeps those that fit well enough. */
 static moe_status fill_all(moe_plan *plan, const findings *found, const int64_t *tokens,
                            int count) {
@@ -160,14 +179,15 @@ static moe_status fill_all(moe_plan *plan, const findings *found, const int64_t 
     plan->bucket = calloc((size_t)count + 1, sizeof *plan->bucket);
     if (!plan->bucket) return moe_fail(MOE_E_MEMORY, "no memory for %d buckets", count);
     for (int i = 0; i < count; i++) {
-        moe_bucket *bucket = &plan->bucket[plan->buckets];
-        bucket->tokens = tokens[i];
-        if (!fill(found, &plan->want, bucket)) return blame(plan, found);
+        moe_bucket *bucket = &plan->bucket[plan->buckets], tried = {.tokens = tokens[i]};
+        if (!fill(found, &plan->want, &tried)) continue; /* all that there is serves fewer tokens */
+        *bucket = tried;
         if (bucket->match <= plan->worst)
             plan->buckets++;
         else
             refused = bucket; /* overwritten by the next bucket, read only if all are refused */
     }
+    if (plan->buckets) extend(plan, found);
     if (plan->buckets) return MOE_OK;
     return refused ? fail_refused(plan, refused) : blame(plan, found);
 }

@@ -5,6 +5,7 @@
 
 #include "status.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,12 +67,22 @@ static moe_status launch(void *object, void *module, int entry, const moe_dims *
     event->dims = *dims;
     memcpy(event->args, args, args_size);
     event->args_size = args_size;
+    event->maps = (int)launch->maps.count;
+    return MOE_OK;
+}
+
+/* A map is the view itself. */
+static moe_status tensor_map(void *self, const moe_tensor_view *view, void *map) {
+    (void)self;
+    static_assert(sizeof *view <= MOE_TENSOR_MAP_SIZE, "a view fits into a map");
+    memcpy(map, view, sizeof *view);
     return MOE_OK;
 }
 
 static const moe_device_class class = {
     .prefix = "recorder", .help = "for tests", .facts = facts, .alloc = take, .free = give,
-    .fill = fill, .load = load, .unload = unload, .launch = launch, .timer = "none",
+    .fill = fill, .load = load, .unload = unload, .launch = launch, .tensor_map = tensor_map,
+    .timer = "none",
 };
 
 recorder *recorder_open(const char *text) {
@@ -88,7 +99,7 @@ void recorder_close(recorder *self) { free(self); }
 uint64_t recorder_arg(const recorder_event *event, moe_op_kind kind, moe_arg wanted) {
     int count;
     const moe_arg *args = moe_op_args(kind, &count);
-    size_t at = 0;
+    size_t at = (size_t)event->maps * MOE_TENSOR_MAP_SIZE;
     for (int i = 0; i < count; i++) {
         size_t size = moe_arg_table[args[i]].pointer ? 8 : 4;
         uint64_t value = 0;
@@ -99,4 +110,11 @@ uint64_t recorder_arg(const recorder_event *event, moe_op_kind kind, moe_arg wan
     }
     fail_msg("%s has no argument %s", moe_op_names[kind], moe_arg_table[wanted].name);
     return 0;
+}
+
+moe_tensor_view recorder_map(const recorder_event *event, int index) {
+    moe_tensor_view view;
+    assert_in_range(index, 0, event->maps - 1);
+    memcpy(&view, (const char *)event->args + (size_t)index * MOE_TENSOR_MAP_SIZE, sizeof view);
+    return view;
 }

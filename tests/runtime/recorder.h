@@ -21,6 +21,7 @@ typedef struct recorder_event {
     moe_dims dims;
     uint64_t args[MOE_ARGS_MAX_SIZE / 8];
     size_t args_size;
+    int maps; /* tensor maps in front of the arguments */
 } recorder_event;
 
 typedef struct recorder {
@@ -38,5 +39,8 @@ void recorder_close(recorder *recorder);
 
 /* The value of one argument of a launch of an op. */
 uint64_t recorder_arg(const recorder_event *event, moe_op_kind kind, moe_arg arg);
+
+/* The tensor behind map `index` of a launch. */
+moe_tensor_view recorder_map(const recorder_event *event, int index);
 
 #endif

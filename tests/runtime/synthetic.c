@@ -94,22 +94,30 @@ int64_t synthetic_record(sqlite3 *db, const synthetic_row *row) {
         whole(is_default, row->is_default), row->image);
 }
 
-void synthetic_choice(sqlite3 *db, int64_t device, const char *text, int64_t tokens, double med,
-                      const int64_t *records) {
+void synthetic_form(sqlite3 *db, int64_t device, const char *text, int64_t tokens, double med,
+                    const moe_pipeline_info *form, const int64_t *records) {
     moe_layer layer;
-    char line[256];
+    char line[256], ops[128];
     digits number[4];
+    moe_text list = moe_text_start(ops, sizeof ops);
+    for (int i = 0; i < form->steps; i++)
+        moe_text_add(&list, "%s%s", i ? " " : "", moe_op_names[form->op[i]]);
     CHECK(moe_layer_parse(text, &layer));
     CHECK(moe_layer_print(&layer, line, sizeof line));
     int64_t choice = INSERT(
         db,
         "INSERT INTO choice (device, layer, tokens, routing, cache, pipeline, outcome, n, med, mad,"
         " err, timer, driver, toolkit, commit_id, date, clock) VALUES (?,?,?,'uniform','cold',"
-        "'route permute gemm_up gemm_down combine','ok',1,?,0,0,'model','none','13.0','-','-',0)",
-        whole(number[0], device), line, whole(number[1], tokens), real(number[2], med));
-    for (int i = 0; i < MOE_STEP_COUNT; i++)
+        "?,'ok',1,?,0,0,'model','none','13.0','-','-',0)",
+        whole(number[0], device), line, whole(number[1], tokens), ops, real(number[2], med));
+    for (int i = 0; i < form->steps; i++)
         INSERT(db, "INSERT INTO choice_step (choice, step, record) VALUES (?,?,?)",
                whole(number[0], choice), whole(number[1], i), whole(number[2], records[i]));
+}
+
+void synthetic_choice(sqlite3 *db, int64_t device, const char *text, int64_t tokens, double med,
+                      const int64_t *records) {
+    synthetic_form(db, device, text, tokens, med, moe_pipeline_table, records);
 }
 
 void synthetic_plain(const char *path, const char *facts, const char *layer) {

@@ -2,7 +2,7 @@
 #ifndef SYNTHETIC_H
 #define SYNTHETIC_H
 
-#include "op.h"
+#include "pipeline.h"
 
 #include <sqlite3.h>
 
@@ -34,7 +34,11 @@ typedef struct synthetic_row {
 /* Adds a record of template "<op>@00000001"; returns its id. */
 int64_t synthetic_record(sqlite3 *db, const synthetic_row *row);
 
-/* Adds a choice whose steps are `records`, one for each op. */
+/* Adds a choice whose steps are `records`, one for each op of a form. */
+void synthetic_form(sqlite3 *db, int64_t device, const char *layer, int64_t tokens, double med,
+                    const moe_pipeline_info *form, const int64_t *records);
+
+/* The same of the form of separate ops. */
 void synthetic_choice(sqlite3 *db, int64_t device, const char *layer, int64_t tokens, double med,
                       const int64_t *records);
 
