@@ -1,5 +1,14 @@
 # dependencies.cmake - what is linked (statically where the system has the archive) and the CUDA
 # headers. scripts/setup.sh installs all of it.
+if(MOETUNE_PORTABLE)
+    execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=libgomp.a
+        OUTPUT_VARIABLE gomp OUTPUT_STRIP_TRAILING_WHITESPACE)
+    if(NOT IS_ABSOLUTE "${gomp}")
+        message(FATAL_ERROR "the compiler has no libgomp.a, which a portable build links")
+    endif()
+    set(OpenMP_gomp_LIBRARY ${gomp} CACHE FILEPATH "OpenMP's runtime")
+    add_link_options(-static-libgcc)
+endif()
 find_package(OpenMP REQUIRED)
 find_package(Threads REQUIRED)
 

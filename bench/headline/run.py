@@ -36,6 +36,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
+    add("--list", action="store_true", help="name, tokens and layer of each, and do nothing")
     add("--device", default="cuda:0", help="cuda:N or sim:CHIP")
     add("--configs", default="headline", help="headline, regression, all, or numbers and names")
     add("--systems", help="only these, separated by commas (default: all)")
@@ -194,16 +195,18 @@ class Bench:
             self.results.add_missing("moetune", str(error), where)
             return
         parts = [rows[op] for op in MAP_OPS if op in rows] if region == "maps" else [rows[region]]
-        timing = {"median_us": sum(p["median_us"] for p in parts),
-                  "mad_us": sum(p["mad_us"] for p in parts), "cv": None, "graph": False,
-                  "n": min(p["n"] for p in parts), "timer": parts[0]["timer"]}
+        good, timing = all(part["good"] for part in parts), None
+        if good:
+            timing = {"median_us": sum(p["median_us"] for p in parts),
+                      "mad_us": sum(p["mad_us"] for p in parts), "cv": None, "graph": False,
+                      "n": min(p["n"] for p in parts), "timer": parts[0]["timer"]}
         errors = {key: parts[-1][key] for key in ("rel_l2", "max_over_rms")}
         if region != "maps" and "moetune" in names:
             row = next(r for r in reversed(self.results.data["rows"]) if r["system"] == "moetune")
             self.results.data["rows"].remove(row)
             errors = {key: row[key] for key in ("rel_l2", "max_over_rms", "routed_alike")}
         self.add_row(config, tokens, case, region, cache, "moetune", timing, errors,
-                     " + ".join(p["kernel"] for p in parts), all(p["good"] for p in parts))
+                     " + ".join(p.get("text", p["kernel"]) for p in parts), good)
 
     def add_row(self, config, tokens, case, region, cache, system, timing, errors, note,
                 good=True):
@@ -278,6 +281,16 @@ def write_report(results):
     print(f"written: {results.path} and {results.path.with_suffix('.svg').name}")
 
 
+def list_layers(chosen):
+    """A line a layer, with all its token counts: what a tuner has to know beforehand."""
+    layers = {}
+    for config in chosen:
+        name, tokens = layers.setdefault(config.layer, (config.name, set()))
+        tokens.update(config.tokens)
+    for layer, (name, tokens) in layers.items():
+        print(name, ",".join(map(str, sorted(tokens))), layer, sep="\t")
+
+
 def main():
     begin, options = time.monotonic(), arguments()
     try:
@@ -286,6 +299,9 @@ def main():
     except ValueError as error:
         print(f"headline: {error}", file=sys.stderr)
         return 2
+    if options.list:
+        list_layers(chosen)
+        return 0
     simulated = not options.device.startswith("cuda")
     default = ROOT / "build" / "headline" if simulated else ROOT / "bench" / "results"
     out = (options.out or default).resolve()
