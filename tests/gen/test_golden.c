@@ -44,6 +44,12 @@ static const struct {
     {"gemm_down_f32", "templates", "sm_80", "grouped_gemm",
      "gemm_down t=1 d=1024 f=512 e=8 k=2 x=f32",
      "bm=32 bn=64 bk=32 stages=3 warps=4 wm=1 group=1 math=0", false},
+    {"decode_up_sm90", "templates", "sm_90a", "decode_gemm_sm90",
+     "gemm_up t=1 d=2048 f=768 e=128 k=8 bias=up", "n=8 rows=128 stages=12 blocks=1", false},
+    {"decode_down_f16", "templates", "sm_80", "decode_gemm",
+     "gemm_down t=1 d=2048 f=768 e=128 k=8 x=f16", "n=16 rows=32 warps=4 stages=3", false},
+    {"gemv_up_f32", "templates", "sm_80", "gemv", "gemm_up t=1 d=1024 f=512 e=8 k=2 x=f32",
+     "warps=4 columns=1 unroll=4", false},
     {"combine_bf16", "templates", "sm_80", "combine", "combine t=1 d=2048 k=8", "", false},
     {"combine_f32", "templates", "sm_120a", "combine", "combine t=1 d=1000 k=2 x=f32", "", false},
 };

@@ -18,6 +18,7 @@ typedef struct subject {
 
 static subject sm90 = {"decode_gemm_sm90", "sim:h100"};
 static subject sm80 = {"decode_gemm", "sim:a100"};
+static subject gemv = {"gemv", "sim:a100"};
 
 static void check(fixture *f, const char *template, const char *layer, int64_t tokens,
                   moe_routing routing) {
@@ -78,12 +79,22 @@ static void any_order_of_warps(void **state) {
     }
 }
 
+static void any_dtype(void **state) {
+    fixture f;
+    (void)state;
+    fixture_open(&f, gemv.device);
+    check(&f, gemv.template, "d=200 f=176 e=6 k=2 bias=up,down x=f32", 7, MOE_ROUTING_ZIPF);
+    check(&f, gemv.template, "d=72 f=40 e=3 k=2 act=gelu x=f32", 1, MOE_ROUTING_UNIFORM);
+    fixture_close(&f);
+}
+
 #define TESTS_OF(subject)                                                                          \
     cmocka_unit_test_prestate(defaults_on_awkward_shapes, &subject),                               \
         cmocka_unit_test_prestate(configs_from_all_over_the_space, &subject),                      \
         cmocka_unit_test_prestate(any_order_of_warps, &subject)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {TESTS_OF(sm90), TESTS_OF(sm80)};
+    const struct CMUnitTest tests[] = {TESTS_OF(sm90), TESTS_OF(sm80), TESTS_OF(gemv),
+                                        cmocka_unit_test(any_dtype)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,97 @@
+-- gemv.lua - both expert GEMMs for one or a few rows an expert: matrix times vector, any dtype.
+--
+-- Parameters: warps of a block; columns of the result that a warp makes; unroll, the 16-byte chunks
+-- of each weight row that a lane has under way.
+
+local loads = moe.use("loads.lua")
+
+local ROWS = 8 -- that a block serves
+
+-- Numbers that follow from op and config.
+local function shape(p, c)
+    local s = {}
+    s.up = p.kind == "gemm_up"
+    s.halves = s.up and p.gated and 2 or 1
+    s.depth = s.up and p.d or p.f
+    s.width = s.up and p.f or p.d
+    s.out_n = c.warps * c.columns
+    s.n_blocks = moe.ceil_div(s.width, s.out_n)
+    s.weights = c.columns * s.halves -- rows of weights that a warp reads
+    s.registers = s.weights * (ROWS + 4 * c.unroll) + 64
+    return s
+end
+
+local function require_(p, c, d)
+    local s = shape(p, c)
+    if s.registers > 192 then return false, "too many registers" end
+    if c.unroll > 1 and 16 * c.unroll * 32 >= 2 * s.depth * p.wbytes then
+        return false, "unroll is beyond K"
+    end
+    if c.columns > 1 and s.out_n >= 2 * s.width then return false, "columns are beyond the result" end
+    return true
+end
+
+-- A ranking estimate: DRAM at the bytes that are under way (Little's law), and issue: a chunk of
+-- weights is unpacked once and multiplied for every row, whose chunk is read from L1.
+local function cost(p, c, d)
+    local s = shape(p, c)
+    local w = loads.work(p, ROWS, 1 << 20)
+    local weight_rows = s.width * s.halves
+    local weights = weight_rows * s.depth * p.wbytes -- of an expert
+    local inputs = s.up and math.min(p.t, w.rows) or w.rows
+    local flops = 2 * w.rows * weight_rows * s.depth
+    local bytes = w.experts * weights + (inputs * s.depth + w.rows * s.width) * p.xbytes
+
+    local per = 16 // p.wbytes
+    local chunks = w.tiles * weight_rows * s.depth / per / 32 -- of a warp's lanes together
+    local live = w.rows / w.tiles
+    local issue = chunks * (4 + per + live * (per + (4 + per) / s.weights)) / (d.sms * 4 * 0.7)
+    local blocks = w.tiles * s.n_blocks
+    local resident = math.min(d.blocks_sm, d.threads_sm // (32 * c.warps),
+                              d.regs_sm // (s.registers * 32 * c.warps))
+    local rounds = math.ceil(blocks / (d.sms * resident))
+    local turns = moe.ceil_div(s.depth * p.wbytes, 16 * 32 * c.unroll)
+    local clocks = 2400 + issue + rounds * (600 + 0.8 * d.clock * turns)
+
+    local warps = math.min(blocks, d.sms * resident) * c.warps
+    local flying = warps * s.weights * math.min(c.unroll * 512, s.depth * p.wbytes)
+    local needed = d.bandwidth * 800 -- that hide 800 ns
+    local dram = bytes / (d.bandwidth * 0.92) * loads.soft_max(1, needed / flying)
+    return {flops = flops, bytes = bytes, ns = loads.soft_max(clocks * 1000 / d.clock, dram + 1500)}
+end
+
+-- {warps, columns, unroll}: the best by cost is the default. The last is legal everywhere.
+local candidates = {{4, 1, 4}, {4, 2, 2}, {4, 2, 4}, {8, 1, 4}, {4, 1, 2}, {4, 1, 1}}
+
+local function default(p, d)
+    local best, least
+    for _, from in ipairs(candidates) do
+        local c = {warps = from[1], columns = from[2], unroll = from[3]}
+        if require_(p, c, d) then
+            local ns = cost(p, c, d).ns
+            if not best or ns < 0.98 * least then best, least = c, ns end
+        end
+    end
+    return best
+end
+
+return moe.template{
+    name = "gemv",
+    op = {"gemm_up", "gemm_down"},
+    arch = {80, 120},
+    params = {
+        {"warps", {1, 2, 4, 8}},
+        {"columns", {1, 2, 4}},
+        {"unroll", {1, 2, 4, 8}},
+    },
+    require = require_,
+    default = default,
+    launch = function(p, c, d)
+        local s = shape(p, c)
+        return {
+            kernels = {{grid = {"row_tiles", ROWS, s.n_blocks}, block = 32 * c.warps,
+                        overlap = d.sm >= 90}},
+        }
+    end,
+    cost = cost,
+}
