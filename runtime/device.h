@@ -100,6 +100,15 @@ typedef struct moe_device_class {
      * names). */
     moe_status (*tensor_map)(void *self, const moe_tensor_view *tensor, void *map);
 
+    /* (optional, all four or none) Work that is recorded once and replayed as a whole. What is put
+     * on *stream between begin and end is recorded and not run; `end` frees the stream, whether it
+     * succeeds or not. A replay is enqueued on the default stream. Addresses are recorded as they
+     * are. */
+    moe_status (*graph_begin)(void *self, void **stream);
+    moe_status (*graph_end)(void *self, void *stream, void **graph);
+    moe_status (*graph_launch)(void *self, void *graph);
+    void (*graph_free)(void *self, void *graph);
+
     /* Brackets launches on the default stream; end waits and gives the device time between the
      * two in nanoseconds. */
     moe_status (*time_begin)(void *self);

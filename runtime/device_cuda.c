@@ -393,6 +393,47 @@ static moe_status cuda_tensor_map(void *object, const moe_tensor_view *tensor, v
     return MOE_OK;
 }
 
+/* --------------------------------------------------------------------------------------- graphs */
+
+/* The stream is one of its own: the default stream cannot be recorded. */
+static moe_status cuda_graph_begin(void *object, void **out) {
+    cuda_device *self = object;
+    CUstream stream = NULL;
+    MOE_TRY(enter(self));
+    moe_status status = CHECK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    if (!status)
+        status = CHECK(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL));
+    if (status && stream) self->cu.cuStreamDestroy(stream);
+    if (!status) *out = stream;
+    return leave(self, status);
+}
+
+static moe_status cuda_graph_end(void *object, void *stream, void **out) {
+    cuda_device *self = object;
+    CUgraph graph = NULL;
+    CUgraphExec ready = NULL;
+    MOE_TRY(enter(self));
+    moe_status status = CHECK(cuStreamEndCapture(stream, &graph));
+    if (!status) status = CHECK(cuGraphInstantiateWithFlags(&ready, graph, 0));
+    if (graph) self->cu.cuGraphDestroy(graph);
+    self->cu.cuStreamDestroy(stream);
+    if (!status) *out = ready;
+    return leave(self, status);
+}
+
+static moe_status cuda_graph_launch(void *object, void *graph) {
+    cuda_device *self = object;
+    MOE_TRY(enter(self));
+    return leave(self, CHECK(cuGraphLaunch(graph, NULL)));
+}
+
+static void cuda_graph_free(void *object, void *graph) {
+    cuda_device *self = object;
+    if (enter(self)) return;
+    self->cu.cuGraphExecDestroy(graph);
+    leave(self, MOE_OK);
+}
+
 /* --------------------------------------------------------------------------------------- timing */
 
 static moe_status cuda_time_begin(void *object) {
@@ -452,6 +493,10 @@ const moe_device_class moe_device_cuda = {
     .launch = cuda_launch,
     .sync = cuda_sync,
     .tensor_map = cuda_tensor_map,
+    .graph_begin = cuda_graph_begin,
+    .graph_end = cuda_graph_end,
+    .graph_launch = cuda_graph_launch,
+    .graph_free = cuda_graph_free,
     .time_begin = cuda_time_begin,
     .time_end = cuda_time_end,
     .flush_cache = cuda_flush_cache,

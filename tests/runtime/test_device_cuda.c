@@ -275,6 +275,53 @@ static void test_load_failures(void **unused) {
     }
 }
 
+/* --------------------------------------------------------------------------------------- graphs */
+
+/* Recorded on a stream of its own, replayed on the default one. */
+static void test_graphs(void **unused) {
+    (void)unused;
+    moe_image image = make_image();
+    moe_dims dims = {.grid = {3, 1, 1}, .block = {128, 1, 1}, .cluster = 1};
+    void *module = NULL, *stream = NULL, *graph = NULL;
+    unsigned char args[8] = {0};
+    CHECK(class->load(self, &image, &module));
+    CHECK(class->graph_begin(self, &stream));
+    assert_non_null(stream);
+    assert_true(driver->capturing);
+    CHECK(class->launch(self, module, 0, &dims, args, sizeof args, stream));
+    assert_ptr_equal(driver->launch.stream, stream);
+    CHECK(class->graph_end(self, stream, &graph));
+    assert_int_equal(driver->replays, 0);
+    assert_int_equal(driver->streams, 0);
+    for (int i = 0; i < 3; i++) CHECK(class->graph_launch(self, graph));
+    assert_int_equal(driver->replays, 3);
+    class->graph_free(self, graph);
+    assert_int_equal(driver->graphs, 0);
+    class->unload(self, module);
+}
+
+/* Nothing is left behind, and the caller's context is current again. */
+static void test_graph_failures(void **unused) {
+    (void)unused;
+    static const char *const calls[] = {"cuStreamCreate", "cuStreamBeginCapture_v2",
+                                        "cuStreamEndCapture", "cuGraphInstantiateWithFlags"};
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        void *stream = NULL, *graph = NULL;
+        driver->fail_call = calls[i];
+        driver->fail_result = CUDA_ERROR_NOT_SUPPORTED;
+        moe_status status = class->graph_begin(self, &stream);
+        assert_int_equal(status != MOE_OK, i < 2);
+        if (!status) status = class->graph_end(self, stream, &graph);
+        CHECK_FAILS(status, MOE_E_DEVICE, i == 1 ? "cuStreamBeginCapture" : calls[i]);
+        assert_null(graph);
+        assert_int_equal(driver->streams, 0);
+        assert_int_equal(driver->graphs, 0);
+        assert_int_equal(driver->contexts, 0);
+        driver->fail_call = NULL;
+        driver->capturing = 0;
+    }
+}
+
 /* --------------------------------------------------------------------------------------- timing */
 
 static void test_timing(void **unused) {
@@ -305,6 +352,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_launch, start_open, stop_open),
         cmocka_unit_test_setup_teardown(test_load_rescue, start_open, stop_open),
         cmocka_unit_test_setup_teardown(test_load_failures, start_open, stop_open),
+        cmocka_unit_test_setup_teardown(test_graphs, start_open, stop_open),
+        cmocka_unit_test_setup_teardown(test_graph_failures, start_open, stop_open),
         cmocka_unit_test_setup_teardown(test_timing, start_open, stop_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

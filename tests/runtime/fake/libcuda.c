@@ -9,7 +9,7 @@
 #include <string.h>
 
 static fake_state state;
-static int context_object, module_object, event_object;
+static int context_object, module_object, event_object, stream_object, graph_object, exec_object;
 static char function_names[16][64];
 static int functions;
 
@@ -252,6 +252,60 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap *map, CUtensorMapDataType type, cuui
 CUresult cuStreamSynchronize(CUstream stream) {
     (void)stream;
     NOTE_INSIDE();
+    return CUDA_SUCCESS;
+}
+CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
+    NOTE_INSIDE();
+    if (flags != CU_STREAM_NON_BLOCKING) return CUDA_ERROR_INVALID_VALUE;
+    state.streams++;
+    *stream = (CUstream)&stream_object;
+    return CUDA_SUCCESS;
+}
+CUresult cuStreamDestroy(CUstream stream) {
+    NOTE_INSIDE();
+    if (stream != (CUstream)&stream_object) return CUDA_ERROR_INVALID_HANDLE;
+    state.streams--;
+    return CUDA_SUCCESS;
+}
+CUresult cuStreamBeginCapture(CUstream stream, CUstreamCaptureMode mode) {
+    (void)mode;
+    NOTE_INSIDE();
+    if (!stream || state.capturing) return CUDA_ERROR_ILLEGAL_STATE;
+    state.capturing = 1;
+    return CUDA_SUCCESS;
+}
+CUresult cuStreamEndCapture(CUstream stream, CUgraph *graph) {
+    (void)stream;
+    NOTE_INSIDE();
+    if (!state.capturing) return CUDA_ERROR_ILLEGAL_STATE;
+    state.capturing = 0;
+    state.graphs++;
+    *graph = (CUgraph)&graph_object;
+    return CUDA_SUCCESS;
+}
+CUresult cuGraphInstantiateWithFlags(CUgraphExec *ready, CUgraph graph, unsigned long long flags) {
+    NOTE_INSIDE();
+    if (graph != (CUgraph)&graph_object || flags) return CUDA_ERROR_INVALID_VALUE;
+    state.graphs++;
+    *ready = (CUgraphExec)&exec_object;
+    return CUDA_SUCCESS;
+}
+CUresult cuGraphDestroy(CUgraph graph) {
+    (void)graph;
+    NOTE_INSIDE();
+    state.graphs--;
+    return CUDA_SUCCESS;
+}
+CUresult cuGraphLaunch(CUgraphExec ready, CUstream stream) {
+    NOTE_INSIDE();
+    if (ready != (CUgraphExec)&exec_object || stream) return CUDA_ERROR_INVALID_HANDLE;
+    state.replays++;
+    return CUDA_SUCCESS;
+}
+CUresult cuGraphExecDestroy(CUgraphExec ready) {
+    (void)ready;
+    NOTE_INSIDE();
+    state.graphs--;
     return CUDA_SUCCESS;
 }
 CUresult cuEventCreate(CUevent *event, unsigned flags) {

@@ -22,6 +22,9 @@ typedef struct fake_state {
     int launches;
     int contexts; /* pushed and not popped */
     int modules, allocations, events, retained; /* made and not released */
+    int streams, graphs; /* likewise; a graph ready to launch is one too */
+    int capturing;       /* a stream is */
+    int replays;
     int largest_smem;   /* the last CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES */
     int loaded_ptx;     /* the last module came from PTX */
     /* orders */
