@@ -40,6 +40,7 @@ typedef struct sim_bulk {
     uint32_t serial; /* of an arrival: copies below it must be complete */
     uint64_t cycle;  /* of issue */
     bool early;      /* before the lane's griddepcontrol.wait */
+    bool copy;       /* of a multicast load that counts in another block */
     sim_tensor_map map; /* rank 0: a run of bytes at map.address */
     int32_t at[SIM_TENSOR_RANK];
     uint8_t *snapshot; /* of a store's source; owned */
@@ -94,6 +95,10 @@ void sim_mbarrier_init(sim_warp *warp, const sim_instruction *in, uint32_t offse
 void sim_mbarrier_drop(sim_warp *warp, const sim_instruction *in, uint32_t offset, uint32_t lane);
 void sim_mbarrier_arrive(sim_warp *warp, const sim_instruction *in, sim_mbarrier *barrier,
                          uint32_t count);
+/* The same by a warp of another block of the cluster. What that had seen of its own block does not
+ * matter here, so only the count does. */
+void sim_mbarrier_arrive_remote(sim_warp *warp, const sim_instruction *in, sim_block *owner,
+                                uint32_t offset);
 void sim_mbarrier_expect(sim_mbarrier *barrier, int64_t bytes);
 /* Has the phase with this parity completed? Lands what alone is missing. If so, the warp has seen
  * what arrived. */

@@ -156,8 +156,8 @@ static void land(sim_block *block, const sim_bulk *bulk) {
     sim_race_tick(block); /* later than all that anyone has seen */
     sim_bulk_rows(bulk, load_row, &t);
     if (block->checks) mark_landed(block, bulk, agent);
-    block->worker->counters.load_sectors += t.bytes / 32;
-    block->worker->counters.async_bytes += t.bytes;
+    block->worker->counters.load_sectors += bulk->copy ? 0 : t.bytes / 32;
+    block->worker->counters.async_bytes += bulk->copy ? 0 : t.bytes;
     block->agent_time[SIM_PROXY_LOADS] = block->now;
     for (uint32_t i = 0; i < block->async->barriers; i++) {
         sim_mbarrier *barrier = &block->async->barrier[i];

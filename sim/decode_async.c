@@ -104,7 +104,17 @@ static moe_status tensor_address(sim_decoder *d, const ptx_operand *operand, sim
     return MOE_OK;
 }
 
-/* dst, src[, bytes][, mbarrier] in either direction */
+/* Puts a 16-bit operand behind the list. */
+static moe_status append(sim_decoder *d, const ptx_operand *operand, sim_instruction *in) {
+    int32_t *list = sim_arena_alloc(d->arena, ((size_t)in->f + 1) * sizeof *list);
+
+    if (!list) return sim_no_memory();
+    memcpy(list, in->list, (size_t)in->f * sizeof *list);
+    in->list = list;
+    return sim_source(d, operand, 16, &list[in->f]);
+}
+
+/* dst, src[, bytes][, mbarrier][, mask] in either direction */
 static moe_status decode_bulk_copy(sim_decoder *d) {
     const ptx_operand *operand = d->statement->operand;
     bool tensor = sim_has(d, "tensor"), load = sim_has(d, "mbarrier::complete_tx::bytes");
@@ -112,17 +122,23 @@ static moe_status decode_bulk_copy(sim_decoder *d) {
     uint32_t count = d->statement->operands - sim_has(d, "L2::cache_hint");
     sim_instruction in = {0};
 
-    if (sim_has(d, "multicast::cluster") || sim_has(d, "reduce") || sim_has(d, "im2col"))
+    bool multicast = sim_has(d, "multicast::cluster");
+
+    if (sim_has(d, "reduce") || sim_has(d, "im2col") || (multicast && !(tensor && load)))
         return sim_unknown(d);
     if (!load && !sim_has(d, "bulk_group")) return sim_unknown(d);
-    if (count != 2u + !tensor + load) return sim_bad(d, "wrong number of operands");
+    if (count != 2u + !tensor + load + multicast) return sim_bad(d, "wrong number of operands");
     if (tensor) MOE_TRY(tensor_address(d, global, &in));
     else MOE_TRY(sim_address(d, global, &in));
     if (in.aux & MEMORY_NARROW) return sim_bad(d, "a global address of 32 bits");
     if (!load) in.aux |= BULK_STORE;
     if (!tensor) MOE_TRY(sim_source(d, &operand[2], 32, &in.f));
     MOE_TRY(shared_address(d, shared, &in.b, &in.c));
-    if (load) MOE_TRY(shared_address(d, &operand[count - 1], &in.d, &in.e));
+    if (load) MOE_TRY(shared_address(d, &operand[count - 1 - multicast], &in.d, &in.e));
+    if (multicast) {
+        MOE_TRY(append(d, &operand[count - 1], &in));
+        in.aux |= BULK_MULTICAST;
+    }
     return sim_emit(d, SIM_OP_bulk_copy, in);
 }
 
@@ -201,6 +217,19 @@ static moe_status decode_wgmma(sim_decoder *d) {
     return sim_emit(d, SIM_OP_wgmma_wait, in);
 }
 
+/* mapa.shared::cluster.u32 d, a, rank */
+static moe_status decode_mapa(sim_decoder *d) {
+    const ptx_operand *operand = d->statement->operand;
+    sim_instruction in = {0};
+
+    if (!sim_has(d, "shared::cluster") || !sim_has(d, "u32")) return sim_unknown(d);
+    MOE_TRY(sim_expect(d, 3));
+    MOE_TRY(sim_source(d, &operand[1], 32, &in.a));
+    MOE_TRY(sim_source(d, &operand[2], 32, &in.b));
+    MOE_TRY(sim_destination(d, &operand[0], 32, &in.d));
+    return sim_emit(d, SIM_OP_mapa, in);
+}
+
 static moe_status decode_setmaxnreg(sim_decoder *d) {
     MOE_TRY(sim_expect(d, 1));
     return sim_emit(d, SIM_OP_setmaxnreg,
@@ -213,6 +242,7 @@ moe_status sim_decode_async(sim_decoder *d, bool *known) {
         {"mbarrier", decode_mbarrier},
         {"wgmma", decode_wgmma},
         {"setmaxnreg", decode_setmaxnreg},
+        {"mapa", decode_mapa},
         {NULL, NULL},
     };
 

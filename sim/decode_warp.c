@@ -143,7 +143,8 @@ static moe_status decode_bar(sim_decoder *d) {
     bool arrives = sim_has(d, "arrive");
     sim_instruction in = {.aux = aligned(d)};
 
-    if (sim_has(d, "cluster")) return sim_unknown(d);
+    if (sim_has(d, "cluster"))
+        return sim_emit(d, arrives ? SIM_OP_cluster_arrive : SIM_OP_cluster_wait, in);
     if (sim_has(d, "warp")) return decode_warp_sync(d);
     if (sim_has(d, "red")) return decode_bar_red(d);
     if (count < 1 || count > 2 || (arrives && count < 2) || !(arrives || sim_has(d, "sync")))

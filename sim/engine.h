@@ -26,6 +26,8 @@ enum { SIM_LANES = 32, SIM_MAX_WARPS = 32, SIM_BARRIERS = 16, SIM_ALL = -1 };
 /* Marks number blocks with 24 bits; larger grids run without checks of order. */
 enum { SIM_MAX_CHECKED_BLOCKS = 1 << 23 };
 
+enum { SIM_MAX_CLUSTER = 16 };
+
 enum { SIM_PAGE_SHIFT = 12, SIM_PAGE_BYTES = 1 << SIM_PAGE_SHIFT };
 
 /* Agents besides the warps: what bulk loads write; what matrix operations have read. */
@@ -159,6 +161,8 @@ struct sim_warp {
     uint32_t spins; /* backward jumps while other lanes waited */
     uint32_t index; /* in the block */
     uint32_t first; /* lanes that exist */
+    uint32_t cluster_arrivals; /* at barrier.cluster */
+    uint32_t cluster_time;     /* logical time of the last */
     uint32_t waited; /* lanes that have waited for the launches ahead, or need not */
     sim_warp_state state;
     uint32_t barrier;                 /* it waits at */
@@ -224,6 +228,8 @@ struct sim_block {
     const sim_kernel *kernel;
     uint32_t index; /* in the grid */
     uint32_t id[3];
+    uint32_t rank;                      /* in its cluster */
+    sim_block *cluster[SIM_MAX_CLUSTER]; /* by rank, itself too; NULL: has ended */
     uint32_t warps, live;
     sim_warp *warp;
     uint8_t *shared;

@@ -12,7 +12,11 @@ enum {
     MBARRIER_STATE = 1 << 18,
     BULK_STORE = 1 << 16,
     BULK_TENSOR = 1 << 17,
+    BULK_MULTICAST = 1 << 18, /* list[f]: the mask of blocks */
 };
+
+/* Addresses of shared memory in a cluster: the block's rank + 1 stands above the offset. */
+enum { CLUSTER_SHIFT = 24, CLUSTER_OFFSET = (1 << CLUSTER_SHIFT) - 1 };
 
 /* Completes the copies of some lanes that were issued before number `serial`. */
 void SIM_EXEC(complete_copies)(sim_warp *warp, const sim_instruction *in, u32 lanes, u32 serial);

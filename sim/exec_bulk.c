@@ -97,10 +97,20 @@ static u64 engine_time(sim_warp *warp, u32 bytes) {
 
 /* ---- issue */
 
-static void issue_load(sim_warp *warp, const sim_instruction *in, sim_bulk *bulk) {
-    const sim_block *block = warp->block;
+/* What the copy will write is not to be touched until it is waited for. */
+static void mark_in_flight(const sim_block *block, const sim_bulk *bulk) {
     const sim_shared_marks *m = &block->marks;
     u32 shift = block->kernel->shared_store_shift;
+
+    for (u32 g = bulk->shared >> shift;
+         block->checks && g <= (bulk->shared + bulk->bytes - 1) >> shift; g++) {
+        m->write[g] = SIM_IN_FLIGHT;
+        m->write_pc[g] = bulk->pc;
+    }
+}
+
+static void issue_load(sim_warp *warp, const sim_instruction *in, sim_bulk *bulk) {
+    const sim_block *block = warp->block;
 
     if (!sim_mbarrier_at(warp, in, bulk->barrier, bulk->lane)) return;
     for (u32 at = 0; block->checks && at < bulk->bytes; at += STRETCH) {
@@ -109,12 +119,31 @@ static void issue_load(sim_warp *warp, const sim_instruction *in, sim_bulk *bulk
         if (shared_write_suspect(warp, access.offset, bytes))
             shared_write_look(warp, &access, bytes);
     }
-    for (u32 g = bulk->shared >> shift;
-         block->checks && g <= (bulk->shared + bulk->bytes - 1) >> shift; g++) {
-        m->write[g] = SIM_IN_FLIGHT;
-        m->write_pc[g] = bulk->pc;
-    }
+    mark_in_flight(block, bulk);
     sim_bulk_add(warp->block, bulk);
+}
+
+/* The same box to several blocks of the cluster, at the same place, each with its own mbarrier.
+ * Whether other blocks still use the place is not checked: their clocks are their own. */
+static void issue_multicast(sim_warp *warp, const sim_instruction *in, sim_bulk *bulk, u32 mask) {
+    for (u32 rank = 0; mask >> rank; rank++) {
+        sim_block *peer = rank < SIM_MAX_CLUSTER ? warp->block->cluster[rank] : NULL;
+        if (!(mask >> rank & 1)) continue;
+        if (peer == warp->block) {
+            issue_load(warp, in, bulk);
+        } else if (peer) {
+            sim_bulk copy = *bulk;
+            copy.copy = true;
+            mark_in_flight(peer, &copy);
+            sim_bulk_add(peer, &copy);
+            peer->progress++;
+        } else {
+            sim_find(warp, SIM_FINDING_bounds, in, UINT32_MAX,
+                     "block %u warp %u lane %u copies to block %u of its cluster (%%p), which is "
+                     "not there or has ended",
+                     warp->block->index, warp->index, bulk->lane, rank);
+        }
+    }
 }
 
 static void issue_store(sim_warp *warp, const sim_instruction *in, sim_bulk *bulk) {
@@ -133,7 +162,9 @@ HANDLER(bulk_copy) {
         sim_bulk bulk;
         if (!describe(warp, in, lane, &bulk)) continue;
         bulk.cycle = engine_time(warp, bulk.bytes);
-        if (bulk.kind == SIM_BULK_LOAD) issue_load(warp, in, &bulk);
+        if (in->aux & BULK_MULTICAST)
+            issue_multicast(warp, in, &bulk, LANES_OF(const u16, warp, in->list[in->f])[lane]);
+        else if (bulk.kind == SIM_BULK_LOAD) issue_load(warp, in, &bulk);
         else issue_store(warp, in, &bulk);
     }
     warp->block->progress++;

@@ -23,6 +23,26 @@ HANDLER(mbarrier_inval) {
     return SIM_STEP;
 }
 
+/* Arrives in another block, where the address is one of the cluster. */
+static bool arrive_remote(sim_warp *warp, const sim_instruction *in, u32 address) {
+    u32 rank = (address >> CLUSTER_SHIFT) - 1;
+
+    if (address >> CLUSTER_SHIFT == 0) return false;
+    sim_block *owner = rank < SIM_MAX_CLUSTER ? warp->block->cluster[rank] : NULL;
+    if (owner == warp->block) {
+        sim_mbarrier *own = sim_mbarrier_at(warp, in, address & CLUSTER_OFFSET, 0);
+        if (own) sim_mbarrier_arrive(warp, in, own, 1);
+    } else if (owner) {
+        sim_mbarrier_arrive_remote(warp, in, owner, address & CLUSTER_OFFSET);
+    } else {
+        sim_find(warp, SIM_FINDING_mbarrier, in, UINT32_MAX,
+                 "block %u warp %u arrives in block %u of its cluster (%%p), which is not there or "
+                 "has ended",
+                 warp->block->index, warp->index, rank);
+    }
+    return true;
+}
+
 /* a + imm: address; b: arrivals, or bytes (MBARRIER_EXPECT); d: state, which is the phase. A warp
  * whose matrix operations are under way lets those that wait run at once, so that a stage which it
  * gives back too early is overwritten under them. */
@@ -33,6 +53,7 @@ HANDLER(mbarrier_arrive) {
 
     lane_addresses(warp, in, exec, t.address);
     FOR_LANES(lane, exec) {
+        if (arrive_remote(warp, in, (u32)t.address[lane])) continue;
         sim_mbarrier *barrier = sim_mbarrier_at(warp, in, (u32)t.address[lane], lane);
         if (!barrier) continue;
         if (in->d) LANES_OF(u64, warp, in->d)[lane] = barrier->phase;

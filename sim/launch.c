@@ -11,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { QUANTUM = 1 << 18, STALLED_ROUNDS = 40 };
+/* Blocks of a cluster wait for one another often. */
+enum { QUANTUM = 1 << 18, CLUSTER_QUANTUM = 1 << 11, STALLED_ROUNDS = 40 };
 
 /* ------------------------------------------------------------------------------------ blocks */
 
@@ -30,22 +31,12 @@ static void give_block(sim_context *context, sim_block *block) {
     pthread_mutex_unlock(&context->pool_lock);
 }
 
-/* Starts the next block of the grid; false when there is none left or none may be added. */
-static moe_status start_next(sim_worker *worker, bool *started) {
+static moe_status start_block(sim_worker *worker, uint32_t index) {
     sim_launch_state *launch = worker->launch;
-    sim_block *block;
-    moe_status status;
+    sim_block *block = take_block(launch->context);
 
-    *started = false;
-    if (worker->in_flight >= launch->resident) return MOE_OK;
-    uint32_t index = __atomic_fetch_add(&launch->next_block, 1, __ATOMIC_RELAXED);
-    if (index >= launch->blocks) {
-        __atomic_store_n(&launch->next_block, launch->blocks, __ATOMIC_RELAXED);
-        return MOE_OK;
-    }
-    block = take_block(launch->context);
     if (!block) return moe_fail(MOE_E_MEMORY, "out of host memory for a simulated block");
-    status = sim_block_start(block, worker, index);
+    moe_status status = sim_block_start(block, worker, index);
     if (status != MOE_OK) {
         give_block(launch->context, block);
         return status;
@@ -53,6 +44,36 @@ static moe_status start_next(sim_worker *worker, bool *started) {
     block->next = worker->running;
     worker->running = block;
     worker->in_flight++;
+    return MOE_OK;
+}
+
+/* The blocks that have just been started are a cluster; the last one stands first. */
+static void join_cluster(sim_worker *worker, uint32_t size) {
+    sim_block *first = worker->running;
+
+    for (sim_block *at = first; at && at->index + size > first->index; at = at->next) {
+        at->rank = at->index % size;
+        for (sim_block *peer = first; peer && peer->index + size > first->index;
+             peer = peer->next)
+            at->cluster[peer->index % size] = peer;
+    }
+}
+
+/* Starts the next block of the grid, or the blocks of the next cluster; false when there are none
+ * left or none may be added. */
+static moe_status start_next(sim_worker *worker, bool *started) {
+    sim_launch_state *launch = worker->launch;
+    uint32_t size = launch->dims.cluster > 1 ? launch->dims.cluster : 1;
+
+    *started = false;
+    if (worker->in_flight >= launch->resident) return MOE_OK;
+    uint32_t index = __atomic_fetch_add(&launch->next_block, size, __ATOMIC_RELAXED);
+    if (index >= launch->blocks) {
+        __atomic_store_n(&launch->next_block, launch->blocks, __ATOMIC_RELAXED);
+        return MOE_OK;
+    }
+    for (uint32_t i = 0; i < size; i++) MOE_TRY(start_block(worker, index + i));
+    join_cluster(worker, size);
     *started = true;
     return MOE_OK;
 }
@@ -62,6 +83,8 @@ static void retire(sim_worker *worker, sim_block *block) {
 
     while (*at != block) at = &(*at)->next;
     *at = block->next;
+    for (int i = 0; i < SIM_MAX_CLUSTER; i++)
+        if (block->cluster[i]) block->cluster[i]->cluster[block->rank] = NULL;
     worker->in_flight--;
     give_block(worker->launch->context, block);
 }
@@ -88,7 +111,7 @@ static void run_round(sim_worker *worker, bool *moved) {
         next = block->next;
         sim_block_state state;
         do {
-            state = sim_block_run(block, QUANTUM);
+            state = sim_block_run(block, launch->dims.cluster > 1 ? CLUSTER_QUANTUM : QUANTUM);
             if (state == SIM_BLOCK_STALLED) break;
             *moved = true;
             __atomic_add_fetch(&launch->progress, 1, __ATOMIC_RELAXED);
@@ -186,8 +209,11 @@ static moe_status check_dims(const sim_context *context, const sim_kernel *k, co
             MOE_E_INVALID,
             "kernel %s wants %u static + %u dynamic bytes of shared memory, a block has %lld",
             k->name, k->shared_bytes, d->smem, (long long)f->smem);
-    if (d->cluster > 1)
-        return moe_fail(MOE_E_UNSUPPORTED, "kernel %s: the simulator has no clusters yet", k->name);
+    if (d->cluster > 1 && (f->sm < 90 || d->cluster > SIM_MAX_CLUSTER || d->grid[0] % d->cluster))
+        return moe_fail(MOE_E_INVALID,
+                        "kernel %s: clusters of %u blocks in a grid of %u (sm_90 has them, of up to "
+                        "%d blocks, and a grid is made of whole ones)",
+                        k->name, d->cluster, d->grid[0], SIM_MAX_CLUSTER);
     return MOE_OK;
 }
 

@@ -109,6 +109,26 @@ void sim_mbarrier_arrive(sim_warp *warp, const sim_instruction *in, sim_mbarrier
     sim_race_tick(block);
 }
 
+void sim_mbarrier_arrive_remote(sim_warp *warp, const sim_instruction *in, sim_block *owner,
+                                uint32_t offset) {
+    sim_mbarrier *barrier = find(owner->async, offset);
+
+    if (!barrier || !barrier->pending) {
+        sim_find(warp, SIM_FINDING_mbarrier, in, UINT32_MAX,
+                 "block %u warp %u arrives at shared byte %u of block %u (%%p), where %s",
+                 warp->block->index, warp->index, offset, owner->index,
+                 barrier ? "no more arrivals are expected in this phase"
+                         : "no mbarrier was initialised");
+        return;
+    }
+    if (warp->cycles > barrier->cycle) barrier->cycle = warp->cycles;
+    barrier->pending--;
+    complete_if_done(barrier, owner->agents);
+    owner->progress++;
+    warp->block->progress++;
+    sim_race_tick(owner);
+}
+
 void sim_mbarrier_expect(sim_mbarrier *barrier, int64_t bytes) {
     barrier->tx += bytes;
 }

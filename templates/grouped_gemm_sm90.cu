@@ -9,6 +9,9 @@
 // then the BN/2 up rows that pair with them, so that both meet in one thread's registers. Rows of h
 // come by bulk copies too; rows of x are gathered by 16-byte copies of all producer threads, which
 // arrive at the stage's barrier by themselves.
+//
+// Two blocks of a cluster take row tiles that follow one another in an expert. Each fetches half of
+// the weights of a stage, for both.
 % local up = p.kind == "gemm_up"
 % local gated = up and p.gated
 % local s = t.lib.shape(p, c, d)
@@ -39,6 +42,7 @@ constexpr int N_BLOCKS = (WIDTH + OUT_N - 1) / OUT_N;
 constexpr int K_TILES = (DEPTH + BK - 1) / BK;
 constexpr int GROUP_THREADS = 128;
 constexpr int M_BLOCKS = $(s.m_blocks);      // of 64 rows, of a consumer
+constexpr int HEIGHT = BM * CLUSTER;         // rows of a cluster's tile
 
 constexpr int ROW_BYTES = BK * 2;
 constexpr int A_BYTES = BM * ROW_BYTES, B_BYTES = BN * ROW_BYTES, STAGE_BYTES = A_BYTES + B_BYTES;
@@ -66,21 +70,40 @@ __device__ __forceinline__ bool find_place(const tile_map &map, int at, int &exp
     const int left = map.tiles[expert + 1] - map.tiles[expert] - stripe * GROUP;
     const int height = left < GROUP ? left : GROUP;
     out.expert = expert;
-    out.row = map.start[expert] + (stripe * GROUP + in_stripe % height) * BM;
+    out.row = map.start[expert] + (stripe * GROUP + in_stripe % height) * HEIGHT;
     out.end = map.start[expert] + map.rows[expert];
     out.column = in_stripe / height * OUT_N;
+% if c.cluster == 2 then
+    out.row += (int)cluster_rank() * BM;
+% end
     return true;
+}
+
+// Gives a stage back to whoever fills it.
+__device__ __forceinline__ void release_stage(unsigned empty) {
+% if c.cluster == 2 then
+    barrier_arrive_remote(empty, 0);
+    barrier_arrive_remote(empty, 1);
+% else
+    barrier_arrive(empty);
+% end
 }
 
 // One stage's rows of weights, and the rows of h where they are not gathered.
 __device__ __forceinline__ void fetch(const args_$(p.kind) &args, unsigned stage, unsigned full,
                                       const place &at, int k) {
-% if up then
-    barrier_arrive_expect(full, B_BYTES);
-    tensor_load(stage + A_BYTES, args.map[0], full, k, at.column, 0, at.expert);
+    barrier_arrive_expect(full, $(up and "B_BYTES" or "STAGE_BYTES"));
+% if c.cluster == 2 then
+    constexpr int PART = OUT_N / 2; // columns that this block fetches
+    const int first = (int)cluster_rank() * PART;
+%   for half = 0, s.halves - 1 do
+    tensor_load_multicast(stage + A_BYTES + ($(half) * OUT_N + first) * ROW_BYTES, args.map[0],
+                          full, 3, k, at.column + first, $(up and half .. ", " or "")at.expert);
+%   end
 % else
-    barrier_arrive_expect(full, STAGE_BYTES);
-    tensor_load(stage + A_BYTES, args.map[0], full, k, at.column, at.expert);
+    tensor_load(stage + A_BYTES, args.map[0], full, k, at.column, $(up and "0, " or "")at.expert);
+% end
+% if not up then
 #pragma unroll
     for (int i = 0; i < BM / 64; i++)
         tensor_load(stage + i * 64 * ROW_BYTES, args.map[1], full, k, at.row + i * 64);
@@ -101,7 +124,8 @@ __device__ __forceinline__ void produce(const args_$(p.kind) &args, const tile_m
     ring_place to;
     int expert = 0;
     place at;
-    for (int tile = blockIdx.x; find_place(map, tile, expert, at); tile += gridDim.x) {
+    for (int tile = blockIdx.x / CLUSTER; find_place(map, tile, expert, at);
+         tile += gridDim.x / CLUSTER) {
 % if up then
         int token[COPIES];
         const int my_rows = at.end - at.row - my_row; // my_row + i*STEP is live if i*STEP < this
@@ -158,14 +182,14 @@ __device__ __forceinline__ void multiply(float (&sum)[M_BLOCKS][BN / 2], unsigne
         // One step stays under way; the stage of the one before is free.
         if (k_tile > 0) {
             wgmma_wait<1>();
-            if (elected) barrier_arrive(release);
+            if (elected) release_stage(release);
             __syncwarp(); // wgmma wants whole warps
         }
         release = ring + EMPTY + from.stage * 8;
         from.advance();
     }
     wgmma_wait<0>();
-    if (elected) barrier_arrive(release);
+    if (elected) release_stage(release);
     __syncwarp();
 }
 
@@ -252,8 +276,9 @@ __device__ __forceinline__ void consume(const args_$(p.kind) &args, const tile_m
     constexpr int TURNS = 1;
     const int FIRST_ROW = consumer * M_BLOCKS * 64;
 % end
-    for (int tile = blockIdx.x + (TURNS - 1) * consumer * gridDim.x;
-         find_place(map, tile, expert, at); tile += TURNS * gridDim.x) {
+    const int clusters = gridDim.x / CLUSTER;
+    for (int tile = blockIdx.x / CLUSTER + (TURNS - 1) * consumer * clusters;
+         find_place(map, tile, expert, at); tile += TURNS * clusters) {
         float sum[M_BLOCKS][BN / 2];
 % if c.pingpong == 1 then
         turn_wait(consumer);
@@ -279,14 +304,17 @@ $(moe.symbol())(const __grid_constant__ args_$(p.kind) args) {
 % end
         for (int i = 0; i < STAGES; i++) {
             barrier_init(ring + FULL + i * 8, $(up and "1 + GROUP_THREADS" or "1"));
-            barrier_init(ring + EMPTY + i * 8, $(c.pingpong == 1 and "1" or "WGS"));
+            barrier_init(ring + EMPTY + i * 8, $(c.pingpong == 1 and "1" or "WGS") * CLUSTER);
         }
         barrier_init_fence();
     }
     dependency_wait();
-    const tile_map map = load_map(args.tile_start + $(moe.tile(c.bm)) * (E + 1), args.expert_start,
+    const tile_map map = load_map(args.tile_start + $(moe.tile(c.bm * c.cluster)) * (E + 1), args.expert_start,
                                   args.expert_rows, (int *)(memory + TABLES));
     __syncthreads();
+% if c.cluster == 2 then
+    cluster_sync(); // the other block's barriers are ready too
+% end
     dependents_launch();
 
     if (threadIdx.x < GROUP_THREADS) {
@@ -300,4 +328,7 @@ $(moe.symbol())(const __grid_constant__ args_$(p.kind) args) {
 % end
         consume(args, map, ring);
     }
+% if c.cluster == 2 then
+    cluster_sync(); // the other block may still copy to this one's memory
+% end
 }

@@ -3,7 +3,8 @@
 -- A persistent block per SM: one producer warpgroup fills a ring in shared memory, one or two
 -- consumer warpgroups multiply. Parameters: tile bm x bn (rows of x or h, rows of weights) by 64 of
 -- K; stages of the ring; wgs, the consumers; pingpong, 1: consumers have tiles of their own, so that
--- one stores while the other multiplies, 0: they share the rows of a tile; group, the row tiles of a
+-- one stores while the other multiplies, 0: they share the rows of a tile; cluster, 2: blocks with
+-- neighbouring row tiles of an expert share what they fetch of its weights; group, the row tiles of a
 -- stripe.
 
 local loads = moe.use("loads.lua")
@@ -41,6 +42,9 @@ local function require_(p, c, d)
     if s.sums > 128 and not (c.bn == 192 and s.sums <= 192 and c.wgs == 2) then
         return false, "too many sums a thread"
     end
+    if c.cluster == 2 and (c.bm > 128 or s.out_n % 16 ~= 0) then
+        return false, "no pairs of tiles that are so high, or so narrow"
+    end
     if s.sums < 16 then return false, "too few sums a thread" end
     if s.smem > d.smem then return false, "more shared memory than a block can have" end
     if c.stages > 3 and c.stages > s.k_tiles + 1 then return false, "more stages than K tiles" end
@@ -54,7 +58,7 @@ end
 -- block starts with the tables and the first copies. Clocks of latencies are round figures.
 local function cost(p, c, d)
     local s = shape(p, c)
-    local w = loads.work(p, c.bm, c.group)
+    local w = loads.work(p, c.bm * c.cluster, c.group)
     local weight_rows = s.width * s.halves
     local weights = weight_rows * s.depth * p.wbytes -- of an expert
     local inputs = s.up and math.min(p.t, w.rows) or w.rows
@@ -68,14 +72,15 @@ local function cost(p, c, d)
     local epilogue = 300 + c.bm * s.out_n // (c.wgs * 128) * (s.up and 3 or 1)
     local hidden = c.pingpong == 1 and 0.2 or 1
     local tile = s.k_tiles * loads.soft_max(step, 900 / c.stages) + epilogue * hidden
-    local tiles = w.tiles * s.n_blocks
+    local tiles = w.tiles * c.cluster * s.n_blocks
     local rounds = math.ceil(tiles / d.sms)
     local clocks = 3500 + 2 * p.e // 32 + rounds * tile
-    local l2 = tiles * s.k_tiles * s.stage / (d.sms * L2_RATE)
+    local fetched = (c.bm + c.bn / c.cluster) * BK * 2
+    local l2 = tiles * s.k_tiles * fetched / (d.sms * L2_RATE)
 
     local walks = weights > d.l2 / 2 and w.walks or w.experts
     local dram = (bytes + (walks - w.experts) * weights) / (d.bandwidth * 0.92)
-    local live = (c.bn + math.min(c.bm, w.rows / w.tiles)) * BK * 2
+    local live = (c.bn + math.min(c.bm, w.rows / (w.tiles * c.cluster))) * BK * 2
     local flying = math.min(tiles, d.sms) * live * (c.stages - 1)
     local needed = d.bandwidth * 800 -- that hide 800 ns
     local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock,
@@ -95,7 +100,7 @@ local function default(p, d)
     for _, from in ipairs(candidates) do
         for stages = 8, 2, -1 do
             local c = {bm = from[1], bn = from[2], stages = stages, wgs = from[3],
-                       pingpong = from[4], group = 8}
+                       pingpong = from[4], cluster = 1, group = 8}
             if require_(p, c, d) then
                 local ns = cost(p, c, d).ns
                 if not best or ns < 0.98 * least then best, least = c, ns end
@@ -116,6 +121,7 @@ return moe.template{
         {"stages", {2, 3, 4, 5, 6, 7, 8}},
         {"wgs", {1, 2}},
         {"pingpong", {0, 1}},
+        {"cluster", {1, 2}},
         {"group", {1, 4, 8, 16}},
     },
     supports = function(p, d)
@@ -127,10 +133,12 @@ return moe.template{
     launch = function(p, c, d)
         local s = shape(p, c)
         local maps = {{s.up and "up" or "down",
-                       s.up and {BK, s.out_n, s.halves, 1} or {BK, c.bn, 1}, 128}}
+                       c.cluster == 2 and (s.up and {BK, s.out_n // 2, 1, 1} or {BK, c.bn // 2, 1})
+                           or s.up and {BK, s.out_n, s.halves, 1} or {BK, c.bn, 1}, 128}}
         if not s.up then maps[2] = {"h", {BK, 64}, 128} end
         return {
-            kernels = {{grid = {"sms", 1}, block = s.threads, smem = s.smem, overlap = true}},
+            kernels = {{grid = {"sms", 1}, block = s.threads, smem = s.smem,
+                        cluster = c.cluster, overlap = true}},
             maps = maps,
         }
     end,

@@ -71,6 +71,8 @@ static void any_order_of_warps(void **state) {
         check(&f, "d=200 f=176 e=6 k=2 bias=up", 150, MOE_ROUTING_ZIPF, "");
         check(&f, "d=136 f=128 e=4 k=2", 150, MOE_ROUTING_UNIFORM,
               "bm=64 bn=128 wgs=2 pingpong=1 stages=3");
+        check(&f, "d=136 f=128 e=4 k=2", 150, MOE_ROUTING_ZIPF,
+              "bm=64 bn=64 wgs=1 pingpong=0 cluster=2 stages=3");
         fixture_close(&f);
     }
 }
