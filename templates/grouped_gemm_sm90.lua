@@ -37,7 +37,9 @@ end
 
 local function require_(p, c, d)
     if c.pingpong == 1 and c.wgs == 1 then return false, "one consumer has nobody to alternate with" end
-    if c.pingpong == 0 and c.bm < 64 * c.wgs then return false, "a consumer needs 64 rows" end
+    if c.pingpong == 0 and c.bm % (64 * c.wgs) ~= 0 then
+        return false, "consumers share a tile's rows by whole 64"
+    end
     local s = shape(p, c)
     if s.sums > 128 and not (c.bn == 192 and s.sums <= 192 and c.wgs == 2) then
         return false, "too many sums a thread"
