@@ -80,10 +80,7 @@ moe_io layer_io(const moe_layer_case *c, bool all) {
 
 moe_io moe_layer_case_io(const moe_layer_case *c) { return layer_io(c, true); }
 
-/* A workspace of exactly the size that the plan asks for, so that one byte more is seen. */
-moe_status layer_fit_workspace(moe_layer_case *c, const moe_plan *plan) {
-    size_t bytes;
-    MOE_TRY(moe_plan_workspace(plan, c->tokens, &bytes));
+moe_status layer_set_workspace(moe_layer_case *c, size_t bytes) {
     if (c->address[LAYER_WORKSPACE] && c->bytes[LAYER_WORKSPACE] == bytes) return MOE_OK;
     if (c->address[LAYER_WORKSPACE])
         MOE_TRY(c->device->class->free(c->device->self, c->address[LAYER_WORKSPACE]));
@@ -91,11 +88,11 @@ moe_status layer_fit_workspace(moe_layer_case *c, const moe_plan *plan) {
     return allocate(c, LAYER_WORKSPACE, NULL, bytes);
 }
 
-moe_status moe_layer_run(void *context) {
-    const moe_layer_work_item *item = context;
-    MOE_TRY(layer_fit_workspace(item->c, item->plan));
-    const moe_io io = layer_io(item->c, false);
-    return moe_plan_run(item->plan, &io, item->c->tokens, NULL);
+/* Of exactly the size that the plan asks for, so that one byte more is seen. */
+moe_status layer_fit_workspace(moe_layer_case *c, const moe_plan *plan) {
+    size_t bytes;
+    MOE_TRY(moe_plan_workspace(plan, c->tokens, &bytes));
+    return layer_set_workspace(c, bytes);
 }
 
 /* ----------------------------------------------------------------------------------- inputs */

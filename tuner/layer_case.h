@@ -46,11 +46,4 @@ moe_status moe_layer_case_judge_y(moe_layer_case *c, moe_layer_verdict *out);
 /* The device pointers of the case, as a run takes them. ids hold what the last run chose. */
 moe_io moe_layer_case_io(const moe_layer_case *c);
 
-/* A plan on a case, to be timed; moe_layer_run is a moe_work of meter.h. */
-typedef struct moe_layer_work_item {
-    moe_layer_case *c;
-    const moe_plan *plan;
-} moe_layer_work_item;
-moe_status moe_layer_run(void *item);
-
 #endif

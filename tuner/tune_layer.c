@@ -5,6 +5,7 @@
  * adds the kernels' times up, so on a simulated device nothing but a sum of winners can win. */
 #include "assemble.h"
 #include "layer_case.h"
+#include "layer_replay.h"
 #include "session.h"
 #include "winner.h"
 
@@ -121,29 +122,37 @@ static moe_status verify(layer_search *s, pipeline *p) {
     return MOE_OK;
 }
 
+static void take_samples(layer_search *s, pipeline *p, const moe_samples *samples) {
+    p->measurement.n = samples->n;
+    p->measurement.med = moe_samples_median(samples);
+    p->measurement.mad = moe_samples_mad(samples);
+    p->measurement.timer = s->tuner->meter.timer;
+}
+
+/* The right ones run against each other, as replayed graphs where the device has them. */
 static moe_status race(layer_search *s) {
     const moe_timing timing = {.cache = s->cache, .span = true};
     moe_rival rivals[PIPELINES] = {0};
-    moe_layer_work_item items[PIPELINES];
+    moe_layer_replay replays[PIPELINES];
+    const moe_plan *plans[PIPELINES];
     pipeline *racing[PIPELINES];
+    char note[512];
     int count = 0;
     if (s->tuner->meter.timer == MOE_TIMER_MODEL) return MOE_OK;
     for (int i = 0; i < s->count; i++) {
         if (s->pipeline[i].measurement.outcome != MOE_OUTCOME_OK) continue;
-        items[count] = (moe_layer_work_item){s->c, s->pipeline[i].plan};
-        rivals[count] = (moe_rival){.run = moe_layer_run, .context = &items[count]};
+        rivals[count] = (moe_rival){.run = moe_layer_replay_run, .context = &replays[count]};
+        plans[count] = s->pipeline[i].plan;
         racing[count++] = &s->pipeline[i];
     }
-    MOE_TRY(moe_meter_race(&s->tuner->meter, &timing, rivals, count, LAYER_SAMPLES,
-                           2 * LAYER_SAMPLES));
-    for (int i = 0; i < count; i++) {
-        moe_measurement *m = &racing[i]->measurement;
-        m->n = rivals[i].samples.n;
-        m->med = moe_samples_median(&rivals[i].samples);
-        m->mad = moe_samples_mad(&rivals[i].samples);
-        m->timer = s->tuner->meter.timer;
-    }
-    return MOE_OK;
+    MOE_TRY(moe_layer_replays_open(s->tuner->device, s->c, plans, count, replays, note,
+                                   sizeof note));
+    if (*note) moe_progress_note(&s->tuner->progress, "    whole layers: %s", note);
+    moe_status status = moe_meter_race(&s->tuner->meter, &timing, rivals, count, LAYER_SAMPLES,
+                                       2 * LAYER_SAMPLES);
+    moe_layer_replays_close(replays, count);
+    for (int i = 0; i < count && !status; i++) take_samples(s, racing[i], &rivals[i].samples);
+    return status;
 }
 
 static moe_choice choice_of(const layer_search *s, const pipeline *p) {
