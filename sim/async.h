@@ -22,6 +22,7 @@ typedef struct sim_mbarrier {
     int64_t tx;        /* bytes that are announced and not yet here */
     uint32_t init;     /* stamp of the initialisation */
     uint32_t init_pc;
+    uint32_t init_arrivals; /* of the initialising warp at the cluster's barrier, until then */
     uint32_t seen[SIM_MAX_WARPS]; /* what arrived in this phase had seen and done */
     uint32_t done[SIM_MAX_WARPS]; /* the same of all completed phases */
     uint64_t cycle, done_cycle;   /* latest arrival; completion of the last phase */
@@ -95,8 +96,12 @@ void sim_mbarrier_init(sim_warp *warp, const sim_instruction *in, uint32_t offse
 void sim_mbarrier_drop(sim_warp *warp, const sim_instruction *in, uint32_t offset, uint32_t lane);
 void sim_mbarrier_arrive(sim_warp *warp, const sim_instruction *in, sim_mbarrier *barrier,
                          uint32_t count);
-/* The same by a warp of another block of the cluster. What that had seen of its own block does not
- * matter here, so only the count does. */
+/* The barrier at an offset of another block of the cluster, which this warp must know to be ready by
+ * the cluster's barrier; NULL after a finding. */
+sim_mbarrier *sim_mbarrier_remote(sim_warp *warp, const sim_instruction *in, sim_block *owner,
+                                  uint32_t offset);
+/* An arrival there. What the warp had seen of its own block does not matter, so only the count
+ * does. */
 void sim_mbarrier_arrive_remote(sim_warp *warp, const sim_instruction *in, sim_block *owner,
                                 uint32_t offset);
 void sim_mbarrier_expect(sim_mbarrier *barrier, int64_t bytes);

@@ -132,6 +132,7 @@ static void issue_multicast(sim_warp *warp, const sim_instruction *in, sim_bulk 
         if (peer == warp->block) {
             issue_load(warp, in, bulk);
         } else if (peer) {
+            if (!sim_mbarrier_remote(warp, in, peer, bulk->barrier)) continue;
             sim_bulk copy = *bulk;
             copy.copy = true;
             mark_in_flight(peer, &copy);

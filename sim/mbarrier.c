@@ -69,7 +69,8 @@ void sim_mbarrier_init(sim_warp *warp, const sim_instruction *in, uint32_t offse
                               .expected = count,
                               .pending = count,
                               .init = sim_stamp(warp) | lane,
-                              .init_pc = pc};
+                              .init_pc = pc,
+                              .init_arrivals = warp->cluster_arrivals};
 }
 
 void sim_mbarrier_drop(sim_warp *warp, const sim_instruction *in, uint32_t offset, uint32_t lane) {
@@ -109,16 +110,30 @@ void sim_mbarrier_arrive(sim_warp *warp, const sim_instruction *in, sim_mbarrier
     sim_race_tick(block);
 }
 
-void sim_mbarrier_arrive_remote(sim_warp *warp, const sim_instruction *in, sim_block *owner,
-                                uint32_t offset) {
+sim_mbarrier *sim_mbarrier_remote(sim_warp *warp, const sim_instruction *in, sim_block *owner,
+                                  uint32_t offset) {
     sim_mbarrier *barrier = find(owner->async, offset);
 
-    if (!barrier || !barrier->pending) {
-        sim_find(warp, SIM_FINDING_mbarrier, in, UINT32_MAX,
-                 "block %u warp %u arrives at shared byte %u of block %u (%%p), where %s",
-                 warp->block->index, warp->index, offset, owner->index,
-                 barrier ? "no more arrivals are expected in this phase"
-                         : "no mbarrier was initialised");
+    if (barrier && (int32_t)(warp->cluster_arrivals - barrier->init_arrivals) > 0) return barrier;
+    sim_find(warp, SIM_FINDING_mbarrier, in, barrier ? barrier->init_pc : UINT32_MAX,
+             barrier ? "block %u warp %u uses the mbarrier at shared byte %u of block %u (%%p) with "
+                       "no barrier.cluster since its mbarrier.init (%%q)"
+                     : "block %u warp %u uses shared byte %u of block %u as an mbarrier (%%p), and "
+                       "none was initialised there",
+             warp->block->index, warp->index, offset, owner->index);
+    return NULL;
+}
+
+void sim_mbarrier_arrive_remote(sim_warp *warp, const sim_instruction *in, sim_block *owner,
+                                uint32_t offset) {
+    sim_mbarrier *barrier = sim_mbarrier_remote(warp, in, owner, offset);
+
+    if (!barrier) return;
+    if (!barrier->pending) {
+        sim_find(warp, SIM_FINDING_mbarrier, in, barrier->init_pc,
+                 "block %u warp %u arrives at the mbarrier at shared byte %u of block %u (%%p), "
+                 "which expects no more in this phase (%%q)",
+                 warp->block->index, warp->index, offset, owner->index);
         return;
     }
     if (warp->cycles > barrier->cycle) barrier->cycle = warp->cycles;
