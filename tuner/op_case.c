@@ -22,6 +22,18 @@ moe_status op_upload(moe_op_case *c, op_buffers *to, moe_arg arg, const void *ho
     return host ? class->copy_in(c->device->self, to->address[arg], host, bytes) : MOE_OK;
 }
 
+moe_status op_upload_given(moe_op_case *c) {
+    const moe_device_class *class = c->device->class;
+    op_buffers *b = &c->given_buffers;
+    size_t ids = (size_t)c->slots * sizeof *c->ids, weights = (size_t)c->slots * sizeof *c->weights;
+    if (!b->address[MOE_ARG_ids]) {
+        MOE_TRY(op_upload(c, b, MOE_ARG_ids, NULL, ids));
+        MOE_TRY(op_upload(c, b, MOE_ARG_weights, NULL, weights));
+    }
+    MOE_TRY(class->copy_in(c->device->self, b->address[MOE_ARG_ids], c->ids, ids));
+    return class->copy_in(c->device->self, b->address[MOE_ARG_weights], c->weights, weights);
+}
+
 moe_status op_download(moe_op_case *c, const op_buffers *from, moe_arg arg, void *out) {
     void *host = malloc(from->bytes[arg] + 1);
     if (!host) return moe_fail(MOE_E_MEMORY, "no memory for %zu bytes", from->bytes[arg]);

@@ -93,6 +93,10 @@ moe_status op_judge_rows(moe_op_case *c, const char *name, moe_ptr matrix, size_
 /* Makes ids, weights and kept of all tokens, as the op's routing class spreads them. */
 moe_status op_make_ids(moe_op_case *c, uint64_t seed);
 
+/* Uploads ids and weights for a run that is given them, anew each time: a bad kernel may have
+ * written over them. */
+moe_status op_upload_given(moe_op_case *c);
+
 /* Makes and uploads what a router reads, with its reference, and room for what it writes; judges
  * ids, weights, counts and prob_sums. */
 moe_status op_make_route(moe_op_case *c, uint64_t seed);

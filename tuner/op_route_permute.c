@@ -3,18 +3,11 @@
 #include "op_kind.h"
 #include "workspace.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-
-/* Experts and weights of a run that is given them. */
-static moe_status upload_given(moe_op_case *c) {
-    size_t slots = (size_t)c->slots;
-    MOE_TRY(op_upload(c, &c->given_buffers, MOE_ARG_ids, c->ids, slots * sizeof(int)));
-    return op_upload(c, &c->given_buffers, MOE_ARG_weights, c->weights, slots * sizeof(float));
-}
 
 static moe_status make(moe_op_case *c, uint64_t seed) {
     MOE_TRY(op_make_ids(c, seed));
-    MOE_TRY(upload_given(c));
     MOE_TRY(op_make_route(c, seed));
     return op_upload(c, &c->buffers, MOE_ARG_mean_probs, NULL,
                      (size_t)c->op.layer.e * sizeof(float));
@@ -42,8 +35,23 @@ static moe_status judge_routed(moe_op_case *c, op_layout *layout, moe_verdict *o
     return status;
 }
 
+/* Given experts are an input. */
+static moe_status judge_given(moe_op_case *c, op_layout *layout, moe_verdict *out) {
+    int *ids = NULL;
+    MOE_TRY(op_judge_maps(c, layout, c->ids, out));
+    moe_status status = op_download(c, &c->given_buffers, MOE_ARG_ids, &ids);
+    for (int64_t s = 0; s < c->slots && out->ok && !status; s++) {
+        out->ok = ids[s] == c->ids[s];
+        if (!out->ok)
+            snprintf(out->text, sizeof out->text, "ids[%lld], which was given, is %d, was %d",
+                     (long long)s, ids[s], c->ids[s]);
+    }
+    free(ids);
+    return status;
+}
+
 static moe_status judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
-    return c->given ? op_judge_maps(c, layout, c->ids, out) : judge_routed(c, layout, out);
+    return c->given ? judge_given(c, layout, out) : judge_routed(c, layout, out);
 }
 
 const op_kind op_route_permute = {

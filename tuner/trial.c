@@ -148,6 +148,7 @@ static moe_status verify_other_align(moe_trial *trial, moe_verdict *verdict) {
 
 static moe_status verify_given(moe_trial *trial, moe_verdict *verdict) {
     double ns;
+    MOE_TRY(op_upload_given(trial->c));
     trial->c->given = true;
     moe_status status = run_afresh(trial, verdict, &ns);
     trial->c->given = false;
