@@ -1,5 +1,6 @@
 /* label: sim
- * Whole layers as graphs: a simulated GPU behind a class that records launches and plays them back. */
+ * Whole layers as graphs: a simulated GPU behind a class that records launches and plays them
+ * back. */
 #include "layer_replay.h"
 #include "spot.h"
 #include "workbench.h"
