@@ -12,7 +12,8 @@
 #include "pipeline.h"
 #include "record.h"
 
-enum { MOE_SCHEMA_VERSION = 1, MOE_MAX_OVERLAYS = 8 };
+/* A file of another version may hold kernels that take other arguments. */
+enum { MOE_SCHEMA_VERSION = 2, MOE_MAX_OVERLAYS = 8 };
 
 /* A tuned kernel that the wanted device can run. */
 typedef struct moe_row {

@@ -131,8 +131,12 @@ static moe_status read_version(moe_storage *store, int64_t *version, int64_t *ta
 }
 
 static moe_status wrong_version(const moe_storage *store, int64_t version) {
-    return moe_fail(MOE_E_CORRUPT, "database %s: schema %lld, this moetune knows %d; give another "
-                    "file with --db FILE", store->path, (long long)version, SCHEMA_VERSION);
+    const char *advice = version > SCHEMA_VERSION
+                             ? "update moetune, or give another file with --db FILE"
+                             : "its kernels may take other arguments, so move it away and tune "
+                               "anew, or give another file with --db FILE";
+    return moe_fail(MOE_E_CORRUPT, "database %s: schema %lld, this moetune knows %d; %s",
+                    store->path, (long long)version, SCHEMA_VERSION, advice);
 }
 
 /* The lock is taken before the look, so that two tuners do not both make the tables. */

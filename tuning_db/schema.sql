@@ -1,6 +1,7 @@
 -- schema.sql - the tuning database. Text and integers are readable with the sqlite3 shell; only
--- compiled code is a BLOB. Times are nanoseconds. A row is never changed by a reader.
-PRAGMA user_version = 1;
+-- compiled code is a BLOB. Times are nanoseconds. A row is never changed by a reader. The version
+-- changes with the tables and with the arguments that compiled kernels take.
+PRAGMA user_version = 2;
 
 CREATE TABLE device (
     id   INTEGER PRIMARY KEY,
@@ -61,7 +62,7 @@ CREATE TABLE choice (
     tokens   INTEGER NOT NULL,
     routing  TEXT NOT NULL,
     cache    TEXT NOT NULL,
-    pipeline TEXT NOT NULL,        -- route permute gemm_up gemm_down combine
+    pipeline TEXT NOT NULL,        -- its ops in order: runtime/pipeline.def
     outcome  TEXT NOT NULL,
     n        INTEGER NOT NULL,
     med      REAL NOT NULL,
