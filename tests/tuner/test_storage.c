@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 static char folder[] = "/tmp/moetune-storage-XXXXXX";
 
@@ -307,6 +308,29 @@ static void test_hopeless_paths_say_what_to_do(void **state) {
     }
 }
 
+/* Kernels compiled for another version take other arguments, so the file is left as it is. */
+static void test_other_versions_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *version, *advice;
+    } cases[] = {{"1", "move it away and tune anew"}, {"9", "update moetune"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char sql[64];
+        moe_storage *store = NULL;
+        sqlite3 *db = NULL;
+        if (moe_storage_open(path_of("version.db"), &store)) fail_msg("%s", moe_error_text());
+        moe_storage_close(store);
+        snprintf(sql, sizeof sql, "PRAGMA user_version = %s", cases[i].version);
+        assert_int_equal(sqlite3_open(path_of("version.db"), &db), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_close(db);
+        assert_int_equal(moe_storage_open(path_of("version.db"), &store), MOE_E_CORRUPT);
+        assert_non_null(strstr(moe_error_text(), cases[i].advice));
+        assert_int_equal(moe_storage_open_existing(path_of("version.db"), &store), MOE_E_CORRUPT);
+        assert_int_equal(unlink(path_of("version.db")), 0);
+    }
+}
+
 static int make_folder(void **state) {
     (void)state;
     return mkdtemp(folder) ? 0 : 1;
@@ -328,6 +352,7 @@ int main(void) {
         cmocka_unit_test(test_two_writers_wait_for_each_other),
         cmocka_unit_test(test_a_full_disk_is_an_error_and_keeps_what_was_written),
         cmocka_unit_test(test_hopeless_paths_say_what_to_do),
+        cmocka_unit_test(test_other_versions_are_refused),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }
