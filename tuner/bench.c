@@ -106,7 +106,8 @@ static moe_status bench_op(moe_bench *bench, const workload *w, moe_op_kind kind
     moe_op_case *c = NULL;
     moe_bench_row row;
     moe_image image;
-    MOE_TRY(start_row(w, moe_op_names[kind], &row));
+    /* "experts" is the region of all behind the router, whatever kernels it takes. */
+    MOE_TRY(start_row(w, kind == MOE_OP_experts ? "experts_kernel" : moe_op_names[kind], &row));
     moe_status status = moe_plan_image(bench->db, bench->device, bench->gen, bench->builder,
                                        w->plan, &op, w->tuned, &image, row.what, sizeof row.what);
     if (!status) status = moe_op_case_open(bench->device, &op, bench->seed, &c);

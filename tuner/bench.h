@@ -9,7 +9,8 @@
 
 typedef struct moe_bench_row {
     char layer[256];     /* text */
-    char region[16];     /* an op's name, "experts" (ids and weights given) or "layer" */
+    char region[16];     /* an op's name (experts_kernel for the fused one), "experts" (all behind
+                            the router: ids and weights given) or "layer" */
     int64_t tokens;
     moe_routing routing;
     moe_cache cache;
