@@ -7,6 +7,7 @@
 # toolkit or NVIDIA's wheels), and a build: build/ here, or what scripts/carry.sh packed. Builds
 # where there is none. Each step's output is a file in DIR, finished steps are lines of DIR/state,
 # and a call starts nothing after --slice seconds: call it again until it says that all is done.
+# A step that failed runs again where its line in DIR/state is deleted.
 # DIR/bundle.tar.gz holds it all, for machines that keep nothing: --from FILE unpacks one first.
 #
 #   --device D     cuda:N or sim:CHIP          --configs LIST  of the headline (default: headline)
@@ -40,7 +41,7 @@ while (($#)); do
             (($# > 1)) || die 2 "$1 needs a value"
             declare "${1#--}=$2"
             shift 2 ;;
-        --tiny) tiny=--tiny presets='d=64 f=32 e=8 k=2' budget=0:05 tune_limit=(--limit 1); shift ;;
+        --tiny) tiny=--tiny presets='d=64 f=32 e=8 k=2' budget=0:30 tune_limit=(--limit 1); shift ;;
         --help) usage; exit 0 ;;
         *) die 2 "no option $1; see --help" ;;
     esac

@@ -194,7 +194,10 @@ class Bench:
         except (ToolError, ValueError) as error:
             self.results.add_missing("moetune", str(error), where)
             return
-        parts = [rows[op] for op in MAP_OPS if op in rows] if region == "maps" else [rows[region]]
+        parts = map_parts(rows) if region == "maps" else [rows[region]]
+        if not parts:
+            self.results.add_missing("moetune", "its plan makes no index maps", where)
+            return
         good, timing = all(part["good"] for part in parts), None
         if good:
             timing = {"median_us": sum(p["median_us"] for p in parts),
@@ -238,7 +241,11 @@ class Bench:
                 "roofline": None if on_cpu else floor / us}
 
 
-MAP_OPS = ("route", "permute")
+def map_parts(rows):
+    """The ops that make the maps in the plan that `moetune bench` timed: one, or two."""
+    if "route_permute" in rows:
+        return [rows["route_permute"]]
+    return [rows["route"], rows["permute"]] if "permute" in rows else []
 
 
 def measure_ceilings(bench):

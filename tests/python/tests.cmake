@@ -2,8 +2,13 @@
 # load a library with them, so the sanitizer build leaves these out.
 find_package(Python3 COMPONENTS Interpreter)
 if(Python3_FOUND AND NOT MOETUNE_SANITIZE AND TARGET moetune)
-    add_test(NAME test_python COMMAND ${Python3_EXECUTABLE} -m unittest discover -s python/tests
-        WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-    set_tests_properties(test_python PROPERTIES LABELS unit TIMEOUT 300
-        ENVIRONMENT "MOETUNE_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
+    foreach(part package:python headline:bench/headline)
+        string(REGEX MATCH "^(.*):(.*)$" match ${part})
+        set(test test_python_${CMAKE_MATCH_1})
+        add_test(NAME ${test}
+            COMMAND ${Python3_EXECUTABLE} -m unittest discover -s ${CMAKE_MATCH_2}/tests
+            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+        set_tests_properties(${test} PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT
+            "MOETUNE_BUILD=${CMAKE_BINARY_DIR};MOETUNE_LIBRARY=$<TARGET_FILE:moetune_shared>;PYTHONDONTWRITEBYTECODE=1")
+    endforeach()
 endif()

@@ -1,0 +1,75 @@
+"""The reference of the headline benchmark, against loops that follow the definition."""
+
+import math
+import sys
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[2] / "python")]
+
+try:
+    import torch
+except ImportError:
+    raise unittest.SkipTest("torch is not installed")
+
+import configs
+import moetune
+from case import Case, accuracy
+
+
+def make(layer, tokens, distribution="U"):
+    config = configs.Config("0", "test", layer, (tokens,), distribution)
+    return Case(torch, config, moetune.Layer(layer), tokens, "cpu")
+
+
+def by_definition(case):
+    """y of a swiglu layer, token by token; experts keep first choices before second ones."""
+    taken = [0] * case.layer.e
+    y = torch.zeros(case.tokens, case.layer.d, dtype=torch.float64)
+    for slot in range(case.layer.k):
+        for token in range(case.tokens):
+            expert = int(case.ids[token, slot])
+            taken[expert] += 1
+            if taken[expert] > case.layer.capacity(case.tokens):
+                continue
+            gate, up = (case.up[expert].double() @ case.x[token].double()).chunk(2)
+            hidden = gate / (1 + torch.exp(-gate)) * up
+            y[token] += case.weights[token, slot].double() * (case.down[expert].double() @ hidden)
+    return y
+
+
+class Reference(unittest.TestCase):
+    def test_layers(self):
+        for extra in ("", " capacity=0.5", " router=softmax>topk", " router=topk>softmax"):
+            case = make("d=64 f=32 e=8 k=2" + extra, 24)
+            with self.subTest(extra):
+                torch.testing.assert_close(case.reference(), by_definition(case))
+
+    def test_distributions(self):
+        wide = "d=256 f=32 e=64 k=4"
+        self.assertEqual(len(make(wide, 100, "ONE").ids.unique()), 4)
+        self.assertLess(int(make(wide, 100, "EMPTY").ids.max()), 32)
+        self.assertGreater(make(wide, 2000, "Z1").skew(), 4)
+        self.assertLess(make(wide, 2000, "U").skew(), 1.6)
+
+    def test_work(self):
+        case = make("d=64 f=32 e=8 k=2", 1000)
+        self.assertEqual(case.work("experts"),
+                         (2 * 2000 * 3 * 64 * 32, (8 * 3 * 64 * 32 + 2 * 1000 * 64) * 2))
+
+    def test_accuracy(self):
+        case = make("d=64 f=32 e=8 k=2", 24)
+        wanted = case.reference()
+        found = accuracy(torch, case, wanted * 1.25, None, wanted)
+        self.assertAlmostEqual(found["rel_l2"], 0.25)
+        ids = case.ids.flip(-1).clone()
+        self.assertEqual(accuracy(torch, case, wanted, ids, wanted)["routed_alike"], 24)
+        ids[3] = (ids[3] + 1) % 8
+        self.assertEqual(accuracy(torch, case, wanted, ids, wanted)["routed_alike"], 23)
+        broken = accuracy(torch, case, wanted * math.nan, None, wanted)
+        self.assertFalse(broken["rel_l2"] <= 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
