@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE = 64, SLICE = 8192 };
+/* PATIENCE: warp instructions for which a block may do nothing but poll before others run. */
+enum { LINE = 64, SLICE = 8192, PATIENCE = 2048 };
 
 /* ------------------------------------------------------------------------------------ memory */
 
@@ -266,9 +267,28 @@ static sim_block_state finish(sim_block *b) {
     return SIM_BLOCK_DONE;
 }
 
+/* When something last happened besides polling. */
+typedef struct sign_of_life {
+    uint64_t progress, polls, executed;
+} sign_of_life;
+
+static sign_of_life now_of(const sim_block *b) {
+    return (sign_of_life){b->progress, b->polls, b->executed};
+}
+
+/* Has it polled for a while and done nothing else? */
+static bool is_waiting(sim_block *b, sign_of_life *last) {
+    if (b->progress != last->progress) {
+        __atomic_add_fetch(&b->launch->progress, 1, __ATOMIC_RELAXED);
+        *last = now_of(b);
+    }
+    return b->polls != last->polls && b->executed - last->executed > PATIENCE;
+}
+
 sim_block_state sim_block_run(sim_block *b, uint64_t quantum) {
     sim_launch_state *launch = b->launch;
     uint64_t stop = b->executed + quantum, progress = b->progress, polls = b->polls;
+    sign_of_life last = now_of(b);
     bool shuffled = launch->context->options.seed != 0;
 
     while (b->live && b->executed < stop) {
@@ -280,14 +300,14 @@ sim_block_state sim_block_run(sim_block *b, uint64_t quantum) {
         launch->context->run(warp, shuffled ? 1 + next_random(b) % 64 : SLICE);
         if (warp->state == SIM_WARP_DONE) sim_barrier_leave(b);
         if (__atomic_load_n(&launch->abort, __ATOMIC_RELAXED)) return finish(b);
+        if (b->live && is_waiting(b, &last)) return SIM_BLOCK_STALLED;
     }
     if (b->live && (sim_over_budget(b) ||
                     (b->progress == progress && b->polls == polls && sim_loops_for_ever(b)))) {
         __atomic_store_n(&launch->abort, 1, __ATOMIC_RELAXED);
         return finish(b);
     }
-    if (b->live)
-        return b->progress == progress && b->polls != polls ? SIM_BLOCK_STALLED : SIM_BLOCK_RUNNING;
+    if (b->live) return SIM_BLOCK_RUNNING;
     for (uint32_t w = 0; w < b->warps; w++)
         if (b->warp[w].state == SIM_WARP_STUCK) sim_report_stuck(&b->warp[w]);
     return finish(b);

@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-/* Blocks of a cluster wait for one another often. */
-enum { QUANTUM = 1 << 18, CLUSTER_QUANTUM = 1 << 11, STALLED_ROUNDS = 40 };
+enum { QUANTUM = 1 << 18, STALLED_ROUNDS = 40 };
+/* Another worker may be busy with one long turn. */
+static const double STALLED_SECONDS = 0.3;
 
 /* ------------------------------------------------------------------------------------ blocks */
 
@@ -104,26 +106,31 @@ static void report_spinning(const sim_block *block) {
 
 /* Runs every block of the worker once; *moved: something other than polling has happened. */
 static void run_round(sim_worker *worker, bool *moved) {
-    sim_launch_state *launch = worker->launch;
-
     *moved = false;
     for (sim_block *block = worker->running, *next; block; block = next) {
         next = block->next;
         sim_block_state state;
         do {
-            state = sim_block_run(block, launch->dims.cluster > 1 ? CLUSTER_QUANTUM : QUANTUM);
-            if (state == SIM_BLOCK_STALLED) break;
-            *moved = true;
-            __atomic_add_fetch(&launch->progress, 1, __ATOMIC_RELAXED);
+            uint64_t before = block->progress;
+            state = sim_block_run(block, QUANTUM);
+            if (state != SIM_BLOCK_STALLED || block->progress != before) *moved = true;
         } while (state == SIM_BLOCK_RUNNING);
         if (state == SIM_BLOCK_DONE) retire(worker, block);
     }
+}
+
+static double seconds(void) {
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 static moe_status work(sim_worker *worker) {
     sim_launch_state *launch = worker->launch;
     uint64_t progress = 0;
     unsigned stalled = 0;
+    double idle = 0;
     bool started, moved;
 
     while (!__atomic_load_n(&launch->abort, __ATOMIC_RELAXED)) {
@@ -132,9 +139,9 @@ static moe_status work(sim_worker *worker) {
         run_round(worker, &moved);
         uint64_t now = __atomic_load_n(&launch->progress, __ATOMIC_RELAXED);
         if (started || moved || now != progress) stalled = 0;
-        else stalled++;
+        else if (stalled++ == 0) idle = seconds();
         progress = now;
-        if (stalled < STALLED_ROUNDS) continue;
+        if (stalled < STALLED_ROUNDS || seconds() - idle < STALLED_SECONDS) continue;
         report_spinning(worker->running);
         __atomic_store_n(&launch->abort, 1, __ATOMIC_RELAXED);
     }
@@ -322,8 +329,7 @@ moe_status sim_launch_kernel(sim_context *context, const sim_kernel *k, const mo
 
     MOE_TRY(check_dims(context, k, dims, args_size));
     launch.number = ++context->launches;
-    if (!dims->overlap) context->chain = launch.number;
-    launch.chain = context->chain;
+    launch.chain = dims->overlap ? context->chain : launch.number;
     launch.blocks = dims->grid[0] * dims->grid[1] * dims->grid[2];
     launch.checks = context->options.checks && launch.blocks < SIM_MAX_CHECKED_BLOCKS;
     launch.shared_bytes = k->shared_bytes + dims->smem;
@@ -332,6 +338,8 @@ moe_status sim_launch_kernel(sim_context *context, const sim_kernel *k, const mo
     if (!launch.blocks) return MOE_OK;
     pthread_mutex_init(&launch.report.lock, NULL);
     moe_status status = run_grid(&launch, args);
+    /* A launch that waited before it let the next one start has seen those ahead of it end. */
+    context->chain = launch.hasty ? launch.chain : launch.number;
     pthread_mutex_destroy(&launch.report.lock);
     if (status != MOE_OK) return status;
     return launch.report.total ? fault_text(&launch) : MOE_OK;
