@@ -40,7 +40,8 @@ moe_status moe_plan_assemble(moe_device *device, const moe_layer *layer,
 }
 
 const moe_pipeline_info *moe_plan_form(const moe_plan *plan, int64_t tokens) {
-    return moe_plan_bucket(plan, tokens)->form;
+    const moe_bucket *bucket = moe_plan_bucket(plan, tokens);
+    return bucket ? bucket->form : NULL;
 }
 
 int64_t moe_plan_launches(const moe_plan *plan, int64_t tokens) {

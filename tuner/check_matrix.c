@@ -1,4 +1,5 @@
 /* check_matrix.c - default configs over everything that a layer can be. */
+#include "assemble.h"
 #include "candidates.h"
 #include "check_layer.h"
 #include "covering.h"
@@ -106,9 +107,14 @@ static moe_status check_row(moe_checker *checker, const int *row) {
                                          form_of(checker, &layer, row), &plan);
     if (status == MOE_E_MEMORY) return status;
     if (status) return add_unplanned(checker, &layer);
-    for (int t = 0; t < COUNT(tokens) && !status; t++)
+    for (int t = 0; t < COUNT(tokens) && !status; t++) {
+        const moe_pipeline_info *form = moe_plan_form(plan, tokens[t]);
+        char what[64];
+        if (!form) continue; /* its kernels serve fewer */
+        snprintf(what, sizeof what, "default plan %s", form->name);
         status = moe_check_plan(checker, &layer, plan, tokens[t], (moe_routing)row[ROUTING],
-                                (moe_entry)row[ENTRY], "default plan");
+                                (moe_entry)row[ENTRY], what);
+    }
     moe_plan_destroy(plan);
     return status;
 }

@@ -10,8 +10,8 @@
 
 /* Plans a layer for a token count from `db` (may be NULL). If the database cannot serve it, plans
  * it from default configs, and `note` (size bytes) says why, else it is "". `tokens` chooses among
- * default configs; the plan runs any token count. Errors as in moe_plan_create, moe_plan_assemble
- * and moe_builder_get. */
+ * default configs; the plan runs any token count that these serve. Errors as in moe_plan_create,
+ * moe_plan_assemble and moe_builder_get. */
 moe_status moe_spot_plan(moe_db *db, moe_device *device, const moe_gen *gen, moe_builder *builder,
                          const moe_layer *layer, int64_t tokens, const moe_plan_options *options,
                          moe_plan **out, char *note, size_t size);
