@@ -158,9 +158,8 @@ static moe_status decode_nanosleep(sim_decoder *d) {
     return sim_emit(d, SIM_OP_nanosleep, (sim_instruction){0});
 }
 
-/* griddepcontrol.launch_dependents starts nothing here: launches follow one another. */
 static moe_status decode_dependency(sim_decoder *d) {
-    sim_op op = sim_has(d, "wait") ? SIM_OP_dependency_wait : SIM_OP_nop;
+    sim_op op = sim_has(d, "wait") ? SIM_OP_dependency_wait : SIM_OP_dependents_launch;
 
     return sim_emit(d, op, (sim_instruction){0});
 }

@@ -332,6 +332,7 @@ struct sim_launch_state {
     uint8_t *args;
     uint64_t number; /* of the launch; pages with another are stale */
     uint64_t chain;  /* of the first launch that may still be running */
+    uint32_t hasty;  /* atomic: it lets the next one start before it has waited itself */
     uint32_t blocks;
     uint32_t next_block;  /* atomic */
     uint32_t abort;       /* atomic: stop as soon as possible */
@@ -355,7 +356,7 @@ struct sim_context {
     sim_options options;
     sim_memory memory;
     uint64_t launches;
-    uint64_t chain; /* the last launch that waited for all before it to end */
+    uint64_t chain; /* the first launch that may still run when the next one starts */
     sim_counters counters;
     sim_block *pool; /* blocks whose memory is to be used again */
     pthread_mutex_t pool_lock;

@@ -202,6 +202,15 @@ HANDLER(dependency_wait) {
     return SIM_STEP;
 }
 
+/* griddepcontrol.launch_dependents starts nothing here. But lanes that have not waited themselves
+ * would let the next launch run beside those ahead of this one. */
+HANDLER(dependents_launch) {
+    (void)in;
+    if (exec & ~warp->waited)
+        __atomic_store_n(&warp->block->launch->hasty, 1, __ATOMIC_RELAXED);
+    return SIM_STEP;
+}
+
 /* d = the modelled cycle; aux: bits of d, and whether it is nanoseconds or the upper half. */
 HANDLER(clock) {
     u64 now = warp->cycles + warp->executed;

@@ -6,8 +6,9 @@
 //
 // A persistent block makes tiles of N rows x OUT_N columns, one after the other. A ring of STAGES x
 // (ROWS + N) rows of 64 elements, with the 128-byte swizzle, keeps as many bytes on their way as
-// memory's latency asks for, across tiles. One warp fetches weights, one warpgroup multiplies; where
-// rows are gathered, a further warp does that, so that the weights never wait for the rows' tokens.
+// memory's latency asks for, across tiles. One warp fetches weights and another one rows, so that
+// weights never wait for the rows or their tokens; one warpgroup multiplies. gemm_down fills its ring
+// with weights before the rows of h are there: the maps that it needs are older than gemm_up.
 //
 // Sums come out as [column][row]; with a gate, eight gate columns and the eight up columns that pair
 // with them lie in one thread's registers. 8x8 transposes turn the results around before they are
@@ -51,7 +52,7 @@ constexpr int GROUPS = OUT_N / 32;           // of eight columns, that a warp ma
 constexpr int BOX = $(s.box);                // columns of a weight copy
 
 constexpr int WEIGHT_BYTES = ROWS * ROW_BYTES, STAGE_BYTES = WEIGHT_BYTES + N * ROW_BYTES;
-constexpr int MULTIPLIERS = 128, THREADS = $(s.threads);
+constexpr int MULTIPLIERS = 128, WEIGHT_WARP = 4, THREADS = MULTIPLIERS + 64;
 
 // What stands behind the ring.
 constexpr int TABLES = STAGES * STAGE_BYTES, FULL = TABLES + $(s.tables), EMPTY = FULL + STAGES * 8;
@@ -59,9 +60,9 @@ constexpr int TABLES = STAGES * STAGE_BYTES, FULL = TABLES + $(s.tables), EMPTY 
 % moe.include("ring.cuh")
 % moe.include("walk.cuh")
 
-// One lane brings the weights of all tiles$(up and "" or ", and the rows of h").
-__device__ __forceinline__ void fetch(const args_$(p.kind) &args, const tile_map &map,
-                                      unsigned ring) {
+// One lane brings the weights of all tiles.
+__device__ __forceinline__ void fetch_weights(const args_$(p.kind) &args, const tile_map &map,
+                                              unsigned ring) {
     ring_place to;
     int expert = 0;
     walk_place at;
@@ -71,22 +72,19 @@ __device__ __forceinline__ void fetch(const args_$(p.kind) &args, const tile_map
         for (int k = 0; k < DEPTH; k += BK, to.advance()) {
             const unsigned stage = ring + to.stage * STAGE_BYTES, full = ring + FULL + to.stage * 8;
             barrier_wait(ring + EMPTY + to.stage * 8, to.phase ^ 1);
-            barrier_arrive_expect(full, $(up and "WEIGHT_BYTES" or "STAGE_BYTES"));
+            barrier_arrive_expect(full, WEIGHT_BYTES);
 #pragma unroll
             for (int i = 0; i < OUT_N / BOX; i++)
                 tensor_load(stage + i * HALVES * BOX * ROW_BYTES, args.map[0], full, k,
                             at.block * OUT_N + i * BOX, $(up and "0, " or "")at.expert);
-% if not up then
-            tensor_load(stage + WEIGHT_BYTES, args.map[1], full, k, at.row);
-% end
         }
     }
 }
 
 % if up then
 // One warp gathers the rows of x: 16 bytes a lane and step, four rows at once.
-__device__ __forceinline__ void gather(const args_$(p.kind) &args, const tile_map &map,
-                                       unsigned ring) {
+__device__ __forceinline__ void fetch_rows(const args_gemm_up &args, const tile_map &map,
+                                           unsigned ring) {
     constexpr int STEP = 4, COPIES = N / STEP;
     const int my_row = (int)threadIdx.x % 32 / 8, my_chunk = (int)threadIdx.x % 8;
     ring_place to;
@@ -116,8 +114,26 @@ __device__ __forceinline__ void gather(const args_$(p.kind) &args, const tile_ma
         }
     }
 }
-
+% else
+// One lane brings the rows of h.
+__device__ __forceinline__ void fetch_rows(const args_gemm_down &args, const tile_map &map,
+                                           unsigned ring) {
+    ring_place to;
+    int expert = 0;
+    walk_place at;
+    for (int tile = blockIdx.x; find_place<N>(map, tile, expert, at); tile += gridDim.x) {
+        if (threadIdx.x % 32 != 0) continue;
+#pragma unroll 1
+        for (int k = 0; k < DEPTH; k += BK, to.advance()) {
+            const unsigned full = ring + FULL + to.stage * 8;
+            barrier_wait(ring + EMPTY + to.stage * 8, to.phase ^ 1);
+            barrier_arrive_expect(full, N * ROW_BYTES);
+            tensor_load(ring + to.stage * STAGE_BYTES + WEIGHT_BYTES, args.map[1], full, k, at.row);
+        }
+    }
+}
 % end
+
 // Sums of one tile: the products of all K tiles.
 __device__ __forceinline__ void multiply(float (&sum)[M_BLOCKS][N / 2], unsigned ring,
                                          ring_place &from) {
@@ -224,24 +240,29 @@ $(moe.symbol())(const __grid_constant__ args_$(p.kind) args) {
 % end
     }
     if (threadIdx.x < STAGES) {
-        barrier_init(ring + FULL + threadIdx.x * 8, $(up and "1 + 32" or "1"));
+        barrier_init(ring + FULL + threadIdx.x * 8, $(up and "1 + 32" or "2")); // weights and rows
         barrier_init(ring + EMPTY + threadIdx.x * 8, 1);
         barrier_init_fence();
     }
-    dependency_wait();
+% if up then
+    dependency_wait(); // for the maps; gemm_down's are older than the kernel ahead
+% end
     const tile_map map = load_map(args.tile_start + $(moe.tile(c.n)) * (E + 1), args.expert_start,
                                   args.expert_rows, (int *)(memory + TABLES));
     __syncthreads();
+    if (threadIdx.x / 32 == WEIGHT_WARP) {
+        fetch_weights(args, map, ring);
+        return;
+    }
+% if not up then
+    dependency_wait();
+% end
     dependents_launch();
 
     // Copies that are still under way need this block's shared memory: the multipliers wait for all
     // of them before they end.
     if (threadIdx.x < MULTIPLIERS)
         make(args, map, ring);
-    else if (threadIdx.x < MULTIPLIERS + 32)
-        fetch(args, map, ring);
-% if up then
     else
-        gather(args, map, ring);
-% end
+        fetch_rows(args, map, ring);
 }

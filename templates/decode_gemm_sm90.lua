@@ -5,7 +5,7 @@
 
 local loads = moe.use("loads.lua")
 
-local BK = 64
+local BK, THREADS = 64, 192
 
 -- Numbers that follow from op and config. `box`: columns of one weight copy. A 64-row product that
 -- has gate and up rows takes them eight by eight.
@@ -19,7 +19,6 @@ local function shape(p, c)
     s.box = s.halves == 1 and c.rows or c.rows == 64 and 8 or 64
     s.n_blocks = moe.ceil_div(s.width, s.out_n)
     s.k_tiles = moe.ceil_div(s.depth, BK)
-    s.threads = 128 + (s.up and 64 or 32)
     s.stage = (c.rows + c.n) * BK * 2
     s.tables = moe.align((3 * p.e + 1) * 4, 128)
     s.smem = c.stages * s.stage + s.tables + c.stages * 16 + 1024 -- and room to align the ring
@@ -107,7 +106,7 @@ return moe.template{
             maps = {{"down", {BK, s.box, 1}, 128}, {"h", {BK, c.n}, 128}}
         end
         return {
-            kernels = {{grid = {"sms", c.blocks}, block = s.threads, smem = s.smem,
+            kernels = {{grid = {"sms", c.blocks}, block = THREADS, smem = s.smem,
                         overlap = true}},
             maps = maps,
         }

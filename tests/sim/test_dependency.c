@@ -11,13 +11,15 @@
 
 #include <cmocka.h>
 
-/* out[t] = in[t] + weights[t]; `early` reads: 1 = in, 2 = weights; 3 = writes before the wait. */
+/* out[t] = in[t] + weights[t]; `early` reads: 1 = in, 2 = weights; 3 = writes before the wait; 4 = lets
+ * the next launch start before it. */
 static const char *const source =
     "extern \"C\" __global__ void k(const int *in, const int *weights, int *out, int early) {\n"
     "    int t = threadIdx.x, w = 0, v = 0;\n"
     "    if (early == 1) v = in[t];\n"
     "    if (early == 2) w = weights[t];\n"
     "    if (early == 3) out[t] = 0;\n"
+    "    if (early == 4) asm volatile(\"griddepcontrol.launch_dependents;\");\n"
     "    asm volatile(\"griddepcontrol.wait;\" ::: \"memory\");\n"
     "    asm volatile(\"griddepcontrol.launch_dependents;\");\n"
     "    if (early != 1) v = in[t];\n"
@@ -78,6 +80,32 @@ static void nothing_may_be_written_before(void **state) {
     assert_int_equal(chain(3, true, "writes global memory"), MOE_E_FAULT);
 }
 
+/* Three launches: the last one reads early what the first one wrote. */
+static moe_status longer_chain(int middle_early) {
+    int ones[COUNT];
+    sim_rig rig;
+    rig_open(&rig, "h100");
+    rig_cuda(&rig, source, "compute_90a");
+    for (int i = 0; i < COUNT; i++) ones[i] = 1;
+    moe_ptr in = rig_buffer(&rig, ones, sizeof ones), first = rig_buffer(&rig, NULL, sizeof ones);
+    moe_ptr middle = rig_buffer(&rig, NULL, sizeof ones), out = rig_buffer(&rig, NULL, sizeof ones);
+    assert_int_equal(launch(&rig, (arguments){in, in, first, 0}, false), MOE_OK);
+    assert_int_equal(launch(&rig, (arguments){in, in, middle, middle_early}, true), MOE_OK);
+    moe_status status = launch(&rig, (arguments){middle, first, out, 2}, true);
+    rig_close(&rig);
+    return status;
+}
+
+static void older_writes_may_be_read_before(void **state) {
+    (void)state;
+    assert_int_equal(longer_chain(0), MOE_OK);
+}
+
+static void unless_the_launch_between_was_hasty(void **state) {
+    (void)state;
+    assert_int_equal(longer_chain(4), MOE_E_FAULT);
+}
+
 static void launches_in_order_need_no_wait(void **state) {
     (void)state;
     assert_int_equal(chain(1, false, NULL), MOE_OK);
@@ -90,6 +118,8 @@ int main(void) {
         cmocka_unit_test(weights_may_be_read_before),
         cmocka_unit_test(what_a_kernel_ahead_writes_may_not),
         cmocka_unit_test(nothing_may_be_written_before),
+        cmocka_unit_test(older_writes_may_be_read_before),
+        cmocka_unit_test(unless_the_launch_between_was_hasty),
         cmocka_unit_test(launches_in_order_need_no_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
