@@ -75,7 +75,8 @@ def tiny(config):
     layer["e"] = min(8, int(layer["e"]))
     layer["k"] = min(2, int(layer["k"]))
     text = " ".join(f"{key}={value}" for key, value in layer.items())
-    tokens = tuple(sorted({min(16, t) for t in config.tokens}))
+    most = 144 if "maps" in config.regions else 16
+    tokens = tuple(sorted({min(most, t) for t in config.tokens if t <= 16 or t >= most}))
     return replace(config, layer=text, tokens=tokens, note="tiny")
 
 
