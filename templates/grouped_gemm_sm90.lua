@@ -44,6 +44,9 @@ local function require_(p, c, d)
     if s.sums > 128 and not (c.bn == 192 and s.sums <= 192 and c.wgs == 2) then
         return false, "too many sums a thread"
     end
+    if s.sums > 128 and c.pingpong == 1 and not s.up and p.bias_down then
+        return false, "with a bias, so many sums would spill"
+    end
     if c.cluster == 2 and (c.bm > 128 or s.out_n % 16 ~= 0) then
         return false, "no pairs of tiles that are so high, or so narrow"
     end
