@@ -35,7 +35,7 @@ local function legal(p, c, d)
     if c.blocks > 1 and c.map_threads > 512 then
         return false, "many blocks need no wide ones"
     end
-    if c.blocks > 1 and c.warps > 8 and router.sums(p, c) > (p.e > 256 and 32 or 64) then
+    if c.blocks > 1 and c.warps > 8 and router.sums(p, c) > (p.e > 128 and 32 or 64) then
         return false, "too many sums a thread"
     end
     if maps_bytes(p, c) > d.smem then
