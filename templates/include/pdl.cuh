@@ -2,7 +2,8 @@
 // sm_90. NVRTC declares no intrinsics for it.
 
 // Waits until the kernels ahead on the stream have ended and their writes are visible. Nothing that
-// they made may be read before, and no global memory written.
+// the last of them made may be read before, and no global memory written; those before it have ended
+// already, as every kernel lets the next one start only after its own wait.
 __device__ __forceinline__ void dependency_wait() {
 #if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");
