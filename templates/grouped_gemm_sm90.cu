@@ -17,6 +17,7 @@
 % local s = t.lib.shape(p, c, d)
 % local bias = up and p.bias_up and "args.up_bias" or not up and p.bias_down and "args.down_bias"
 % local result = up and "args.h" or "args.y_rows"
+% local wait_empty = c.cluster == 2 and "barrier_wait_cluster" or "barrier_wait"
 % moe.include("types.cuh")
 % moe.include("memory.cuh")
 % moe.include("mbarrier.cuh")
@@ -138,11 +139,11 @@ __device__ __forceinline__ void produce(const args_$(p.kind) &args, const tile_m
             const unsigned stage = ring + to.stage * STAGE_BYTES, full = ring + FULL + to.stage * 8;
 % if not up then
             if (tid == 0) {
-                barrier_wait(ring + EMPTY + to.stage * 8, to.phase ^ 1);
+                $(wait_empty)(ring + EMPTY + to.stage * 8, to.phase ^ 1);
                 fetch(args, stage, full, at, k_tile * BK);
             }
 % else
-            barrier_wait(ring + EMPTY + to.stage * 8, to.phase ^ 1);
+            $(wait_empty)(ring + EMPTY + to.stage * 8, to.phase ^ 1);
             if (tid == 0) fetch(args, stage, full, at, k_tile * BK);
             const int k = k_tile * BK + my_chunk * 8;
             const bool inside = DEPTH % BK == 0 || k < DEPTH;
