@@ -2,6 +2,7 @@
 #include "values.h"
 
 #include "readonly.h"
+#include "router.h"
 
 #include <string.h>
 
@@ -19,24 +20,29 @@ enum { ARCH_FACTS = 6 };
 
 #define AT(member) offsetof(moe_facts, member)
 static const moe_field numbers[] = {
-    {"sm", AT(sm), &moe_field_integer, NULL, NULL, 0, 0},
-    {"smem", AT(smem), &moe_field_integer, NULL, NULL, 0, 0},
-    {"smem_sm", AT(smem_sm), &moe_field_integer, NULL, NULL, 0, 0},
-    {"regs_sm", AT(regs_sm), &moe_field_integer, NULL, NULL, 0, 0},
-    {"threads_sm", AT(threads_sm), &moe_field_integer, NULL, NULL, 0, 0},
-    {"blocks_sm", AT(blocks_sm), &moe_field_integer, NULL, NULL, 0, 0},
-    {"sms", AT(sms), &moe_field_integer, NULL, NULL, 0, 0},
-    {"l2", AT(l2), &moe_field_integer, NULL, NULL, 0, 0},
-    {"memory", AT(memory), &moe_field_integer, NULL, NULL, 0, 0},
-    {"clock", AT(clock), &moe_field_integer, NULL, NULL, 0, 0},
-    {"bandwidth", AT(bandwidth), &moe_field_integer, NULL, NULL, 0, 0},
-    {"tensor_rate", AT(tensor_rate), &moe_field_integer, NULL, NULL, 0, 0},
-    {NULL, 0, NULL, NULL, NULL, 0, 0},
+    {"sm", AT(sm), &moe_field_integer, NULL, NULL, 0, 0, false},
+    {"smem", AT(smem), &moe_field_integer, NULL, NULL, 0, 0, false},
+    {"smem_sm", AT(smem_sm), &moe_field_integer, NULL, NULL, 0, 0, false},
+    {"regs_sm", AT(regs_sm), &moe_field_integer, NULL, NULL, 0, 0, false},
+    {"threads_sm", AT(threads_sm), &moe_field_integer, NULL, NULL, 0, 0, false},
+    {"blocks_sm", AT(blocks_sm), &moe_field_integer, NULL, NULL, 0, 0, false},
+    {"sms", AT(sms), &moe_field_integer, NULL, NULL, 0, 0, false},
+    {"l2", AT(l2), &moe_field_integer, NULL, NULL, 0, 0, false},
+    {"memory", AT(memory), &moe_field_integer, NULL, NULL, 0, 0, false},
+    {"clock", AT(clock), &moe_field_integer, NULL, NULL, 0, 0, false},
+    {"bandwidth", AT(bandwidth), &moe_field_integer, NULL, NULL, 0, 0, false},
+    {"tensor_rate", AT(tensor_rate), &moe_field_integer, NULL, NULL, 0, 0, false},
+    {NULL, 0, NULL, NULL, NULL, 0, 0, false},
 };
 #undef AT
 
 static void set_integer(lua_State *L, const char *name, int64_t value) {
     lua_pushinteger(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static void set_number(lua_State *L, const char *name, double value) {
+    lua_pushnumber(L, value);
     lua_setfield(L, -2, name);
 }
 
@@ -62,6 +68,23 @@ static void set_field(lua_State *L, const moe_field *field, const void *object) 
     set_text(L, field->name, data);
 }
 
+/* A router's choices, as p.router_NAME. */
+static void set_router(lua_State *L, const moe_router *router) {
+    set_text(L, "router_score", router->score ? moe_score_names[router->score] : "logit");
+    set_text(L, "router_weigh", router->weigh ? moe_weigh_names[router->weigh] : "score");
+    set_text(L, "router_group_rule", moe_group_names[router->group_rule]);
+    set_integer(L, "router_groups", router->groups);
+    set_integer(L, "router_groups_kept", router->groups_kept);
+    set_boolean(L, "router_key_bias", router->key_bias);
+    set_boolean(L, "router_zero_fill", router->zero_fill);
+    set_boolean(L, "router_by_logits", moe_router_selects_logits(router));
+    set_boolean(L, "router_renorm", router->renorm);
+    set_boolean(L, "router_input", router->input);
+    set_number(L, "router_epsilon", router->epsilon);
+    set_number(L, "router_scale", router->scale);
+    set_number(L, "router_jitter", router->jitter);
+}
+
 /* What follows from the fields, so that no template has to take their text apart. */
 static void set_derived(lua_State *L, const moe_op *op) {
     const moe_layer *layer = &op->layer;
@@ -69,10 +92,9 @@ static void set_derived(lua_State *L, const moe_op *op) {
                                                        moe_op_fields);
     set_text(L, "kind", moe_op_names[op->kind]);
     set_text(L, "act_kind", moe_act_names[layer->act.kind]);
-    lua_pushnumber(L, layer->act.limit);
-    lua_setfield(L, -2, "act_limit");
-    lua_pushnumber(L, layer->act.alpha);
-    lua_setfield(L, -2, "act_alpha");
+    set_number(L, "act_limit", layer->act.limit);
+    set_number(L, "act_alpha", layer->act.alpha);
+    set_router(L, &layer->router);
     set_boolean(L, "gated", act && moe_layer_gated(layer));
     set_integer(L, "up_rows", act ? moe_layer_up_rows(layer) : layer->f);
     set_boolean(L, "bias_router", layer->bias & MOE_BIAS_ROUTER);

@@ -88,13 +88,45 @@ typedef struct moe_act {
     double limit, alpha; /* of swiglu_clamp(limit,alpha); 0 for every other kind */
 } moe_act;
 
-/* How router scores become a selection and its weights. Selection is always the k largest
- * logits; of equal logits the lower expert id wins. */
-typedef enum moe_router {
-    MOE_ROUTER_SOFTMAX_TOPK_RENORM, /* softmax>topk>renorm: p of the chosen, divided by their sum */
-    MOE_ROUTER_SOFTMAX_TOPK,        /* softmax>topk: p over all experts, as it is */
-    MOE_ROUTER_TOPK_SOFTMAX,        /* topk>softmax: softmax over the k chosen logits */
-    MOE_ROUTER_COUNT
+/* A router is a row of independent choices: what a logit scores, what is selected by, and how the
+ * chosen scores become weights. Of equal keys the lower expert id wins. */
+
+typedef enum moe_score { /* of a token's logits l, before the selection */
+    MOE_SCORE_LOGIT,        /* l itself; not written in a router's text */
+    MOE_SCORE_SOFTMAX,      /* softmax over all experts */
+    MOE_SCORE_SIGMOID,      /* 1 / (1 + exp(-l)) */
+    MOE_SCORE_SQRTSOFTPLUS, /* sqrt(log(1 + exp(l))) */
+    MOE_SCORE_COUNT
+} moe_score;
+
+typedef enum moe_weigh { /* from the scores of the k chosen to their weights */
+    MOE_WEIGH_SCORE,       /* the score itself; not written in a router's text */
+    MOE_WEIGH_SOFTMAX,     /* softmax over the k chosen logits */
+    MOE_WEIGH_SIGMOID,     /* 1 / (1 + exp(-l)) */
+    MOE_WEIGH_SPARSEMIXER, /* softmax at the choice over the experts not chosen before it and not
+                              far below it: (l_j - l_e) / max(|l_e|, l_j) <= 2*jitter */
+    MOE_WEIGH_COUNT
+} moe_weigh;
+
+typedef enum moe_group_rule { /* the score of a group of experts, from the keys in it */
+    MOE_GROUP_MAX,  /* the largest */
+    MOE_GROUP_SUM2, /* the sum of the two largest */
+    MOE_GROUP_COUNT
+} moe_group_rule;
+
+typedef struct moe_router {
+    moe_score score;
+    bool key_bias;             /* key = score + router_bias; else the key is the score */
+    int64_t groups;            /* of e/groups neighbours each, at most 32; 0: none */
+    int64_t groups_kept;       /* the best groups, in which alone experts are chosen */
+    moe_group_rule group_rule;
+    bool zero_fill;            /* keys outside of kept groups are 0, as in HF; else -inf */
+    moe_weigh weigh;
+    double jitter;             /* of MOE_WEIGH_SPARSEMIXER */
+    bool renorm;               /* divide by the sum of the k weights + epsilon */
+    double epsilon;
+    double scale;              /* factor of all weights, behind renorm */
+    bool input;                /* the weight multiplies the expert's input instead of its output */
 } moe_router;
 
 enum { MOE_BIAS_ROUTER = 1, MOE_BIAS_UP = 2, MOE_BIAS_DOWN = 4 };
@@ -112,15 +144,26 @@ typedef struct moe_layer {
     unsigned bias;   /* set of MOE_BIAS_* */
 } moe_layer;
 
+enum { MOE_LAYER_TEXT_SIZE = 512 }; /* bytes, always enough for a layer's text */
+
 /* Parses `key=value` pairs in any order, for example "d=2048 f=768 e=128 k=8 act=swiglu x=bf16
  * w=bf16 router=softmax>topk>renorm capacity=none bias=none". d f e k are required; the others
  * default to act=swiglu x=bf16 w=<x> router=softmax>topk>renorm capacity=none bias=none.
+ *
+ * A router is stages joined by '>', in this order; all but `topk` may be absent:
+ *   softmax | sigmoid | sqrtsoftplus   the score; `+bias` behind it: a bias joins the key only
+ *   groups(N,KEEP,max|sum2[,zero])     choose in the KEEP best of N groups; zero: see zero_fill
+ *   topk
+ *   softmax | sigmoid | sparsemixer(J) weights from logits, where there is no score
+ *   renorm[(EPSILON)]                  epsilon is 0 for softmax, else 1e-20, unless it is written
+ *   scale(S)
+ *   input                              the weight multiplies the expert's input
  * The result is checked for contradictions and limits.
  * MOE_E_PARSE, MOE_E_INVALID, MOE_E_UNSUPPORTED. */
 MOE_API moe_status moe_layer_parse(const char *text, moe_layer *out);
 
-/* Writes the canonical one-line text, NUL-terminated; parse(print(x)) == x. 256 bytes are always
- * enough. MOE_E_INVALID if `size` is too small. */
+/* Writes the canonical one-line text, NUL-terminated; parse(print(x)) == x. MOE_LAYER_TEXT_SIZE
+ * bytes are always enough. MOE_E_INVALID if `size` is too small. */
 MOE_API moe_status moe_layer_print(const moe_layer *layer, char *text, size_t size);
 
 /* True where the activation has a gate: the up weights then hold 2f rows an expert. */
@@ -219,7 +262,7 @@ typedef struct moe_io {
     /* inputs */
     const void *x;             /* [T,d] */
     const void *router_weight; /* [e,d] in w's dtype; unused where logits or routing are given */
-    const float *router_bias;  /* [e], added to the logits; bias=router only */
+    const float *router_bias;  /* [e], added to the logits (bias=router) or the keys (+bias) */
     const void *up;            /* gated: [e,2f,d], gate rows then up rows; else [e,f,d] */
     const void *up_bias;       /* gated: [e,2f]; else [e,f]; bias=up only */
     const void *down;          /* [e,d,f] */

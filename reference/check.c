@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include "args.h"
+#include "router.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ typedef struct route_check {
     const moe_layer *layer;
     int64_t tokens;
     const double *logits;
+    const float *key_bias;
     double logit_error, tolerance;
     const moe_route_result *got;
     moe_verdict *verdict;
@@ -52,34 +54,48 @@ static bool logits_are_finite(const route_check *c, int64_t t) {
     return true;
 }
 
-/* `best` [k] are the reference's choices of token t. Where errors cannot explain a difference, a
- * tie must go to the lower id. */
-static bool choice_is_best(const route_check *c, int64_t t, const int *best) {
+/* How far two keys of a token may be apart and still come out in either order: twice the error of
+ * one. No score rises faster than its logit; its few fp32 operations round by 2^-22 or so. */
+static double key_slack(const route_check *c, const double *keys) {
+    double largest = 1;
+    if (moe_router_selects_logits(&c->layer->router)) return 2 * c->logit_error;
+    for (int64_t e = 0; e < c->layer->e; e++)
+        if (isfinite(keys[e])) largest = fmax(largest, fabs(keys[e]));
+    return 2 * (c->logit_error + largest * 0x1p-22);
+}
+
+/* Where errors cannot explain a difference, a tie must go to the lower id. */
+static bool choice_is_best(const route_check *c, int64_t t) {
     const int *ids = c->got->ids + t * c->layer->k;
     const double *logits = c->logits + t * c->layer->e;
-    double slack = 2 * c->logit_error, least = logits[best[c->layer->k - 1]];
+    double keys[MOE_MAX_EXPERTS];
+    int best[MOE_MAX_TOPK];
+    moe_ref_keys(c->layer, logits, c->key_bias, NULL, keys);
+    double slack = key_slack(c, keys);
+    moe_ref_keys(c->layer, logits, c->key_bias, &(moe_ref_doubt){ids, 2 * slack}, keys);
+    moe_ref_choose(c->layer, keys, best);
+    double least = keys[best[c->layer->k - 1]];
     for (int64_t j = 0; j < c->layer->k; j++) {
-        double logit = logits[ids[j]];
-        if (logit < least - slack)
-            return bad(
-                c->verdict,
-                "ids[%lld,%lld] is %d with logit %.9g, below the k-th best, %.9g of expert %d",
-                LL(t), LL(j), ids[j], logit, least, best[c->layer->k - 1]);
-        if (j > 0 && logit > logits[ids[j - 1]] + slack)
+        double key = keys[ids[j]];
+        if (key < least - slack)
             return bad(c->verdict,
-                       "ids[%lld,%lld] is %d with logit %.9g, above %.9g of expert %d before it",
-                       LL(t), LL(j), ids[j], logit, logits[ids[j - 1]], ids[j - 1]);
-        if (c->logit_error == 0 && ids[j] != best[j])
-            return bad(c->verdict, "ids[%lld,%lld] is %d, should be %d: logits %.9g and %.9g",
-                       LL(t), LL(j), ids[j], best[j], logit, logits[best[j]]);
+                       "ids[%lld,%lld] is %d with key %.9g, below the k-th best, %.9g of expert %d",
+                       LL(t), LL(j), ids[j], key, least, best[c->layer->k - 1]);
+        if (j > 0 && key > keys[ids[j - 1]] + slack)
+            return bad(c->verdict,
+                       "ids[%lld,%lld] is %d with key %.9g, above %.9g of expert %d before it",
+                       LL(t), LL(j), ids[j], key, keys[ids[j - 1]], ids[j - 1]);
+        if (slack == 0 && ids[j] != best[j])
+            return bad(c->verdict, "ids[%lld,%lld] is %d, should be %d: keys %.9g and %.9g", LL(t),
+                       LL(j), ids[j], best[j], key, keys[best[j]]);
     }
     return true;
 }
 
-static bool ids_are_right(const route_check *c, const int *best) {
+static bool ids_are_right(const route_check *c) {
     for (int64_t t = 0; t < c->tokens; t++) {
         if (!ids_are_distinct(c, t)) return false;
-        if (logits_are_finite(c, t) && !choice_is_best(c, t, best + t * c->layer->k)) return false;
+        if (logits_are_finite(c, t) && !choice_is_best(c, t)) return false;
     }
     return true;
 }
@@ -142,25 +158,21 @@ static bool probs_are_right(const route_check *c, const double *want) {
 }
 
 moe_status moe_check_route(const moe_layer *layer, int64_t tokens, const double *logits,
-                           double logit_error, double tolerance, const moe_route_result *got,
-                           moe_verdict *out) {
-    const route_check c = {layer, tokens, logits, logit_error, tolerance, got, out};
-    size_t slots = (size_t)(tokens * layer->k);
-    moe_status status = MOE_OK;
-    int *best = malloc(slots * sizeof *best + 1);
-    double *want = malloc(slots * sizeof *want + 1);
+                           const float *key_bias, double logit_error, double tolerance,
+                           const moe_route_result *got, moe_verdict *out) {
+    const route_check c = {layer, tokens, logits, key_bias, logit_error, tolerance, got, out};
+    double *want = malloc((size_t)(tokens * layer->k) * sizeof *want + 1);
     double *probs = malloc((size_t)layer->e * sizeof *probs);
+    moe_status status = MOE_OK;
     *out = (moe_verdict){.ok = true};
-    if (!best || !want || !probs) {
-        status = moe_fail(MOE_E_MEMORY, "no memory to check %zu routed slots", slots);
-        goto done;
+    if (!want || !probs) {
+        status = moe_fail(MOE_E_MEMORY, "no memory to check the routing of %lld tokens",
+                          (long long)tokens);
+    } else if (ids_are_right(&c)) {
+        moe_ref_weights(layer, tokens, logits, got->ids, want);
+        moe_ref_mean_probs(layer, tokens, logits, probs);
+        if (weights_are_right(&c, want) && counts_are_right(&c)) probs_are_right(&c, probs);
     }
-    moe_ref_route(layer, tokens, logits, best, want, NULL, probs);
-    if (!ids_are_right(&c, best)) goto done;
-    moe_ref_weights(layer, tokens, logits, got->ids, want);
-    if (weights_are_right(&c, want) && counts_are_right(&c)) probs_are_right(&c, probs);
-done:
-    free(best);
     free(want);
     free(probs);
     return status;

@@ -123,8 +123,9 @@ static moe_status make_module(moe_cublas_pipeline *p, const moe_text_compiler *c
     moe_text out = moe_text_start(text, TEXT_SIZE);
     moe_text_add(&out, "#define D %lld\n#define F %lld\n#define E %lld\n#define K %lld\n",
                  (long long)l->d, (long long)l->f, (long long)l->e, (long long)l->k);
-    moe_text_add(&out, "#define DTYPE %d\n#define ACT %d\n#define GATED %d\n#define ROUTER %d\n",
-                 (int)l->x, (int)l->act.kind, moe_layer_gated(l), (int)l->router);
+    moe_text_add(&out, "#define DTYPE %d\n#define ACT %d\n#define GATED %d\n#define OVER_ALL %d\n",
+                 (int)l->x, (int)l->act.kind, moe_layer_gated(l),
+                 l->router.score == MOE_SCORE_SOFTMAX && !l->router.renorm);
     moe_text_add(&out, "#define LIMIT ((float)%.9g)\n#define ALPHA ((float)%.9g)\n", l->act.limit,
                  l->act.alpha);
     moe_text_add(&out, "#line 1 \"reference/pipeline.cu\"\n%s", cuda_text);

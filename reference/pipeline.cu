@@ -1,6 +1,7 @@
 // pipeline.cu - the steps between the GEMMs of the reference pipeline, written plainly: 16 bytes a
 // thread, no tuning. Text in front of it defines D, F, E, K, DTYPE (0 bf16, 1 f16, 2 f32), ACT (the
-// number of a moe_act_kind), GATED, LIMIT, ALPHA and ROUTER (the number of a moe_router).
+// number of a moe_act_kind), GATED, LIMIT, ALPHA and OVER_ALL (1: weights are a
+// softmax over all experts, 0: over the chosen ones).
 
 #if DTYPE == 2
 typedef float element;
@@ -188,7 +189,7 @@ extern "C" __global__ void moe_pipeline_route(const route_args a) {
             a.weights[t * K + j] = p;
         }
     }
-    if (ROUTER == 1) {
+    if (OVER_ALL) {
         float part = 0;
         for (int e = lane; e < E; e += 32)
             part += expf(finite(logits[e] + (a.bias ? a.bias[e] : 0)) - first.logit);

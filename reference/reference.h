@@ -26,13 +26,34 @@ void moe_store(moe_dtype dtype, void *array, int64_t i, double value);
 moe_status moe_ref_logits(const moe_layer *layer, int64_t tokens, const moe_host_layer *in,
                           double *logits);
 
+/* Somebody's choice where groups of experts are as good as equal: those with one of `ids` [k] win
+ * over others whose score is not better by more than `slack`. */
+typedef struct moe_ref_doubt {
+    const int *ids;
+    double slack;
+} moe_ref_doubt;
+
+/* The keys [e] that one token's experts are selected by, from its logits [e], as moe_router says;
+ * those outside of kept groups are -inf or 0. key_bias [e] is read where the router has one; NULL:
+ * zeros. doubt NULL: of equal groups the lower one wins. */
+void moe_ref_keys(const moe_layer *layer, const double *logits, const float *key_bias,
+                  const moe_ref_doubt *doubt, double *keys);
+
+/* ids [k] of the largest keys [e], best first (ties: lower id). */
+void moe_ref_choose(const moe_layer *layer, const double *keys, int *ids);
+
 /* ids [T,k] best first (ties: lower id), weights [T,k], and where not NULL counts [e] and mean
- * probabilities [e] (0 where T = 0), from logits [T,e].
+ * probabilities [e] (softmax of the logits; 0 where T = 0), from logits [T,e]. key_bias as for
+ * moe_ref_keys.
  *
  * Logits are first clamped to the finite range of fp32, and NaN counts as its lowest value; so the
  * ids of a token are valid and distinct whatever its logits are, and weights are never NaN. */
-void moe_ref_route(const moe_layer *layer, int64_t tokens, const double *logits, int *ids,
-                   double *weights, int *counts, double *mean_probs);
+void moe_ref_route(const moe_layer *layer, int64_t tokens, const double *logits,
+                   const float *key_bias, int *ids, double *weights, int *counts,
+                   double *mean_probs);
+
+/* The mean over tokens of the softmax of logits [T,e]; 0 where T = 0. */
+void moe_ref_mean_probs(const moe_layer *layer, int64_t tokens, const double *logits, double *mean);
 
 /* The weights that the router's rule gives to chosen ids [T,k], which need not be the best. */
 void moe_ref_weights(const moe_layer *layer, int64_t tokens, const double *logits, const int *ids,

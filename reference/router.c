@@ -1,15 +1,14 @@
 /* router.c - logits, selection, weights and capacity of the reference layer.
  *
- *   softmax>topk>renorm   p = softmax(l); weights p_i / sum of the chosen p   (Mixtral, Qwen3,
- * DBRX) softmax>topk          p = softmax(l); weights p_i                         (OLMoE, Switch)
- *   topk>softmax          weights softmax over the chosen l                   (gpt-oss, Granite)
- *
- * The first and the last are the same function of the logits in exact arithmetic. Softmax is
- * monotone, so selection looks at logits only. Capacity is the choice-major order of Mesh
- * TensorFlow and Tutel: all first choices are placed before any second choice. */
+ * A router is the choices of moe_router, one after the other: scores of the logits, keys to select
+ * by, groups of experts, the k largest keys, weights. Each has a function here. Where the order of
+ * keys is that of the logits, the logits are compared: the same choice in exact arithmetic, and no
+ * ties by rounding. Capacity is the choice-major order of Mesh TensorFlow and Tutel: all first
+ * choices are placed before any second choice. */
 #include "matmul.h"
 #include "number.h"
 #include "reference.h"
+#include "router.h"
 
 #include <float.h>
 #include <math.h>
@@ -68,23 +67,7 @@ moe_status moe_ref_logits(const moe_layer *layer, int64_t tokens, const moe_host
     return MOE_OK;
 }
 
-/* Inserts expert by expert into the list of the best k so far. A later expert has a higher id, so
- * it passes only those that it beats. */
-static void choose(const moe_layer *layer, const double *logits, int *ids) {
-    double best[MOE_MAX_TOPK];
-    int count = 0;
-    for (int e = 0; e < layer->e; e++) {
-        double logit = finite_logit(logits[e]);
-        int at = count;
-        while (at > 0 && logit > best[at - 1]) at--;
-        if (at == layer->k) continue;
-        if (count < layer->k) count++;
-        memmove(best + at + 1, best + at, (size_t)(count - 1 - at) * sizeof *best);
-        memmove(ids + at + 1, ids + at, (size_t)(count - 1 - at) * sizeof *ids);
-        best[at] = logit;
-        ids[at] = e;
-    }
-}
+/* ------------------------------------------------------------------------------ one token */
 
 /* The largest of a token's logits and the sum of exp(l - largest). */
 static double softmax_sum(const moe_layer *layer, const double *logits, double *largest) {
@@ -95,19 +78,144 @@ static double softmax_sum(const moe_layer *layer, const double *logits, double *
     return sum;
 }
 
-static void token_weights(const moe_layer *layer, const double *logits, const int *ids,
-                          double *weights) {
-    double largest = -FLT_MAX, sum = 0;
-    if (layer->router == MOE_ROUTER_SOFTMAX_TOPK) {
-        sum = softmax_sum(layer, logits, &largest);
-    } else {
-        for (int64_t j = 0; j < layer->k; j++)
-            largest = fmax(largest, finite_logit(logits[ids[j]]));
-        for (int64_t j = 0; j < layer->k; j++) sum += exp(finite_logit(logits[ids[j]]) - largest);
+static double sigmoid(double l) { return l < 0 ? exp(l) / (1 + exp(l)) : 1 / (1 + exp(-l)); }
+static double softplus(double l) { return fmax(l, 0) + log1p(exp(-fabs(l))); }
+
+/* What each of the token's logits scores. */
+static void make_scores(const moe_layer *layer, const double *logits, double *scores) {
+    double largest, sum = softmax_sum(layer, logits, &largest);
+    for (int64_t e = 0; e < layer->e; e++) {
+        double logit = finite_logit(logits[e]);
+        switch (layer->router.score) {
+        case MOE_SCORE_SOFTMAX: scores[e] = exp(logit - largest) / sum; break;
+        case MOE_SCORE_SIGMOID: scores[e] = sigmoid(logit); break;
+        case MOE_SCORE_SQRTSOFTPLUS: scores[e] = sqrt(softplus(logit)); break;
+        default: scores[e] = logit;
+        }
     }
+}
+
+/* The places of the n largest values in order; of equal ones, the lower place first. A later one
+ * passes only those that it beats. */
+static void choose(const double *values, int64_t count, int64_t n, int *places) {
+    double best[MOE_MAX_EXPERTS];
+    int64_t found = 0;
+    for (int i = 0; i < count; i++) {
+        int64_t at = found;
+        while (at > 0 && values[i] > best[at - 1]) at--;
+        if (at == n) continue;
+        if (found < n) found++;
+        memmove(best + at + 1, best + at, (size_t)(found - 1 - at) * sizeof *best);
+        memmove(places + at + 1, places + at, (size_t)(found - 1 - at) * sizeof *places);
+        best[at] = values[i];
+        places[at] = i;
+    }
+}
+
+static double group_score(const moe_router *router, const double *keys, int64_t size) {
+    int best[2];
+    bool two = router->group_rule == MOE_GROUP_SUM2;
+    choose(keys, size, two ? 2 : 1, best);
+    return two ? keys[best[0]] + keys[best[1]] : keys[best[0]];
+}
+
+/* Masks the keys outside of the best groups. */
+static void keep_groups(const moe_layer *layer, const moe_ref_doubt *doubt, double *keys) {
+    const moe_router *router = &layer->router;
+    int64_t size = layer->e / router->groups;
+    double score[MOE_MAX_GROUPS];
+    bool kept[MOE_MAX_GROUPS] = {false}, favoured[MOE_MAX_GROUPS] = {false};
+    int best[MOE_MAX_GROUPS];
+    for (int64_t g = 0; g < router->groups; g++)
+        score[g] = group_score(router, keys + g * size, size);
+    for (int64_t j = 0; doubt && j < layer->k; j++) favoured[doubt->ids[j] / size] = true;
+    for (int64_t g = 0; g < router->groups; g++)
+        if (favoured[g]) score[g] += doubt->slack;
+    choose(score, router->groups, router->groups_kept, best);
+    for (int64_t i = 0; i < router->groups_kept; i++) kept[best[i]] = true;
+    for (int64_t e = 0; e < layer->e; e++)
+        if (!kept[e / size]) keys[e] = router->zero_fill ? 0 : -INFINITY;
+}
+
+void moe_ref_keys(const moe_layer *layer, const double *logits, const float *key_bias,
+                  const moe_ref_doubt *doubt, double *keys) {
+    if (moe_router_selects_logits(&layer->router))
+        for (int64_t e = 0; e < layer->e; e++) keys[e] = finite_logit(logits[e]);
+    else
+        make_scores(layer, logits, keys);
+    for (int64_t e = 0; layer->router.key_bias && key_bias && e < layer->e; e++)
+        keys[e] += (double)key_bias[e];
+    if (layer->router.groups) keep_groups(layer, doubt, keys);
+}
+
+void moe_ref_choose(const moe_layer *layer, const double *keys, int *ids) {
+    choose(keys, layer->e, layer->k, ids);
+}
+
+static void token_ids(const moe_layer *layer, const double *logits, const float *key_bias,
+                      int *ids) {
+    double keys[MOE_MAX_EXPERTS];
+    moe_ref_keys(layer, logits, key_bias, NULL, keys);
+    moe_ref_choose(layer, keys, ids);
+}
+
+static void softmax_of_chosen(const moe_layer *layer, const double *logits, const int *ids,
+                              double *weights) {
+    double largest = -FLT_MAX, sum = 0;
+    for (int64_t j = 0; j < layer->k; j++) largest = fmax(largest, finite_logit(logits[ids[j]]));
+    for (int64_t j = 0; j < layer->k; j++) sum += exp(finite_logit(logits[ids[j]]) - largest);
     for (int64_t j = 0; j < layer->k; j++)
         weights[j] = exp(finite_logit(logits[ids[j]]) - largest) / sum;
 }
+
+/* The weight of choice j: its softmax among the experts that no earlier choice took and that are
+ * not far below it (Phi-3.5-MoE's inference; 0/0, of logits that are 0, counts as near). */
+static double sparsemixer(const moe_layer *layer, const double *logits, const int *ids, int64_t j) {
+    double mine = finite_logit(logits[ids[j]]), sum = 0;
+    for (int64_t e = 0; e < layer->e; e++) {
+        double other = finite_logit(logits[e]);
+        bool taken = false;
+        for (int64_t i = 0; i < j; i++) taken |= ids[i] == e;
+        bool far = (mine - other) / fmax(fabs(other), mine) > 2 * layer->router.jitter;
+        if (!taken && !far) sum += exp(other - mine);
+    }
+    return 1 / sum;
+}
+
+/* The weights before renorm and scale. */
+static void raw_weights(const moe_layer *layer, const double *logits, const int *ids,
+                        double *weights) {
+    double scores[MOE_MAX_EXPERTS];
+    if (layer->router.weigh == MOE_WEIGH_SOFTMAX) {
+        softmax_of_chosen(layer, logits, ids, weights);
+        return;
+    }
+    make_scores(layer, logits, scores);
+    for (int64_t j = 0; j < layer->k; j++) {
+        switch (layer->router.weigh) {
+        case MOE_WEIGH_SIGMOID: weights[j] = sigmoid(finite_logit(logits[ids[j]])); break;
+        case MOE_WEIGH_SPARSEMIXER: weights[j] = sparsemixer(layer, logits, ids, j); break;
+        default: weights[j] = scores[ids[j]];
+        }
+    }
+}
+
+static void token_weights(const moe_layer *layer, const double *logits, const int *ids,
+                          double *weights) {
+    const moe_router *router = &layer->router;
+    double factor = router->scale, sum = router->epsilon;
+    /* A softmax over all cancels out: where the chosen are far below the largest, what is left is
+     * the softmax over the chosen and not 0/0. */
+    if (router->renorm && router->score == MOE_SCORE_SOFTMAX && router->epsilon == 0)
+        softmax_of_chosen(layer, logits, ids, weights);
+    else
+        raw_weights(layer, logits, ids, weights);
+    for (int64_t j = 0; j < layer->k; j++) sum += weights[j];
+    if (router->renorm) factor /= sum;
+    for (int64_t j = 0; j < layer->k; j++) weights[j] *= factor;
+}
+
+/* ------------------------------------------------------------------------------ all tokens */
 
 void moe_ref_weights(const moe_layer *layer, int64_t tokens, const double *logits, const int *ids,
                      double *weights) {
@@ -121,8 +229,8 @@ static void count_ids(const moe_layer *layer, int64_t slots, const int *ids, int
     for (int64_t s = 0; s < slots; s++) counts[ids[s]]++;
 }
 
-static void average_probs(const moe_layer *layer, int64_t tokens, const double *logits,
-                          double *mean) {
+void moe_ref_mean_probs(const moe_layer *layer, int64_t tokens, const double *logits,
+                        double *mean) {
     for (int64_t e = 0; e < layer->e; e++) mean[e] = 0;
     for (int64_t t = 0; t < tokens; t++, logits += layer->e) {
         double largest, sum = softmax_sum(layer, logits, &largest);
@@ -131,13 +239,15 @@ static void average_probs(const moe_layer *layer, int64_t tokens, const double *
     }
 }
 
-void moe_ref_route(const moe_layer *layer, int64_t tokens, const double *logits, int *ids,
-                   double *weights, int *counts, double *mean_probs) {
+void moe_ref_route(const moe_layer *layer, int64_t tokens, const double *logits,
+                   const float *key_bias, int *ids, double *weights, int *counts,
+                   double *mean_probs) {
 #pragma omp parallel for
-    for (int64_t t = 0; t < tokens; t++) choose(layer, logits + t * layer->e, ids + t * layer->k);
+    for (int64_t t = 0; t < tokens; t++)
+        token_ids(layer, logits + t * layer->e, key_bias, ids + t * layer->k);
     moe_ref_weights(layer, tokens, logits, ids, weights);
     if (counts) count_ids(layer, tokens * layer->k, ids, counts);
-    if (mean_probs) average_probs(layer, tokens, logits, mean_probs);
+    if (mean_probs) moe_ref_mean_probs(layer, tokens, logits, mean_probs);
 }
 
 void moe_ref_capacity(const moe_layer *layer, int64_t tokens, const int *ids, unsigned char *kept) {

@@ -19,7 +19,7 @@ moe_layer_sizes moe_layer_elements(const moe_layer *layer, int64_t tokens) {
     return (moe_layer_sizes){
         .x = tokens * layer->d,
         .router_weight = layer->e * layer->d,
-        .router_bias = layer->bias & MOE_BIAS_ROUTER ? layer->e : 0,
+        .router_bias = moe_layer_router_bias(layer) ? layer->e : 0,
         .logits = tokens * layer->e,
         .up = layer->e * width * layer->d,
         .up_bias = layer->bias & MOE_BIAS_UP ? layer->e * width : 0,
@@ -77,11 +77,13 @@ moe_status moe_workload_init(moe_workload *workload, const moe_layer *layer, int
     moe_workload w = {.layer = *layer, .tokens = tokens};
     void *router_bias = NULL;
 #define STREAM(which) moe_random_stream(seed, which)
+    /* Keys have their bias whoever makes the logits. */
+    const unsigned biased = MOE_MAKE_ROUTER | (layer->router.key_bias ? MOE_MAKE_LOGITS : 0);
     bool made =
         make(&w.x, layer->x, set & MOE_MAKE_X, n.x, STREAM(X), 1) &&
         make(&w.router_weight, layer->w, set & MOE_MAKE_ROUTER, n.router_weight,
              STREAM(ROUTER_WEIGHT), by_d) &&
-        make(&router_bias, MOE_F32, set & MOE_MAKE_ROUTER, n.router_bias, STREAM(ROUTER_BIAS),
+        make(&router_bias, MOE_F32, set & biased, n.router_bias, STREAM(ROUTER_BIAS),
              bias_deviation) &&
         make(&w.up, layer->w, set & MOE_MAKE_UP, n.up, STREAM(UP), by_d) &&
         make(&w.up_bias, layer->w, set & MOE_MAKE_UP, n.up_bias, STREAM(UP_BIAS), bias_deviation) &&

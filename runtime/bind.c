@@ -45,7 +45,9 @@ static const struct {
 static bool used(rule when, const moe_layer *layer, const moe_io *io) {
     switch (when) {
     case ROUTER: return !io->routing_given && !io->logits;
-    case ROUTER_BIAS: return !io->routing_given && !io->logits && (layer->bias & MOE_BIAS_ROUTER);
+    case ROUTER_BIAS:
+        return !io->routing_given &&
+               (layer->router.key_bias || (!io->logits && layer->bias & MOE_BIAS_ROUTER));
     case UP_BIAS: return layer->bias & MOE_BIAS_UP;
     case DOWN_BIAS: return layer->bias & MOE_BIAS_DOWN;
     case LOGITS:

@@ -10,20 +10,20 @@ enum { MAX_FACT = 1 << 30 };
 
 #define AT(member) offsetof(moe_facts, member)
 static const moe_field fields[] = {
-    {"sm", AT(sm), &moe_field_integer, "0", NULL, 0, 1000},
-    {"sms", AT(sms), &moe_field_integer, NULL, NULL, 1, 1 << 16},
-    {"smem", AT(smem), &moe_field_integer, "0", NULL, 0, MAX_FACT},
-    {"smem_sm", AT(smem_sm), &moe_field_integer, "0", NULL, 0, MAX_FACT},
-    {"regs_sm", AT(regs_sm), &moe_field_integer, "0", NULL, 0, MAX_FACT},
-    {"threads_sm", AT(threads_sm), &moe_field_integer, "0", NULL, 0, MAX_FACT},
-    {"blocks_sm", AT(blocks_sm), &moe_field_integer, "0", NULL, 0, MAX_FACT},
-    {"l2", AT(l2), &moe_field_integer, "0", NULL, 0, INT64_MAX},
-    {"memory", AT(memory), &moe_field_integer, "0", NULL, 0, INT64_MAX},
-    {"clock", AT(clock), &moe_field_integer, "0", NULL, 0, MAX_FACT},
-    {"bandwidth", AT(bandwidth), &moe_field_integer, "0", NULL, 0, MAX_FACT},
-    {"tensor_rate", AT(tensor_rate), &moe_field_integer, "0", NULL, 0, MAX_FACT},
-    {"simulated", AT(simulated), &moe_field_integer, "0", NULL, 0, 1},
-    {NULL, 0, NULL, NULL, NULL, 0, 0},
+    {"sm", AT(sm), &moe_field_integer, "0", NULL, 0, 1000, false},
+    {"sms", AT(sms), &moe_field_integer, NULL, NULL, 1, 1 << 16, false},
+    {"smem", AT(smem), &moe_field_integer, "0", NULL, 0, MAX_FACT, false},
+    {"smem_sm", AT(smem_sm), &moe_field_integer, "0", NULL, 0, MAX_FACT, false},
+    {"regs_sm", AT(regs_sm), &moe_field_integer, "0", NULL, 0, MAX_FACT, false},
+    {"threads_sm", AT(threads_sm), &moe_field_integer, "0", NULL, 0, MAX_FACT, false},
+    {"blocks_sm", AT(blocks_sm), &moe_field_integer, "0", NULL, 0, MAX_FACT, false},
+    {"l2", AT(l2), &moe_field_integer, "0", NULL, 0, INT64_MAX, false},
+    {"memory", AT(memory), &moe_field_integer, "0", NULL, 0, INT64_MAX, false},
+    {"clock", AT(clock), &moe_field_integer, "0", NULL, 0, MAX_FACT, false},
+    {"bandwidth", AT(bandwidth), &moe_field_integer, "0", NULL, 0, MAX_FACT, false},
+    {"tensor_rate", AT(tensor_rate), &moe_field_integer, "0", NULL, 0, MAX_FACT, false},
+    {"simulated", AT(simulated), &moe_field_integer, "0", NULL, 0, 1, false},
+    {NULL, 0, NULL, NULL, NULL, 0, 0, false},
 };
 #undef AT
 

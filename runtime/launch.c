@@ -89,29 +89,29 @@ static const moe_field_type field_symbol = {parse_symbol, print_symbol, false};
 
 #define AT(member) offsetof(moe_kernel, member)
 static const moe_field kernel_fields[] = {
-    {"kernel", AT(symbol), &field_symbol, NULL, NULL, 0, 0},
-    {"grid", AT(grid), &field_grid, NULL, NULL, 0, 0},
-    {"block", AT(block), &moe_field_integer, NULL, NULL, 1, 1024},
-    {"cluster", AT(cluster), &moe_field_integer, "1", NULL, 1, 16},
-    {"smem", AT(smem), &moe_field_integer, "0", NULL, 0, 1 << 20},
-    {"overlap", AT(overlap), &moe_field_integer, "0", NULL, 0, 1},
-    {"regs", AT(regs), &moe_field_integer, "0", NULL, 0, 1024},
-    {"spills", AT(spills), &moe_field_integer, "0", NULL, 0, 1 << 30},
-    {"static_smem", AT(static_smem), &moe_field_integer, "0", NULL, 0, 1 << 20},
-    {NULL, 0, NULL, NULL, NULL, 0, 0},
+    {"kernel", AT(symbol), &field_symbol, NULL, NULL, 0, 0, false},
+    {"grid", AT(grid), &field_grid, NULL, NULL, 0, 0, false},
+    {"block", AT(block), &moe_field_integer, NULL, NULL, 1, 1024, false},
+    {"cluster", AT(cluster), &moe_field_integer, "1", NULL, 1, 16, false},
+    {"smem", AT(smem), &moe_field_integer, "0", NULL, 0, 1 << 20, false},
+    {"overlap", AT(overlap), &moe_field_integer, "0", NULL, 0, 1, false},
+    {"regs", AT(regs), &moe_field_integer, "0", NULL, 0, 1024, false},
+    {"spills", AT(spills), &moe_field_integer, "0", NULL, 0, 1 << 30, false},
+    {"static_smem", AT(static_smem), &moe_field_integer, "0", NULL, 0, 1 << 20, false},
+    {NULL, 0, NULL, NULL, NULL, 0, 0, false},
 };
 #undef AT
 
 #define AT(member) offsetof(moe_launch, member)
 static const moe_field launch_fields[] = {
-    {"align", AT(align), &moe_field_integer, "1", NULL, 1, 1 << 16},
-    {"scratch_fixed", AT(scratch_fixed), &moe_field_integer, "0", NULL, 0, INT64_C(1) << 40},
-    {"scratch_token", AT(scratch_token), &moe_field_integer, "0", NULL, 0, INT64_C(1) << 40},
-    {"scratch_block", AT(scratch_block), &moe_field_integer, "0", NULL, 0, INT64_C(1) << 40},
-    {"deterministic", AT(deterministic), &moe_field_integer, "1", NULL, 0, 1},
-    {"max_slots", AT(max_slots), &moe_field_integer, "0", NULL, 0, INT32_MAX},
-    {"maps", AT(maps), &moe_field_maps, "none", NULL, 0, 0},
-    {NULL, 0, NULL, NULL, NULL, 0, 0},
+    {"align", AT(align), &moe_field_integer, "1", NULL, 1, 1 << 16, false},
+    {"scratch_fixed", AT(scratch_fixed), &moe_field_integer, "0", NULL, 0, INT64_C(1) << 40, false},
+    {"scratch_token", AT(scratch_token), &moe_field_integer, "0", NULL, 0, INT64_C(1) << 40, false},
+    {"scratch_block", AT(scratch_block), &moe_field_integer, "0", NULL, 0, INT64_C(1) << 40, false},
+    {"deterministic", AT(deterministic), &moe_field_integer, "1", NULL, 0, 1, false},
+    {"max_slots", AT(max_slots), &moe_field_integer, "0", NULL, 0, INT32_MAX, false},
+    {"maps", AT(maps), &moe_field_maps, "none", NULL, 0, 0, false},
+    {NULL, 0, NULL, NULL, NULL, 0, 0, false},
 };
 #undef AT
 

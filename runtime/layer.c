@@ -1,6 +1,8 @@
 /* layer.c - what a MoE layer is: names, text form, limits. */
 #include "layer.h"
 
+#include "router.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,13 +11,6 @@ enum { MAX_WIDTH = 1 << 20 };
 
 const char *const moe_dtype_names[] = {
     [MOE_BF16] = "bf16", [MOE_F16] = "f16", [MOE_F32] = "f32", [MOE_DTYPE_COUNT] = NULL,
-};
-
-const char *const moe_router_names[] = {
-    [MOE_ROUTER_SOFTMAX_TOPK_RENORM] = "softmax>topk>renorm",
-    [MOE_ROUTER_SOFTMAX_TOPK] = "softmax>topk",
-    [MOE_ROUTER_TOPK_SOFTMAX] = "topk>softmax",
-    [MOE_ROUTER_COUNT] = NULL,
 };
 
 const char *const moe_act_names[] = {
@@ -124,17 +119,17 @@ const moe_field_type moe_field_bias = {parse_bias, print_bias, false};
 #define AT(member) offsetof(moe_layer, member)
 const moe_field moe_layer_fields[] = {
     /* ORDER LAYER */
-    {"d", AT(d), &moe_field_integer, NULL, NULL, 8, MAX_WIDTH},
-    {"f", AT(f), &moe_field_integer, NULL, NULL, 8, MAX_WIDTH},
-    {"e", AT(e), &moe_field_integer, NULL, NULL, 1, MOE_MAX_EXPERTS},
-    {"k", AT(k), &moe_field_integer, NULL, NULL, 1, MOE_MAX_TOPK},
-    {"act", AT(act), &moe_field_act, "swiglu", NULL, 0, 0},
-    {"x", AT(x), &moe_field_enum, "bf16", moe_dtype_names, 0, 0},
-    {"w", AT(w), &moe_field_enum, "bf16", moe_dtype_names, 0, 0},
-    {"router", AT(router), &moe_field_enum, "softmax>topk>renorm", moe_router_names, 0, 0},
-    {"capacity", AT(capacity), &moe_field_capacity, "none", NULL, 0, 0},
-    {"bias", AT(bias), &moe_field_bias, "none", NULL, 0, 0},
-    {NULL, 0, NULL, NULL, NULL, 0, 0},
+    {"d", AT(d), &moe_field_integer, NULL, NULL, 8, MAX_WIDTH, false},
+    {"f", AT(f), &moe_field_integer, NULL, NULL, 8, MAX_WIDTH, false},
+    {"e", AT(e), &moe_field_integer, NULL, NULL, 1, MOE_MAX_EXPERTS, false},
+    {"k", AT(k), &moe_field_integer, NULL, NULL, 1, MOE_MAX_TOPK, false},
+    {"act", AT(act), &moe_field_act, "swiglu", NULL, 0, 0, false},
+    {"x", AT(x), &moe_field_enum, "bf16", moe_dtype_names, 0, 0, false},
+    {"w", AT(w), &moe_field_enum, "bf16", moe_dtype_names, 0, 0, false},
+    {"router", AT(router), &moe_field_router, "softmax>topk>renorm", NULL, 0, 0, false},
+    {"capacity", AT(capacity), &moe_field_capacity, "none", NULL, 0, 0, false},
+    {"bias", AT(bias), &moe_field_bias, "none", NULL, 0, 0, false},
+    {NULL, 0, NULL, NULL, NULL, 0, 0, false},
 };
 #undef AT
 
@@ -144,6 +139,10 @@ bool moe_act_gated(moe_act_kind kind) {
 }
 
 bool moe_layer_gated(const moe_layer *layer) { return moe_act_gated(layer->act.kind); }
+
+bool moe_layer_router_bias(const moe_layer *layer) {
+    return layer->bias & MOE_BIAS_ROUTER || layer->router.key_bias;
+}
 
 int64_t moe_layer_up_rows(const moe_layer *layer) {
     return moe_layer_gated(layer) ? 2 * layer->f : layer->f;
@@ -177,7 +176,10 @@ moe_status moe_layer_check(const moe_layer *layer) {
     if (layer->x != layer->w)
         return moe_fail(MOE_E_UNSUPPORTED, "layer: x=%s and w=%s must be the same dtype",
                         moe_dtype_names[layer->x], moe_dtype_names[layer->w]);
-    return MOE_OK;
+    if (layer->router.key_bias && layer->bias & MOE_BIAS_ROUTER)
+        return moe_fail(MOE_E_INVALID, "layer: the router's bias joins the logits (bias=router) or "
+                                       "the keys (+bias), not both");
+    return moe_router_check(&layer->router, layer->e, layer->k);
 }
 
 moe_status moe_layer_parse(const char *text, moe_layer *out) {

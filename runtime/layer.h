@@ -15,7 +15,6 @@ enum {
 extern const moe_field moe_layer_fields[];
 extern const char *const moe_dtype_names[];  /* by moe_dtype, NULL-terminated */
 extern const char *const moe_act_names[];    /* by moe_act_kind; swiglu_clamp without its numbers */
-extern const char *const moe_router_names[]; /* by moe_router */
 extern const moe_field_type moe_field_act, moe_field_capacity, moe_field_bias;
 
 /* True where an activation multiplies a gate with an up projection. */
@@ -23,6 +22,9 @@ bool moe_act_gated(moe_act_kind kind);
 
 /* MOE_E_INVALID or MOE_E_UNSUPPORTED with the reason, unless every limit of the layer holds. */
 moe_status moe_layer_check(const moe_layer *layer);
+
+/* True where the router has a bias, of its logits or of its keys. */
+bool moe_layer_router_bias(const moe_layer *layer);
 
 /* Rows of up weights an expert: 2f where gated, else f. */
 int64_t moe_layer_up_rows(const moe_layer *layer);

@@ -20,12 +20,12 @@ const char *const moe_timer_names[] = {
 
 #define AT(member) offsetof(moe_measurement, member)
 static const moe_field fields[] = {
-    {"n", AT(n), &moe_field_integer, "0", NULL, 0, INT32_MAX},
-    {"med", AT(med), &moe_field_real, "0", NULL, 0, 0},
-    {"mad", AT(mad), &moe_field_real, "0", NULL, 0, 0},
-    {"err", AT(err), &moe_field_real, "0", NULL, 0, 0},
-    {"timer", AT(timer), &moe_field_enum, "none", moe_timer_names, 0, 0},
-    {NULL, 0, NULL, NULL, NULL, 0, 0},
+    {"n", AT(n), &moe_field_integer, "0", NULL, 0, INT32_MAX, false},
+    {"med", AT(med), &moe_field_real, "0", NULL, 0, 0, false},
+    {"mad", AT(mad), &moe_field_real, "0", NULL, 0, 0, false},
+    {"err", AT(err), &moe_field_real, "0", NULL, 0, 0, false},
+    {"timer", AT(timer), &moe_field_enum, "none", moe_timer_names, 0, 0, false},
+    {NULL, 0, NULL, NULL, NULL, 0, 0, false},
 };
 #undef AT
 

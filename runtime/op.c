@@ -1,6 +1,8 @@
 /* op.c - one step of a layer under a workload. */
 #include "op.h"
 
+#include "router.h"
+
 #include <string.h>
 
 #define F(name) (UINT64_C(1) << MOE_LAYER_##name)
@@ -35,25 +37,26 @@ static const unsigned own_bias[MOE_OP_COUNT] = {
 };
 
 /* What stands in a field that an op does not depend on. */
-static const moe_layer blank = {.d = 8, .f = 8, .e = 1, .k = 1, .act = {MOE_ACT_SWIGLU, 0, 0}};
+static const moe_layer blank = {.d = 8, .f = 8, .e = 1, .k = 1, .act = {MOE_ACT_SWIGLU, 0, 0},
+                                .router = {.score = MOE_SCORE_SOFTMAX, .renorm = true, .scale = 1}};
 
 #define AT(member) offsetof(moe_op, member)
 const moe_field moe_op_fields[] = {
-    {"t", AT(t), &moe_field_integer, NULL, NULL, 0, INT32_MAX},
+    {"t", AT(t), &moe_field_integer, NULL, NULL, 0, INT32_MAX, false},
     /* ORDER LAYER */
-    {"d", AT(layer.d), &moe_field_integer, "8", NULL, 0, 0},
-    {"f", AT(layer.f), &moe_field_integer, "8", NULL, 0, 0},
-    {"e", AT(layer.e), &moe_field_integer, "1", NULL, 0, 0},
-    {"k", AT(layer.k), &moe_field_integer, "1", NULL, 0, 0},
-    {"act", AT(layer.act), &moe_field_act, "swiglu", NULL, 0, 0},
-    {"x", AT(layer.x), &moe_field_enum, "bf16", moe_dtype_names, 0, 0},
-    {"w", AT(layer.w), &moe_field_enum, "bf16", moe_dtype_names, 0, 0},
-    {"router", AT(layer.router), &moe_field_enum, "softmax>topk>renorm", moe_router_names, 0, 0},
-    {"capacity", AT(layer.capacity), &moe_field_capacity, "none", NULL, 0, 0},
-    {"bias", AT(layer.bias), &moe_field_bias, "none", NULL, 0, 0},
-    {"routing", AT(routing), &moe_field_enum, "uniform", moe_routing_names, 0, 0},
-    {"cache", AT(cache), &moe_field_enum, "cold", moe_cache_names, 0, 0},
-    {NULL, 0, NULL, NULL, NULL, 0, 0},
+    {"d", AT(layer.d), &moe_field_integer, "8", NULL, 0, 0, false},
+    {"f", AT(layer.f), &moe_field_integer, "8", NULL, 0, 0, false},
+    {"e", AT(layer.e), &moe_field_integer, "1", NULL, 0, 0, false},
+    {"k", AT(layer.k), &moe_field_integer, "1", NULL, 0, 0, false},
+    {"act", AT(layer.act), &moe_field_act, "swiglu", NULL, 0, 0, false},
+    {"x", AT(layer.x), &moe_field_enum, "bf16", moe_dtype_names, 0, 0, false},
+    {"w", AT(layer.w), &moe_field_enum, "bf16", moe_dtype_names, 0, 0, false},
+    {"router", AT(layer.router), &moe_field_router, "softmax>topk>renorm", NULL, 0, 0, false},
+    {"capacity", AT(layer.capacity), &moe_field_capacity, "none", NULL, 0, 0, false},
+    {"bias", AT(layer.bias), &moe_field_bias, "none", NULL, 0, 0, false},
+    {"routing", AT(routing), &moe_field_enum, "uniform", moe_routing_names, 0, 0, false},
+    {"cache", AT(cache), &moe_field_enum, "cold", moe_cache_names, 0, 0, false},
+    {NULL, 0, NULL, NULL, NULL, 0, 0, false},
 };
 #undef AT
 

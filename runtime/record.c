@@ -8,22 +8,22 @@ enum { MAX_COLUMNS = 5 };
 
 #define AT(member) offsetof(moe_provenance, member)
 const moe_field moe_provenance_fields[] = {
-    {"default", AT(is_default), &moe_field_integer, "0", NULL, 0, 1},
-    {"driver", AT(driver), &moe_field_string, "-", NULL, 0, 32},
-    {"toolkit", AT(toolkit), &moe_field_string, "-", NULL, 0, 32},
-    {"commit", AT(commit), &moe_field_string, "-", NULL, 0, 48},
-    {"date", AT(date), &moe_field_string, "-", NULL, 0, 24},
-    {"clock", AT(clock), &moe_field_integer, "0", NULL, 0, 1 << 20},
-    {NULL, 0, NULL, NULL, NULL, 0, 0},
+    {"default", AT(is_default), &moe_field_integer, "0", NULL, 0, 1, false},
+    {"driver", AT(driver), &moe_field_string, "-", NULL, 0, 32, false},
+    {"toolkit", AT(toolkit), &moe_field_string, "-", NULL, 0, 32, false},
+    {"commit", AT(commit), &moe_field_string, "-", NULL, 0, 48, false},
+    {"date", AT(date), &moe_field_string, "-", NULL, 0, 24, false},
+    {"clock", AT(clock), &moe_field_integer, "0", NULL, 0, 1 << 20, false},
+    {NULL, 0, NULL, NULL, NULL, 0, 0, false},
 };
 #undef AT
 
 #define AT(member) offsetof(moe_choice, member)
 static const moe_field workload_fields[] = {
-    {"t", AT(t), &moe_field_integer, NULL, NULL, 0, INT32_MAX},
-    {"routing", AT(routing), &moe_field_enum, NULL, moe_routing_names, 0, 0},
-    {"cache", AT(cache), &moe_field_enum, NULL, moe_cache_names, 0, 0},
-    {NULL, 0, NULL, NULL, NULL, 0, 0},
+    {"t", AT(t), &moe_field_integer, NULL, NULL, 0, INT32_MAX, false},
+    {"routing", AT(routing), &moe_field_enum, NULL, moe_routing_names, 0, 0, false},
+    {"cache", AT(cache), &moe_field_enum, NULL, moe_cache_names, 0, 0, false},
+    {NULL, 0, NULL, NULL, NULL, 0, 0, false},
 };
 #undef AT
 
@@ -148,7 +148,7 @@ moe_status moe_choice_parse(const char *line, moe_choice *out) {
 }
 
 void moe_choice_print(const moe_choice *choice, char *line, size_t size) {
-    char layer[256], config[MOE_CONFIG_TEXT_SIZE];
+    char layer[MOE_LAYER_TEXT_SIZE], config[MOE_CONFIG_TEXT_SIZE];
     moe_text out = moe_text_start(line, size);
     moe_layer_print(&choice->layer, layer, sizeof layer);
     moe_text_add(&out, "layer ");

@@ -266,7 +266,7 @@ static moe_status collect_pipelines(cursor at, const moe_want *want, moe_pipelin
 
 moe_status moe_db_pipelines(moe_db *db, const moe_layer *layer, const moe_want *want,
                             moe_pipelines *out) {
-    char key[256];
+    char key[MOE_LAYER_TEXT_SIZE];
     MOE_TRY(moe_layer_print(layer, key, sizeof key));
     for (int i = 0; i < db->files; i++) {
         cursor at = {&db->file[i], MOE_QUERY_PIPELINES};

@@ -179,10 +179,18 @@ moe_status moe_fields_parse(const moe_field *fields, const char *what, const cha
     return MOE_OK;
 }
 
+static bool is_initial(const moe_field *field, const void *object) {
+    char value[WORD_SIZE];
+    moe_text text = moe_text_start(value, sizeof value);
+    field->type->print(field, (const char *)object + field->offset, &text);
+    return !strcmp(value, field->initial);
+}
+
 void moe_fields_print(const moe_field *fields, uint64_t mask, const void *object, moe_text *out) {
     bool first = true;
     for (const moe_field *field = fields; field->name; field++) {
         if (!(mask & UINT64_C(1) << (field - fields))) continue;
+        if (field->quiet && is_initial(field, object)) continue;
         moe_text_add(out, "%s%s=", first ? "" : " ", field->name);
         field->type->print(field, (const char *)object + field->offset, out);
         first = false;

@@ -33,6 +33,7 @@ struct moe_field {
     const char *initial; /* value text when absent; NULL: the field is required */
     const char *const *names; /* of an enum: value texts by number, NULL-terminated */
     int64_t minimum, maximum; /* of an integer; both 0: any. Of a string: 0 and the array's size */
+    bool quiet; /* not written while it is `initial`: for what few objects have */
 };
 
 extern const moe_field_type moe_field_integer; /* int64_t */
@@ -45,7 +46,8 @@ extern const moe_field_type moe_field_string;  /* char[maximum], one word; "-" s
 moe_status moe_fields_parse(const moe_field *fields, const char *what, const char *text,
                             void *object);
 
-/* Writes every field whose bit is set in `mask` (bit i = table row i), in table order. */
+/* Writes every field whose bit is set in `mask` (bit i = table row i), in table order; of the quiet
+ * ones those that are not as initially. */
 void moe_fields_print(const moe_field *fields, uint64_t mask, const void *object, moe_text *out);
 
 /* The row called `name`, or NULL. */

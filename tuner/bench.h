@@ -8,7 +8,7 @@
 #include "session.h"
 
 typedef struct moe_bench_row {
-    char layer[256];     /* text */
+    char layer[MOE_LAYER_TEXT_SIZE];     /* text */
     char region[16];     /* an op's name (experts_kernel for the fused one), "experts" (all behind
                             the router: ids and weights given) or "layer" */
     int64_t tokens;

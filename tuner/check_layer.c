@@ -88,7 +88,7 @@ static moe_status check_kernel(moe_checker *checker, const moe_plan *plan, const
     moe_image image;
     char shape[MOE_OP_TEXT_SIZE];
     moe_op_shape(op, shape, sizeof shape);
-    snprintf(row.name, sizeof row.name, "%s %.300s", moe_op_names[op->kind], shape);
+    snprintf(row.name, sizeof row.name, "%s %s", moe_op_names[op->kind], shape);
     moe_status status = moe_plan_image(checker->db, checker->device, checker->gen,
                                        checker->builder, plan, op, tuned, &image, row.what,
                                        sizeof row.what);
@@ -103,7 +103,7 @@ static moe_status check_kernel(moe_checker *checker, const moe_plan *plan, const
 static bool was_checked(const moe_checker *checker, const moe_op *op) {
     char shape[MOE_OP_TEXT_SIZE], name[MOE_OP_TEXT_SIZE + 16];
     moe_op_shape(op, shape, sizeof shape);
-    snprintf(name, sizeof name, "%s %.300s", moe_op_names[op->kind], shape);
+    snprintf(name, sizeof name, "%s %s", moe_op_names[op->kind], shape);
     for (int64_t i = 0; i < checker->verdicts->count; i++)
         if (checker->verdicts->row[i].t == op->t && !strcmp(checker->verdicts->row[i].name, name))
             return true;

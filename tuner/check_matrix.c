@@ -17,6 +17,11 @@ static const moe_act acts[] = {
     {MOE_ACT_GELU_TANH, 0, 0}, {MOE_ACT_SILU, 0, 0}, {MOE_ACT_SWIGLU, 0, 0},
     {MOE_ACT_GEGLU, 0, 0},  {MOE_ACT_GEGLU_TANH, 0, 0}, {MOE_ACT_SWIGLU_CLAMP, 7, 1.702},
 };
+#define SOFTMAX .score = MOE_SCORE_SOFTMAX, .scale = 1
+static const moe_router routers[] = {
+    {SOFTMAX, .renorm = true}, {SOFTMAX}, {.weigh = MOE_WEIGH_SOFTMAX, .scale = 1},
+};
+#undef SOFTMAX
 static const double capacities[] = {0, 1.25, 0.5};
 static const unsigned biases[] = {0, MOE_BIAS_ROUTER | MOE_BIAS_UP | MOE_BIAS_DOWN, MOE_BIAS_DOWN};
 static const int64_t experts[] = {4, 8, 40, 60, 64, 257};
@@ -31,7 +36,7 @@ static bool legal(const int *row) { return choices[row[CHOICES]] <= experts[row[
 
 static const moe_factors factors = {
     .count = FACTORS,
-    .levels = {COUNT(acts), MOE_DTYPE_COUNT, MOE_ROUTER_COUNT, COUNT(capacities), COUNT(biases),
+    .levels = {COUNT(acts), MOE_DTYPE_COUNT, COUNT(routers), COUNT(capacities), COUNT(biases),
                COUNT(experts), COUNT(choices), COUNT(widths), MOE_ROUTING_COUNT, MOE_ENTRY_COUNT,
                COUNT(tuned_at)},
     .legal = legal,
@@ -40,14 +45,14 @@ static const moe_factors factors = {
 /* The full product is that of activation, dtype, router and capacity; the rest varies along it. */
 static const moe_factors whole = {
     .count = CAPACITY + 1,
-    .levels = {COUNT(acts), MOE_DTYPE_COUNT, MOE_ROUTER_COUNT, COUNT(capacities)},
+    .levels = {COUNT(acts), MOE_DTYPE_COUNT, COUNT(routers), COUNT(capacities)},
 };
 
 static moe_layer layer_of(const int *row) {
     return (moe_layer){
         .d = widths[row[WIDTHS]][0], .f = widths[row[WIDTHS]][1], .e = experts[row[EXPERTS]],
         .k = choices[row[CHOICES]], .act = acts[row[ACT]], .x = (moe_dtype)row[DTYPE],
-        .w = (moe_dtype)row[DTYPE], .router = (moe_router)row[ROUTER],
+        .w = (moe_dtype)row[DTYPE], .router = routers[row[ROUTER]],
         .capacity = capacities[row[CAPACITY]], .bias = biases[row[BIAS]],
     };
 }

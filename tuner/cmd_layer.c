@@ -3,6 +3,7 @@
 #include "command_goal.h"
 #include "layer_predict.h"
 #include "presets.h"
+#include "router_words.h"
 #include "workload.h"
 
 #include <argp.h>
@@ -12,7 +13,8 @@
 
 #include <jansson.h>
 
-enum { KEY_LIST = 256, KEY_JSON, KEY_PREDICT, KEY_TOKENS, KEY_TEMPLATES, MAX_TENSORS = 12 };
+enum { KEY_LIST = 256, KEY_JSON, KEY_PREDICT, KEY_TOKENS, KEY_TEMPLATES };
+enum { MAX_TENSORS = 12, RULE_SIZE = 256 };
 
 typedef struct options {
     char what[1024];
@@ -66,14 +68,6 @@ static const struct argp argp = {
     NULL,
 };
 
-/* What each rule computes from the logits l of a token, by moe_router. */
-static const char *const router_rules[MOE_ROUTER_COUNT] = {
-    [MOE_ROUTER_SOFTMAX_TOPK_RENORM] =
-        "the k largest logits; weights are their softmax over all experts, divided by its sum",
-    [MOE_ROUTER_SOFTMAX_TOPK] = "the k largest logits; weights are their softmax over all experts",
-    [MOE_ROUTER_TOPK_SOFTMAX] = "the k largest logits; weights are the softmax over these k",
-};
-
 /* One tensor as `moetune run` names it. A shape of 0 ends early. */
 typedef struct tensor_row {
     const char *name, *dtype;
@@ -89,7 +83,7 @@ static int list_tensors(const moe_layer *l, tensor_row *rows) {
     const tensor_row all[] = {
         {"x", x, "T", {l->d}, true},
         {"router.weight", w, NULL, {l->e, l->d}, true},
-        {"router.bias", "f32", NULL, {l->e}, l->bias & MOE_BIAS_ROUTER},
+        {"router.bias", "f32", NULL, {l->e}, moe_layer_router_bias(l)},
         {"experts.gate_up", w, NULL, {l->e, width, l->d}, gated},
         {"experts.up", w, NULL, {l->e, width, l->d}, !gated},
         {gated ? "experts.gate_up.bias" : "experts.up.bias",
@@ -139,7 +133,9 @@ static void print_shape(const tensor_row *row, moe_text *out) {
 
 static void print_plain(const moe_layer *layer, const char *text) {
     tensor_row rows[MAX_TENSORS];
-    char shape[80];
+    char shape[80], rule[RULE_SIZE];
+    moe_text words = moe_text_start(rule, sizeof rule);
+    moe_router_words(&layer->router, &words);
     const figures f = count_figures(layer);
     printf("%s\n\n", text);
     for (int i = 0, count = list_tensors(layer, rows); i < count; i++) {
@@ -152,7 +148,7 @@ static void print_plain(const moe_layer *layer, const char *text) {
     printf("bytes       %.6g MB of weights\n", (double)f.bytes / 1e6);
     printf("FLOPs       %.6g M a token in the experts, %.6g M in the router\n",
            (double)f.flops / 1e6, (double)f.router_flops / 1e6);
-    printf("router      %s\n", router_rules[layer->router]);
+    printf("router      %s\n", rule);
     if (layer->capacity > 0)
         printf("capacity    an expert keeps ceil(T*%" PRId64 "*%g/%" PRId64
                ") rows, first choices first; the rest are dropped\n",
@@ -176,13 +172,16 @@ static json_t *tensors_json(const moe_layer *layer) {
 }
 
 static moe_status print_json(const moe_layer *layer, const char *text) {
+    char rule[RULE_SIZE];
+    moe_text words = moe_text_start(rule, sizeof rule);
+    moe_router_words(&layer->router, &words);
     const figures f = count_figures(layer);
     json_t *root = json_pack(
         "{s:s, s:o, s:{s:I,s:I,s:I,s:I}, s:I, s:{s:I,s:I}, s:s}", "layer", text, "tensors",
         tensors_json(layer), "parameters", "all", (json_int_t)f.all, "active", (json_int_t)f.active,
         "expert", (json_int_t)f.expert, "router", (json_int_t)f.router, "bytes",
         (json_int_t)f.bytes, "flops_per_token", "experts", (json_int_t)f.flops, "router",
-        (json_int_t)f.router_flops, "router_rule", router_rules[layer->router]);
+        (json_int_t)f.router_flops, "router_rule", rule);
     if (!root) return moe_fail(MOE_E_MEMORY, "no memory to write JSON");
     int failed = json_dumpf(root, stdout, JSON_INDENT(2));
     json_decref(root);
@@ -219,7 +218,7 @@ static moe_status predict(const options *o) {
 
 static moe_status show(const options *o) {
     moe_layer layer;
-    char text[256];
+    char text[MOE_LAYER_TEXT_SIZE];
     MOE_TRY(moe_preset(o->what, &layer));
     MOE_TRY(moe_layer_print(&layer, text, sizeof text));
     if (o->json) return print_json(&layer, text);

@@ -75,7 +75,7 @@ static int list_inputs(const moe_layer *l, int64_t tokens, input *out) {
     const input all[MAX_INPUTS] = {
         {"x", true, x, 2, {tokens, l->d}, TO(x)},
         {"router.weight", true, w, 2, {l->e, l->d}, TO(router_weight)},
-        {"router.bias", l->bias & MOE_BIAS_ROUTER, MOE_TENSOR_F32, 1, {l->e}, TO(router_bias)},
+        {"router.bias", moe_layer_router_bias(l), MOE_TENSOR_F32, 1, {l->e}, TO(router_bias)},
         {gated ? "experts.gate_up" : "experts.up", true, w, 3, {l->e, up, l->d}, TO(up)},
         {gated ? "experts.gate_up.bias" : "experts.up.bias", l->bias & MOE_BIAS_UP, w, 2,
          {l->e, up}, TO(up_bias)},

@@ -3,6 +3,8 @@
  * One row a model family says which keys hold what. Keys with a dot are one level down. */
 #include "config_json.h"
 
+#include "router.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,29 +18,29 @@ typedef struct family {
     const char *act;         /* key of the activation's name */
     const char *act_default; /* where the key is absent */
     bool gated;
-    moe_router router;  /* where there is no key `renorm`, or it is false */
-    const char *renorm; /* key: true makes it softmax>topk>renorm */
+    const char *router; /* as in a layer's text */
+    const char *renorm; /* key: true adds renorm to the router */
     unsigned bias;
     double capacity;
 } family;
 
 static const family families[] = {
     {"mixtral", "hidden_size", "intermediate_size", "num_local_experts", "num_experts_per_tok",
-     "hidden_act", "silu", true, MOE_ROUTER_SOFTMAX_TOPK_RENORM, NULL, 0, 0},
+     "hidden_act", "silu", true, "softmax>topk>renorm", NULL, 0, 0},
     {"qwen3_moe", "hidden_size", "moe_intermediate_size", "num_experts", "num_experts_per_tok",
-     "hidden_act", "silu", true, MOE_ROUTER_SOFTMAX_TOPK, "norm_topk_prob", 0, 0},
+     "hidden_act", "silu", true, "softmax>topk", "norm_topk_prob", 0, 0},
     {"olmoe", "hidden_size", "intermediate_size", "num_experts", "num_experts_per_tok",
-     "hidden_act", "silu", true, MOE_ROUTER_SOFTMAX_TOPK, "norm_topk_prob", 0, 0},
+     "hidden_act", "silu", true, "softmax>topk", "norm_topk_prob", 0, 0},
     {"granitemoe", "hidden_size", "intermediate_size", "num_local_experts", "num_experts_per_tok",
-     "hidden_act", "silu", true, MOE_ROUTER_TOPK_SOFTMAX, NULL, 0, 0},
+     "hidden_act", "silu", true, "topk>softmax", NULL, 0, 0},
     {"gpt_oss", "hidden_size", "intermediate_size", "num_local_experts", "num_experts_per_tok",
-     NULL, "gpt_oss", true, MOE_ROUTER_TOPK_SOFTMAX, NULL,
+     NULL, "gpt_oss", true, "topk>softmax", NULL,
      MOE_BIAS_ROUTER | MOE_BIAS_UP | MOE_BIAS_DOWN, 0},
     {"dbrx", "d_model", "ffn_config.ffn_hidden_size", "ffn_config.moe_num_experts",
-     "ffn_config.moe_top_k", "ffn_config.ffn_act_fn.name", "silu", true, MOE_ROUTER_SOFTMAX_TOPK,
+     "ffn_config.moe_top_k", "ffn_config.ffn_act_fn.name", "silu", true, "softmax>topk",
      "ffn_config.moe_normalize_expert_weights", 0, 0},
     {"switch_transformers", "d_model", "d_ff", "num_experts", NULL, "dense_act_fn", "relu", false,
-     MOE_ROUTER_SOFTMAX_TOPK, NULL, 0, 1.25},
+     "softmax>topk", NULL, 0, 1.25},
 };
 
 /* Families whose layers need more than layer text can say. */
@@ -153,9 +155,8 @@ static moe_status read_layer(const json_t *root, const family *model, moe_layer 
     MOE_TRY(read_act(root, model, &layer.act));
     MOE_TRY(read_dtype(root, &layer.x));
     layer.w = layer.x;
-    layer.router = model->router;
-    if (model->renorm && is_true(value_at(root, model->renorm)))
-        layer.router = MOE_ROUTER_SOFTMAX_TOPK_RENORM;
+    MOE_TRY(moe_field_router.parse(NULL, model->router, &layer.router));
+    layer.router.renorm |= model->renorm && is_true(value_at(root, model->renorm));
     MOE_TRY(moe_layer_check(&layer));
     *out = layer;
     return MOE_OK;

@@ -49,7 +49,7 @@ static moe_status see_record(void *context, const moe_record *record, const char
 
 static moe_status see_choice(void *context, const moe_choice *choice) {
     showing *s = context;
-    char layer[256];
+    char layer[MOE_LAYER_TEXT_SIZE];
     const moe_measurement *m = &choice->measurement;
     MOE_TRY(moe_layer_print(&choice->layer, layer, sizeof layer));
     if (s->devices)

@@ -148,7 +148,8 @@ static moe_status make_routing(moe_layer_case *c) {
         status = moe_fail(MOE_E_MEMORY, "no memory for a layer's routing");
     } else {
         for (int64_t i = 0; i < cells; i++) logits[i] = (double)c->work.logits[i];
-        moe_ref_route(&c->layer, c->tokens, logits, c->ids, weights, NULL, NULL);
+        moe_ref_route(&c->layer, c->tokens, logits, c->work.router_bias, c->ids, weights,
+                      NULL, NULL);
         for (int64_t i = 0; i < slots; i++) c->weights[i] = (float)weights[i];
     }
     free(logits);

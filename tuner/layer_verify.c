@@ -131,8 +131,8 @@ static moe_status judge_routing(const moe_layer_case *c, const results *r,
     const moe_route_result got = {.ids = ids, .weights = weights, .counts = all ? r->counts : NULL,
                                   .mean_probs = all ? r->mean_probs : NULL};
     double slack = c->entry == MOE_ENTRY_LOGITS ? 0 : moe_logit_tolerance(&c->layer);
-    status = moe_check_route(&c->layer, c->spots, c->logits, slack, moe_op_tolerance(&op), &got,
-                             &verdict);
+    status = moe_check_route(&c->layer, c->spots, c->logits, c->work.router_bias, slack,
+                             moe_op_tolerance(&op), &got, &verdict);
     if (!status && !verdict.ok) fail(out, verdict.text);
 out:
     free(ids);

@@ -22,7 +22,7 @@ moe_status op_make_ids(moe_op_case *c, uint64_t seed) {
                           (long long)tokens);
     } else {
         for (int64_t i = 0; i < tokens * experts; i++) logits[i] = (double)routed.logits[i];
-        moe_ref_route(layer, tokens, logits, c->ids, weights, NULL, NULL);
+        moe_ref_route(layer, tokens, logits, NULL, c->ids, weights, NULL, NULL);
         for (int64_t s = 0; s < c->slots; s++) c->weights[s] = (float)weights[s];
         moe_ref_capacity(layer, tokens, c->ids, c->kept);
     }

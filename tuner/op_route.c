@@ -101,8 +101,8 @@ static moe_status judge_spots(moe_op_case *c, const results *r, moe_verdict *out
     const moe_route_result got = {.ids = ids, .weights = weights,
                                   .counts = all ? r->counts : NULL,
                                   .prob_sums = all ? r->prob_sums : NULL};
-    status = moe_check_route(layer, c->spots, c->logits, moe_logit_tolerance(layer),
-                             moe_op_tolerance(&c->op), &got, out);
+    status = moe_check_route(layer, c->spots, c->logits, c->work.router_bias,
+                             moe_logit_tolerance(layer), moe_op_tolerance(&c->op), &got, out);
 out:
     free(ids);
     free(weights);

@@ -343,7 +343,7 @@ void storage_bind_choice(sqlite3_stmt *statement, int64_t device, const moe_choi
 }
 
 static moe_status put_choice_row(moe_storage *store, int64_t device, const moe_choice *choice) {
-    char layer[256], pipeline[128];
+    char layer[MOE_LAYER_TEXT_SIZE], pipeline[128];
     moe_text words = moe_text_start(pipeline, sizeof pipeline);
     for (int64_t i = 0; i < choice->steps; i++)
         moe_text_add(&words, "%s%s", i ? " " : "", moe_op_names[choice->step[i].kind]);

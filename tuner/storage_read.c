@@ -187,7 +187,7 @@ static moe_status read_steps(moe_storage *store, int64_t choice, moe_choice *out
 }
 
 static moe_status column_choice(moe_storage *store, sqlite3_stmt *row, moe_choice *out) {
-    char layer[256];
+    char layer[MOE_LAYER_TEXT_SIZE];
     int routing, cache;
     moe_choice choice = {.t = sqlite3_column_int64(row, 2)};
     storage_column_text(row, 1, layer, sizeof layer);
@@ -205,7 +205,7 @@ static moe_status column_choice(moe_storage *store, sqlite3_stmt *row, moe_choic
 
 moe_status moe_storage_find_choice(moe_storage *store, int64_t device, moe_choice *choice,
                                    bool *found) {
-    char layer[256];
+    char layer[MOE_LAYER_TEXT_SIZE];
     MOE_TRY(moe_layer_print(&choice->layer, layer, sizeof layer));
     sqlite3_stmt *find = storage_start(store, SQL_find_choice);
     storage_bind_choice(find, device, choice, layer);

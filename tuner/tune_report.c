@@ -144,7 +144,7 @@ static json_t *json_op(const moe_tuner *tuner, const moe_op_result *r) {
 }
 
 static json_t *json_layer(const moe_tuner *tuner, const moe_layer_result *r) {
-    char layer[256];
+    char layer[MOE_LAYER_TEXT_SIZE];
     if (moe_layer_print(&r->layer, layer, sizeof layer)) layer[0] = '\0';
     json_t *row = json_pack("{s:s, s:I, s:s, s:b, s:b, s:s}", "layer", layer, "t",
                             (json_int_t)r->t, "routing", moe_routing_names[r->routing], "there",
@@ -173,7 +173,7 @@ static void print_json(const moe_tuner *tuner, const moe_session *session) {
 /* ---------------------------------------------------------------------------------- the end */
 
 static void print_next(const moe_tuner *tuner, const moe_session *session, const char *device) {
-    char layer[256];
+    char layer[MOE_LAYER_TEXT_SIZE];
     int64_t resumed = 0, measured = 0;
     for (int64_t i = 0; i < session->ops; i++) {
         resumed += session->op[i].resumed;

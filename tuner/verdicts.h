@@ -3,11 +3,12 @@
 #define MOE_VERDICTS_H
 
 #include "measurement.h"
+#include "op.h"
 
 #include <stdio.h>
 
 typedef struct moe_check_row {
-    char name[320];      /* the layer's or op's text */
+    char name[MOE_OP_TEXT_SIZE + 64]; /* the layer's or op's text */
     char what[640];      /* what was checked: a kernel's template and config, or the whole plan */
     int64_t t;
     moe_outcome outcome; /* ok, wrong, faulted, compile_failed */

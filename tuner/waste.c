@@ -35,7 +35,7 @@ moe_status moe_waste_of(const moe_layer *layer, int64_t tokens, moe_routing rout
     }
     moe_workload_logits(layer, tokens, routing, seed, given);
     for (int64_t i = 0; i < cells; i++) logits[i] = (double)given[i];
-    moe_ref_route(layer, tokens, logits, ids, weights, NULL, NULL);
+    moe_ref_route(layer, tokens, logits, NULL, ids, weights, NULL, NULL);
     moe_ref_capacity(layer, tokens, ids, kept);
     count(layer, slots, tile, ids, kept, rows, out);
 out:

@@ -92,7 +92,7 @@ static void reference(batch *b) {
     b->want = malloc(outputs * sizeof *b->want + 1);
     b->rounded = malloc(outputs * sizeof *b->rounded + 1);
     moe_ref_logits(l, b->tokens, &b->in, logits);
-    moe_ref_route(l, b->tokens, logits, b->ids, b->weights, NULL, NULL);
+    moe_ref_route(l, b->tokens, logits, NULL, b->ids, b->weights, NULL, NULL);
     moe_ref_capacity(l, b->tokens, b->ids, kept);
     moe_ref_layer(l, b->tokens, &b->in, b->ids, b->weights, kept, NULL, b->tokens, b->want);
     moe_ref_rounded_layer(l, b->tokens, &b->in, b->ids, b->weights, kept, NULL, b->tokens,

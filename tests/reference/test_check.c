@@ -37,7 +37,7 @@ static fixture right_route(void) {
                  .logits = {0, 1, 2, 3, 4, 5, 5, 1, 1, 1, -1, -2, -3, -4, -1.5},
                  .tolerance = 1e-5};
     double weights[T * K], probs[E];
-    moe_ref_route(&f.layer, T, f.logits, f.ids, weights, f.counts, probs);
+    moe_ref_route(&f.layer, T, f.logits, NULL, f.ids, weights, f.counts, probs);
     for (int i = 0; i < T * K; i++) f.weights[i] = (float)weights[i];
     for (int e = 0; e < E; e++) {
         f.prob_sums[e] = (unsigned long long)(probs[e] * T * 0x1p32);
@@ -50,7 +50,7 @@ static moe_verdict judge_route(const fixture *f) {
     const moe_route_result got = {f->ids, f->weights, f->counts, f->prob_sums, f->mean_probs};
     moe_verdict verdict;
     assert_int_equal(
-        moe_check_route(&f->layer, T, f->logits, f->logit_error, f->tolerance, &got, &verdict),
+        moe_check_route(&f->layer, T, f->logits, NULL, f->logit_error, f->tolerance, &got, &verdict),
         MOE_OK);
     return verdict;
 }
@@ -66,9 +66,9 @@ static void right_routes_pass(void **state) {
     moe_verdict verdict = judge_route(&f);
     assert_true(verdict.ok && verdict.text[0] == '\0' && verdict.error < 1e-7);
     const moe_route_result bare = {.ids = f.ids, .weights = f.weights};
-    moe_check_route(&f.layer, T, f.logits, 0, 1e-5, &bare, &verdict);
+    moe_check_route(&f.layer, T, f.logits, NULL, 0, 1e-5, &bare, &verdict);
     assert_true(verdict.ok);
-    moe_check_route(&f.layer, 0, f.logits, 0, 1e-5, &bare, &verdict);
+    moe_check_route(&f.layer, 0, f.logits, NULL, 0, 1e-5, &bare, &verdict);
     assert_true(verdict.ok);
 }
 
@@ -80,11 +80,11 @@ static void wrong_routes_are_named(void **state) {
     f = right_route(), f.ids[5] = f.ids[4];
     assert_named(judge_route(&f), "ids[2,1] is 0, as ids[2,0]");
     f = right_route(), f.ids[1] = 2;
-    assert_named(judge_route(&f), "ids[0,1] is 2 with logit 2, below the k-th best, 3");
+    assert_named(judge_route(&f), "ids[0,1] is 2 with key 2, below the k-th best, 3");
     f = right_route(), f.ids[0] = 3, f.ids[1] = 4;
-    assert_named(judge_route(&f), "ids[0,0] is 3, should be 4: logits 3 and 4");
+    assert_named(judge_route(&f), "ids[0,0] is 3, should be 4: keys 3 and 4");
     f = right_route(), f.ids[0] = 3, f.ids[1] = 4, f.logit_error = 0.4;
-    assert_named(judge_route(&f), "ids[0,1] is 4 with logit 4, above 3");
+    assert_named(judge_route(&f), "ids[0,1] is 4 with key 4, above 3");
     f = right_route(), f.ids[2] = 1, f.ids[3] = 0; /* a tie, the wrong way round */
     assert_named(judge_route(&f), "ids[1,0] is 1, should be 0");
     f = right_route(), f.weights[2] += 1e-4f;
@@ -110,9 +110,9 @@ static void near_ties_may_turn(void **state) {
     f.weights[0] = (float)weights[0], f.weights[1] = (float)weights[1];
     const moe_route_result got = {.ids = f.ids, .weights = f.weights};
     moe_verdict verdict;
-    moe_check_route(&f.layer, T, f.logits, 0.001, f.tolerance, &got, &verdict);
+    moe_check_route(&f.layer, T, f.logits, NULL, 0.001, f.tolerance, &got, &verdict);
     assert_true(verdict.ok);
-    moe_check_route(&f.layer, T, f.logits, 0.0001, f.tolerance, &got, &verdict);
+    moe_check_route(&f.layer, T, f.logits, NULL, 0.0001, f.tolerance, &got, &verdict);
     assert_named(verdict, "ids[0,1] is 3");
 }
 
@@ -123,10 +123,10 @@ static void odd_logits_need_valid_ids_only(void **state) {
     f.ids[0] = 1, f.ids[1] = 0, f.weights[0] = NAN;
     const moe_route_result got = {.ids = f.ids, .weights = f.weights};
     moe_verdict verdict;
-    moe_check_route(&f.layer, T, f.logits, 0, f.tolerance, &got, &verdict);
+    moe_check_route(&f.layer, T, f.logits, NULL, 0, f.tolerance, &got, &verdict);
     assert_true(verdict.ok);
     f.ids[1] = 1;
-    moe_check_route(&f.layer, T, f.logits, 0, f.tolerance, &got, &verdict);
+    moe_check_route(&f.layer, T, f.logits, NULL, 0, f.tolerance, &got, &verdict);
     assert_named(verdict, "ids[0,1]");
 }
 

@@ -58,11 +58,12 @@ static moe_status create(const char *text, bool broken) {
 }
 
 static void every_kind_compiles(void **state) {
+    static const char *const routers[] = {"softmax>topk>renorm", "softmax>topk", "topk>softmax"};
     (void)state;
     for (int i = 0; i < 9; i++) {
         char text[160];
         snprintf(text, sizeof text, "d=64 f=40 e=4 k=2 act=%s x=%s router=%s", acts[i],
-                 dtypes[(i + i / 3) % 3], moe_router_names[i % 3]);
+                 dtypes[(i + i / 3) % 3], routers[i % 3]);
         if (create(text, false)) fail_msg("%s: %s", text, moe_error_text());
     }
 }

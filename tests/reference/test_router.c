@@ -42,7 +42,7 @@ static void weights_of_every_rule(void **state) {
         moe_layer layer = layer_of(text);
         int ids[3], counts[5];
         double weights[3], probs[5];
-        moe_ref_route(&layer, 1, logits, ids, weights, counts, probs);
+        moe_ref_route(&layer, 1, logits, NULL, ids, weights, counts, probs);
         const int want_ids[3] = {4, 2, 1}, want_counts[5] = {0, 1, 1, 0, 1};
         const double want_probs[5] = {1. / 16, 2. / 16, 4. / 16, 1. / 16, 8. / 16};
         assert_memory_equal(ids, want_ids, sizeof ids);
@@ -59,7 +59,7 @@ static void statistics_over_tokens(void **state) {
                               0, 0,       LN(3.0)}; /* p: 1/4 3/4, 3/4 1/4, 1/4 3/4 */
     int ids[3], counts[2];
     double weights[3], probs[2];
-    moe_ref_route(&layer, 3, logits, ids, weights, counts, probs);
+    moe_ref_route(&layer, 3, logits, NULL, ids, weights, counts, probs);
     assert_int_equal(counts[0], 1);
     assert_int_equal(counts[1], 2);
     assert_close(probs[0], (0.25 + 0.75 + 0.25) / 3, 1e-15);
@@ -83,7 +83,7 @@ static void ties_and_signs(void **state) {
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         int ids[4];
         double weights[4], sum = 0;
-        moe_ref_route(&layer, 1, cases[c].logits, ids, weights, NULL, NULL);
+        moe_ref_route(&layer, 1, cases[c].logits, NULL, ids, weights, NULL, NULL);
         assert_memory_equal(ids, cases[c].ids, sizeof ids);
         for (int j = 0; j < 4; j++) sum += weights[j];
         assert_close(sum, 1, 1e-14);
@@ -100,13 +100,17 @@ static void logits_that_are_no_numbers(void **state) {
         {DBL_MAX, -DBL_MAX, 0, NAN, INFINITY},
     };
     static const int want[][3] = {{3, 1, 0}, {0, 1, 2}, {0, 1, 2}, {0, 2, 1}, {0, 4, 2}};
-    for (int router = 0; router < MOE_ROUTER_COUNT; router++) {
-        moe_layer layer = layer_of("d=8 f=8 e=5 k=3");
-        layer.router = (moe_router)router;
+    static const char *const routers[] = {"softmax>topk>renorm", "softmax>topk", "topk>softmax",
+                                          "sigmoid>topk>renorm", "topk>sigmoid",
+                                          "topk>sparsemixer(0.01)"};
+    for (size_t r = 0; r < sizeof routers / sizeof *routers; r++) {
+        char text[128];
+        snprintf(text, sizeof text, "d=8 f=8 e=5 k=3 router=%s", routers[r]);
+        moe_layer layer = layer_of(text);
         for (int c = 0; c < 5; c++) {
             int ids[3];
             double weights[3], probs[5], total = 0;
-            moe_ref_route(&layer, 1, cases[c], ids, weights, NULL, probs);
+            moe_ref_route(&layer, 1, cases[c], NULL, ids, weights, NULL, probs);
             assert_memory_equal(ids, want[c], sizeof ids);
             for (int j = 0; j < 3; j++) assert_true(weights[j] >= 0 && weights[j] <= 1);
             for (int e = 0; e < 5; e++) total += probs[e];
@@ -121,7 +125,7 @@ static void large_logits_do_not_overflow(void **state) {
     const double logits[3] = {5000, 5000 + LN(2.0), -5000};
     int ids[2];
     double weights[2];
-    moe_ref_route(&layer, 1, logits, ids, weights, NULL, NULL);
+    moe_ref_route(&layer, 1, logits, NULL, ids, weights, NULL, NULL);
     assert_close(weights[0], 2. / 3, 1e-12);
     assert_close(weights[1], 1. / 3, 1e-12);
 }
@@ -135,7 +139,7 @@ static void weights_of_a_given_choice(void **state) {
     moe_ref_weights(&layer, 1, logits, ids, weights);
     assert_close(weights[0], 1. / 5, 1e-15);
     assert_close(weights[1], 4. / 5, 1e-15);
-    layer.router = MOE_ROUTER_SOFTMAX_TOPK;
+    layer = layer_of("d=8 f=8 e=4 k=2 router=softmax>topk");
     moe_ref_weights(&layer, 1, logits, ids, weights);
     assert_close(weights[0], 1. / 16, 1e-15);
     assert_close(weights[1], 4. / 16, 1e-15);
@@ -154,7 +158,7 @@ static void every_size_selects_the_k_best(void **state) {
             for (int e = 0; e < experts[a]; e++) logits[e] = (e * 7919 % 2053) % 97;
             int ids[32];
             double weights[32];
-            moe_ref_route(&layer, 1, logits, ids, weights, NULL, NULL);
+            moe_ref_route(&layer, 1, logits, NULL, ids, weights, NULL, NULL);
             for (int j = 0; j < choices[b]; j++) { /* rank of ids[j] is j, by counting */
                 int before = 0;
                 for (int e = 0; e < experts[a]; e++)
@@ -216,7 +220,7 @@ static void no_tokens(void **state) {
     moe_layer layer = layer_of("d=8 f=8 e=2 k=1");
     int counts[2] = {5, 5};
     double probs[2] = {5, 5};
-    moe_ref_route(&layer, 0, NULL, NULL, NULL, counts, probs);
+    moe_ref_route(&layer, 0, NULL, NULL, NULL, NULL, counts, probs);
     assert_true(counts[0] == 0 && counts[1] == 0 && probs[0] == 0 && probs[1] == 0);
     assert_int_equal(moe_ref_logits(&layer, 0, &(moe_host_layer){0}, NULL), MOE_OK);
 }

@@ -119,7 +119,7 @@ static void count(const moe_layer *layer, int64_t tokens, moe_routing routing, i
     double *weights = malloc((size_t)(tokens * layer->k) * sizeof *weights);
     moe_workload_logits(layer, tokens, routing, 21, logits);
     moe_ref_logits(layer, tokens, &(moe_host_layer){.logits = logits}, wide);
-    moe_ref_route(layer, tokens, wide, ids, weights, counts, NULL);
+    moe_ref_route(layer, tokens, wide, NULL, ids, weights, counts, NULL);
     free(logits);
     free(wide);
     free(ids);

@@ -97,7 +97,7 @@ int64_t synthetic_record(sqlite3 *db, const synthetic_row *row) {
 void synthetic_form(sqlite3 *db, int64_t device, const char *text, int64_t tokens, double med,
                     const moe_pipeline_info *form, const int64_t *records) {
     moe_layer layer;
-    char line[256], ops[128];
+    char line[MOE_LAYER_TEXT_SIZE], ops[128];
     digits number[4];
     moe_text list = moe_text_start(ops, sizeof ops);
     for (int i = 0; i < form->steps; i++)

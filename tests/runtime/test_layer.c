@@ -123,7 +123,7 @@ static void check_statistics(const problem *p, int tokens, const outputs *out) {
     double logits[MOST * E], weights[MOST * K], mean_probs[E];
     int ids[MOST * K], counts[E];
     for (int i = 0; i < tokens * E; i++) logits[i] = p->logits[i];
-    moe_ref_route(&p->layer, tokens, logits, ids, weights, counts, mean_probs);
+    moe_ref_route(&p->layer, tokens, logits, NULL, ids, weights, counts, mean_probs);
     assert_memory_equal(ids, out->ids, (size_t)tokens * K * sizeof ids[0]);
     assert_memory_equal(counts, out->counts, sizeof counts);
     for (int i = 0; i < E; i++)

@@ -72,7 +72,7 @@ static maps route(const moe_workload *w, int64_t row_align) {
     double *weights = make(slots, sizeof(double));
     double *logits = make(w->tokens * w->layer.e, sizeof(double));
     for (int64_t i = 0; i < w->tokens * w->layer.e; i++) logits[i] = (double)w->logits[i];
-    moe_ref_route(&w->layer, w->tokens, logits, ids, weights, NULL, NULL);
+    moe_ref_route(&w->layer, w->tokens, logits, w->router_bias, ids, weights, NULL, NULL);
     moe_ref_capacity(&w->layer, w->tokens, ids, kept);
     maps m = maps_make(&w->layer, w->tokens, ids, kept, row_align);
     free(ids);

@@ -120,7 +120,7 @@ void route_case_check(const route_case *r, const double *logits) {
         best_experts(layer, l, ids);
         double most = clamped(l[ids[0]]), chosen[32], all = softmax_sum(l, e, most);
         for (int j = 0; j < k; j++) chosen[j] = l[ids[j]];
-        double sum = layer->router == MOE_ROUTER_SOFTMAX_TOPK ? all : softmax_sum(chosen, k, most);
+        double sum = layer->router.score == MOE_SCORE_SOFTMAX && !layer->router.renorm ? all : softmax_sum(chosen, k, most);
         for (int64_t j = 0; j < k; j++) {
             if (r->ids[t * k + j] != ids[j])
                 fail_msg("%s, T=%lld: ids[%lld,%lld] is %d (%.9g), should be %d (%.9g)",

@@ -106,7 +106,7 @@ static void random_inputs_of_every_dtype(void **state) {
         r.x = inputs.x, r.router_weight = inputs.router_weight, r.router_bias = inputs.router_bias;
         route_case_run(&f, &r);
         moe_route_result got = {r.ids, r.weights, r.counts, r.prob_sums, NULL};
-        CHECK(moe_check_route(&layer, tokens, logits, moe_logit_tolerance(&layer),
+        CHECK(moe_check_route(&layer, tokens, logits, NULL, moe_logit_tolerance(&layer),
                               moe_op_tolerance(&kernel.op), &got, &verdict));
         if (!verdict.ok) fail_msg("%s: %s", kernel.what, verdict.text);
         route_case_free(&r);

@@ -35,7 +35,7 @@ static void every_preset_round_trips(void **state) {
     (void)state;
     for (const moe_preset_entry *entry = moe_preset_list; entry->name; entry++) {
         moe_layer layer, again;
-        char text[256], twice[256];
+        char text[MOE_LAYER_TEXT_SIZE], twice[MOE_LAYER_TEXT_SIZE];
         if (moe_preset(entry->name, &layer)) fail_msg("%s: %s", entry->name, moe_error_text());
         assert_int_equal(moe_layer_print(&layer, text, sizeof text), MOE_OK);
         assert_int_equal(moe_preset(text, &again), MOE_OK);
@@ -127,7 +127,7 @@ static void configs_make_the_presets(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
         moe_layer got, want;
-        char got_text[256], want_text[256];
+        char got_text[MOE_LAYER_TEXT_SIZE], want_text[MOE_LAYER_TEXT_SIZE];
         write_config(configs[i].config);
         if (moe_preset(i % 2 ? path : folder, &got)) fail_msg("%zu: %s", i, moe_error_text());
         assert_int_equal(moe_preset(configs[i].layer, &want), MOE_OK);
