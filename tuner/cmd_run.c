@@ -100,10 +100,9 @@ static moe_status get_input(const moe_tensor_file *file, const input *in, const 
     if (!widen) return MOE_OK;
     float *wide = malloc((size_t)in->shape[0] * sizeof *wide);
     if (!wide) return moe_fail(MOE_E_MEMORY, "no memory for %s", in->name);
-    for (int64_t i = 0; i < in->shape[0]; i++) wide[i] = (float)moe_load(layer->w, tensor->data, i);
     *data = *owned = wide;
     *bytes = (size_t)in->shape[0] * sizeof *wide;
-    return MOE_OK;
+    return moe_tensor_floats(tensor, 0, in->shape[0], wide);
 }
 
 /* Device memory of one run, freed together. */

@@ -15,27 +15,27 @@
 
 enum { PREFIX = 8, MAX_HEADER = 100000000 }; /* the format's own limit */
 
-/* The mapped file, its parsed header (which owns the names), and copies of unaligned data. */
+/* The file's bytes, and its parsed header, which owns the names. */
 typedef struct mapping {
-    unsigned char *bytes;
+    const unsigned char *bytes;
     size_t size;
+    bool mapped; /* by this file, which unmaps it */
     const unsigned char *data; /* behind the header */
     size_t data_size;
     json_t *header;
-    void **copies; /* [tensors], mostly NULL */
 } mapping;
 
 static const struct {
     const char *name;
-    size_t bytes;
+    int bits;
 } types[] = {
-#define MOE_TENSOR_TYPE(name, bytes) {#name, bytes},
+#define MOE_TENSOR_TYPE(name, bits) {#name, bits},
 #include "tensor_type.def"
 #undef MOE_TENSOR_TYPE
 };
 
 const char *moe_tensor_type_name(moe_tensor_type type) { return types[type].name; }
-size_t moe_tensor_type_size(moe_tensor_type type) { return types[type].bytes; }
+size_t moe_tensor_type_size(moe_tensor_type type) { return (size_t)(types[type].bits + 7) / 8; }
 
 moe_tensor_type moe_tensor_type_of(moe_dtype dtype) {
     static const moe_tensor_type by_dtype[MOE_DTYPE_COUNT] = {
@@ -43,18 +43,25 @@ moe_tensor_type moe_tensor_type_of(moe_dtype dtype) {
     return by_dtype[dtype];
 }
 
-/* A name for a message: one short line whatever the file says. */
-typedef struct label {
-    char text[72];
-} label;
-
-static label label_of(const char *name) {
-    label out;
+moe_tensor_label moe_tensor_label_of(const char *name) {
+    moe_tensor_label out;
     moe_text text = moe_text_start(out.text, sizeof out.text);
     moe_text_add(&text, "%s", name);
     for (char *c = out.text; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 127) *c = '?';
     return out;
+}
+
+bool moe_tensor_bytes(const moe_tensor *tensor, size_t *bytes) {
+    int64_t bits = types[tensor->type].bits;
+    bool empty = false, overflow = false;
+    for (int64_t i = 0; i < tensor->rank; i++) {
+        if (tensor->shape[i] < 0) return false;
+        empty = empty || tensor->shape[i] == 0;
+        overflow = overflow || __builtin_mul_overflow(bits, tensor->shape[i], &bits);
+    }
+    *bytes = empty || overflow ? 0 : (size_t)bits / 8;
+    return empty || (!overflow && bits % 8 == 0);
 }
 
 /* MOE_E_CORRUPT with "tensor 'NAME': ..." */
@@ -65,7 +72,7 @@ static moe_status corrupt(const char *name, const char *format, ...) {
     va_start(args, format);
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
-    return moe_fail(MOE_E_CORRUPT, "tensor '%s': %s", label_of(name).text, what);
+    return moe_fail(MOE_E_CORRUPT, "tensor '%s': %s", moe_tensor_label_of(name).text, what);
 }
 
 /* ------------------------------------------------------------------------------ the tensors */
@@ -78,8 +85,8 @@ static moe_status read_type(const char *name, const json_t *value, moe_tensor_ty
         *out = (moe_tensor_type)type;
         return MOE_OK;
     }
-    return moe_fail(MOE_E_UNSUPPORTED, "tensor '%s': dtype '%s' is not known", label_of(name).text,
-                    label_of(text).text);
+    return moe_fail(MOE_E_UNSUPPORTED, "tensor '%s': dtype '%s' is not known", moe_tensor_label_of(name).text,
+                    moe_tensor_label_of(text).text);
 }
 
 /* A count in the header: a whole number from 0 on. */
@@ -96,18 +103,12 @@ static moe_status read_shape(const json_t *value, moe_tensor *out) {
     if (!json_is_array(value)) return corrupt(out->name, "its shape is not a list");
     if (rank > MOE_TENSOR_MAX_RANK)
         return moe_fail(MOE_E_UNSUPPORTED, "tensor '%s': %zu dimensions are more than %d",
-                        label_of(out->name).text, rank, MOE_TENSOR_MAX_RANK);
-    int64_t bytes = (int64_t)types[out->type].bytes;
-    bool empty = false, overflow = false;
-    for (size_t i = 0; i < rank; i++) {
+                        moe_tensor_label_of(out->name).text, rank, MOE_TENSOR_MAX_RANK);
+    for (size_t i = 0; i < rank; i++)
         MOE_TRY(read_count(out->name, "shape", json_array_get(value, i), &out->shape[i]));
-        empty = empty || out->shape[i] == 0;
-        overflow = overflow || __builtin_mul_overflow(bytes, out->shape[i], &bytes);
-    }
-    if (overflow && !empty) return corrupt(out->name, "its shape has more elements than memory");
     out->rank = (int64_t)rank;
-    out->bytes = empty ? 0 : (size_t)bytes;
-    return MOE_OK;
+    if (moe_tensor_bytes(out, &out->bytes)) return MOE_OK;
+    return corrupt(out->name, "its shape has more elements than memory, or half a byte");
 }
 
 static moe_status read_range(const json_t *value, const mapping *map, moe_tensor *out) {
@@ -160,7 +161,7 @@ static moe_status check_cover(const mapping *map, const moe_tensor_file *file) {
         const unsigned char *begin = tensor->data;
         if (begin < end)
             return corrupt(tensor->name, "its data overlap those of '%s'",
-                           label_of(file->tensor[i - 1].name).text);
+                           moe_tensor_label_of(file->tensor[i - 1].name).text);
         if (begin > end)
             return corrupt(tensor->name, "%td bytes before its data belong to no tensor",
                            begin - end);
@@ -172,21 +173,6 @@ static moe_status check_cover(const mapping *map, const moe_tensor_file *file) {
     return MOE_OK;
 }
 
-/* Gives data that start at an odd place a copy that does not. */
-static moe_status align_data(mapping *map, moe_tensor_file *file) {
-    map->copies = calloc((size_t)file->tensors + 1, sizeof *map->copies);
-    if (!map->copies) return moe_fail(MOE_E_MEMORY, "no memory for its tensors");
-    for (int64_t i = 0; i < file->tensors; i++) {
-        moe_tensor *tensor = &file->tensor[i];
-        if ((uintptr_t)tensor->data % types[tensor->type].bytes == 0) continue;
-        map->copies[i] = malloc(tensor->bytes + 1);
-        if (!map->copies[i]) return moe_fail(MOE_E_MEMORY, "no memory for its tensors");
-        memcpy(map->copies[i], tensor->data, tensor->bytes);
-        tensor->data = map->copies[i];
-    }
-    return MOE_OK;
-}
-
 static moe_status check_metadata(const json_t *entry) {
     const char *key;
     json_t *value;
@@ -195,7 +181,7 @@ static moe_status check_metadata(const json_t *entry) {
         (json_t *)(uintptr_t)entry, key,
         value) if (!json_is_string(value)) return moe_fail(MOE_E_CORRUPT,
                                                            "__metadata__ '%s' is not a string",
-                                                           label_of(key).text);
+                                                           moe_tensor_label_of(key).text);
     return MOE_OK;
 }
 
@@ -213,8 +199,7 @@ static moe_status read_tensors(mapping *map, moe_tensor_file *file) {
         file->tensors++;
     }
     qsort(file->tensor, (size_t)file->tensors, sizeof *file->tensor, compare_data);
-    MOE_TRY(check_cover(map, file));
-    return align_data(map, file);
+    return check_cover(map, file);
 }
 
 /* ------------------------------------------------------------------------------- the header */
@@ -235,7 +220,7 @@ static moe_status read_header(mapping *map) {
     map->header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &error);
     if (!map->header)
         return moe_fail(MOE_E_CORRUPT, "its header is not JSON: %s at byte %d",
-                        label_of(error.text).text, error.position);
+                        moe_tensor_label_of(error.text).text, error.position);
     map->data = map->bytes + PREFIX + length;
     map->data_size = map->size - PREFIX - (size_t)length;
     return MOE_OK;
@@ -258,7 +243,7 @@ static moe_status map_file(const char *path, mapping *map) {
         if (bytes == MAP_FAILED)
             status = moe_fail(MOE_E_IO, "cannot map it: %s", strerror(errno));
         else
-            map->bytes = bytes;
+            map->bytes = bytes, map->mapped = true;
     }
     close(fd);
     return status;
@@ -267,11 +252,9 @@ static moe_status map_file(const char *path, mapping *map) {
 void moe_tensor_file_close(moe_tensor_file *file) {
     if (!file) return;
     mapping *map = file->private;
-    for (int64_t i = 0; map && map->copies && i < file->tensors; i++) free(map->copies[i]);
     if (map) {
-        free(map->copies);
         json_decref(map->header);
-        if (map->bytes) munmap(map->bytes, map->size);
+        if (map->mapped) munmap((void *)(uintptr_t)map->bytes, map->size);
     }
     free(map);
     free(file->tensor);
@@ -279,25 +262,45 @@ void moe_tensor_file_close(moe_tensor_file *file) {
     free(file);
 }
 
-moe_status moe_tensor_file_open(const char *path, moe_tensor_file **out) {
-    moe_status status = MOE_OK;
+static moe_status make_file(const char *path, moe_tensor_file **out) {
     mapping *map = calloc(1, sizeof *map);
     moe_tensor_file *file = calloc(1, sizeof *file);
     if (file) file->private = map, file->path = strdup(path);
-    if (!map || !file || !file->path) {
-        if (!file) free(map);
-        status = moe_fail(MOE_E_MEMORY, "no memory to open it");
-        goto done;
+    if (map && file && file->path) {
+        *out = file;
+        return MOE_OK;
     }
-    status = map_file(path, map);
-    if (!status) status = read_header(map);
-    if (!status) status = read_tensors(map, file);
-    if (status) goto done;
-    *out = file;
-    return MOE_OK;
-done:
+    if (!file) free(map);
     moe_tensor_file_close(file);
-    return moe_fail_context(status, "%s", path);
+    return moe_fail(MOE_E_MEMORY, "no memory to open it");
+}
+
+/* The header of a file whose bytes are there. */
+static moe_status read_bytes(moe_tensor_file *file) {
+    MOE_TRY(read_header(file->private));
+    return read_tensors(file->private, file);
+}
+
+moe_status moe_tensor_file_open(const char *path, moe_tensor_file **out) {
+    moe_tensor_file *file = NULL;
+    moe_status status = make_file(path, &file);
+    if (!status) status = map_file(path, file->private);
+    if (!status) status = read_bytes(file);
+    if (!status) *out = file;
+    else moe_tensor_file_close(file);
+    return status ? moe_fail_context(status, "%s", path) : MOE_OK;
+}
+
+moe_status moe_tensor_file_view(const void *bytes, size_t size, moe_tensor_file **out) {
+    moe_tensor_file *file = NULL;
+    MOE_TRY(make_file("memory", &file));
+    mapping *map = file->private;
+    map->bytes = bytes;
+    map->size = size;
+    moe_status status = read_bytes(file);
+    if (!status) *out = file;
+    else moe_tensor_file_close(file);
+    return status;
 }
 
 /* ------------------------------------------------------------------------------- using them */
@@ -308,7 +311,7 @@ const moe_tensor *moe_tensor_find(const moe_tensor_file *file, const char *name)
     return NULL;
 }
 
-static void print_shape(int64_t rank, const int64_t *shape, moe_text *out) {
+void moe_tensor_print_shape(int64_t rank, const int64_t *shape, moe_text *out) {
     moe_text_add(out, "[");
     for (int64_t i = 0; i < rank; i++) moe_text_add(out, "%s%" PRId64, i ? "," : "", shape[i]);
     moe_text_add(out, "]");
@@ -318,7 +321,7 @@ static moe_status not_found(const moe_tensor_file *file, const char *name) {
     char list[400];
     moe_text text = moe_text_start(list, sizeof list);
     for (int64_t i = 0; i < file->tensors; i++)
-        moe_text_add(&text, "%s%s", i ? ", " : "", label_of(file->tensor[i].name).text);
+        moe_text_add(&text, "%s%s", i ? ", " : "", moe_tensor_label_of(file->tensor[i].name).text);
     return moe_fail(MOE_E_NOT_FOUND, "%s has no tensor '%s'; it has: %s", file->path, name,
                     file->tensors ? list : "none");
 }
@@ -333,9 +336,9 @@ moe_status moe_tensor_get(const moe_tensor_file *file, const char *name, moe_ten
         char shapes[256];
         moe_text text = moe_text_start(shapes, sizeof shapes);
         moe_text_add(&text, "is %s ", types[tensor->type].name);
-        print_shape(tensor->rank, tensor->shape, &text);
+        moe_tensor_print_shape(tensor->rank, tensor->shape, &text);
         moe_text_add(&text, ", should be %s ", types[type].name);
-        print_shape(rank, shape, &text);
+        moe_tensor_print_shape(rank, shape, &text);
         return moe_fail(MOE_E_INVALID, "%s: tensor '%s' %s", file->path, name, shapes);
     }
     *out = tensor;

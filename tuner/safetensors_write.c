@@ -22,12 +22,8 @@ static int compare_place(const void *a, const void *b) {
 }
 
 static moe_status check_bytes(const moe_tensor *tensor) {
-    size_t bytes = moe_tensor_type_size(tensor->type);
-    bool overflow = tensor->rank < 0 || tensor->rank > MOE_TENSOR_MAX_RANK;
-    for (int64_t i = 0; !overflow && i < tensor->rank; i++)
-        overflow =
-            tensor->shape[i] < 0 || __builtin_mul_overflow(bytes, (size_t)tensor->shape[i], &bytes);
-    if (overflow || bytes != tensor->bytes)
+    size_t bytes;
+    if (!moe_tensor_bytes(tensor, &bytes) || bytes != tensor->bytes)
         return moe_fail(MOE_E_INVALID, "tensor '%s': %zu bytes do not fit its shape", tensor->name,
                         tensor->bytes);
     return MOE_OK;
