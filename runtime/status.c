@@ -32,6 +32,16 @@ const char *moe_error_text(void) { return message; }
 
 const char *moe_version(void) { return MOE_VERSION; }
 
+/* Text of others stands in messages, and must not end their line or drive a terminal. Only what a
+ * simulated kernel did wrong takes several lines, and these are our own. */
+static void set_message(moe_status status, char *text) {
+    for (char *c = text; *c; c++) {
+        bool control = (unsigned char)*c < ' ' || *c == 127;
+        if (control && !(*c == '\n' && status == MOE_E_FAULT)) *c = '?';
+    }
+    strcpy(message, text);
+}
+
 moe_status moe_fail(moe_status status, const char *format, ...) {
     /* Arguments may point into the old message, so the new one is built beside it. */
     char text[MESSAGE_SIZE];
@@ -39,7 +49,7 @@ moe_status moe_fail(moe_status status, const char *format, ...) {
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    memcpy(message, text, sizeof message);
+    set_message(status, text);
     return status;
 }
 
@@ -51,6 +61,6 @@ moe_status moe_fail_context(moe_status status, const char *format, ...) {
     va_end(args);
     if (used >= 0 && (size_t)used < sizeof text)
         snprintf(text + used, sizeof text - (size_t)used, ": %.3000s", message);
-    memcpy(message, text, sizeof message);
+    set_message(status, text);
     return status;
 }
