@@ -188,6 +188,21 @@ static moe_status read_root(const json_t *root, moe_layer *out) {
     return unknown_family(type);
 }
 
+/* Takes over `root`, which is NULL where the text was no JSON. */
+static moe_status read_json(json_t *root, const json_error_t *error, moe_layer *out) {
+    if (!root)
+        return moe_fail(MOE_E_CORRUPT, "not JSON: %.100s at line %d", error->text, error->line);
+    moe_status status = json_is_object(root) ? read_root(root, out)
+                                             : moe_fail(MOE_E_CORRUPT, "it is not a JSON object");
+    json_decref(root);
+    return status;
+}
+
+moe_status moe_config_json_text(const char *text, size_t size, moe_layer *out) {
+    json_error_t error;
+    return read_json(json_loadb(text, size, 0, &error), &error, out);
+}
+
 moe_status moe_config_json(const char *path, moe_layer *out) {
     char file[4096];
     struct stat facts;
@@ -197,12 +212,6 @@ moe_status moe_config_json(const char *path, moe_layer *out) {
     if ((size_t)length >= sizeof file)
         return moe_fail(MOE_E_NOT_FOUND, "%.64s...: the path is too long", path);
     if (stat(file, &facts)) return moe_fail(MOE_E_NOT_FOUND, "%s: %s", file, strerror(errno));
-    json_t *root = json_load_file(file, 0, &error);
-    if (!root)
-        return moe_fail(MOE_E_CORRUPT, "%s: not JSON: %.100s at line %d", file, error.text,
-                        error.line);
-    moe_status status = json_is_object(root) ? read_root(root, out)
-                                             : moe_fail(MOE_E_CORRUPT, "it is not a JSON object");
-    json_decref(root);
+    moe_status status = read_json(json_load_file(file, 0, &error), &error, out);
     return status ? moe_fail_context(status, "%s", file) : MOE_OK;
 }

@@ -10,4 +10,7 @@
  * cannot say yet: the message names that), MOE_E_INVALID. */
 moe_status moe_config_json(const char *path, moe_layer *out);
 
+/* The same of the file's text. */
+moe_status moe_config_json_text(const char *text, size_t size, moe_layer *out);
+
 #endif
