@@ -166,6 +166,9 @@ MOE_API moe_status moe_layer_parse(const char *text, moe_layer *out);
  * bytes are always enough. MOE_E_INVALID if `size` is too small. */
 MOE_API moe_status moe_layer_print(const moe_layer *layer, char *text, size_t size);
 
+/* sizeof(moe_layer), for languages that hold a layer without knowing its fields. */
+MOE_API size_t moe_layer_size(void);
+
 /* True where the activation has a gate: the up weights then hold 2f rows an expert. */
 MOE_API bool moe_layer_gated(const moe_layer *layer);
 

@@ -155,6 +155,8 @@ int64_t moe_layer_capacity(const moe_layer *layer, int64_t tokens) {
     return share < (double)rows ? (int64_t)share : rows;
 }
 
+size_t moe_layer_size(void) { return sizeof(moe_layer); }
+
 size_t moe_dtype_size(moe_dtype dtype) { return dtype == MOE_F32 ? 4 : 2; }
 
 moe_status moe_layer_check(const moe_layer *layer) {

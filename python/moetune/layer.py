@@ -1,38 +1,37 @@
 """A layer: its sizes, dtypes, activation, router, capacity and biases."""
 
 import ctypes
-from ctypes import byref
 
-from .library import DTYPES, LayerStruct, call, lib
-
-BIASES = {"router": 1, "up": 2, "down": 4}  # ORDER MOE_BIAS_*
+from .library import call, lib
 
 
 class Layer:
-    """Layer("d=2048 f=768 e=128 k=8 ..."): the text form of moe_layer_parse."""
+    """Layer("d=2048 f=768 e=128 k=8 ..."): the text form of moe_layer_parse. What the layer is
+    stands in its canonical text; the struct stays C's."""
 
     def __init__(self, text):
-        self.struct = LayerStruct()
-        call("moe_layer_parse", text.encode(), byref(self.struct))
+        self.struct = ctypes.create_string_buffer(lib.moe_layer_size())
+        call("moe_layer_parse", text.encode(), self.struct)
+        self.fields = dict(pair.split("=", 1) for pair in str(self).split())
 
     def __str__(self):
-        text = ctypes.create_string_buffer(256)
-        call("moe_layer_print", byref(self.struct), text, len(text))
+        text = ctypes.create_string_buffer(512)
+        call("moe_layer_print", self.struct, text, len(text))
         return text.value.decode()
 
     def __repr__(self):
         return f"Layer({str(self)!r})"
 
-    d = property(lambda self: self.struct.d, doc="width of x and y")
-    f = property(lambda self: self.struct.f, doc="hidden width of one expert")
-    e = property(lambda self: self.struct.e, doc="experts")
-    k = property(lambda self: self.struct.k, doc="experts a token uses")
-    x = property(lambda self: DTYPES[self.struct.x], doc="dtype of x and y: bf16, f16 or f32")
-    w = property(lambda self: DTYPES[self.struct.w], doc="dtype of the weights")
+    d = property(lambda self: int(self.fields["d"]), doc="width of x and y")
+    f = property(lambda self: int(self.fields["f"]), doc="hidden width of one expert")
+    e = property(lambda self: int(self.fields["e"]), doc="experts")
+    k = property(lambda self: int(self.fields["k"]), doc="experts a token uses")
+    x = property(lambda self: self.fields["x"], doc="dtype of x and y: bf16, f16 or f32")
+    w = property(lambda self: self.fields["w"], doc="dtype of the weights")
 
     @property
     def gated(self):
-        return bool(lib.moe_layer_gated(byref(self.struct)))
+        return bool(lib.moe_layer_gated(self.struct))
 
     @property
     def up_rows(self):
@@ -41,11 +40,12 @@ class Layer:
 
     def capacity(self, tokens):
         """Rows that an expert keeps at `tokens` tokens."""
-        return lib.moe_layer_capacity(byref(self.struct), tokens)
+        return lib.moe_layer_capacity(self.struct, tokens)
 
     def has_bias(self, name):
-        """Whether the layer has the bias `router`, `up` or `down`."""
-        return bool(self.struct.bias & BIASES[name])
+        """Whether the layer has the bias `router` (of logits or of keys), `up` or `down`."""
+        keys = name == "router" and "+bias" in self.fields["router"]
+        return keys or name in self.fields["bias"].split(",")
 
     def tensors(self, tokens):
         """{name: (dtype, shape)} of all that a run of `tokens` tokens may take or give."""
@@ -63,4 +63,4 @@ class Layer:
     def inputs(self):
         """Names of the tensors that a run with the layer's own router needs."""
         needed = ["x", "router_weight", "up", "down"]
-        return needed + [f"{name}_bias" for name in BIASES if self.has_bias(name)]
+        return needed + [f"{name}_bias" for name in ("router", "up", "down") if self.has_bias(name)]

@@ -2,24 +2,12 @@
 
 import ctypes
 import os
-from ctypes import (POINTER, Structure, byref, c_bool, c_char_p, c_double, c_float, c_int, c_int64,
-                    c_size_t, c_uint, c_void_p)
+from ctypes import (POINTER, Structure, byref, c_bool, c_char_p, c_int, c_int64, c_size_t,
+                    c_void_p)
 from pathlib import Path
 
-DTYPES = ("bf16", "f16", "f32")  # ORDER moe_dtype
+DTYPES = ("bf16", "f16", "f32")
 MATCHES = ("exact", "near_tokens", "near_device", "default")  # ORDER moe_match
-
-
-class Act(Structure):
-    """moe_act"""
-    _fields_ = [("kind", c_int), ("limit", c_double), ("alpha", c_double)]
-
-
-class LayerStruct(Structure):
-    """moe_layer"""
-    _fields_ = [("d", c_int64), ("f", c_int64), ("e", c_int64), ("k", c_int64), ("act", Act),
-                ("x", c_int), ("w", c_int), ("router", c_int), ("capacity", c_double),
-                ("bias", c_uint)]
 
 
 class PlanOptions(Structure):
@@ -44,10 +32,11 @@ FUNCTIONS = {
     "moe_status_text": (c_char_p, (c_int,)),
     "moe_error_text": (c_char_p, ()),
     "moe_version": (c_char_p, ()),
-    "moe_layer_parse": (STATUS, (c_char_p, POINTER(LayerStruct))),
-    "moe_layer_print": (STATUS, (POINTER(LayerStruct), c_char_p, c_size_t)),
-    "moe_layer_gated": (c_bool, (POINTER(LayerStruct),)),
-    "moe_layer_capacity": (c_int64, (POINTER(LayerStruct), c_int64)),
+    "moe_layer_parse": (STATUS, (c_char_p, c_void_p)),
+    "moe_layer_print": (STATUS, (c_void_p, c_char_p, c_size_t)),
+    "moe_layer_size": (c_size_t, ()),
+    "moe_layer_gated": (c_bool, (c_void_p,)),
+    "moe_layer_capacity": (c_int64, (c_void_p, c_int64)),
     "moe_dtype_size": (c_size_t, (c_int,)),
     "moe_device_open": (STATUS, (c_char_p, POINTER(c_void_p))),
     "moe_device_close": (None, (c_void_p,)),
@@ -61,7 +50,7 @@ FUNCTIONS = {
     "moe_db_overlay": (STATUS, (c_void_p, c_char_p)),
     "moe_db_close": (None, (c_void_p,)),
     "moe_match_text": (c_char_p, (c_int,)),
-    "moe_plan_create": (STATUS, (c_void_p, c_void_p, POINTER(LayerStruct), POINTER(PlanOptions),
+    "moe_plan_create": (STATUS, (c_void_p, c_void_p, c_void_p, POINTER(PlanOptions),
                                  POINTER(c_void_p))),
     "moe_plan_destroy": (None, (c_void_p,)),
     "moe_plan_workspace": (STATUS, (c_void_p, c_int64, POINTER(c_size_t))),

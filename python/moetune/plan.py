@@ -19,7 +19,7 @@ class Plan:
                               cache and cache.encode(), any_order)
         self.device, self.layer = device, layer
         self.handle = create("moe_plan_create", database.handle, device.handle,
-                             byref(layer.struct), byref(options))
+                             layer.struct, byref(options))
         self.device_shared = device.shared.hold()
         self.own = OwnMemory(device)
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import setting
 from moetune import library
 
-MIRRORS = {"moe_act": library.Act, "moe_layer": library.LayerStruct,
-           "moe_plan_options": library.PlanOptions, "moe_io": library.Io}
+MIRRORS = {"moe_plan_options": library.PlanOptions, "moe_io": library.Io}
 HEADER = setting.ROOT / "include" / "moetune.h"
 
 
