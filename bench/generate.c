@@ -51,7 +51,7 @@ static moe_status run_cost(const subject *s, int64_t *done) {
         moe_config config;
         moe_cost cost;
         MOE_TRY(moe_space_config(s->space, *done, &config));
-        MOE_TRY(moe_template_cost(s->t, &s->op, &s->facts, &config, &cost));
+        MOE_TRY(moe_template_cost(s->t, &s->op, &s->facts, &config, NULL, &cost));
     }
     return MOE_OK;
 }

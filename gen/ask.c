@@ -28,13 +28,14 @@ static int push_entry(lua_State *L, const char *name) {
     return type;
 }
 
-/* Calls template.name(p[, c], d), which pushes one result. */
+/* Calls template.name(p[, c], d[, b]), which pushes one result. */
 static void ask(lua_State *L, const char *name, const gen_question *question, gen_view view) {
     push_entry(L, name);
     gen_push_op(L, question->op, view);
     if (question->config) gen_push_config(L, question->config);
     gen_push_facts(L, question->facts, view);
-    lua_call(L, question->config ? 3 : 2, 1);
+    if (question->built) gen_push_built(L, question->built, question->facts);
+    lua_call(L, 2 + (question->config != NULL) + (question->built != NULL), 1);
 }
 
 void gen_ask_params(lua_State *L, const gen_question *question, gen_params *out) {

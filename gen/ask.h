@@ -17,6 +17,7 @@ typedef struct gen_question {
     const moe_op *op;
     const moe_facts *facts;
     const moe_config *config; /* NULL where the function takes none */
+    const moe_launch *built;  /* cost: as compiled, or NULL */
 } gen_question;
 
 /* params */

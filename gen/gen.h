@@ -58,14 +58,15 @@ int moe_space_neighbours(const moe_space *space, int64_t index, int64_t *out, in
 moe_status moe_template_default(const moe_template *t, const moe_op *op, const moe_facts *facts,
                                 moe_config *out);
 
-/* The template's own estimate for a config: work, and seconds by its cost function's rule. */
+/* The template's own estimate for a config: work, and time by its cost function's rule. `built` is
+ * the launch as compiled, with its kernels' resources, or NULL before that. */
 typedef struct moe_cost {
     double flops; /* useful FLOPs of the op */
     double bytes; /* compulsory DRAM bytes */
     double ns;    /* predicted time on the device, for ranking; 0 if the template gives none */
 } moe_cost;
 moe_status moe_template_cost(const moe_template *t, const moe_op *op, const moe_facts *facts,
-                             const moe_config *config, moe_cost *out);
+                             const moe_config *config, const moe_launch *built, moe_cost *out);
 
 /* Generated CUDA with what is needed to compile, launch and judge it. */
 typedef struct moe_source {

@@ -156,7 +156,8 @@ static int settle_config(lua_State *L) {
 static int settle_launch(lua_State *L) {
     render_job *job = lua_touserdata(L, 1);
     gen_render *render = &job->render;
-    gen_question question = {render->op, render->facts, render->config};
+    gen_question question = {
+        .op = render->op, .facts = render->facts, .config = render->config};
     gen_ask_launch(L, &question, render->symbol, &render->launch);
     render->launch.max_slots = render->t->max_slots;
     gen_ask_cost(L, &question, &job->cost);

@@ -235,8 +235,8 @@ moe_status moe_template_default(const moe_template *t, const moe_op *op, const m
 }
 
 moe_status moe_template_cost(const moe_template *t, const moe_op *op, const moe_facts *facts,
-                             const moe_config *config, moe_cost *out) {
-    answer job = {.question = {.op = op, .facts = facts, .config = config}};
+                             const moe_config *config, const moe_launch *built, moe_cost *out) {
+    answer job = {.question = {.op = op, .facts = facts, .config = config, .built = built}};
     MOE_TRY(gen_host_run(t->host, answer_cost, &job, GEN_STEPS));
     *out = job.cost;
     return MOE_OK;

@@ -1,6 +1,7 @@
 /* values.c - what a template may know: p (the op), c (the config) and d (the device). */
 #include "values.h"
 
+#include "occupancy.h"
 #include "readonly.h"
 #include "router.h"
 
@@ -137,6 +138,29 @@ void gen_push_config(lua_State *L, const moe_config *config) {
         set_integer(L, config->param[i].name, config->param[i].value);
     lua_pushnil(L);
     gen_push_readonly(L, "c");
+}
+
+/* A list of a number of each kernel. */
+static void set_list(lua_State *L, const char *name, const int64_t *value, int64_t count) {
+    lua_newtable(L);
+    for (int64_t i = 0; i < count; i++) {
+        lua_pushinteger(L, value[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, -2, name);
+}
+
+void gen_push_built(lua_State *L, const moe_launch *built, const moe_facts *facts) {
+    int64_t registers[MOE_MAX_KERNELS], blocks[MOE_MAX_KERNELS];
+    for (int64_t i = 0; i < built->kernels; i++) {
+        registers[i] = built->kernel[i].regs;
+        blocks[i] = moe_occupancy(&built->kernel[i], facts);
+    }
+    lua_newtable(L);
+    set_list(L, "registers", registers, built->kernels);
+    set_list(L, "blocks", blocks, built->kernels);
+    lua_pushnil(L);
+    gen_push_readonly(L, "b");
 }
 
 void gen_arch_print(const moe_facts *facts, moe_text *out) {

@@ -1,9 +1,11 @@
-/* values.h - what a template may know: p (the op), c (the config) and d (the device). */
+/* values.h - what a template may know: p (the op), c (the config), d (the device) and b (the kernels
+ * as compiled). */
 #ifndef GEN_VALUES_H
 #define GEN_VALUES_H
 
 #include "config.h"
 #include "device.h"
+#include "launch.h"
 #include "op.h"
 
 #include <lua.h>
@@ -20,6 +22,7 @@ typedef enum gen_view {
 void gen_push_op(lua_State *L, const moe_op *op, gen_view view);
 void gen_push_facts(lua_State *L, const moe_facts *facts, gen_view view);
 void gen_push_config(lua_State *L, const moe_config *config);
+void gen_push_built(lua_State *L, const moe_launch *built, const moe_facts *facts);
 
 /* Writes all that a body can know of the device. */
 void gen_arch_print(const moe_facts *facts, moe_text *out);

@@ -56,10 +56,12 @@ return moe.template {
 
     -- Time: one launch, and the larger of DRAM traffic and of the blocks' rounds of two dependent
     -- accesses (maps, then rows), 800 ns each, at 8 blocks of 256 threads an SM.
-    cost = function(p, c, d)
+    cost = function(p, c, d, b)
         local bytes = p.t * p.k * (p.d * p.xbytes + 8) + p.t * p.d * p.xbytes
         local blocks = moe.ceil_div(p.t, c.tokens) * c.split
-        local resident = math.min(d.blocks_sm, math.min(d.threads_sm, 1024) // c.threads) * d.sms
+        local at_once = b and b.blocks[1]
+            or math.min(d.blocks_sm, math.min(d.threads_sm, 1024) // c.threads)
+        local resident = at_once * d.sms
         local rounds = moe.ceil_div(pieces(p, c), c.threads) * moe.ceil_div(p.k, 8)
         local chain = moe.ceil_div(blocks, resident) * (900 + 800 * rounds)
         return { flops = 2 * p.t * p.k * p.d, bytes = bytes,

@@ -49,8 +49,9 @@ end
 
 -- A ranking estimate: DRAM at the bytes that are under way (Little's law), L2, and the blocks' own
 -- work: a warp's K tile costs its instructions, and no less than its share of a copy's latency.
-local function cost(p, c, d)
+local function cost(p, c, d, b)
     local s = shape(p, c, d)
+    if b then s.blocks = b.blocks[1] end
     local w = loads.work(p, c.n, 1 << 20)
     local weight_rows = s.width * s.halves
     local weights = weight_rows * s.depth * p.wbytes -- of an expert

@@ -33,7 +33,7 @@ end
 
 -- A ranking estimate: DRAM at the bytes that are under way (Little's law), and issue: a chunk of
 -- weights is unpacked once and multiplied for every row, whose chunk is read from L1.
-local function cost(p, c, d)
+local function cost(p, c, d, b)
     local s = shape(p, c)
     local w = loads.work(p, ROWS, 1 << 20)
     local weight_rows = s.width * s.halves
@@ -47,8 +47,9 @@ local function cost(p, c, d)
     local live = w.rows / w.tiles
     local issue = chunks * (4 + per + live * (per + (4 + per) / s.weights)) / (d.sms * 4 * 0.7)
     local blocks = w.tiles * s.n_blocks
-    local resident = math.min(d.blocks_sm, d.threads_sm // (32 * c.warps),
-                              d.regs_sm // (s.registers * 32 * c.warps))
+    local resident = b and b.blocks[1]
+        or math.min(d.blocks_sm, d.threads_sm // (32 * c.warps),
+                    d.regs_sm // (s.registers * 32 * c.warps))
     local rounds = math.ceil(blocks / (d.sms * resident))
     local turns = moe.ceil_div(s.depth * p.wbytes, 16 * 32 * c.unroll)
     local clocks = 2400 + issue + rounds * (600 + 0.8 * d.clock * turns)

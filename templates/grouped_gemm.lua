@@ -91,11 +91,21 @@ local function flop_rate(p, c, d)
     return d.tensor_rate * share * (p.x == "f32" and 1 / 6 or 1)
 end
 
+-- Clocks of a K tile that a warp cannot hide behind its own products, which have a quarter of the
+-- SM's units: to load fragments, to start copies, to wait for the others.
+local function overhead(p, c, s)
+    local m, n = c.bm // c.wm, c.bn // s.wn
+    local fragments = is_fma(p, c) and 0 or (m + n) / 16 * s.row_bytes / 32
+    local copies = (c.bm + c.bn) * s.row_bytes / 16 / s.threads
+    return 60 + 8 * fragments + 6 * copies
+end
+
 -- A ranking estimate: the slowest of DRAM, L2 and the blocks' own work. A block works one K tile in
 -- the longer of its tensor time and its shared-memory time, `blocks` of them share an SM, and one
 -- alone cannot be faster than its chain of waits. The clocks of latencies are round figures.
-local function cost(p, c, d)
+local function cost(p, c, d, b)
     local s = shape(p, c, d)
+    if b then s.blocks = b.blocks[1] end
     local w = loads.work(p, c.bm, c.group)
     local weight_rows = s.width * s.halves
     local weights = weight_rows * s.depth * p.wbytes -- of an expert
@@ -109,8 +119,9 @@ local function cost(p, c, d)
     local tensor = 2 * c.bm * c.bn * c.bk / flop_rate(p, c, d)
     local step = loads.soft_max(tensor, (stage + reads) / 128) + 30 / s.blocks
     local arrival = 900 / (c.stages - 1) -- from a copy's issue to its use, over the steps between
-    local edges = 2000 + 8 * c.bm * c.bn // s.threads -- to find the place, fill the ring; to store
-    local own = tensor * math.max(1, 4 / c.warps) -- two warps have half the units of an SM
+    -- To find the place and fill the ring; to store, after an activation of every other sum.
+    local edges = 2000 + (s.up and 16 or 8) * c.bm * c.bn // s.threads
+    local own = loads.soft_max(tensor, tensor * 4 / c.warps + overhead(p, c, s))
     local alone = edges + s.k_tiles * loads.soft_max(step, own, arrival)
     local shared = s.k_tiles * step + edges / s.blocks
 

@@ -50,11 +50,11 @@ return moe.template {
         }
     end,
 
-    cost = function(p, c, d)
+    cost = function(p, c, d, b)
         return {
             flops = 2 * p.t * p.d * p.e,
             bytes = (p.t + p.e) * p.d * p.xbytes + p.t * p.k * 8,
-            ns = router.predict(p, c, d),
+            ns = router.predict(p, c, d, b),
         }
     end,
 }

@@ -67,14 +67,14 @@ local function shared_maps(p, c, d)
 end
 
 -- Predicted ns of everything. Blocks that select take 1 us to tell each other.
-local function predict(p, c, d)
+local function predict(p, c, d, b)
     local bytes = (p.t * p.k * 12 + p.e * 40) / d.bandwidth
     if c.blocks > 1 then
-        return router.first_kernel(p, c, d, c.blocks) + shared_maps(p, c, d) + bytes
+        return router.first_kernel(p, c, d, b, c.blocks) + shared_maps(p, c, d) + bytes
     end
     local warps = c.map_threads // 32
     local select = c.split > 0 and 1000 + router.selection(p, c, d, d.sms, warps) or 0
-    return router.first_kernel(p, c, d) + 2000 + select
+    return router.first_kernel(p, c, d, b) + 2000 + select
         + maps.alone(p, d, c.map_threads, c.items) + bytes
 end
 
@@ -150,11 +150,11 @@ return moe.template {
         }
     end,
 
-    cost = function(p, c, d)
+    cost = function(p, c, d, b)
         return {
             flops = 2 * p.t * p.d * p.e,
             bytes = (p.t + p.e) * p.d * p.xbytes + p.t * p.k * 20 + p.e * 40,
-            ns = predict(p, c, d),
+            ns = predict(p, c, d, b),
         }
     end,
 

@@ -76,7 +76,7 @@ static moe_status fill(moe_candidates *all, double *cost, const moe_template *t,
         moe_cost predicted;
         *item = (moe_candidate){.t = t};
         MOE_TRY(moe_space_config(space, i, &item->config));
-        MOE_TRY(moe_template_cost(t, op, facts, &item->config, &predicted));
+        MOE_TRY(moe_template_cost(t, op, facts, &item->config, NULL, &predicted));
         cost[all->count++] = predicted.ns;
         item->is_default = same_config(&item->config, &chosen);
     }
@@ -129,14 +129,14 @@ static moe_status none_serves(const moe_gen *gen, const moe_op *op, const moe_fa
 }
 
 moe_status moe_candidates_init(moe_candidates *candidates, const moe_gen *gen, const moe_op *op,
-                               const moe_facts *facts) {
+                               const moe_facts *facts, const moe_template *only) {
     moe_candidates all = {.landscape = {.choices = CHOICES}};
     double *cost = NULL;
     int *choice = NULL;
     moe_status status = MOE_OK;
     for (int i = 0; i < moe_gen_count(gen) && status != MOE_E_MEMORY; i++) {
         const moe_template *t = moe_gen_at(gen, i);
-        if (!moe_template_serves(t, op, facts, NULL, 0)) continue;
+        if ((only && t != only) || !moe_template_serves(t, op, facts, NULL, 0)) continue;
         status = add_template(&all, &cost, &choice, t, op, facts);
         if (status) snprintf(all.skipped, sizeof all.skipped, "%s", moe_error_text());
     }
@@ -171,7 +171,7 @@ moe_status moe_candidate_default(const moe_gen *gen, const moe_op *op, const moe
         moe_cost cost;
         if (!moe_template_serves(t, op, facts, NULL, 0)) continue;
         moe_status its = moe_template_default(t, op, facts, &candidate.config);
-        if (!its) its = moe_template_cost(t, op, facts, &candidate.config, &cost);
+        if (!its) its = moe_template_cost(t, op, facts, &candidate.config, NULL, &cost);
         if (its) {
             status = its;
             continue;

@@ -19,10 +19,11 @@ typedef struct moe_candidates {
 } moe_candidates;
 
 /* The landscape's first default is the default of the op: that of its cheapest template by the
- * templates' own predictions. A template that throws is skipped. MOE_E_NOT_FOUND (no template
- * serves the op), MOE_E_TEMPLATE (all that do throw), MOE_E_MEMORY. */
+ * templates' own predictions. A template that throws is skipped; `only` leaves all others out, or
+ * is NULL. MOE_E_NOT_FOUND (no template serves the op), MOE_E_TEMPLATE (all that do throw),
+ * MOE_E_MEMORY. */
 moe_status moe_candidates_init(moe_candidates *candidates, const moe_gen *gen, const moe_op *op,
-                               const moe_facts *facts);
+                               const moe_facts *facts, const moe_template *only);
 void moe_candidates_free(moe_candidates *candidates);
 
 /* The default config of an op on a device, without listing all others. Errors as above. */

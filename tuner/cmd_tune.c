@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_BUDGET = 256, KEY_STRATEGY, KEY_LIMIT, KEY_JSON, KEY_QUIET };
+enum { KEY_BUDGET = 256, KEY_OP, KEY_TEMPLATE, KEY_STRATEGY, KEY_LIMIT, KEY_JSON, KEY_QUIET };
 enum { COMPILE_DEADLINE = 60, DEFAULT_LIMIT = 400 };
 
 typedef struct options {
     command_goal goal;
-    const char *strategy;
+    const char *strategy, *template;
+    unsigned ops;  /* bits by kind */
     double budget; /* seconds */
     int64_t limit;
     bool json, quiet;
@@ -21,7 +22,10 @@ typedef struct options {
 
 static const struct argp_option option_table[] = {
     {"budget", KEY_BUDGET, "MM:SS", 0, "time for all of it (default 5:00)", 0},
-    {"strategy", KEY_STRATEGY, "S", 0, "exhaustive, random or halving; default: by the space", 0},
+    {"op", KEY_OP, "LIST", 0, "only these ops, for example gemm_up,gemm_down; no whole layers", 0},
+    {"template", KEY_TEMPLATE, "NAME", 0, "only candidates of this template", 0},
+    {"strategy", KEY_STRATEGY, "S", 0,
+     "exhaustive, random, halving or survey; default: by the space", 0},
     {"limit", KEY_LIMIT, "N", 0, "most candidates of one op (default 400)", 0},
     {"json", KEY_JSON, NULL, 0, "write the results as JSON", 0},
     {"quiet", KEY_QUIET, NULL, 0, "show no progress", 0},
@@ -38,6 +42,18 @@ static bool parse_budget(const char *text, double *seconds) {
     return minutes >= 0 && rest >= 0 && rest < 60 && *seconds > 0;
 }
 
+static void parse_ops(const char *list, unsigned *ops, const struct argp_state *state) {
+    char item[32];
+    moe_op_kind kind;
+    for (const char *at = list; *at; at += *at == ',') {
+        size_t length = strcspn(at, ",");
+        snprintf(item, sizeof item, "%.*s", (int)length, at);
+        if (moe_op_kind_parse(item, &kind)) argp_error(state, "--op: %s", moe_error_text());
+        *ops |= 1u << kind;
+        at += length;
+    }
+}
+
 static error_t parse_option(int key, char *value, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
@@ -46,9 +62,12 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
         if (!parse_budget(value, &o->budget))
             argp_error(state, "--budget '%s' should read like 5:00 (minutes:seconds)", value);
         break;
+    case KEY_OP: parse_ops(value, &o->ops, state); break;
+    case KEY_TEMPLATE: o->template = value; break;
     case KEY_STRATEGY:
         if (!moe_strategy_find(value))
-            argp_error(state, "--strategy '%s' is none of exhaustive, random, halving", value);
+            argp_error(state, "--strategy '%s' is none of exhaustive, random, halving, survey",
+                       value);
         o->strategy = value;
         break;
     case KEY_LIMIT:
@@ -110,6 +129,12 @@ static void close_tools(tools *t) {
     moe_device_close(t->device);
 }
 
+static moe_status find_only(const moe_gen *gen, const char *name, const moe_template **out) {
+    *out = name ? moe_gen_find(gen, name) : NULL;
+    return *out || !name ? MOE_OK
+                         : moe_fail(MOE_E_NOT_FOUND, "--template: there is no template %s", name);
+}
+
 /* Compiler processes start before the device does, while this process is small. */
 static moe_status open_tools(const options *o, tools *t) {
     const moe_nvrtc *nvrtc;
@@ -128,6 +153,7 @@ static moe_status open_tools(const options *o, tools *t) {
     tuner->store = t->storage;
     tuner->pool = t->pool;
     tuner->builder = t->builder;
+    MOE_TRY(find_only(t->gen, o->template, &tuner->only));
     tuner->strategy = o->strategy ? moe_strategy_find(o->strategy) : NULL;
     tuner->limit = o->limit;
     tuner->workers = moe_compile_pool_size();
@@ -199,6 +225,7 @@ int cmd_tune(int argc, char **argv) {
         if (!w.goal.tokens[i])
             status = moe_fail(MOE_E_INVALID, "--tokens: 0 tokens take no time; leave the 0 out");
     if (status) return command_fail(status);
+    w.goal.ops = o.ops;
     w.goal.budget = o.budget;
     w.end = moe_seconds() + o.budget;
     if (!needs_supervisor(o.goal.device)) return run(&w, NULL);

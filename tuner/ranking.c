@@ -40,6 +40,13 @@ static double correlate(const pair *pairs, int64_t n) {
     return n >= 3 && xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : 0;
 }
 
+/* The least known time of the first `n` by prediction, of pairs sorted by known time. */
+static double least_of_first(const pair *pairs, int64_t count, int64_t n) {
+    for (int64_t i = 0; i < count; i++)
+        if (pairs[i].place[0] <= (double)n) return pairs[i].known;
+    return 0;
+}
+
 static bool is_time(double ns) { return isfinite(ns) && ns > 0; }
 
 moe_status moe_ranking_of(const double *predicted, const double *known, int64_t n,
@@ -56,6 +63,7 @@ moe_status moe_ranking_of(const double *predicted, const double *known, int64_t 
     out->count = used;
     out->correlation = correlate(pairs, used);
     if (used) out->best = (int64_t)ceil(pairs[0].place[0]);
+    if (used) out->regret = least_of_first(pairs, used, MOE_RANKING_FIRST) / pairs[0].known;
     free(pairs);
     return MOE_OK;
 }

@@ -1,20 +1,28 @@
 /* search.c - which candidates to try, in what order. */
 #include "search.h"
 
+#include "ranking.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { SWEEPS = 6, FEW = 6 };
 
+/* Shares of a predicted time: closer ones are equal, and how far apart equal ones are put. */
+static const double EQUAL = 0.005, SPREAD = 0.01;
+
 struct moe_search {
     const moe_strategy *strategy;
     const moe_landscape *landscape;
     int64_t limit, asked, reported;
-    int64_t *by_cost; /* all candidates, cheapest first */
+    double *cost; /* predicted times; the landscape's, or revised */
+    double *rank; /* the same with equal ones spread: in this order the prediction is trusted */
+    int64_t *by_cost; /* all candidates by rank */
     int64_t *shuffled; /* all candidates, at random */
     int64_t next_cheap, next_random;
     bool *was_asked;
+    bool *for_cost; /* asked for because of its prediction */
     double *time; /* of the reported ones; NAN: not yet */
     int64_t *done; /* reported candidates in order */
     double *effect; /* of each value of a choice: log of the factor on the predicted time */
@@ -25,8 +33,8 @@ struct moe_search {
 /* ------------------------------------------------------------------------------- strategies */
 
 /* A candidate of unknown cost is taken for worse than all that are known. */
-static double cost_of(const moe_landscape *landscape, int64_t index) {
-    double cost = landscape->cost[index];
+static double cost_of(const moe_search *search, int64_t index) {
+    double cost = search->cost[index];
     return cost > 0 ? cost : 1e30;
 }
 
@@ -41,7 +49,9 @@ static bool next_in(const moe_search *search, const int64_t *order, int64_t *at,
 }
 
 static bool next_exhaustive(moe_search *search, int64_t *index) {
-    return next_in(search, search->by_cost, &search->next_cheap, index);
+    bool found = next_in(search, search->by_cost, &search->next_cheap, index);
+    if (found) search->for_cost[*index] = true;
+    return found;
 }
 
 static bool next_random(moe_search *search, int64_t *index) {
@@ -60,9 +70,14 @@ static double effects_of(const moe_search *search, int64_t index) {
     return sum;
 }
 
+/* What a candidate promises: the log of its time, by all that is known. */
+static double promise(const moe_search *search, int64_t index) {
+    return log(cost_of(search, index)) + effects_of(search, index);
+}
+
 /* log(time / predicted time), less what the effects already explain. */
 static double residual(const moe_search *search, int64_t index) {
-    return log(search->time[index] / cost_of(search->landscape, index)) -
+    return log(search->time[index] / cost_of(search, index)) -
            effects_of(search, index);
 }
 
@@ -111,12 +126,13 @@ static bool next_corrected(moe_search *search, int64_t *index) {
     fit(search);
     for (int64_t i = 0; i < search->landscape->count; i++) {
         if (search->was_asked[i]) continue;
-        double time = log(cost_of(search->landscape, i)) + effects_of(search, i);
+        double time = promise(search, i);
         if (found && !(time < least)) continue;
         found = true;
         least = time;
         *index = i;
     }
+    if (found) search->for_cost[*index] = true;
     return found;
 }
 
@@ -129,10 +145,18 @@ static bool next_halving(moe_search *search, int64_t *index) {
     return (tried % 4 == 3 ? next_random : next_corrected)(search, index);
 }
 
+/* Those that the prediction puts first, then what tells how good the others are. */
+static bool next_survey(moe_search *search, int64_t *index) {
+    int64_t tried = search->asked - search->landscape->default_count;
+    return (tried < MOE_RANKING_FIRST ? next_exhaustive : next_random)(search, index);
+}
+
 const moe_strategy moe_strategies[] = {
     {"exhaustive", "every candidate, best predicted first", next_exhaustive},
     {"random", "candidates at random", next_random},
     {"halving", "random ones, and the best predicted, corrected by what came out", next_halving},
+    {"survey", "the best predicted, then random ones: shows what predictions are worth",
+     next_survey},
     {NULL, NULL, NULL},
 };
 
@@ -167,12 +191,29 @@ static int compare(const void *a, const void *b) {
     return (x->index > y->index) - (x->index < y->index);
 }
 
+/* Candidates of equal cost differ in what the prediction does not see. Each further one promises a
+ * little less than the one before it: a first try of another that is nearly as good tells more. */
+static void spread_equals(moe_search *search, const ranked *sorted) {
+    int64_t count = search->landscape->count;
+    for (int64_t i = 0, end; i < count; i = end)
+        for (end = i; end < count && sorted[end].value <= sorted[i].value * (1 + EQUAL); end++)
+            search->rank[sorted[end].index] *= 1 + SPREAD * (double)(end - i);
+}
+
+static void sort_by_rank(const moe_search *search, ranked *out) {
+    int64_t count = search->landscape->count;
+    for (int64_t i = 0; i < count; i++) out[i] = (ranked){search->rank[i], i};
+    qsort(out, (size_t)count, sizeof *out, compare);
+}
+
 static bool make_orders(moe_search *search, uint64_t seed) {
     int64_t count = search->landscape->count;
     ranked *all = malloc((size_t)(count + 1) * sizeof *all);
     if (!all) return false;
-    for (int64_t i = 0; i < count; i++) all[i] = (ranked){cost_of(search->landscape, i), i};
-    qsort(all, (size_t)count, sizeof *all, compare);
+    for (int64_t i = 0; i < count; i++) search->rank[i] = cost_of(search, i);
+    sort_by_rank(search, all);
+    spread_equals(search, all);
+    sort_by_rank(search, all);
     for (int64_t i = 0; i < count; i++) {
         search->by_cost[i] = all[i].index;
         search->shuffled[i] = i;
@@ -195,17 +236,22 @@ moe_status moe_search_open(const moe_strategy *strategy, const moe_landscape *la
     search->strategy = strategy;
     search->landscape = landscape;
     search->limit = limit;
+    search->cost = malloc(count * sizeof *search->cost);
+    search->rank = malloc(count * sizeof *search->rank);
     search->by_cost = malloc(count * sizeof *search->by_cost);
     search->shuffled = malloc(count * sizeof *search->shuffled);
     search->was_asked = calloc(count, sizeof *search->was_asked);
+    search->for_cost = calloc(count, sizeof *search->for_cost);
     search->time = malloc(count * sizeof *search->time);
     search->done = malloc(count * sizeof *search->done);
     search->effect = calloc(values, sizeof *search->effect);
     search->sum = calloc(values, sizeof *search->sum);
     search->number = calloc(values, sizeof *search->number);
-    if (!search->effect || !search->sum || !search->number ||
-        !search->by_cost || !search->shuffled || !search->was_asked || !search->time ||
-        !search->done || !make_orders(search, seed)) {
+    bool room = search->effect && search->sum && search->number && search->cost &&
+                search->rank && search->by_cost && search->shuffled && search->was_asked && search->for_cost &&
+                search->time && search->done;
+    if (room) memcpy(search->cost, landscape->cost, (count - 1) * sizeof *search->cost);
+    if (!room || !make_orders(search, seed)) {
         moe_search_close(search);
         return moe_fail(MOE_E_MEMORY, "no memory for %zu candidates", count);
     }
@@ -216,9 +262,12 @@ moe_status moe_search_open(const moe_strategy *strategy, const moe_landscape *la
 
 void moe_search_close(moe_search *search) {
     if (!search) return;
+    free(search->cost);
+    free(search->rank);
     free(search->by_cost);
     free(search->shuffled);
     free(search->was_asked);
+    free(search->for_cost);
     free(search->time);
     free(search->done);
     free(search->effect);
@@ -241,6 +290,42 @@ bool moe_search_next(moe_search *search, int64_t *index) {
     search->asked++;
     return true;
 }
+
+/* Moves a candidate to where its new cost belongs, among those that are still to come. */
+static void sort_in(moe_search *search, int64_t index) {
+    int64_t *order = search->by_cost, last = search->landscape->count - 1, at = 0;
+    while (order[at] != index) at++;
+    if (at < search->next_cheap) search->next_cheap--;
+    memmove(order + at, order + at + 1, (size_t)(last - at) * sizeof *order);
+    for (at = search->next_cheap; at < last; at++)
+        if (!search->was_asked[order[at]] && search->rank[order[at]] > search->rank[index]) break;
+    memmove(order + at + 1, order + at, (size_t)(last - at) * sizeof *order);
+    order[at] = index;
+}
+
+/* True if candidates that were not asked for promise more than this one, and are enough to use the
+ * limit up. */
+static bool is_beyond_limit(const moe_search *search, int64_t index) {
+    int64_t better = 0, room = search->limit - search->asked + 1; /* without this one */
+    double own = promise(search, index);
+    for (int64_t i = 0; i < search->landscape->count && better < room; i++)
+        better += !search->was_asked[i] && promise(search, i) < own;
+    return better >= room;
+}
+
+bool moe_search_revise(moe_search *search, int64_t index, double cost) {
+    double before = cost_of(search, index);
+    search->cost[index] = cost;
+    search->rank[index] *= cost_of(search, index) / before;
+    if (cost_of(search, index) <= before || !search->for_cost[index]) return true;
+    if (!is_beyond_limit(search, index)) return true;
+    search->was_asked[index] = search->for_cost[index] = false;
+    search->asked--;
+    sort_in(search, index);
+    return false;
+}
+
+const double *moe_search_ranks(const moe_search *search) { return search->rank; }
 
 void moe_search_report(moe_search *search, int64_t index, double time) {
     if (isnan(search->time[index])) search->done[search->reported++] = index;

@@ -6,7 +6,8 @@
  * Equal answers give equal questions: the seed is all the randomness there is.
  *
  *     while (moe_search_next(search, &i)) moe_search_report(search, i, time_of(i));
- */
+ *
+ * Between the two, moe_search_revise tells what was learned of a candidate before it ran. */
 #ifndef MOE_SEARCH_H
 #define MOE_SEARCH_H
 
@@ -49,6 +50,14 @@ void moe_search_close(moe_search *search);
 
 /* The next candidate to try; false when the strategy has no more. */
 bool moe_search_next(moe_search *search, int64_t *index);
+
+/* A better prediction of a candidate that was asked for, from its compiled code. False: it is not
+ * to be run now, as others that were not asked for promise more than it does and fill the limit; it
+ * may be asked for again. Defaults and candidates asked for by chance stay. */
+bool moe_search_revise(moe_search *search, int64_t index, double cost);
+
+/* What the prediction's order goes by, [count]: times as they are known by now, equal ones spread. */
+const double *moe_search_ranks(const moe_search *search);
 
 /* What a candidate came to: its time, or INFINITY if it failed. */
 void moe_search_report(moe_search *search, int64_t index, double time);

@@ -36,8 +36,9 @@ const moe_op_result *moe_session_op(const moe_session *session, const moe_op *op
             for (int r = 0; r < (goal)->routings; r++)
 
 /* An op of a form that no template serves is left out; each step alone must be served. */
-static bool is_wanted(const moe_tuner *tuner, const moe_op *op) {
+static bool is_wanted(const moe_tuner *tuner, const moe_goal *goal, const moe_op *op) {
     moe_candidate candidate;
+    if (goal->ops) return goal->ops & 1u << op->kind;
     return (int)op->kind < MOE_STEP_COUNT ||
            !moe_candidate_default(tuner->gen, op, tuner->facts, &candidate);
 }
@@ -48,12 +49,13 @@ static moe_status list_work(const moe_tuner *tuner, const moe_goal *goal, moe_se
     s->layer = calloc(most + 1, sizeof *s->layer);
     if (!s->op || !s->layer) return moe_fail(MOE_E_MEMORY, "no memory for a session");
     EACH_WORKLOAD(goal, t, l, r) {
-        s->layer[s->layers++] = (moe_layer_result){
-            .layer = goal->layer[l], .t = goal->tokens[t], .routing = goal->routing[r]};
+        if (!goal->ops)
+            s->layer[s->layers++] = (moe_layer_result){
+                .layer = goal->layer[l], .t = goal->tokens[t], .routing = goal->routing[r]};
         for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
             const moe_op op = moe_op_make((moe_op_kind)kind, &goal->layer[l], goal->tokens[t],
                                           goal->routing[r], goal->cache);
-            if (!moe_session_op(s, &op) && is_wanted(tuner, &op)) s->op[s->ops++].op = op;
+            if (!moe_session_op(s, &op) && is_wanted(tuner, goal, &op)) s->op[s->ops++].op = op;
         }
     }
     return MOE_OK;

@@ -15,6 +15,7 @@ typedef struct moe_goal {
     moe_routing routing[MOE_ROUTING_COUNT];
     int routings;
     moe_cache cache;
+    unsigned ops;  /* bits of the kinds of op to tune, and no whole layers; 0: all, and layers */
     double budget; /* seconds that it may take, */
     double left;   /* and what is left of them */
 } moe_goal;

@@ -35,7 +35,7 @@ bool moe_form_served(const moe_gen *gen, const moe_facts *facts, const moe_layer
         moe_candidate candidate;
         moe_cost cost;
         if (moe_candidate_default(gen, &op, facts, &candidate) ||
-            moe_template_cost(candidate.t, &op, facts, &candidate.config, &cost))
+            moe_template_cost(candidate.t, &op, facts, &candidate.config, NULL, &cost))
             return false;
         sum += cost.ns;
     }

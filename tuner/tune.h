@@ -22,6 +22,7 @@ typedef struct moe_tuner {
     moe_builder *builder;
     moe_meter meter;
     const moe_strategy *strategy; /* NULL: by the size of the space */
+    const moe_template *only;     /* the template whose candidates are tried; NULL: all */
     int64_t limit;                /* most candidates of any op */
     int workers;                  /* compiler processes */
     uint64_t seed;
@@ -34,13 +35,20 @@ typedef struct moe_tuner {
     moe_heart *heart;             /* beats with every candidate; NULL: nobody watches */
 } moe_tuner;
 
-enum { MOE_FINALISTS = 4 };
+enum { MOE_FINALISTS = 4, MOE_OP_TEMPLATES = 16 };
 
 /* A candidate with its record. */
 typedef struct moe_finalist {
     moe_candidate candidate;
     moe_record record;
 } moe_finalist;
+
+/* How one template's predictions fared. */
+typedef struct moe_template_ranking {
+    char id[MOE_TEMPLATE_ID_SIZE];
+    int64_t space;       /* candidates that there are */
+    moe_ranking ranking; /* of those that have a time */
+} moe_template_ranking;
 
 /* What became of an op. */
 typedef struct moe_op_result {
@@ -52,7 +60,9 @@ typedef struct moe_op_result {
     int finalists;                       /* the winner first, the others by time */
     moe_finalist finalist[MOE_FINALISTS];
     moe_finalist standard;               /* the op's default config; outcome tells how it went */
-    moe_ranking ranking;                 /* of the templates' predictions */
+    moe_ranking ranking;                 /* of all templates' predictions together */
+    int templates;                       /* that serve the op; each alone: */
+    moe_template_ranking by_template[MOE_OP_TEMPLATES];
     bool complete;                       /* the search came to its end */
     char note[512];                      /* something the user should know, or "" */
 } moe_op_result;

@@ -30,6 +30,7 @@ typedef struct op_search {
     moe_op_case *c; /* opened when the first candidate has to run */
     moe_finalist *tried; /* [all.count]; outcome COUNT: not tried */
     unsigned char *strikes; /* [all.count] runs that ended the tuner */
+    bool *revised;          /* [all.count] predicted anew from the compiled code */
     double best;         /* ns */
     double deadline, start, run_seconds; /* of the default, in real time */
     int64_t limit;       /* candidates to try */
@@ -158,15 +159,32 @@ static moe_status mark_in_flight(op_search *s, int64_t index) {
     return moe_storage_put(s->tuner->store, s->tuner->device_row, &record, &evidence);
 }
 
+/* The registers that the compiler took may let fewer blocks share an SM than the template assumed.
+ * `*go`: the candidate is still worth its run. */
+static moe_status revise(op_search *s, int64_t index, const moe_launch *built, bool *go) {
+    const moe_candidate *candidate = &s->tried[index].candidate;
+    moe_cost cost;
+    *go = true;
+    if (s->revised[index]) return MOE_OK;
+    s->revised[index] = true;
+    moe_status status = moe_template_cost(candidate->t, &s->result->op, s->tuner->facts,
+                                          &candidate->config, built, &cost);
+    if (!status) *go = moe_search_revise(s->search, index, cost.ns);
+    return status == MOE_E_MEMORY ? status : MOE_OK; /* one that throws keeps what it said before */
+}
+
 /* One candidate whose compile has ended. */
 static moe_status try_candidate(op_search *s, int64_t index, const moe_built *built) {
     char reason[MOE_REASON_SIZE];
     moe_status fault;
+    bool go;
     const moe_compiled *compiled = &built->compiled;
     if (compiled->outcome != MOE_OUTCOME_OK)
         return conclude_failure(s, index, compiled->outcome, 0, compiled->reason);
     if (!moe_launch_fits(&compiled->image.launch, s->tuner->facts, reason, sizeof reason))
         return conclude_failure(s, index, MOE_OUTCOME_OVER_LIMIT, 0, reason);
+    MOE_TRY(revise(s, index, &compiled->image.launch, &go));
+    if (!go) return MOE_OK;
     MOE_TRY(open_case(s));
     MOE_TRY(mark_in_flight(s, index));
     MOE_TRY(run_trial(s, index, built, &fault));
@@ -254,10 +272,11 @@ static bool time_is_up(const op_search *s) {
 
 static moe_status search_all(op_search *s) {
     moe_compile_pool *pool = s->tuner->pool;
-    bool more = true;
+    bool more;
     for (;;) {
         int64_t index;
         const moe_built *built;
+        more = true; /* again, as a candidate that was put back leaves its place to another */
         while (more && !time_is_up(s) && moe_compile_pool_idle(pool)) {
             more = moe_search_next(s->search, &index);
             if (more) MOE_TRY(begin(s, index));
@@ -379,11 +398,13 @@ static void name_finalists(op_search *s) {
 
 static moe_status open_search(op_search *s) {
     moe_tuner *t = s->tuner;
-    MOE_TRY(moe_candidates_init(&s->all, t->gen, &s->result->op, t->facts));
+    MOE_TRY(moe_candidates_init(&s->all, t->gen, &s->result->op, t->facts, t->only));
     snprintf(s->result->note, sizeof s->result->note, "%s", s->all.skipped);
     s->tried = calloc((size_t)s->all.count, sizeof *s->tried);
     s->strikes = calloc((size_t)s->all.count, 1);
-    if (!s->tried || !s->strikes) return moe_fail(MOE_E_MEMORY, "no memory for candidates");
+    s->revised = calloc((size_t)s->all.count, sizeof *s->revised);
+    if (!s->tried || !s->strikes || !s->revised)
+        return moe_fail(MOE_E_MEMORY, "no memory for candidates");
     for (int64_t i = 0; i < s->all.count; i++) {
         s->tried[i].candidate = s->all.item[i];
         s->tried[i].record.measurement.outcome = MOE_OUTCOME_COUNT;
@@ -392,6 +413,18 @@ static moe_status open_search(op_search *s) {
     const moe_strategy *strategy =
         t->strategy ? t->strategy : moe_strategy_default(s->all.count, s->limit);
     return moe_search_open(strategy, &s->all.landscape, s->limit, t->seed, &s->search);
+}
+
+/* One template's candidates, which stand together from `first` on. Returns where they end. */
+static moe_status rank_template(op_search *s, const double *known, int64_t first, int64_t *end) {
+    const moe_template *t = s->all.item[first].t;
+    for (*end = first + 1; *end < s->all.count && s->all.item[*end].t == t;) ++*end;
+    if (s->result->templates == MOE_OP_TEMPLATES) return MOE_OK;
+    moe_template_ranking *r = &s->result->by_template[s->result->templates++];
+    r->space = *end - first;
+    snprintf(r->id, sizeof r->id, "%s", moe_template_id(t));
+    return moe_ranking_of(moe_search_ranks(s->search) + first, known + first, r->space,
+                          &r->ranking);
 }
 
 /* The templates' predictions next to what came of the candidates. */
@@ -403,7 +436,8 @@ static moe_status rank(op_search *s) {
         known[i] = m->outcome == MOE_OUTCOME_OK ? m->med : INFINITY;
     }
     moe_status status =
-        moe_ranking_of(s->all.landscape.cost, known, s->all.count, &s->result->ranking);
+        moe_ranking_of(moe_search_ranks(s->search), known, s->all.count, &s->result->ranking);
+    for (int64_t i = 0; i < s->all.count && !status;) status = rank_template(s, known, i, &i);
     free(known);
     return status;
 }
@@ -438,5 +472,6 @@ moe_status moe_tune_op(moe_tuner *tuner, const moe_op *op, int64_t limit, double
     moe_candidates_free(&s.all);
     free(s.tried);
     free(s.strikes);
+    free(s.revised);
     return status;
 }

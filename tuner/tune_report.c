@@ -37,7 +37,7 @@ static void add_op(const moe_tuner *tuner, const moe_op_result *r, moe_columns *
     print_outcomes(r, true, failed, sizeof failed);
     print_variant(&r->op, variant, sizeof variant);
     if (!r->finalists) {
-        moe_columns_add(table, "%s\t%lld\t%s\tnone is good\t\t-\t-\t-\t-\t%lld\t-\t-\t%s",
+        moe_columns_add(table, "%s\t%lld\t%s\tnone is good\t\t-\t-\t-\t-\t%lld\t%s",
                       moe_op_names[r->op.kind], (long long)r->op.t, variant,
                       (long long)(r->resumed + r->measured), failed);
         return;
@@ -47,12 +47,11 @@ static void add_op(const moe_tuner *tuner, const moe_op_result *r, moe_columns *
     moe_config_print(&best->config, config, sizeof config);
     if (standard->outcome == MOE_OUTCOME_OK)
         snprintf(versus, sizeof versus, "%.2fx", standard->med / best->measurement.med);
-    moe_columns_add(table, "%s\t%lld\t%s\t%s\t%s\t%.2f\t%s\t%.0f%%\t%.1e\t%lld\t%.2f\t%lld\t%s",
+    moe_columns_add(table, "%s\t%lld\t%s\t%s\t%s\t%.2f\t%s\t%.0f%%\t%.1e\t%lld\t%s",
                   moe_op_names[r->op.kind], (long long)r->op.t, variant, best->template_id, config,
                   best->measurement.med * 1e-3, versus,
                   100 * share_of_roofline(tuner, &r->op, best->measurement.med),
-                  best->measurement.err, (long long)(r->resumed + r->measured),
-                  r->ranking.correlation, (long long)r->ranking.best, failed);
+                  best->measurement.err, (long long)(r->resumed + r->measured), failed);
 }
 
 /* Drops, and the padding of the up GEMM's tiles, of random tokens. */
@@ -91,15 +90,46 @@ static const char *time_head(const moe_tuner *tuner) {
     return tuner->facts->simulated ? "us (model)" : "us";
 }
 
-static void print_tables(const moe_tuner *tuner, const moe_session *session) {
+static void print_ops(const moe_tuner *tuner, const moe_session *session) {
     char head[256];
     snprintf(head, sizeof head, "op\t>t\tcapacity\ttemplate\tconfig\t>%s\t>vs default\t>roofline"
-             "\t>err\t>tried\t>rank corr\t>best's rank\tfailed", time_head(tuner));
+             "\t>err\t>tried\tfailed", time_head(tuner));
     moe_columns *ops = moe_columns_new(head);
     for (int64_t i = 0; i < session->ops; i++)
         if (session->op[i].resumed + session->op[i].measured || *session->op[i].note)
             add_op(tuner, &session->op[i], ops);
     moe_columns_print(ops, stdout);
+}
+
+static void add_ranking(const moe_op *op, const char *template, int64_t space,
+                        const moe_ranking *r, moe_columns *table) {
+    if (r->count)
+        moe_columns_add(table, "%s\t%lld\t%s\t%lld\t%lld\t%.2f\t%lld\t%.1f%%",
+                        moe_op_names[op->kind], (long long)op->t, template, (long long)space,
+                        (long long)r->count, r->correlation, (long long)r->best,
+                        100 * (r->regret - 1));
+}
+
+/* How far the templates' predictions can be trusted to say what is worth trying. */
+static void print_rankings(const moe_session *session) {
+    char head[128];
+    snprintf(head, sizeof head, "op\t>t\ttemplate\t>space\t>timed\t>rank corr\t>best's place"
+             "\t>first %d lose", MOE_RANKING_FIRST);
+    moe_columns *table = moe_columns_new(head);
+    for (int64_t i = 0; i < session->ops; i++) {
+        const moe_op_result *r = &session->op[i];
+        for (int t = 0; t < r->templates; t++)
+            add_ranking(&r->op, r->by_template[t].id, r->by_template[t].space,
+                        &r->by_template[t].ranking, table);
+        if (r->templates > 1) add_ranking(&r->op, "all", r->space, &r->ranking, table);
+    }
+    printf("\npredictions, by what came out\n");
+    moe_columns_print(table, stdout);
+}
+
+static void print_layers(const moe_tuner *tuner, const moe_session *session) {
+    char head[256];
+    if (!session->layers) return;
     snprintf(head, sizeof head, ">t\tcapacity\trouting\t>%s\t>vs default\t>roofline\t>dropped"
              "\t>padding\t>err\tnote",
              time_head(tuner));
@@ -117,6 +147,22 @@ static json_t *json_measurement(const moe_measurement *m) {
                      "timer", moe_timer_names[m->timer]);
 }
 
+static json_t *json_ranking(const moe_ranking *r) {
+    return json_pack("{s:I, s:f, s:I, s:f}", "ranked", (json_int_t)r->count, "correlation",
+                     r->correlation, "best_rank", (json_int_t)r->best, "regret", r->regret);
+}
+
+static json_t *json_templates(const moe_op_result *r) {
+    json_t *list = json_array();
+    for (int i = 0; i < r->templates; i++) {
+        const moe_template_ranking *t = &r->by_template[i];
+        json_array_append_new(list, json_pack("{s:s, s:I, s:o}", "template", t->id, "space",
+                                              (json_int_t)t->space, "prediction",
+                                              json_ranking(&t->ranking)));
+    }
+    return list;
+}
+
 static json_t *json_op(const moe_tuner *tuner, const moe_op_result *r) {
     char op[MOE_OP_TEXT_SIZE], config[MOE_CONFIG_TEXT_SIZE];
     moe_op_print(&r->op, op, sizeof op);
@@ -132,10 +178,8 @@ static json_t *json_op(const moe_tuner *tuner, const moe_op_result *r) {
     json_object_set_new(row, "template", json_string(best->template_id));
     json_object_set_new(row, "config", json_string(config));
     json_object_set_new(row, "measurement", json_measurement(&best->measurement));
-    json_object_set_new(row, "prediction",
-                        json_pack("{s:I, s:f, s:I}", "ranked", (json_int_t)r->ranking.count,
-                                  "correlation", r->ranking.correlation, "best_rank",
-                                  (json_int_t)r->ranking.best));
+    json_object_set_new(row, "prediction", json_ranking(&r->ranking));
+    json_object_set_new(row, "templates", json_templates(r));
     json_object_set_new(row, "roofline",
                         json_real(share_of_roofline(tuner, &r->op, best->measurement.med)));
     if (r->standard.record.measurement.outcome == MOE_OUTCOME_OK)
@@ -198,7 +242,9 @@ int moe_tune_report(const moe_tuner *tuner, const moe_session *session, const ch
     if (json) {
         print_json(tuner, session);
     } else {
-        print_tables(tuner, session);
+        print_ops(tuner, session);
+        print_rankings(session);
+        print_layers(tuner, session);
         print_next(tuner, session, device);
     }
     if (session->stopped)

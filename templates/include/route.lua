@@ -1,6 +1,8 @@
 -- route.lua - what templates with a router share: the router's parameters, what is legal, how much
 -- shared memory it takes and how long. The parameters are explained in the template `route`.
 
+local loads = moe.use("loads.lua")
+
 local function bk(p, c) return c.bk * 2 // p.xbytes end
 local function stage_bytes(p, c) return (c.be + c.bt) * bk(p, c) * p.xbytes end
 local function ring_bytes(p, c) return c.stages * stage_bytes(p, c) end
@@ -73,8 +75,9 @@ local function blocks(p, c)
     return moe.ceil_div(p.t, c.bt) * shares
 end
 
--- Blocks that an SM holds at once. Registers: the sums and about 56 more.
-local function resident(p, c, d)
+-- Blocks that an SM holds at once. Registers: the sums and about 56 more, until `b` tells.
+local function resident(p, c, d, b)
+    if b then return b.blocks[1] end
     local by_registers = d.regs_sm // (c.warps * 32 * (sums(p, c) + 56))
     local by_smem = d.smem_sm // (shared_bytes(p, c) + 1024)
     return math.max(1, math.min(by_registers, by_smem, d.threads_sm // (c.warps * 32), d.blocks_sm))
@@ -83,15 +86,29 @@ end
 -- Cycles that a warp takes to select for one token.
 local function choice(p) return 400 + p.k * (110 + moe.ceil_div(p.e, 32) * 8) end
 
+-- Issue slots of a warp: of a stage, which are fragments, products and copies; and of a tile's sums,
+-- which warps that share K put down one after the other.
+local function issue(p, c)
+    local row = bk(p, c) * p.xbytes
+    local warps_e = math.min(c.warps, c.be // 16)
+    local warps_k = c.warps // warps_e
+    local tiles_e, tiles_t = c.be // 16 // warps_e, c.bt // 8
+    local products = tiles_e * tiles_t * (p.x == "f32" and 8 or 1)
+    local copies = 6 * moe.ceil_div((c.be + c.bt) * row // 16, c.warps * 32)
+    local stage = row // 32 // warps_k * (tiles_e + moe.ceil_div(tiles_t, 2) + products) + copies + 40
+    return stage, warps_k * (tiles_e * tiles_t * 16 + 60)
+end
+
 -- Predicted ns of the first kernel. A block's stages arrive from L2 at 32 B a clock and SM and are
 -- multiplied meanwhile, at half of the tensor peak; then, if split = 0, each warp selects its
 -- tokens one by one. DRAM gives x again for every tile of experts if the blocks at work do not keep
--- it in L2. Assumed: 2 us a launch, 800 ns until the first stage is there, 250 cycles a stage at
--- least (more if there are 2). `most`, or nil, is how many blocks there are at most.
-local function first_kernel(p, c, d, most)
+-- it in L2. Assumed: 2 us a launch, 800 ns until the first stage is there, 150 cycles that a stage's
+-- own chain takes, and 900 from a copy's issue to its use, over the stages between. `most`, or nil,
+-- is how many blocks there are at most.
+local function first_kernel(p, c, d, b, most)
     local clock = d.clock / 1000
     local each = most and moe.ceil_div(blocks(p, c), most) or 1 -- tiles of tokens of a block
-    local all, slots = moe.ceil_div(blocks(p, c), each), d.sms * resident(p, c, d)
+    local all, slots = moe.ceil_div(blocks(p, c), each), d.sms * resident(p, c, d, b)
     local waves = math.ceil(all / slots) * each
     local sharing = math.max(1, math.min(all, slots) / d.sms)
     local tiles = c.split > 0 and 1 or moe.ceil_div(p.e, c.be)
@@ -100,11 +117,15 @@ local function first_kernel(p, c, d, most)
     local copy = (width + tiles * tokens) * depth * p.xbytes / 32
     local work = 2 * width * c.bt * depth / (d.tensor_rate * 0.5) * (p.x == "f32" and 6 or 1)
     local steps = tiles * depth / bk(p, c)
-    local gemm = math.max(copy * sharing, work * sharing, steps * (c.stages > 2 and 250 or 450))
+    local slots_stage, slots_store = issue(p, c)
+    local chain = loads.soft_max(150 + slots_stage * math.max(1, c.warps / 4), 900 / (c.stages - 1))
+    local gemm = loads.soft_max(copy * sharing, work * sharing, steps * chain,
+                                steps * slots_stage * c.warps / 4 * sharing)
+        + tiles * slots_store
     local again = tiles > 1 and slots * c.bt * p.d * p.xbytes > d.l2 and tiles or 1
     local memory = (p.t * again + p.e) * p.d * p.xbytes / (0.9 * d.bandwidth)
     local rounds = c.split == 0 and moe.ceil_div(tokens, c.warps) or 0
-    return 2000 + math.max(memory, waves * (800 + (gemm + rounds * choice(p)) / clock))
+    return 2000 + loads.soft_max(memory, waves * (800 + (gemm + rounds * choice(p)) / clock))
 end
 
 -- Predicted ns of the selection from slices by `blocks` blocks at once of `warps` warps, without a
@@ -115,8 +136,8 @@ local function selection(p, c, d, blocks, warps)
 end
 
 -- Predicted ns of both.
-local function predict(p, c, d)
-    local first = first_kernel(p, c, d)
+local function predict(p, c, d, b)
+    local first = first_kernel(p, c, d, b)
     if c.split == 0 then return first end
     return first + 2000 + selection(p, c, d, d.sms * math.max(1, 32 // c.warps), c.warps)
 end

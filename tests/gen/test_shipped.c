@@ -89,7 +89,7 @@ static void check_default(const moe_template *t, const moe_op *op, const moe_fac
     moe_config config;
     moe_cost cost;
     CHECK(moe_template_default(t, op, facts, &config));
-    CHECK(moe_template_cost(t, op, facts, &config, &cost));
+    CHECK(moe_template_cost(t, op, facts, &config, NULL, &cost));
     assert_true(cost.bytes > 0 && cost.flops >= 0);
     assert_true(cost.ns > 0 && cost.ns < 1e12);
 }

@@ -170,8 +170,23 @@ static void test_cost(void **state) {
     moe_config config = test_config("bm=16 warps=1 unroll=0");
     moe_cost cost;
     (void)state;
-    CHECK(moe_template_cost(t, &op, &facts, &config, &cost));
+    CHECK(moe_template_cost(t, &op, &facts, &config, NULL, &cost));
     assert_true(cost.flops == 2 * 65 * 64 && cost.bytes == 65 * 64 * 2 && cost.ns == 65.0 / 16);
+}
+
+/* Compiled, an SM of 65536 registers holds two blocks of 128 threads with 250 registers each. */
+static void test_cost_of_what_was_compiled(void **state) {
+    const moe_template *t = moe_gen_find(gen, "tiny");
+    moe_op op = test_op(OP);
+    moe_config config = test_config("bm=16 warps=1 unroll=0");
+    moe_launch built = {.kernels = 2, .kernel = {{.block = 128, .regs = 250},
+                                                 {.block = 64, .regs = 40}}};
+    moe_cost cost;
+    (void)state;
+    facts.regs_sm = 65536, facts.threads_sm = 2048, facts.blocks_sm = 32, facts.smem_sm = 167936;
+    CHECK(moe_template_cost(t, &op, &facts, &config, &built, &cost));
+    assert_true(cost.ns == 65.0 / 16 * (4 / 2 + 40));
+    facts = test_facts();
 }
 
 static void test_serves(void **state) {
@@ -220,6 +235,7 @@ int main(void) {
         cmocka_unit_test(test_any_order),  cmocka_unit_test(test_refused),
         cmocka_unit_test(test_neighbours), cmocka_unit_test(test_gaps),
         cmocka_unit_test(test_default),    cmocka_unit_test(test_cost),
+        cmocka_unit_test(test_cost_of_what_was_compiled),
         cmocka_unit_test(test_serves),     cmocka_unit_test(test_find),
     };
     return cmocka_run_group_tests(tests, open_tiny, close_tiny);

@@ -293,6 +293,33 @@ static void test_bad_records_name_file_and_line(void **state) {
     }
 }
 
+/* A survey of one template says how well its predictions order what was timed. */
+static void test_a_survey_ranks_one_template(void **state) {
+    (void)state;
+    const char *const args[] = {"tune", "--device", "sim:a100", "--layer", LAYER, "--tokens", "8",
+                                "--op", "permute", "--template", "permute_small", "--strategy",
+                                "survey", "--quiet", "--json", "--db", in_folder("survey.db"), NULL};
+    assert_int_equal(run(args), 0);
+    json_t *report = json_of(in_folder("out"));
+    const json_t *ops = json_object_get(report, "ops");
+    const json_t *list = json_object_get(json_array_get(ops, 0), "templates");
+    const json_t *found = json_array_get(list, 0), *order = json_object_get(found, "prediction");
+    int64_t space = json_integer_value(json_object_get(found, "space"));
+    int64_t ranked = json_integer_value(json_object_get(order, "ranked"));
+    int64_t place = json_integer_value(json_object_get(order, "best_rank"));
+    assert_int_equal(json_array_size(ops), 1);
+    assert_int_equal(json_array_size(json_object_get(report, "layers")), 0);
+    assert_int_equal(json_array_size(list), 1);
+    assert_int_equal(strncmp(json_string_value(json_object_get(found, "template")),
+                             "permute_small@", 14), 0);
+    assert_int_equal(ranked, space); /* it fits the limit, so all were timed */
+    assert_in_range(place, 1, ranked);
+    assert_true(json_number_value(json_object_get(order, "correlation")) > 0.5);
+    double regret = json_number_value(json_object_get(order, "regret"));
+    assert_true(regret >= 1 && regret < 1.1);
+    json_decref(report);
+}
+
 static void test_exit_statuses(void **state) {
     (void)state;
     FILE *file = fopen(in_folder("text.db"), "w");
@@ -309,6 +336,9 @@ static void test_exit_statuses(void **state) {
         {2, "--budget", {"tune", "--layer", LAYER, "--budget", "soon"}},
         {2, "--tokens", {"tune", "--layer", LAYER, "--tokens", "1,x"}},
         {2, "exhaustive, random, halving", {"tune", "--layer", LAYER, "--strategy", "luck"}},
+        {2, "--op", {"tune", "--layer", LAYER, "--op", "route,magic"}},
+        {3, "no template magic", {"tune", "--device", "sim:a100", "--layer", LAYER, "--db",
+                                  in_folder("m.db"), "--op", "combine", "--template", "magic"}},
         {2, "uniform, zipf, one, empty", {"bench", "--layer", LAYER, "--routing", "chaos"}},
         {2, "--capacity", {"check", "--layer", LAYER, "--capacity", "-1"}},
         {2, "build | export | show", {"db"}},
@@ -374,6 +404,7 @@ static int drop_folder(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_killed_tune_resumes),
+        cmocka_unit_test(test_a_survey_ranks_one_template),
         cmocka_unit_test(test_check_and_bench_use_what_was_tuned),
         cmocka_unit_test(test_databases_go_to_text_and_back),
         cmocka_unit_test(test_stale_records_are_kept_and_told),

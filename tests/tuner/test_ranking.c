@@ -1,5 +1,5 @@
 /* label: unit
- * Rank correlation of predictions, against values worked by hand. */
+ * What predictions are worth, against values worked by hand. */
 #include "ranking.h"
 
 #include <math.h>
@@ -45,7 +45,29 @@ static void correlations_are_right(void **state) {
     }
 }
 
+/* Of twenty, the fastest by far is the last by prediction; the twelfth is the next. */
+static void regret_is_what_the_first_twelve_miss(void **state) {
+    (void)state;
+    double predicted[20], known[20];
+    moe_ranking got;
+    for (int i = 0; i < 20; i++) predicted[i] = i + 1, known[i] = 100 + i;
+    known[MOE_RANKING_FIRST - 1] = 60;
+    known[19] = 40;
+    assert_int_equal(moe_ranking_of(predicted, known, 20, &got), MOE_OK);
+    assert_int_equal(got.best, 20);
+    assert_true(got.regret == 1.5);
+    known[MOE_RANKING_FIRST] = 50; /* the thirteenth is one too late */
+    assert_int_equal(moe_ranking_of(predicted, known, 20, &got), MOE_OK);
+    assert_true(got.regret == 1.5);
+    known[3] = 40;
+    assert_int_equal(moe_ranking_of(predicted, known, 20, &got), MOE_OK);
+    assert_true(got.regret == 1);
+    assert_int_equal(moe_ranking_of(predicted, known, 0, &got), MOE_OK);
+    assert_true(got.regret == 0);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(correlations_are_right)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(correlations_are_right),
+                                       cmocka_unit_test(regret_is_what_the_first_twelve_miss)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -174,6 +174,89 @@ static void test_what_was_tried_before_counts(void **state) {
     moe_search_close(search);
 }
 
+/* Six candidates without choices; the first is the default. */
+static const double few_costs[] = {10, 11, 12, 13, 14, 15};
+static const int64_t first_is_default[] = {0};
+static const moe_landscape few = {6, few_costs, first_is_default, 1, 0, NULL, 0};
+
+static int64_t ask(moe_search *search) {
+    int64_t index = -1;
+    return moe_search_next(search, &index) ? index : -1;
+}
+
+/* The compiled code of candidate 1 promises less than 2 and 3, which fill the limit; that of 2 is
+ * worse as well, but not by so much. */
+static void test_a_worse_prediction_puts_a_candidate_back(void **state) {
+    (void)state;
+    moe_search *search;
+    assert_int_equal(moe_search_open(moe_strategy_find("exhaustive"), &few, 3, 0, &search), MOE_OK);
+    assert_int_equal(ask(search), 0);
+    assert_int_equal(ask(search), 1);
+    assert_false(moe_search_revise(search, 1, 13.5));
+    assert_int_equal(ask(search), 2);
+    assert_true(moe_search_revise(search, 2, 12.5));
+    assert_int_equal(ask(search), 3);
+    assert_int_equal(ask(search), -1);
+    assert_true(moe_search_ranks(search)[1] == 13.5);
+    moe_search_close(search);
+}
+
+/* Where the limit has room for all that are better, it is asked for again in its new place. */
+static void test_what_was_put_back_comes_again_in_its_place(void **state) {
+    (void)state;
+    moe_search *search;
+    assert_int_equal(moe_search_open(moe_strategy_find("exhaustive"), &few, 4, 0, &search), MOE_OK);
+    assert_int_equal(ask(search), 0);
+    assert_int_equal(ask(search), 1);
+    assert_false(moe_search_revise(search, 1, 14.5)); /* 2, 3 and 4 fill it */
+    assert_int_equal(ask(search), 2);
+    assert_false(moe_search_revise(search, 2, 14.8)); /* 3, 4 and 1 do */
+    assert_int_equal(ask(search), 3);
+    assert_int_equal(ask(search), 4);
+    assert_int_equal(ask(search), 1);
+    assert_int_equal(ask(search), -1);
+    moe_search_close(search);
+}
+
+/* Defaults run whatever is learned, and a space that is tried whole keeps its candidates. */
+static void test_defaults_and_whole_spaces_are_not_put_back(void **state) {
+    (void)state;
+    moe_search *search;
+    assert_int_equal(moe_search_open(moe_strategy_find("exhaustive"), &few, 6, 0, &search), MOE_OK);
+    assert_int_equal(ask(search), 0);
+    assert_true(moe_search_revise(search, 0, 1000));
+    assert_int_equal(ask(search), 1);
+    assert_true(moe_search_revise(search, 1, 1000));
+    moe_search_close(search);
+}
+
+/* Four that the prediction cannot tell apart: others that are nearly as good come in between. */
+static void test_equal_predictions_are_spread(void **state) {
+    (void)state;
+    static const double costs[] = {100, 100, 100.1, 100, 101.5, 102.7};
+    static const moe_landscape land = {6, costs, first_is_default, 1, 0, NULL, 0};
+    moe_search *search;
+    assert_int_equal(moe_search_open(moe_strategy_find("exhaustive"), &land, 6, 0, &search),
+                     MOE_OK);
+    const int64_t want[] = {0, 1, 4, 3, 5, 2};
+    for (int i = 0; i < 6; i++) assert_int_equal(ask(search), want[i]);
+    moe_search_close(search);
+}
+
+/* A survey asks for the best predicted, and for others at random: 20 of 1440 at random are not the
+ * next 20. */
+static void test_a_survey_is_the_best_predicted_and_a_sample(void **state) {
+    (void)state;
+    static int64_t by_cost[COUNT], order[COUNT];
+    int64_t asked, same = 0;
+    run("exhaustive", 34, 1, 1, by_cost, &asked);
+    run("survey", 34, 1, 1, order, &asked);
+    assert_int_equal(asked, 34);
+    assert_memory_equal(order, by_cost, 14 * sizeof *order); /* two defaults, and twelve */
+    for (int i = 14; i < 34; i++) same += order[i] == by_cost[i];
+    assert_in_range(same, 0, 3);
+}
+
 static moe_racer racer(double med, double mad, bool is_default, const char *text) {
     return (moe_racer){{MOE_OUTCOME_OK, 50, med, mad, 0, MOE_TIMER_CUPTI}, is_default, text};
 }
@@ -204,6 +287,11 @@ int main(void) {
         cmocka_unit_test(test_halving_beats_chance_and_the_prediction),
         cmocka_unit_test(test_the_best_are_sorted_and_failures_left_out),
         cmocka_unit_test(test_what_was_tried_before_counts),
+        cmocka_unit_test(test_a_worse_prediction_puts_a_candidate_back),
+        cmocka_unit_test(test_what_was_put_back_comes_again_in_its_place),
+        cmocka_unit_test(test_defaults_and_whole_spaces_are_not_put_back),
+        cmocka_unit_test(test_equal_predictions_are_spread),
+        cmocka_unit_test(test_a_survey_is_the_best_predicted_and_a_sample),
         cmocka_unit_test(test_the_winner),
     };
     return cmocka_run_group_tests(tests, make_grid, NULL);

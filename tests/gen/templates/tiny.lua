@@ -29,8 +29,9 @@ return moe.template{
         end
         return {kernels = kernels, align = c.bm, scratch = {token = 4 * p.k}}
     end,
-    cost = function(p, c, d)
-        return {flops = 2 * p.t * p.d, bytes = p.t * p.d * p.xbytes, ns = p.t / c.bm}
+    cost = function(p, c, d, b)
+        local rounds = b and 4 / b.blocks[1] + b.registers[#b.blocks] or 1
+        return {flops = 2 * p.t * p.d, bytes = p.t * p.d * p.xbytes, ns = p.t / c.bm * rounds}
     end,
     lib = {threads = threads},
 }
