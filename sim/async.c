@@ -47,6 +47,7 @@ void sim_async_finish(sim_block *block) {
                      "wgmma.wait_group",
                      block->index, w);
     }
+    if (async && !aborted) sim_bulk_store_end(block);
     for (uint32_t i = 0; async && !aborted && i < async->bulks; i++)
         report_bulk(block, &async->bulk[i]);
     sim_async_free(block);

@@ -4,12 +4,13 @@
  * The asynchronous proxy acts in the logical time of race.h like a warp: what bulk loads write
  * carries the stamp of an agent behind the warps, and a warp has seen it after waiting for the
  * mbarrier that the load reports to; what matrix operations have read, that of another, which a
- * warp has seen after wgmma.wait_group. A load lands when somebody waits for it, as late as it may; a store
- * reads shared memory when it is waited for. */
+ * warp has seen after wgmma.wait_group. A load lands when somebody waits for it, as late as it may;
+ * a store is written when its thread waits for that, or when the block ends. */
 #ifndef SIM_ASYNC_H
 #define SIM_ASYNC_H
 
 #include "race.h"
+#include "reduce.h"
 #include "tensor_map.h"
 
 enum { SIM_WARPGROUPS = 8, SIM_GROUP_RING = 16 };
@@ -42,6 +43,9 @@ typedef struct sim_bulk {
     uint64_t cycle;  /* of issue */
     bool early;      /* before the lane's griddepcontrol.wait */
     bool copy;       /* of a multicast load that counts in another block */
+    bool reduces;    /* a store that combines with what is there: */
+    sim_reduction reduction;
+    bool read;       /* a store whose source may be used again */
     sim_tensor_map map; /* rank 0: a run of bytes at map.address */
     int32_t at[SIM_TENSOR_RANK];
     uint8_t *snapshot; /* of a store's source; owned */
@@ -118,12 +122,38 @@ void sim_mbarrier_describe(const sim_block *block, char *text, size_t size);
 bool sim_bulk_add(sim_block *block, const sim_bulk *bulk);
 /* Lands the loads and arrivals of a barrier. True if there were any. */
 bool sim_bulk_land(sim_warp *warp, const sim_instruction *in, uint32_t barrier);
-/* Completes a lane's stores but for its last `keep` groups; all if keep < 0. */
-void sim_bulk_store(sim_warp *warp, const sim_instruction *in, uint32_t lane, int64_t keep);
+/* Takes entry `i` off the list of what is under way. */
+void sim_bulk_remove(sim_async *async, uint32_t i);
 /* Calls `row` for each stretch of a box that is inside of the tensor along a row, and for those
  * outside with address 0. */
 typedef void sim_bulk_row(void *context, uint32_t shared, uint64_t address, uint32_t bytes);
 void sim_bulk_rows(const sim_bulk *bulk, sim_bulk_row *row, void *context);
+
+/* One copy at work. */
+typedef struct sim_transfer {
+    sim_warp *warp; /* that issued it */
+    const sim_bulk *bulk;
+    const sim_instruction *in;
+    uint64_t bytes; /* moved so far */
+    bool bad;       /* it has been reported */
+} sim_transfer;
+
+/* The allocation behind a stretch of global memory; NULL after a finding. */
+sim_allocation *sim_bulk_reach(sim_transfer *t, uint64_t address, uint32_t bytes);
+/* The range for the checks of such a stretch. */
+sim_range sim_bulk_range(const sim_transfer *t, sim_allocation *a, uint64_t address,
+                         uint32_t bytes);
+
+/* ---- bulk stores and reductions (bulk_store.c) */
+
+/* Starts a store: its bytes in global memory are in flight. It is taken over. */
+void sim_bulk_store_start(sim_warp *warp, const sim_instruction *in, sim_bulk *bulk);
+/* Waits for a lane's stores but for its last `keep` groups: until they are written, or until they
+ * have read their source. */
+void sim_bulk_store_wait(sim_warp *warp, const sim_instruction *in, uint32_t lane, int64_t keep,
+                         bool reads_only);
+/* A block ends: what has been read is written. */
+void sim_bulk_store_end(sim_block *block);
 
 /* ---- checks */
 
@@ -145,9 +175,6 @@ void sim_async_read(sim_warp *warp, const sim_instruction *in, uint32_t offset, 
                     uint32_t lane);
 /* fence.proxy.async by a warp. */
 void sim_proxy_fence(sim_warp *warp);
-
-/* Takes entry `i` off the list of what is under way. */
-void sim_bulk_remove(sim_async *async, uint32_t i);
 
 /* Ends everything when a block ends; what was still under way is reported. */
 void sim_async_finish(sim_block *block);

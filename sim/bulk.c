@@ -1,11 +1,10 @@
-/* bulk.c - bulk copies that are under way: loads land when they are waited for, stores likewise. */
+/* bulk.c - bulk copies that are under way, the boxes that they move, and loads. */
 #include "async.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define OFFSET_MASK ((1ull << SIM_ADDRESS_SHIFT) - 1)
-enum { STRETCH = 256 }; /* bytes that are marked at once */
 
 bool sim_bulk_add(sim_block *block, const sim_bulk *bulk) {
     sim_async *async = sim_async_of(block);
@@ -71,50 +70,54 @@ void sim_bulk_rows(const sim_bulk *bulk, sim_bulk_row *row, void *context) {
     }
 }
 
-typedef struct transfer {
-    sim_warp *warp;
-    const sim_bulk *bulk;
-    const sim_instruction *in;
-    uint64_t bytes;
-    bool bad;
-} transfer;
+/* ---- global memory */
 
-/* The memory behind a stretch, recorded as read or written; NULL after a finding. */
-static uint8_t *reach(transfer *t, uint64_t address, uint32_t bytes, bool write) {
-    sim_block *block = t->warp->block;
+sim_allocation *sim_bulk_reach(sim_transfer *t, uint64_t address, uint32_t bytes) {
+    const sim_block *block = t->warp->block;
     sim_allocation *a = sim_allocation_at(block->launch->memory, address);
     uint64_t offset = address & OFFSET_MASK;
 
-    if (!a || offset > a->size || bytes > a->size - offset) {
-        if (!t->bad)
-            sim_find(t->warp, a ? SIM_FINDING_bounds : SIM_FINDING_freed, t->in, UINT32_MAX,
-                     "a bulk copy of %u bytes at 0x%llx by block %u warp %u lane %u (%%p) leaves "
-                     "its allocation of %llu bytes: the tensor map is larger than the memory",
-                     bytes, (unsigned long long)address, block->index, t->warp->index,
-                     t->bulk->lane, a ? (unsigned long long)a->size : 0ull);
-        t->bad = true;
-        return NULL;
-    }
-    for (uint32_t at = 0; at < bytes; at += STRETCH) {
-        sim_range range = {.allocation = a,
-                           .offset = offset + at,
-                           .bytes = bytes - at < STRETCH ? bytes - at : STRETCH,
-                           .lane = t->bulk->lane,
-                           .lane_bytes = 1u << 20,
-                           .early = t->bulk->early};
-        if (!block->checks) sim_global_touch(t->warp, a, range.offset, range.bytes);
-        else if (write) sim_global_write(t->warp, t->in, &range);
-        else sim_global_read(t->warp, t->in, &range);
-    }
-    if (write && block->checks) sim_written_set(a, offset, bytes);
+    if (a && offset <= a->size && bytes <= a->size - offset) return a;
+    if (!t->bad)
+        sim_find(t->warp, a ? SIM_FINDING_bounds : SIM_FINDING_freed, t->in, UINT32_MAX,
+                 "a bulk copy of %u bytes at 0x%llx by block %u warp %u lane %u (%%p) leaves "
+                 "its allocation of %llu bytes: the tensor map is larger than the memory",
+                 bytes, (unsigned long long)address, block->index, t->warp->index, t->bulk->lane,
+                 a ? (unsigned long long)a->size : 0ull);
+    t->bad = true;
+    return NULL;
+}
+
+sim_range sim_bulk_range(const sim_transfer *t, sim_allocation *a, uint64_t address,
+                         uint32_t bytes) {
+    uint64_t offset = address & OFFSET_MASK, ends = offset | bytes | 16;
+
+    return (sim_range){.allocation = a,
+                       .offset = offset,
+                       .bytes = bytes,
+                       .lane = t->bulk->lane,
+                       .lane_bytes = 1u << 20, /* all of them are this lane's */
+                       .grain = (uint8_t)(ends & -ends),
+                       .early = t->bulk->early};
+}
+
+/* ---- loads */
+
+static const uint8_t *load_from(sim_transfer *t, uint64_t address, uint32_t bytes) {
+    sim_allocation *a = sim_bulk_reach(t, address, bytes);
+
+    if (!a) return NULL;
+    sim_range range = sim_bulk_range(t, a, address, bytes);
+    if (t->warp->block->checks) sim_global_read(t->warp, t->in, &range);
+    else sim_global_touch(t->warp, a, range.offset, bytes);
     t->bytes += bytes;
-    return a->bytes + offset;
+    return a->bytes + range.offset;
 }
 
 /* A stretch in pieces that a swizzle keeps together. */
 static void load_row(void *context, uint32_t shared, uint64_t address, uint32_t bytes) {
-    transfer *t = context;
-    const uint8_t *from = address ? reach(t, address, bytes, false) : NULL;
+    sim_transfer *t = context;
+    const uint8_t *from = address ? load_from(t, address, bytes) : NULL;
 
     for (uint32_t at = 0, n; at < bytes; at += n) {
         n = 16 - (shared + at) % 16;
@@ -125,24 +128,12 @@ static void load_row(void *context, uint32_t shared, uint64_t address, uint32_t 
     }
 }
 
-static void store_row(void *context, uint32_t shared, uint64_t address, uint32_t bytes) {
-    transfer *t = context;
-    uint8_t *to = address ? reach(t, address, bytes, true) : NULL;
-
-    for (uint32_t at = 0, n; to && at < bytes; at += n) {
-        n = 16 - (shared + at) % 16;
-        if (n > bytes - at) n = bytes - at;
-        memcpy(to + at, t->warp->block->shared + sim_swizzle(shared + at, t->bulk->map.swizzle), n);
-    }
-}
-
-/* ---- loads */
-
 static void mark_landed(sim_block *block, const sim_bulk *bulk, uint32_t agent) {
     uint32_t shift = block->kernel->shared_store_shift;
     uint32_t stamp = block->now << SIM_TIME_SHIFT | agent << SIM_WARP_SHIFT | bulk->lane;
+    uint32_t end = bulk->shared + bulk->bytes;
 
-    for (uint32_t g = bulk->shared >> shift; g <= (bulk->shared + bulk->bytes - 1) >> shift; g++) {
+    for (uint32_t g = bulk->shared >> shift; g << shift < end; g++) {
         block->marks.write[g] = stamp;
         block->marks.write_pc[g] = bulk->pc;
     }
@@ -151,7 +142,7 @@ static void mark_landed(sim_block *block, const sim_bulk *bulk, uint32_t agent) 
 static void land(sim_block *block, const sim_bulk *bulk) {
     sim_warp *owner = &block->warp[bulk->warp];
     uint32_t agent = sim_agent(owner, SIM_PROXY_LOADS);
-    transfer t = {.warp = owner, .bulk = bulk, .in = &block->kernel->code[bulk->pc]};
+    sim_transfer t = {.warp = owner, .bulk = bulk, .in = &block->kernel->code[bulk->pc]};
 
     sim_race_tick(block); /* later than all that anyone has seen */
     sim_bulk_rows(bulk, load_row, &t);
@@ -183,38 +174,4 @@ bool sim_bulk_land(sim_warp *warp, const sim_instruction *in, uint32_t barrier) 
         return true;
     }
     return false;
-}
-
-/* ---- stores */
-
-static void store(sim_warp *warp, const sim_instruction *in, const sim_bulk *bulk) {
-    sim_block *block = warp->block;
-    transfer t = {.warp = warp, .bulk = bulk, .in = &block->kernel->code[bulk->pc]};
-
-    if (bulk->snapshot && memcmp(bulk->snapshot, block->shared + bulk->shared, bulk->bytes) != 0)
-        sim_find(warp, SIM_FINDING_async, t.in, (uint32_t)(in - block->kernel->code),
-                 "the source of a bulk store (%%p) by block %u warp %u lane %u changed before it "
-                 "was waited for (%%q)",
-                 block->index, warp->index, bulk->lane);
-    sim_bulk_rows(bulk, store_row, &t);
-    block->worker->counters.store_sectors += t.bytes / 32;
-    block->progress++;
-}
-
-void sim_bulk_store(sim_warp *warp, const sim_instruction *in, uint32_t lane, int64_t keep) {
-    sim_async *async = warp->block->async;
-    uint32_t i = 0;
-
-    while (async && i < async->bulks) {
-        sim_bulk *bulk = &async->bulk[i];
-        int64_t newest = (int64_t)async->commits[warp->index][lane] - keep;
-        bool due = bulk->kind == SIM_BULK_STORE && bulk->warp == warp->index &&
-                   bulk->lane == lane && (keep < 0 || (int64_t)bulk->group < newest);
-        if (!due) {
-            i++;
-            continue;
-        }
-        store(warp, in, bulk);
-        sim_bulk_remove(async, i);
-    }
 }

@@ -104,6 +104,10 @@ moe_status sim_decode_matrix(sim_decoder *d, bool *known);
 moe_status sim_decode_flow(sim_decoder *d, bool *known);
 moe_status sim_decode_async(sim_decoder *d, bool *known);
 
+/* The operation and type of an atomic operation or reduction, as in reduce.h; -1: none is named. */
+int sim_reduce_operation_of(const sim_decoder *d);
+int sim_reduce_type_of(const sim_decoder *d);
+
 /* Members of cp and fence that belong to the asynchronous proxy (decode_async.c). */
 moe_status sim_decode_bulk(sim_decoder *d);
 moe_status sim_decode_copy_arrival(sim_decoder *d);

@@ -1,6 +1,7 @@
 /* decode_async.c - mbarriers, bulk copies, and matrix operations of warpgroups. */
 #include "decode.h"
 #include "exec_async.h"
+#include "reduce.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -114,24 +115,39 @@ static moe_status append(sim_decoder *d, const ptx_operand *operand, sim_instruc
     return sim_source(d, operand, 16, &list[in->f]);
 }
 
+/* cp.reduce: the operation; without a tensor also the type, which must have it. */
+static moe_status decode_bulk_reduction(sim_decoder *d, bool tensor, sim_instruction *in) {
+    int operation = sim_reduce_operation_of(d), type = tensor ? 0 : sim_reduce_type_of(d);
+    sim_reduction reduction = {(uint8_t)operation, (uint8_t)type, true};
+    bool half = type == SIM_T_f16 || type == SIM_T_bf16;
+
+    if (operation < 0 || type < 0) return sim_unknown(d);
+    if (!tensor && !sim_reduce_bulk_legal(reduction))
+        return sim_bad(d, "an operation that bulk reductions of this type do not have");
+    if (operation == SIM_ADD && sim_has(d, "noftz") != half)
+        return sim_bad(d, "additions of f16 and bf16 without a tensor, and only they, take .noftz");
+    in->e = operation | type << 8;
+    in->aux |= BULK_REDUCE;
+    return MOE_OK;
+}
+
 /* dst, src[, bytes][, mbarrier][, mask] in either direction */
 static moe_status decode_bulk_copy(sim_decoder *d) {
     const ptx_operand *operand = d->statement->operand;
     bool tensor = sim_has(d, "tensor"), load = sim_has(d, "mbarrier::complete_tx::bytes");
     const ptx_operand *shared = &operand[load ? 0 : 1], *global = &operand[load ? 1 : 0];
     uint32_t count = d->statement->operands - sim_has(d, "L2::cache_hint");
+    bool multicast = sim_has(d, "multicast::cluster"), reduces = sim_has(d, "reduce");
     sim_instruction in = {0};
 
-    bool multicast = sim_has(d, "multicast::cluster");
-
-    if (sim_has(d, "reduce") || sim_has(d, "im2col") || (multicast && !(tensor && load)))
-        return sim_unknown(d);
-    if (!load && !sim_has(d, "bulk_group")) return sim_unknown(d);
+    if (sim_has(d, "im2col") || (multicast && !(tensor && load))) return sim_unknown(d);
+    if (load == sim_has(d, "bulk_group") || (load && reduces)) return sim_unknown(d);
     if (count != 2u + !tensor + load + multicast) return sim_bad(d, "wrong number of operands");
     if (tensor) MOE_TRY(tensor_address(d, global, &in));
     else MOE_TRY(sim_address(d, global, &in));
     if (in.aux & MEMORY_NARROW) return sim_bad(d, "a global address of 32 bits");
     if (!load) in.aux |= BULK_STORE;
+    if (reduces) MOE_TRY(decode_bulk_reduction(d, tensor, &in));
     if (!tensor) MOE_TRY(sim_source(d, &operand[2], 32, &in.f));
     MOE_TRY(shared_address(d, shared, &in.b, &in.c));
     if (load) MOE_TRY(shared_address(d, &operand[count - 1 - multicast], &in.d, &in.e));
@@ -150,6 +166,7 @@ moe_status sim_decode_bulk(sim_decoder *d) {
     if (!sim_has(d, "wait_group")) return decode_bulk_copy(d);
     MOE_TRY(sim_expect(d, 1));
     in.imm = d->statement->operand[0].value;
+    if (sim_has(d, "read")) in.aux |= BULK_READ;
     return sim_emit(d, SIM_OP_bulk_wait, in);
 }
 

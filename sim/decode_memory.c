@@ -1,6 +1,7 @@
 /* decode_memory.c - loads, stores, atomics, fences and cp.async. */
 #include "decode.h"
 #include "exec_memory.h"
+#include "reduce.h"
 
 #include <string.h>
 
@@ -136,17 +137,26 @@ static moe_status decode_hint(sim_decoder *d) {
     return sim_emit(d, SIM_OP_nop, (sim_instruction){0});
 }
 
-/* ---- atom and red. ORDER atomic operation, ORDER atomic type in exec_atomic.c */
-
-static const char *const atomic_operations[] = {"add", "min",  "max", "and", "or",
-                                                "xor", "exch", "cas", "inc", "dec"};
-static const char *const atomic_types[] = {"u32",   "s32",  "u64",    "s64", "f32", "f64", "f16",
-                                           "f16x2", "bf16", "bf16x2", "b32", "b64", "b16"};
+/* ---- atom, red and bulk reductions. ORDER reduction: reduce.h */
 
 static int index_of(const sim_decoder *d, const char *const *names, int count) {
     for (int i = 0; i < count; i++)
         if (sim_has(d, names[i])) return i;
     return -1;
+}
+
+int sim_reduce_operation_of(const sim_decoder *d) {
+    static const char *const names[] = {"add", "min",  "max", "and", "or",
+                                        "xor", "exch", "cas", "inc", "dec"};
+
+    return index_of(d, names, 10);
+}
+
+int sim_reduce_type_of(const sim_decoder *d) {
+    static const char *const names[] = {"u32",   "s32",  "u64",    "s64", "f32", "f64", "f16",
+                                        "f16x2", "bf16", "bf16x2", "b32", "b64", "b16"};
+
+    return index_of(d, names, 13);
 }
 
 static sim_op atomic_op(sim_space space) {
@@ -178,9 +188,9 @@ static moe_status decode_atomic(sim_decoder *d) {
     const ptx_statement *s = d->statement;
     bool returns = strcmp(d->part[0], "atom") == 0, hinted = sim_has(d, "L2::cache_hint");
     sim_space space = space_of(d);
-    int operation = index_of(d, atomic_operations, 10), type = index_of(d, atomic_types, 13);
+    int operation = sim_reduce_operation_of(d), type = sim_reduce_type_of(d);
     unsigned bits = sim_type_bits(d->part[d->parts - 1]);
-    uint32_t values = operation == 7 ? 2 : 1, at = returns ? 1 : 0;
+    uint32_t values = operation == SIM_CAS ? 2 : 1, at = returns ? 1 : 0;
     sim_instruction in = {0};
 
     if (operation < 0 || type < 0 || bits < 16) return sim_unknown(d);

@@ -13,6 +13,8 @@ enum {
     BULK_STORE = 1 << 16,
     BULK_TENSOR = 1 << 17,
     BULK_MULTICAST = 1 << 18, /* list[f]: the mask of blocks */
+    BULK_REDUCE = 1 << 19,    /* e: operation | type << 8; a tensor's type is its map's */
+    BULK_READ = 1 << 20,      /* of a wait: only for the sources */
 };
 
 /* Addresses of shared memory in a cluster: the block's rank + 1 stands above the offset. */

@@ -1,8 +1,7 @@
 /* exec_bulk.c - bulk copies (TMA): what a thread hands to the copy engine, and waiting for it. */
 #include "async.h"
 #include "exec_async.h"
-
-#include <stdlib.h>
+#include "layer.h"
 
 #define OFFSET_MASK ((1ull << SIM_ADDRESS_SHIFT) - 1)
 
@@ -54,6 +53,32 @@ static bool shared_fits(sim_warp *warp, const sim_instruction *in, const sim_bul
     return false;
 }
 
+/* A copy without a map: both addresses and the size are multiples of 16. */
+static bool run_fits(sim_warp *warp, const sim_instruction *in, const sim_bulk *bulk) {
+    if (!(bulk->map.address % 16) && !(bulk->bytes % 16)) return shared_fits(warp, in, bulk);
+    sim_find(warp, SIM_FINDING_misaligned, in, UINT32_MAX,
+             "a bulk copy of %u bytes at 0x%llx of global memory by block %u warp %u lane %u "
+             "(%%p): both must be multiples of 16",
+             bulk->bytes, (unsigned long long)bulk->map.address, warp->block->index, warp->index,
+             bulk->lane);
+    return false;
+}
+
+/* The operation on a tensor's elements; what PTX has not for their type is a finding. */
+static bool tensor_reduction(sim_warp *warp, const sim_instruction *in, sim_bulk *bulk) {
+    static const u8 types[MOE_DTYPE_COUNT] = {
+        [MOE_BF16] = SIM_T_bf16, [MOE_F16] = SIM_T_f16, [MOE_F32] = SIM_T_f32};
+
+    bulk->reduction.type = types[bulk->map.dtype];
+    if (!bulk->reduces || sim_reduce_bulk_legal(bulk->reduction)) return true;
+    sim_find(warp, SIM_FINDING_value, in, UINT32_MAX,
+             "block %u warp %u lane %u reduces into a tensor of %s by an operation that its "
+             "elements do not have (%%p)",
+             warp->block->index, warp->index, bulk->lane,
+             moe_dtype_names[bulk->map.dtype]);
+    return false;
+}
+
 /* a: map (list: coordinates) or global address; b, c: shared address and its offset; d: mbarrier or
  * 0, at e; f: bytes of a copy without a map */
 static bool describe(sim_warp *warp, const sim_instruction *in, u32 lane, sim_bulk *out) {
@@ -64,12 +89,14 @@ static bool describe(sim_warp *warp, const sim_instruction *in, u32 lane, sim_bu
                       .lane = lane,
                       .pc = instruction_pc(warp, in),
                       .early = !(warp->waited >> lane & 1),
+                      .reduces = in->aux & BULK_REDUCE,
+                      .reduction = {(u8)in->e, (u8)((u32)in->e >> 8), true},
                       .shared = LANES_OF(const u32, warp, in->b)[lane] + (u32)in->c};
     if (in->d) out->barrier = LANES_OF(const u32, warp, in->d)[lane] + (u32)in->e;
     if (!(in->aux & BULK_TENSOR)) {
         out->map.address = address;
         out->bytes = LANES_OF(const u32, warp, in->f)[lane];
-        return shared_fits(warp, in, out);
+        return run_fits(warp, in, out);
     }
     if (!read_map(warp, in, address, lane, &out->map)) return false;
     if (out->map.rank != (u32)in->f) {
@@ -81,7 +108,7 @@ static bool describe(sim_warp *warp, const sim_instruction *in, u32 lane, sim_bu
     }
     out->bytes = sim_tensor_box_bytes(&out->map);
     for (int i = 0; i < in->f; i++) out->at[i] = LANES_OF(const s32, warp, in->list[i])[lane];
-    return shared_fits(warp, in, out);
+    return tensor_reduction(warp, in, out) && shared_fits(warp, in, out);
 }
 
 /* When the copy's last byte is there. */
@@ -100,10 +127,9 @@ static u64 engine_time(sim_warp *warp, u32 bytes) {
 /* What the copy will write is not to be touched until it is waited for. */
 static void mark_in_flight(const sim_block *block, const sim_bulk *bulk) {
     const sim_shared_marks *m = &block->marks;
-    u32 shift = block->kernel->shared_store_shift;
+    u32 shift = block->kernel->shared_store_shift, end = bulk->shared + bulk->bytes;
 
-    for (u32 g = bulk->shared >> shift;
-         block->checks && g <= (bulk->shared + bulk->bytes - 1) >> shift; g++) {
+    for (u32 g = bulk->shared >> shift; block->checks && g << shift < end; g++) {
         m->write[g] = SIM_IN_FLIGHT;
         m->write_pc[g] = bulk->pc;
     }
@@ -147,17 +173,6 @@ static void issue_multicast(sim_warp *warp, const sim_instruction *in, sim_bulk 
     }
 }
 
-static void issue_store(sim_warp *warp, const sim_instruction *in, sim_bulk *bulk) {
-    const sim_async *async = sim_async_of(warp->block);
-
-    sim_async_read(warp, in, bulk->shared, bulk->bytes, bulk->lane);
-    bulk->snapshot = malloc(bulk->bytes + 1u);
-    if (bulk->snapshot)
-        memcpy(bulk->snapshot, warp->block->shared + bulk->shared, bulk->bytes);
-    bulk->group = async ? async->commits[warp->index][bulk->lane] : 0;
-    if (!sim_bulk_add(warp->block, bulk)) free(bulk->snapshot);
-}
-
 HANDLER(bulk_copy) {
     FOR_LANES(lane, exec) {
         sim_bulk bulk;
@@ -166,7 +181,7 @@ HANDLER(bulk_copy) {
         if (in->aux & BULK_MULTICAST)
             issue_multicast(warp, in, &bulk, LANES_OF(const u16, warp, in->list[in->f])[lane]);
         else if (bulk.kind == SIM_BULK_LOAD) issue_load(warp, in, &bulk);
-        else issue_store(warp, in, &bulk);
+        else sim_bulk_store_start(warp, in, &bulk);
     }
     warp->block->progress++;
     return SIM_STEP;
@@ -184,12 +199,14 @@ HANDLER(bulk_commit) {
     return SIM_STEP;
 }
 
-/* imm: groups that may stay under way; reading and writing end together here */
+/* imm: groups that may stay under way */
 HANDLER(bulk_wait) {
     const sim_async *async = warp->block->async;
+    bool reads_only = in->aux & BULK_READ;
 
-    FOR_LANES(lane, exec) sim_bulk_store(warp, in, lane, in->imm);
-    if (async && !in->imm && async->store_cycle[warp->index] > warp->cycles)
-        warp->cycles = async->store_cycle[warp->index];
+    FOR_LANES(lane, exec) sim_bulk_store_wait(warp, in, lane, in->imm, reads_only);
+    if (!async || in->imm || !async->store_cycle[warp->index]) return SIM_STEP;
+    u64 end = async->store_cycle[warp->index] + (reads_only ? 0 : BULK_LATENCY);
+    if (end > warp->cycles) warp->cycles = end;
     return SIM_STEP;
 }

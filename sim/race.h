@@ -27,8 +27,8 @@
 
 enum { SIM_TIME_SHIFT = 16, SIM_EPOCH_SHIFT = 10, SIM_WARP_SHIFT = 5 };
 enum { SIM_TIME_LIMIT = 0xfff0, SIM_EPOCH_LIMIT = 63 };
-#define SIM_IN_FLIGHT 0xffffffffu /* write stamp: a copy has not been waited for; read stamp: a matrix
-                                    operation has not */
+#define SIM_IN_FLIGHT 0xffffffffu /* write stamp: a copy has not been waited for (in global memory: a
+                                    bulk store); read stamp: a matrix operation has not */
 
 /* Flags beside the pc of the access that a stamp belongs to. */
 enum { SIM_PC_MASK = 0xfffff };
@@ -92,10 +92,14 @@ typedef struct sim_range {
     bool strong;         /* atomic, volatile, relaxed, acquire, release */
     bool cached;         /* .nc: must not be written in this launch */
     bool early;          /* issued before the lane's griddepcontrol.wait */
+    uint8_t grain;       /* smallest part to be told apart, if less than lane_bytes; 0: none */
+    bool in_flight;      /* by a bulk store that is not complete: in order before nothing */
 } sim_range;
 
 void sim_global_read(sim_warp *warp, const sim_instruction *in, const sim_range *range);
 void sim_global_write(sim_warp *warp, const sim_instruction *in, const sim_range *range);
+/* A write that was in flight is complete: from now on it is the lane's. */
+void sim_global_settle(sim_warp *warp, const sim_instruction *in, const sim_range *range);
 /* Would this write be reported, unless it changes nothing? Records nothing. */
 bool sim_global_suspect(sim_warp *warp, const sim_instruction *in, const sim_range *range);
 /* Records which sectors a launch has used; needed even without checks. */

@@ -7,6 +7,7 @@
 #include "race.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,10 +17,12 @@ static uint64_t own_id(const sim_block *b) {
     return ((uint64_t)b->generation * b->launch->blocks + b->index + 1) & BLOCK_MASK;
 }
 
-static uint64_t own_stamp(const sim_warp *warp, uint32_t lane) {
+/* What the lanes of a range leave behind, less their numbers. */
+static uint64_t own_stamp(const sim_warp *warp, const sim_range *range) {
     const sim_block *b = warp->block;
+    uint32_t stamp = range->in_flight ? SIM_IN_FLIGHT : sim_stamp(warp);
 
-    return own_id(b) << BLOCK_SHIFT | (uint64_t)b->fences << FENCE_SHIFT | sim_stamp(warp) | lane;
+    return own_id(b) << BLOCK_SHIFT | (uint64_t)b->fences << FENCE_SHIFT | stamp;
 }
 
 static uint32_t block_of(const sim_launch_state *launch, uint64_t stamp) {
@@ -88,9 +91,9 @@ static bool marks_ready(sim_marks *marks, uint32_t shift) {
     return true;
 }
 
-/* log2 of the access that each lane makes in a range. */
+/* log2 of the access that each lane makes in a range, or of what is finer. */
 static uint32_t range_shift(const sim_range *range) {
-    uint32_t shift = (uint32_t)__builtin_ctz(range->lane_bytes);
+    uint32_t shift = (uint32_t)__builtin_ctz(range->grain ? range->grain : range->lane_bytes);
 
     return shift > 4 ? 4 : shift;
 }
@@ -142,6 +145,7 @@ static bool ordered(const sim_warp *warp, uint64_t stamp, uint32_t detail, uint3
     const sim_block *b = warp->block;
 
     if (block_of(b->launch, stamp) != b->index) return published(warp, stamp);
+    if ((uint32_t)stamp == SIM_IN_FLIGHT) return false;
     if ((detail & SIM_MANY_BLOCKS) && !b->launch->order) return false;
     if (stamp >> BLOCK_SHIFT != own_id(b)) return true;
     if ((uint32_t)stamp < warp->all_seen) return true;
@@ -166,25 +170,58 @@ static uint32_t lane_at(const sim_range *range, uint64_t offset) {
     return range->lane + (offset > range->offset ? (uint32_t)(offset - range->offset) >> shift : 0);
 }
 
+/* "block 3 warp 1 lane 5", or the bulk store of a block. */
+static void agent_name(const sim_block *b, uint64_t stamp, char *text, size_t size) {
+    uint32_t by = block_of(b->launch, stamp), from = (uint32_t)stamp;
+
+    if (from == SIM_IN_FLIGHT) snprintf(text, size, "a bulk store of block %u", by);
+    else
+        snprintf(text, size, "block %u warp %u lane %u", by, sim_stamp_warp(from),
+                 sim_stamp_lane(from));
+}
+
+static const char *missing_between(const sim_warp *warp, uint64_t stamp) {
+    const sim_block *b = warp->block;
+
+    if (block_of(b->launch, stamp) != b->index)
+        return "in one launch without fence and flag between";
+    return sim_stamp_warp((uint32_t)stamp) == warp->index ? "no __syncwarp between"
+                                                          : "no barrier between";
+}
+
 static void find_race(const look *l, uint32_t lane, uint64_t stamp, uint32_t pc,
                       const char *earlier, uint64_t offset) {
     const sim_block *b = l->warp->block;
-    uint32_t by = block_of(b->launch, stamp), from = (uint32_t)stamp;
-    bool same = by == b->index;
-    const char *missing = !same ? "in one launch without fence and flag between"
-                          : sim_stamp_warp(from) == l->warp->index ? "no __syncwarp between"
-                                                                   : "no barrier between";
+    char agent[60];
 
+    agent_name(b, stamp, agent, sizeof agent);
     sim_find(
         l->warp, SIM_FINDING_race, l->in, pc & SIM_PC_MASK,
-        "%s by block %u warp %u lane %u (%%q) and %s by block %u warp %u lane %u (%%p) of global "
-        "address 0x%llx (byte %llu of its allocation), %s",
-        earlier, by, sim_stamp_warp(from), sim_stamp_lane(from), l->what, b->index, l->warp->index,
-        lane,
+        "%s by %s (%%q) and %s by block %u warp %u lane %u (%%p) of global address 0x%llx (byte "
+        "%llu of its allocation), %s",
+        earlier, agent, l->what, b->index, l->warp->index, lane,
         (unsigned long long)((uint64_t)(l->range->allocation - b->launch->memory->allocation)
                                  << SIM_ADDRESS_SHIFT |
                              offset),
-        (unsigned long long)offset, missing);
+        (unsigned long long)offset, missing_between(l->warp, stamp));
+}
+
+/* A bulk store of this block is not complete. */
+static void find_in_flight(const look *l, uint32_t lane, uint32_t pc, uint64_t offset) {
+    sim_find(l->warp, SIM_FINDING_async, l->in, pc & SIM_PC_MASK,
+             "block %u warp %u lane %u %ss byte %llu of a global allocation (%%p) while a bulk store "
+             "(%%q) may still be writing it: no cp.async.bulk.wait_group, other than .read, by the "
+             "storing thread",
+             l->warp->block->index, l->warp->index, lane, l->what, (unsigned long long)offset);
+}
+
+static void find_unordered(const look *l, uint32_t lane, uint64_t stamp, uint32_t pc,
+                           const char *earlier, uint64_t offset) {
+    const sim_block *b = l->warp->block;
+    bool own = block_of(b->launch, stamp) == b->index;
+
+    if (own && (uint32_t)stamp == SIM_IN_FLIGHT) find_in_flight(l, lane, pc, offset);
+    else find_race(l, lane, stamp, pc, earlier, offset);
 }
 
 /* Compares a part of a range that lies in one page with the marks of one kind. */
@@ -213,7 +250,7 @@ static void compare(look *l, const sim_page *page, sim_mark_kind kind, uint64_t 
             return;
         }
         if (!fine) {
-            find_race(l, lane, stamp, detail, earlier[kind], byte);
+            find_unordered(l, lane, stamp, detail, earlier[kind], byte);
         } else if (l->range->cached && kind == SIM_WRITES) {
             sim_find(l->warp, SIM_FINDING_race, l->in, detail & SIM_PC_MASK,
                      "ld.global.nc by block %u warp %u lane %u (%%p) of bytes that this launch "
@@ -255,14 +292,14 @@ static void fill_marks(const sim_range *range, sim_marks *marks, granules g, uin
 
 static void mark_writes(sim_warp *warp, const sim_range *range, sim_marks *marks, uint64_t offset,
                         uint32_t bytes, uint32_t pc) {
-    fill_marks(range, marks, granules_of(marks, offset, bytes), own_stamp(warp, 0), pc);
+    fill_marks(range, marks, granules_of(marks, offset, bytes), own_stamp(warp, range), pc);
 }
 
 /* Joins the readers, or atomic accessors, of each granule. */
 static void mark_set(sim_warp *warp, const sim_range *range, sim_marks *marks, uint64_t offset,
                      uint32_t bytes, uint32_t pc) {
     granules at = granules_of(marks, offset, bytes);
-    uint64_t stamp = own_stamp(warp, 0), any = 0;
+    uint64_t stamp = own_stamp(warp, range), any = 0;
 
     for (uint32_t g = at.first; g <= at.last; g++) any |= marks->stamp[g];
     if (!any) {
@@ -305,6 +342,9 @@ static const policy plain_write = {"write", {true, true, true}, SIM_WRITES, mark
 static const policy strong_read = {
     "read", {true, false, false}, SIM_ATOMICS, mark_set, SIM_VOLATILE};
 static const policy strong_write = {"write", {true, true, false}, SIM_ATOMICS, mark_set, 0};
+/* The end of a write that was compared when it began. */
+static const policy plain_end = {"write", {false}, SIM_WRITES, mark_writes, 0};
+static const policy strong_end = {"write", {false}, SIM_ATOMICS, mark_set, 0};
 
 /* A programmatic dependent launch may run beside those ahead of it until it waits for them: before,
  * it must not read what they write, nor write what they may still read. */
@@ -338,7 +378,8 @@ static void apply(sim_warp *warp, const sim_instruction *in, const sim_range *ra
     look l = {.warp = warp, .in = in, .range = range, .what = p->what};
     uint32_t pc = (uint32_t)(in - warp->block->kernel->code) | p->flags, left = range->bytes;
     uint64_t offset = range->offset;
-    bool early = is_early(warp, range), write = p != &plain_read && p != &strong_read;
+    bool ends = p == &plain_end || p == &strong_end;
+    bool early = !ends && is_early(warp, range), write = p != &plain_read && p != &strong_read;
 
     while (left) {
         uint32_t part = page_part(offset, left);
@@ -379,4 +420,8 @@ void sim_global_read(sim_warp *warp, const sim_instruction *in, const sim_range 
 
 void sim_global_write(sim_warp *warp, const sim_instruction *in, const sim_range *range) {
     apply(warp, in, range, range->strong ? &strong_write : &plain_write);
+}
+
+void sim_global_settle(sim_warp *warp, const sim_instruction *in, const sim_range *range) {
+    apply(warp, in, range, range->strong ? &strong_end : &plain_end);
 }

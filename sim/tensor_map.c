@@ -46,6 +46,7 @@ moe_status sim_tensor_encode(const moe_tensor_view *view, void *map) {
         .rank = (uint8_t)view->rank,
         .element = (uint8_t)moe_dtype_size(view->dtype),
         .swizzle = (uint8_t)view->swizzle,
+        .dtype = (uint8_t)view->dtype,
     };
     for (int i = 0; i < SIM_TENSOR_RANK; i++) {
         bool used = i < view->rank;

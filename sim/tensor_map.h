@@ -13,6 +13,7 @@ typedef struct sim_tensor_map {
     uint32_t size[SIM_TENSOR_RANK];   /* elements */
     uint16_t box[SIM_TENSOR_RANK];
     uint8_t rank, element, swizzle; /* bytes of an element; of the swizzle */
+    uint8_t dtype;                  /* moe_dtype */
 } sim_tensor_map;
 
 #define SIM_TENSOR_MAGIC 0x70616d726f736e74ull

@@ -83,19 +83,25 @@ static void fill(const instruction *i, uint32_t *words) {
     }
 }
 
-/* "100x64:64x8:128" of 16-bit elements at an address */
-static moe_status encode(moe_device *device, const char *text, moe_ptr address, void *map) {
-    moe_tensor_view view = {.address = address, .dtype = MOE_BF16, .swizzle = 0};
+/* Of a map's elements: as the data, bits taken for bf16. */
+static moe_dtype element_type(const instruction *i) {
+    return !strcmp(i->data, "f32") ? MOE_F32 : !strcmp(i->data, "f16") ? MOE_F16 : MOE_BF16;
+}
+
+/* "100x64:64x8:128" at an address */
+static moe_status encode(moe_device *device, const instruction *i, const char *text,
+                         moe_ptr address, void *map) {
+    moe_tensor_view view = {.address = address, .dtype = element_type(i), .swizzle = 0};
     const char *at = text;
     char *end;
-    uint64_t stride = 2;
+    uint64_t stride = moe_dtype_size(view.dtype);
     for (view.rank = 0; view.rank < 5; at = end + 1) {
         view.size[view.rank] = strtoul(at, &end, 10);
         view.stride[view.rank] = stride;
         stride *= view.size[view.rank++];
         if (*end != 'x') break;
     }
-    for (int i = 0; i < view.rank; i++) view.box[i] = (uint32_t)strtoul(end + 1, &end, 10);
+    for (int d = 0; d < view.rank; d++) view.box[d] = (uint32_t)strtoul(end + 1, &end, 10);
     view.swizzle = (int)strtol(end + 1, &end, 10);
     if (*end) return moe_fail(MOE_E_PARSE, "map '%s'", text);
     return device->class->tensor_map(device->self, &view, map);
@@ -129,8 +135,8 @@ static moe_status run_image(moe_device *device, const instruction *i, const moe_
     MOE_TRY(class->alloc(device->self, i->out * 4, &args.out));
     MOE_TRY(class->copy_in(device->self, args.in, in, sizeof in));
     MOE_TRY(class->fill(device->self, args.out, 0, i->out * 4, NULL));
-    if (*i->in_map) MOE_TRY(encode(device, i->in_map, args.in, args.map[0]));
-    if (*i->out_map) MOE_TRY(encode(device, i->out_map, args.out, args.map[1]));
+    if (*i->in_map) MOE_TRY(encode(device, i, i->in_map, args.in, args.map[0]));
+    if (*i->out_map) MOE_TRY(encode(device, i, i->out_map, args.out, args.map[1]));
     moe_status status = launch(device, i, image, &args);
     if (!status) status = class->copy_out(device->self, result, args.out, i->out * 4);
     class->free(device->self, args.in);

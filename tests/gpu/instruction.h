@@ -4,7 +4,8 @@
  *   block   threads (128)                    smem   dynamic shared memory, bytes (0)
  *   out     words of the result (256)        twin   1: the second half is computed another way
  *   data    of `in`: bf16, f16, f32, bits    ulp    allowed distance of f32 results (0: same bits)
- *   in_map, out_map   tensor maps of in and out: size x size:box x box:swizzle of 16-bit elements
+ *   in_map, out_map   tensor maps of in and out: size x size:box x box:swizzle; elements as the
+ *           data, bits taken for bf16
  * The kernel is k(const __grid_constant__ arguments a), prelude.cuh stands in front of it. */
 #ifndef INSTRUCTION_H
 #define INSTRUCTION_H

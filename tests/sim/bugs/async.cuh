@@ -39,6 +39,16 @@ __device__ void bulk_store(void *to, const void *from, int bytes)
     asm volatile("cp.async.bulk.commit_group;" ::: "memory");
 }
 
+__device__ void bulk_commit()
+{
+    asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+}
+
+__device__ void bulk_wait()
+{
+    asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+}
+
 __device__ void bulk_wait_read()
 {
     asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");

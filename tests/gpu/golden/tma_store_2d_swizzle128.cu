@@ -1,4 +1,4 @@
-// tma_store_2d.cu - a swizzled box stored where it leaves the tensor on two sides: it is clipped
+// tma_store_2d_swizzle128.cu - a swizzled box stored where it leaves the tensor on two sides: it is clipped
 // block=128 smem=3072 out=2080 twin=1 out_map=104x20:64x16:128
 extern "C" __global__ void k(const __grid_constant__ arguments a)
 {

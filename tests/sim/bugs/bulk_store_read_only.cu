@@ -1,0 +1,23 @@
+// bulk_store_read_only.cu - what a bulk store writes is read when only its source has been waited for
+// grid=1 block=32 arch=90 expect="missing wait"
+#include "async.cuh"
+
+extern "C" __global__ void k(const int *in, int *out, int n)
+{
+    __shared__ __align__(128) int s[32];
+    int t = threadIdx.x;
+    s[t] = in[t] + 1;
+    proxy_fence();
+    __syncthreads();
+    if (t == 0) {
+        asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], 128;" ::"l"(out), "r"(window(s)) : "memory"); // BUG
+        bulk_commit();
+#ifdef BUG
+        bulk_wait_read();
+#else
+        bulk_wait();
+#endif
+    }
+    __syncthreads();
+    out[32 + t] = out[t] * 2; // BUG
+}
