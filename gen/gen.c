@@ -144,6 +144,10 @@ int moe_gen_count(const moe_gen *gen) { return gen->count; }
 
 const moe_template *moe_gen_at(const moe_gen *gen, int index) { return gen->template[index]; }
 
+void moe_gen_allow_any_order(moe_gen *gen, bool allowed) { gen->any_order = allowed; }
+
+bool moe_gen_any_order(const moe_gen *gen) { return gen->any_order; }
+
 const moe_template *moe_gen_find(const moe_gen *gen, const char *name) {
     for (int i = 0; i < gen->count; i++) {
         const moe_template *t = gen->template[i];

@@ -29,6 +29,11 @@ void moe_gen_close(moe_gen *gen);
 int moe_gen_count(const moe_gen *gen);
 const moe_template *moe_gen_at(const moe_gen *gen, int index);
 
+/* Whether those who choose among all configs may take one whose sums depend on the order of arrival;
+ * false at first. A config that is named may be any. */
+void moe_gen_allow_any_order(moe_gen *gen, bool allowed);
+bool moe_gen_any_order(const moe_gen *gen);
+
 /* By "name" or "name@hash8" (the hash must then match). NULL if there is none. */
 const moe_template *moe_gen_find(const moe_gen *gen, const char *name);
 
@@ -67,6 +72,10 @@ typedef struct moe_cost {
 } moe_cost;
 moe_status moe_template_cost(const moe_template *t, const moe_op *op, const moe_facts *facts,
                              const moe_config *config, const moe_launch *built, moe_cost *out);
+
+/* False where a config's sums depend on the order of arrival. */
+moe_status moe_template_repeats(const moe_template *t, const moe_op *op, const moe_facts *facts,
+                                const moe_config *config, bool *out);
 
 /* Generated CUDA with what is needed to compile, launch and judge it. */
 typedef struct moe_source {

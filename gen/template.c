@@ -181,6 +181,7 @@ typedef struct answer {
     gen_params params;
     moe_config config;
     moe_cost cost;
+    moe_launch launch;
     bool good;
     char reason[GEN_REASON_SIZE];
 } answer;
@@ -202,6 +203,12 @@ static int answer_default(lua_State *L) {
 static int answer_cost(lua_State *L) {
     answer *job = lua_touserdata(L, 1);
     gen_ask_cost(L, &job->question, &job->cost);
+    return 0;
+}
+
+static int answer_launch(lua_State *L) {
+    answer *job = lua_touserdata(L, 1);
+    gen_ask_launch(L, &job->question, "", &job->launch);
     return 0;
 }
 
@@ -239,5 +246,13 @@ moe_status moe_template_cost(const moe_template *t, const moe_op *op, const moe_
     answer job = {.question = {.op = op, .facts = facts, .config = config, .built = built}};
     MOE_TRY(gen_host_run(t->host, answer_cost, &job, GEN_STEPS));
     *out = job.cost;
+    return MOE_OK;
+}
+
+moe_status moe_template_repeats(const moe_template *t, const moe_op *op, const moe_facts *facts,
+                                const moe_config *config, bool *out) {
+    answer job = {.question = {.op = op, .facts = facts, .config = config}};
+    MOE_TRY(gen_host_run(t->host, answer_launch, &job, GEN_STEPS));
+    *out = job.launch.deterministic != 0;
     return MOE_OK;
 }

@@ -27,6 +27,7 @@ struct moe_gen {
     int includes;
     moe_template **template;    /* in order of name */
     int count;
+    bool any_order;             /* see moe_gen_allow_any_order */
 };
 
 /* Loads stem.lua and stem.cu. MOE_E_TEMPLATE, MOE_E_IO, MOE_E_MEMORY. */

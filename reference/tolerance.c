@@ -40,11 +40,19 @@ static const struct {
     [MOE_OP_gemm_down] = {10, 1, 1}, [MOE_OP_combine] = {16, 1, 1},
     [MOE_OP_route_permute] = {8, 0, 1},
     [MOE_OP_experts] = {16, 1.74, 1.42}, /* three roundings, two sums: squares add */
+    [MOE_OP_down_combine] = {16, 1, 1.42}, /* roundings: see roundings_of */
 };
 
 static double tail_of(const moe_op *op) {
     bool product = moe_layer_gated(&op->layer) || op->layer.act.kind == MOE_ACT_RELU2;
     return op->kind == MOE_OP_gemm_up && product ? 32 : shapes[op->kind].tail;
+}
+
+/* Sums of rows may be kept in the layer's dtype: the row is rounded, and then every sum of up to 4
+ * rows, whose size grows to that of y. Squares add: 1 + 1/k + 2/k + ... + 1. */
+static double roundings_of(const moe_op *op) {
+    double most = (double)(op->layer.k < 4 ? op->layer.k : 4);
+    return op->kind == MOE_OP_down_combine ? sqrt(1 + (most + 1) / 2) : shapes[op->kind].roundings;
 }
 
 /* Products in one output's sum. */
@@ -54,7 +62,8 @@ static double fan_in(moe_op_kind kind, const moe_layer *layer) {
     case MOE_OP_route_permute:
     case MOE_OP_experts:
     case MOE_OP_gemm_up: return (double)layer->d;
-    case MOE_OP_gemm_down: return (double)layer->f;
+    case MOE_OP_gemm_down:
+    case MOE_OP_down_combine: return (double)layer->f;
     default: return (double)layer->k;
     }
 }
@@ -86,12 +95,12 @@ static double sum_error(moe_op_kind kind, const moe_layer *layer) {
 }
 
 double moe_op_tolerance(const moe_op *op) {
-    double rounding = shapes[op->kind].roundings * moe_unit_roundoff(op->layer.x);
+    double rounding = roundings_of(op) * moe_unit_roundoff(op->layer.x);
     return tail_of(op) * (rounding + sum_error(op->kind, &op->layer));
 }
 
 double moe_op_tolerance_l2(const moe_op *op) {
-    double rounding = shapes[op->kind].roundings * moe_unit_roundoff(op->layer.x);
+    double rounding = roundings_of(op) * moe_unit_roundoff(op->layer.x);
     return 0.6 * rounding + sum_error(op->kind, &op->layer);
 }
 

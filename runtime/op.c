@@ -34,6 +34,7 @@ static const unsigned own_bias[MOE_OP_COUNT] = {
     [MOE_OP_gemm_down] = MOE_BIAS_DOWN,
     [MOE_OP_route_permute] = MOE_BIAS_ROUTER,
     [MOE_OP_experts] = MOE_BIAS_UP | MOE_BIAS_DOWN,
+    [MOE_OP_down_combine] = MOE_BIAS_DOWN,
 };
 
 /* What stands in a field that an op does not depend on. */

@@ -66,11 +66,15 @@ static moe_status clear_statistics(const moe_plan *plan, const moe_io *io, int64
     return class->fill(self, values->value[MOE_ARG_prob_sums], 0, e * 8, stream);
 }
 
-/* Flags are for `experts` alone. The router zeroes them; without one, this does. */
+static bool has_flags(const moe_pipeline_info *form) {
+    return moe_pipeline_has(form, MOE_OP_experts) || moe_pipeline_has(form, MOE_OP_down_combine);
+}
+
+/* The router zeroes the flags of the ops behind it that have any; without one, this does. */
 static moe_status clear_flags(const moe_plan *plan, const moe_bucket *bucket, const moe_io *io,
                               moe_arg_values *values, void *stream) {
     uint64_t flags = values->value[MOE_ARG_flags];
-    if (!moe_pipeline_has(bucket->form, MOE_OP_experts)) {
+    if (!has_flags(bucket->form)) {
         values->value[MOE_ARG_flags] = 0;
         return MOE_OK;
     }

@@ -1,7 +1,8 @@
 // One block makes BM rows x OUT_N columns of one expert's product with its weights, fp32 inside.
 //
-//   gemm_up    h[row]      = act(x[token of row] @ up[expert]^T + bias)      rows are gathered
-//   gemm_down  y_rows[row] = h[row] @ down[expert]^T + bias
+//   gemm_up       h[row]         = act(x[token of row] @ up[expert]^T + bias)      rows are gathered
+//   gemm_down     y_rows[row]    = h[row] @ down[expert]^T + bias
+//   down_combine  y[token of row] += weight of row * (h[row] @ down[expert]^T + bias)
 //
 // Both operands are K-contiguous, so one ring of STAGES x (BM + BN) rows of BK elements in shared
 // memory, filled by 16-byte asynchronous copies, feeds either kind of inner loop: 16 or 32 bytes of
@@ -9,17 +10,20 @@
 // gate, the BN weight rows of a tile are BN/2 gate rows and the BN/2 up rows that pair with them;
 // eight-column tiles alternate gate, up, gate, up, so each pair meets in one thread's registers.
 % local up = p.kind == "gemm_up"
+% local summed = p.kind == "down_combine"
 % local gated = up and p.gated
 % local fma = p.x == "f32" and c.math == 0
 % local s = t.lib.shape(p, c, d)
 % local weights = up and "args.up" or "args.down"
 % local bias = (up and p.bias_up or not up and p.bias_down) and weights .. "_bias"
-% local result = up and "args.h" or "args.y_rows"
+% local result = up and "args.h" or "args.y_rows" -- or the sums
 % -- What becomes of the sums of output tile j, with `at` behind sum[i][j].
 % local function finish(at)
 %     if gated then return "activate(sum[i][2 * j]" .. at .. ", sum[i][2 * j + 1]" .. at .. ")" end
-%     return (up and "activate(sum[i][j]" or "(sum[i][j]") .. at .. ")"
+%     return (up and "activate(" or summed and "(target.weight * " or "(") .. "sum[i][j]" .. at .. ")"
 % end
+% local store_one = summed and "atomicAdd(out + column, " .. finish("") .. ")"
+%                   or "out[column] = " .. finish("")
 % moe.include("types.cuh")
 % moe.include("memory.cuh")
 % moe.include("tiles.cuh")
@@ -36,6 +40,9 @@ using XT = $(p.x);
 using WT = $(p.w);
 $(moe.args())
 
+% if summed then
+$(moe.include("sums.cuh"))
+% end
 constexpr int DEPTH = $(up and "D" or "F");  // of the sums
 constexpr int WIDTH = $(up and "F" or "D");  // columns of the result
 constexpr int WEIGHT_ROWS = $(gated and "2 * F" or up and "F" or "D"); // of one expert
@@ -97,12 +104,20 @@ __device__ __forceinline__ bool find_place(const args_$(p.kind) &args, int *shar
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, $(s.blocks))
-$(moe.symbol())(const args_$(p.kind) args) {
+$(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
     extern __shared__ __align__(1024) unsigned char ring_memory[];
     place at;
+% if summed then
+    // What is read here is older than the kernel ahead, which clears the sums.
+    if (!find_place(args, (int *)(ring_memory + STAGES * STAGE_BYTES), at)) {
+        dependency_wait();
+        return;
+    }
+% else
     dependency_wait();
     dependents_launch();
     if (!find_place(args, (int *)(ring_memory + STAGES * STAGE_BYTES), at)) return;
+% end
 
     const unsigned ring = shared_address(ring_memory);
     const int tid = (int)threadIdx.x, lane = tid & 31, warp = tid >> 5;
@@ -173,6 +188,11 @@ $(moe.symbol())(const args_$(p.kind) args) {
         if (i < K_TILES) copy_a(i, i, ALL);
         copy_commit();
     }
+% if summed then
+    row_target *targets = (row_target *)(ring_memory + STAGES * STAGE_BYTES + 32);
+    for (int i = tid; i < min(BM, at.end - at.row); i += THREADS)
+        targets[i] = find_target(args, at.row + i);
+% end
 
     // What this warp computes: WARP_M rows from warp_row, WARP_OUT columns from warp_column.
     const int warp_row = warp % WM * WARP_M, warp_column = warp / WM * WARP_OUT;
@@ -235,15 +255,24 @@ $(moe.symbol())(const args_$(p.kind) args) {
         write = write + 1 == STAGES ? 0 : write + 1;
     }
 
+% if summed then
+    dependency_wait();
+    dependents_launch();
+% end
 #pragma unroll
     for (int i = 0; i < MI; i++) {
         const int row = at.row + warp_row + lane_row + i * 4;
+% if summed then
+        const row_target target = row < at.end ? targets[row - at.row] : row_target{0, 0.0f};
+        sum_type *out = sums_of(args) + (long long)target.token * WIDTH;
+% else
         XT *out = $(result) + (long long)row * WIDTH;
+% end
 #pragma unroll
         for (int j = 0; j < OUT_I; j++) {
             const int column = at.column + warp_column + j * 8 + lane_column;
             if (row < at.end && (WIDTH % OUT_N == 0 || column < WIDTH))
-                out[column] = $(finish(""));
+                $(store_one);
         }
     }
 % else
@@ -342,24 +371,37 @@ $(moe.symbol())(const args_$(p.kind) args) {
         }
     }
 
+% if summed then
+    dependency_wait();
+    dependents_launch();
+% end
 #pragma unroll
     for (int i = 0; i < MI; i++) {
 #pragma unroll
         for (int half = 0; half < 2; half++) {
             const int row = at.row + warp_row + i * 16 + half * 8 + lane_row;
+% if summed then
+            const row_target target = row < at.end ? targets[row - at.row] : row_target{0, 0.0f};
+            sum_type *out = sums_of(args) + (long long)target.token * WIDTH;
+% else
             XT *out = $(result) + (long long)row * WIDTH;
+% end
             float value[OUT_I][2];
 #pragma unroll
             for (int j = 0; j < OUT_I; j++)
 #pragma unroll
                 for (int v = 0; v < 2; v++)
                     value[j][v] = $(finish("[half * 2 + v]"));
-%   if p.x == "f32" then
+%   if p.x == "f32" or summed and c.wide == 1 then
 #pragma unroll
             for (int j = 0; j < OUT_I; j++) {
                 const int column = at.column + warp_column + j * 8 + 2 * q;
                 if (row < at.end && (WIDTH % OUT_N == 0 || column < WIDTH))
+%     if summed then
+                    add_pair(out + column, value[j][0], value[j][1]);
+%     else
                     *(float2 *)(out + column) = make_float2(value[j][0], value[j][1]);
+%     end
             }
 %   else
             constexpr int COUNT = OUT_I % 4 == 0 ? 4 : OUT_I % 2 == 0 ? 2 : 1;
@@ -373,7 +415,7 @@ $(moe.symbol())(const args_$(p.kind) args) {
                 const int column = at.column + warp_column + (j + q % COUNT) * 8 +
                                    q / COUNT * COUNT * 2;
                 if (row < at.end && (WIDTH % OUT_N == 0 || column < WIDTH))
-                    store_words(out + column, word);
+                    $(summed and "add_words" or "store_words")(out + column, word);
             }
 %   end
         }

@@ -1,10 +1,12 @@
--- grouped_gemm.lua - both expert GEMMs for sm_80 and up: cp.async ring, ldmatrix, mma.sync.
+-- grouped_gemm.lua - both expert GEMMs for sm_80 and up: cp.async ring, ldmatrix, mma.sync. As
+-- down_combine it adds its rows, weighted, to the sums of their tokens (see sums.lua).
 --
 -- Parameters: tile bm x bn (rows of x or h, rows of weights) by bk; stages of the ring; warps, wm
 -- of them along bm; group, the row tiles of a stripe (see find_place in the .cu); and for f32,
--- math: 1 = three tf32 products, 0 = FFMA.
+-- math: 1 = three tf32 products, 0 = FFMA; for down_combine, wide: 1 = fp32 sums.
 
 local loads = moe.use("loads.lua")
+local sums = moe.use("sums.lua")
 
 local function is_fma(p, c)
     return p.x == "f32" and c.math == 0
@@ -26,6 +28,7 @@ end
 local function shape(p, c, d)
     local s = {}
     s.up = p.kind == "gemm_up"
+    s.summed = p.kind == "down_combine"
     s.halves = s.up and p.gated and 2 or 1
     s.depth = s.up and p.d or p.f
     s.width = s.up and p.f or p.d
@@ -36,7 +39,7 @@ local function shape(p, c, d)
     s.wn = c.warps // c.wm
     s.row_bytes = c.bk * p.xbytes
     s.step = s.threads * 16 // s.row_bytes
-    s.smem = c.stages * (c.bm + c.bn) * s.row_bytes + 32
+    s.smem = c.stages * (c.bm + c.bn) * s.row_bytes + 32 + (s.summed and c.bm * 8 or 0)
     s.registers = registers(p, c, s)
     local by_registers = d.regs_sm // (s.threads * moe.align(s.registers, 8))
     local by_smem = d.smem_sm // (s.smem + 1024)
@@ -57,6 +60,7 @@ local function params(p, d)
         {"group", {1, 8}},
     }
     if f32 then list[#list + 1] = {"math", {0, 1}} end
+    if p.kind == "down_combine" then list[#list + 1] = {"wide", f32 and {0} or {0, 1}} end
     return list
 end
 
@@ -79,6 +83,7 @@ local function require_(p, c, d)
     if c.stages > 2 and c.stages > s.k_tiles + 1 then return false, "more stages than K tiles" end
     if c.bk > 32 and c.bk >= 2 * s.depth then return false, "bk is beyond K" end
     if c.bn > 32 and s.out_n >= 2 * s.width then return false, "bn is beyond the result" end
+    if s.summed then return sums.legal(p, c, d) end
     return true
 end
 
@@ -111,7 +116,10 @@ local function cost(p, c, d, b)
     local weights = weight_rows * s.depth * p.wbytes -- of an expert
     local inputs = s.up and math.min(p.t, w.rows) or w.rows
     local flops = 2 * w.rows * weight_rows * s.depth
-    local bytes = w.experts * weights + (inputs * s.depth + w.rows * s.width) * p.xbytes
+    local outputs = s.summed and p.t or w.rows
+    local bytes = w.experts * weights + (inputs * s.depth + outputs * s.width) * p.xbytes
+    local added = s.summed and sums.cost(p, c, d, w.rows, loads.l2_rate(d))
+                  or {bytes = 0, clocks = 0, ns = 0}
 
     local stage = (c.bm + c.bn) * s.row_bytes
     local m, n = c.bm // c.wm, c.bn // s.wn -- of a warp, which reads them once; FFMA, by its shares
@@ -131,16 +139,16 @@ local function cost(p, c, d, b)
     local rest = math.ceil((blocks - waves * slots) / d.sms) -- blocks an SM in the last wave
     local clocks = waves * loads.soft_max(alone, s.blocks * shared)
     if rest > 0 then clocks = clocks + loads.soft_max(alone, rest * shared) end
-    local l2 = blocks * s.k_tiles * stage / (d.sms * loads.l2_rate(d))
+    local l2 = blocks * s.k_tiles * stage / (d.sms * loads.l2_rate(d)) + added.clocks
 
     local walks = weights > d.l2 / 2 and w.walks or w.experts
-    local dram = (bytes + (walks - w.experts) * weights) / (d.bandwidth * 0.92)
+    local dram = (bytes + (walks - w.experts) * weights + added.bytes) / (d.bandwidth * 0.92)
     local live = (c.bn + w.rows / w.tiles) * s.row_bytes           -- bytes of a stage, less padding
     local flying = math.min(blocks, slots) * live * (c.stages - 1) -- under way, of those
     local needed = d.bandwidth * 800                               -- that hide 800 ns
     local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock,
                         dram * loads.soft_max(1, needed / flying))
-    return {flops = flops, bytes = bytes, ns = ns}
+    return {flops = flops, bytes = bytes, ns = ns + added.ns}
 end
 
 -- Configs {bm, bn, bytes of K, stages, warps, wm}: the best of these by cost is the default. Few
@@ -158,15 +166,18 @@ local candidates = {
 
 local function default(p, d)
     local best, least
+    local function try(from, math_, wide)
+        local c = {bm = from[1], bn = from[2], bk = from[3] // p.xbytes, stages = from[4],
+                   warps = from[5], wm = from[6], group = 8}
+        if p.x == "f32" then c.math = math_ end
+        if p.kind == "down_combine" then c.wide = wide end
+        if not require_(p, c, d) then return end
+        local ns = cost(p, c, d).ns
+        if not best or ns < 0.98 * least then best, least = c, ns end
+    end
     for _, from in ipairs(candidates) do
         for math_ = p.x == "f32" and 0 or 1, 1 do
-            local c = {bm = from[1], bn = from[2], bk = from[3] // p.xbytes, stages = from[4],
-                       warps = from[5], wm = from[6], group = 8}
-            if p.x == "f32" then c.math = math_ end
-            if require_(p, c, d) then
-                local ns = cost(p, c, d).ns
-                if not best or ns < 0.98 * least then best, least = c, ns end
-            end
+            for wide = p.kind == "down_combine" and 0 or 1, 1 do try(from, math_, wide) end
         end
     end
     return best
@@ -174,20 +185,18 @@ end
 
 return moe.template{
     name = "grouped_gemm",
-    op = {"gemm_up", "gemm_down"},
+    op = {"gemm_up", "gemm_down", "down_combine"},
     arch = {80, 120},
     params = params,
     require = require_,
     default = default,
     launch = function(p, c, d)
         local s = shape(p, c, d)
-        return {
-            kernels = {{grid = {"row_tiles", c.bm, s.n_blocks}, block = s.threads, smem = s.smem,
-                        overlap = d.sm >= 90}},
-            align = 1,
-            deterministic = true,
-        }
+        local kernel = {grid = {"row_tiles", c.bm, s.n_blocks}, block = s.threads, smem = s.smem,
+                        overlap = d.sm >= 90}
+        if s.summed then return sums.launch(p, c, d, kernel) end
+        return {kernels = {kernel}, align = 1, deterministic = true}
     end,
     cost = cost,
-    lib = {shape = shape},
+    lib = {shape = shape, sums = sums},
 }

@@ -9,12 +9,6 @@ using XT = $(p.x);
 using WT = $(p.w);
 $(moe.args())
 $(moe.include("route.cuh"))
-
-// The flags of the kernel behind the router start at zero; one block sees to it.
-__device__ __forceinline__ void clear_flags(const args_route &a) {
-    if (!a.flags || blockIdx.x > 0) return;
-    for (int i = threadIdx.x; i < 1024; i += THREADS) a.flags[i] = 0;
-}
 % if c.split == 0 then
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)

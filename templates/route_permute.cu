@@ -87,6 +87,7 @@ $(moe.symbol("route"))(const args_route_permute a) {
     extern __shared__ __align__(128) unsigned char shared[];
     dependency_wait();
     dependents_launch();
+    clear_flags(a);
     const int each = deal(a.tokens).tokens;
     for (int token = (int)blockIdx.x * each; token < a.tokens;) {
         if (!a.given) route_tokens(a, shared, token, false);
@@ -179,6 +180,7 @@ $(moe.symbol("route"))(const args_route_permute a) {
     extern __shared__ __align__(128) unsigned char shared[];
     dependency_wait();
     dependents_launch();
+    clear_flags(a);
     if (blockIdx.x == 0 && threadIdx.x == 0) *selected(a) = 0;
     if (!a.given && !a.logits) slice_logits(a, shared);
 }
@@ -199,6 +201,7 @@ $(moe.symbol("route"))(const args_route_permute a) {
     extern __shared__ __align__(128) unsigned char shared[];
     dependency_wait();
     dependents_launch();
+    clear_flags(a);
     if (!a.given) route_tokens(a, shared, (int)blockIdx.x * BT, false);
 }
 

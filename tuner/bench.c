@@ -190,7 +190,8 @@ static moe_status bench_whole(moe_bench *bench, const workload *w, const char *r
 static moe_status open_plan(moe_bench *bench, workload *w) {
     const moe_plan_options options = {.worst = MOE_MATCH_DEFAULT,
                                       .routing = moe_routing_names[w->routing],
-                                      .cache = moe_cache_names[w->cache]};
+                                      .cache = moe_cache_names[w->cache],
+                                      .any_order = moe_gen_any_order(bench->gen)};
     char note[1024];
     moe_match match = MOE_MATCH_DEFAULT;
     MOE_TRY(moe_spot_plan(bench->db, bench->device, bench->gen, bench->builder, w->layer,

@@ -67,15 +67,25 @@ static moe_status grow(moe_candidates *all, double **cost, int **choice, int64_t
     return item && costs && choices ? MOE_OK : no_memory();
 }
 
-static moe_status fill(moe_candidates *all, double *cost, const moe_template *t,
+/* Sums in any order are for those who asked for them. */
+static moe_status is_allowed(const moe_gen *gen, const moe_template *t, const moe_op *op,
+                             const moe_facts *facts, const moe_config *config, bool *out) {
+    *out = moe_gen_any_order(gen);
+    return *out ? MOE_OK : moe_template_repeats(t, op, facts, config, out);
+}
+
+static moe_status fill(moe_candidates *all, double *cost, const moe_gen *gen, const moe_template *t,
                        const moe_space *space, const moe_op *op, const moe_facts *facts) {
     moe_config chosen;
     MOE_TRY(moe_template_default(t, op, facts, &chosen));
     for (int64_t i = 0; i < moe_space_count(space); i++) {
         moe_candidate *item = &all->item[all->count];
         moe_cost predicted;
+        bool allowed;
         *item = (moe_candidate){.t = t};
         MOE_TRY(moe_space_config(space, i, &item->config));
+        MOE_TRY(is_allowed(gen, t, op, facts, &item->config, &allowed));
+        if (!allowed) continue;
         MOE_TRY(moe_template_cost(t, op, facts, &item->config, NULL, &predicted));
         cost[all->count++] = predicted.ns;
         item->is_default = same_config(&item->config, &chosen);
@@ -84,12 +94,13 @@ static moe_status fill(moe_candidates *all, double *cost, const moe_template *t,
 }
 
 static moe_status add_template(moe_candidates *all, double **cost, int **choice,
-                               const moe_template *t, const moe_op *op, const moe_facts *facts) {
+                               const moe_gen *gen, const moe_template *t, const moe_op *op,
+                               const moe_facts *facts) {
     moe_space *space;
     int64_t first = all->count;
     MOE_TRY(moe_space_open(t, op, facts, &space));
     moe_status status = grow(all, cost, choice, moe_space_count(space));
-    if (!status) status = fill(all, *cost, t, space, op, facts);
+    if (!status) status = fill(all, *cost, gen, t, space, op, facts);
     if (status)
         all->count = first;
     else
@@ -121,7 +132,9 @@ static moe_status none_serves(const moe_gen *gen, const moe_op *op, const moe_fa
     moe_text list = moe_text_start(why, sizeof why);
     for (int i = 0; i < moe_gen_count(gen); i++) {
         const moe_template *t = moe_gen_at(gen, i);
-        if (moe_template_serves(t, op, facts, reason, sizeof reason)) continue;
+        if (moe_template_serves(t, op, facts, reason, sizeof reason))
+            snprintf(reason, sizeof reason, "its sums depend on the order of arrival; --any-order "
+                                            "allows it");
         moe_text_add(&list, "; %s: %s", moe_template_name(t), reason);
     }
     return moe_fail(MOE_E_NOT_FOUND, "no template serves %s on %s%s", moe_op_names[op->kind],
@@ -137,7 +150,7 @@ moe_status moe_candidates_init(moe_candidates *candidates, const moe_gen *gen, c
     for (int i = 0; i < moe_gen_count(gen) && status != MOE_E_MEMORY; i++) {
         const moe_template *t = moe_gen_at(gen, i);
         if ((only && t != only) || !moe_template_serves(t, op, facts, NULL, 0)) continue;
-        status = add_template(&all, &cost, &choice, t, op, facts);
+        status = add_template(&all, &cost, &choice, gen, t, op, facts);
         if (status) snprintf(all.skipped, sizeof all.skipped, "%s", moe_error_text());
     }
     all.landscape.count = all.count;
@@ -169,8 +182,11 @@ moe_status moe_candidate_default(const moe_gen *gen, const moe_op *op, const moe
         const moe_template *t = moe_gen_at(gen, i);
         moe_candidate candidate = {.t = t, .is_default = true};
         moe_cost cost;
+        bool allowed = true;
         if (!moe_template_serves(t, op, facts, NULL, 0)) continue;
         moe_status its = moe_template_default(t, op, facts, &candidate.config);
+        if (!its) its = is_allowed(gen, t, op, facts, &candidate.config, &allowed);
+        if (!its && !allowed) continue;
         if (!its) its = moe_template_cost(t, op, facts, &candidate.config, NULL, &cost);
         if (its) {
             status = its;

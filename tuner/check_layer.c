@@ -132,7 +132,8 @@ static moe_status check_workload(moe_checker *checker, const moe_goal *goal, con
                                  int64_t tokens, moe_routing routing) {
     const moe_plan_options options = {.worst = MOE_MATCH_DEFAULT,
                                       .routing = moe_routing_names[routing],
-                                      .cache = moe_cache_names[goal->cache]};
+                                      .cache = moe_cache_names[goal->cache],
+                                      .any_order = moe_gen_any_order(checker->gen)};
     char note[1024];
     moe_plan *plan;
     MOE_TRY(moe_spot_plan(checker->db, checker->device, checker->gen, checker->builder, layer,

@@ -73,7 +73,7 @@ static void close_tools(tools *t) {
 }
 
 static moe_status open_tools(const options *o, tools *t) {
-    MOE_TRY(command_templates(o->goal.templates, &t->gen));
+    MOE_TRY(command_goal_templates(&o->goal, &t->gen));
     MOE_TRY(moe_compile_pool_open(moe_compile_pool_size(), COMPILE_DEADLINE, &t->pool));
     if (!o->matrix) MOE_TRY(command_database(o->goal.db, &t->db));
     MOE_TRY(moe_device_open(o->goal.device, &t->device));

@@ -13,13 +13,13 @@
 
 #include <jansson.h>
 
-enum { KEY_LIST = 256, KEY_JSON, KEY_PREDICT, KEY_TOKENS, KEY_TEMPLATES };
+enum { KEY_LIST = 256, KEY_JSON, KEY_PREDICT, KEY_TOKENS, KEY_TEMPLATES, KEY_ORDER };
 enum { MAX_TENSORS = 12, RULE_SIZE = 256 };
 
 typedef struct options {
     char what[1024];
     bool list, json, predict;
-    command_goal goal; /* of a prediction: device, tokens, templates */
+    command_goal goal; /* of a prediction: device, tokens, templates, any_order */
 } options;
 
 static const struct argp_option option_table[] = {
@@ -30,6 +30,8 @@ static const struct argp_option option_table[] = {
     {"device", 'd', "D", 0, "where: cuda:N, sim:CHIP or auto", 0},
     {"tokens", KEY_TOKENS, "LIST", 0, "for these token counts; default 1,16,64", 0},
     {"templates", KEY_TEMPLATES, "DIR", 0, "templates of your own", 0},
+    {"any-order", KEY_ORDER, NULL, 0, "also with kernels whose sums depend on the order of arrival",
+     0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -44,6 +46,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
     case 'd': o->goal.device = value; break;
     case KEY_TOKENS: o->goal.tokens = value; break;
     case KEY_TEMPLATES: o->goal.templates = value; break;
+    case KEY_ORDER: o->goal.any_order = true; break;
     case ARGP_KEY_ARG:
         if (strlen(value) + used + 2 > sizeof o->what) argp_error(state, "the layer is too long");
         snprintf(o->what + used, sizeof o->what - used, "%s%s", used ? " " : "", value);
@@ -209,7 +212,7 @@ static moe_status predict(const options *o) {
     moe_facts facts;
     MOE_TRY(command_goal_read(&o->goal, "1,16,64", &goal));
     MOE_TRY(command_facts(o->goal.device, &facts));
-    MOE_TRY(command_templates(o->goal.templates, &gen));
+    MOE_TRY(command_goal_templates(&o->goal, &gen));
     moe_status status = moe_layer_predict_print(gen, &facts, goal.layer, goal.tokens,
                                                 goal.token_count, o->json, stdout);
     moe_gen_close(gen);

@@ -12,9 +12,10 @@
 
 typedef struct options {
     const char *device, *layer, *input, *output, *db, *templates;
+    bool any_order;
 } options;
 
-enum { KEY_DEVICE = 256, KEY_LAYER, KEY_INPUT, KEY_OUTPUT, KEY_DB, KEY_TEMPLATES };
+enum { KEY_DEVICE = 256, KEY_LAYER, KEY_INPUT, KEY_OUTPUT, KEY_DB, KEY_TEMPLATES, KEY_ORDER };
 
 static const struct argp_option option_table[] = {
     {"device", KEY_DEVICE, "DEVICE", 0, "auto, cuda:N or sim:CHIP (default: auto)", 0},
@@ -23,6 +24,7 @@ static const struct argp_option option_table[] = {
     {"output", KEY_OUTPUT, "FILE", 0, "safetensors file to write y, ids and weights to", 0},
     {"db", KEY_DB, "FILE", 0, "tuning database", 0},
     {"templates", KEY_TEMPLATES, "DIR", 0, "folder of templates, for what the database lacks", 0},
+    {"any-order", KEY_ORDER, NULL, 0, "also kernels whose sums depend on the order of arrival", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -35,6 +37,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
     case KEY_OUTPUT: o->output = value; break;
     case KEY_DB: o->db = value; break;
     case KEY_TEMPLATES: o->templates = value; break;
+    case KEY_ORDER: o->any_order = true; break;
     case ARGP_KEY_ARG: argp_error(state, "'%s' is one argument too many", value); break;
     case ARGP_KEY_END:
         if (!o->layer || !o->input || !o->output)
@@ -222,12 +225,14 @@ static moe_status run(const options *o, const moe_layer *layer, const moe_tensor
     moe_builder *builder = NULL;
     moe_plan *plan = NULL;
     buffers b = {0};
+    const moe_plan_options plan_options = {.worst = MOE_MATCH_DEFAULT, .any_order = o->any_order};
     moe_status status = moe_device_open(o->device, &b.device);
     if (!status) status = command_database(o->db, &db);
     if (!status) status = command_templates(o->templates, &gen);
+    if (!status) moe_gen_allow_any_order(gen, o->any_order);
     if (!status) status = moe_builder_open(moe_device_facts(b.device)->arch, NULL, NULL, &builder);
     if (!status)
-        status = moe_spot_plan(db, b.device, gen, builder, layer, tokens, NULL, &plan, note,
+        status = moe_spot_plan(db, b.device, gen, builder, layer, tokens, &plan_options, &plan, note,
                                sizeof note);
     if (!status && *note) fprintf(stderr, "moetune run: %s\n", note);
     if (!status) status = run_plan(plan, &b, layer, file, tokens, o->output);

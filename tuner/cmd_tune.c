@@ -140,7 +140,7 @@ static moe_status open_tools(const options *o, tools *t) {
     const moe_nvrtc *nvrtc;
     moe_tuner *tuner = &t->tuner;
     MOE_TRY(moe_nvrtc_open(&nvrtc));
-    MOE_TRY(command_templates(o->goal.templates, &t->gen));
+    MOE_TRY(command_goal_templates(&o->goal, &t->gen));
     MOE_TRY(moe_compile_pool_open(moe_compile_pool_size(), COMPILE_DEADLINE, &t->pool));
     MOE_TRY(moe_storage_open(o->goal.db, &t->storage));
     MOE_TRY(moe_device_open(o->goal.device, &t->device));

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_TOKENS = 0x200, KEY_CAPACITY, KEY_ROUTING, KEY_CACHE, KEY_DB, KEY_TEMPLATES, KEY_SEED };
+enum { KEY_TOKENS = 0x200, KEY_CAPACITY, KEY_ROUTING, KEY_CACHE, KEY_DB, KEY_TEMPLATES, KEY_ORDER,
+       KEY_SEED };
 
 static const struct argp_option option_table[] = {
     {"device", 'd', "D", 0, "cuda:N, sim:CHIP or auto (the first GPU, else sim:h100)", 0},
@@ -18,6 +19,9 @@ static const struct argp_option option_table[] = {
     {"db", KEY_DB, "FILE", 0, "the database; default $MOETUNE_DB, else ~/.cache/moetune/tuning.db",
      0},
     {"templates", KEY_TEMPLATES, "DIR", 0, "templates of your own", 0},
+    {"any-order", KEY_ORDER, NULL, 0,
+     "also kernels whose sums depend on the order of arrival, so that y is not bitwise repeatable",
+     0},
     {"seed", KEY_SEED, "N", 0, "of all random inputs and choices", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
@@ -41,6 +45,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
     case KEY_CACHE: goal->cache = value; break;
     case KEY_DB: goal->db = value; break;
     case KEY_TEMPLATES: goal->templates = value; break;
+    case KEY_ORDER: goal->any_order = true; break;
     case KEY_SEED: return parse_seed(goal, value, state);
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -48,6 +53,12 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
 }
 
 const struct argp command_goal_argp = {option_table, parse_option, NULL, NULL, NULL, NULL, NULL};
+
+moe_status command_goal_templates(const command_goal *goal, moe_gen **out) {
+    MOE_TRY(command_templates(goal->templates, out));
+    moe_gen_allow_any_order(*out, goal->any_order);
+    return MOE_OK;
+}
 
 /* The next item of a comma-separated list; false at its end. */
 static bool next_item(const char **list, char *item, size_t size) {

@@ -19,7 +19,7 @@ static moe_status choose_slots(moe_op_case *c, int64_t row_flops) {
     return status;
 }
 
-static moe_status upload_maps(moe_op_case *c, op_layout *layout) {
+moe_status op_upload_maps(moe_op_case *c, op_layout *layout) {
     size_t experts = (size_t)c->op.layer.e, size = sizeof(int);
     op_buffers *b = &layout->buffers;
     const moe_row_maps *maps = &layout->maps;
@@ -85,7 +85,7 @@ static moe_status up_make(moe_op_case *c, uint64_t seed) {
 }
 
 static moe_status up_lay_out(moe_op_case *c, op_layout *layout) {
-    MOE_TRY(upload_maps(c, layout));
+    MOE_TRY(op_upload_maps(c, layout));
     return make_output(c, layout, MOE_ARG_h, c->op.layer.f);
 }
 
@@ -134,7 +134,7 @@ static moe_status down_make(moe_op_case *c, uint64_t seed) {
 }
 
 static moe_status down_lay_out(moe_op_case *c, op_layout *layout) {
-    MOE_TRY(upload_maps(c, layout));
+    MOE_TRY(op_upload_maps(c, layout));
     MOE_TRY(op_upload_rows(c, layout, MOE_ARG_h, c->op.layer.f));
     return make_output(c, layout, MOE_ARG_y_rows, c->op.layer.d);
 }

@@ -47,7 +47,7 @@ typedef struct op_kind {
 } op_kind;
 
 extern const op_kind op_route, op_permute, op_gemm_up, op_gemm_down, op_combine, op_route_permute,
-    op_experts;
+    op_experts, op_down_combine;
 
 struct moe_op_case {
     moe_device *device;
@@ -59,7 +59,8 @@ struct moe_op_case {
     unsigned char *kept; /* [T,k] (all but route) */
     double *logits;      /* of the spots (route, route_permute) */
     float *weights;      /* [T,k] (all but route) */
-    void *slot_values;   /* [T,k,width] rows of h (gemm_down) or y_rows (combine) by slot */
+    void *slot_values;   /* [T,k,width] rows of h (gemm_down, down_combine) or y_rows (combine) by
+                          * slot */
     int64_t spots;       /* references made: */
     int64_t *spot;       /* [spots] slots (gemms) or tokens (the others) */
     int64_t width;       /* elements of one */
@@ -101,6 +102,9 @@ moe_status op_upload_given(moe_op_case *c);
  * ids, weights, counts and prob_sums. */
 moe_status op_make_route(moe_op_case *c, uint64_t seed);
 moe_status op_judge_route(moe_op_case *c, moe_verdict *out);
+
+/* Uploads the index maps of a layout that the expert GEMMs read. */
+moe_status op_upload_maps(moe_op_case *c, op_layout *layout);
 
 /* Makes room for the index maps of a layout; judges them, and counts, by the ids they are of. */
 moe_status op_lay_out_maps(moe_op_case *c, op_layout *layout);

@@ -71,6 +71,9 @@ moe_work_size moe_op_work(const moe_op *op) {
         return work;
     }
     case MOE_OP_experts: return moe_experts_work(l, op->t, op->routing);
+    case MOE_OP_down_combine:
+        return (moe_work_size){2 * at.rows * d * f,
+                               (at.experts * d * f + at.rows * f + t * d) * size + t * k * 8};
     case MOE_OP_COUNT: break;
     }
     return (moe_work_size){0, 0};

@@ -16,6 +16,7 @@ static const double LAYER_SHARE = 0.12;
 static const int wish[MOE_OP_COUNT] = {
     [MOE_OP_route] = 60, [MOE_OP_permute] = 30, [MOE_OP_gemm_up] = 150, [MOE_OP_gemm_down] = 150,
     [MOE_OP_combine] = 16, [MOE_OP_route_permute] = 60, [MOE_OP_experts] = 120,
+    [MOE_OP_down_combine] = 150,
 };
 
 /* An op may take this much more than its share. */

@@ -1,7 +1,7 @@
 -- schema.sql - the tuning database. Text and integers are readable with the sqlite3 shell; only
 -- compiled code is a BLOB. Times are nanoseconds. A row is never changed by a reader. The version
 -- changes with the tables and with the arguments that compiled kernels take.
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 
 CREATE TABLE device (
     id   INTEGER PRIMARY KEY,

@@ -45,6 +45,12 @@ static_assert(AT_ONCE % 8 == 0, "the rows of a thread are swizzled alike");
 
 using sums = float[TILES_E][TILES_T][4];
 
+// The flags of a kernel behind the router start at zero; one block sees to it.
+__device__ __forceinline__ void clear_flags(const op_args &a) {
+    if (!a.flags || blockIdx.x > 0) return;
+    for (int i = threadIdx.x; i < 1024; i += THREADS) a.flags[i] = 0;
+}
+
 // Starts this thread's copies of a matrix's ROWS rows, from its own first row on: 16 bytes of every
 // AT_ONCE-th. Rows from `rows` on become zeros, and all where !inside; ALL: neither occurs.
 template <int ROWS, bool ALL, typename T>

@@ -63,12 +63,12 @@ static void test_not_a_database(void **unused) {
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
     synthetic_run(db, "CREATE TABLE groceries (milk)");
     expect_open_failure(MOE_E_CORRUPT, "not a tuning database");
-    synthetic_run(db, "PRAGMA user_version = 2");
+    synthetic_run(db, "PRAGMA user_version = 3");
     expect_open_failure(MOE_E_CORRUPT, "no such table");
     synthetic_run(db, "PRAGMA user_version = 7");
-    expect_open_failure(MOE_E_CORRUPT, "its schema is 7, and this library reads 2; update moetune");
-    synthetic_run(db, "PRAGMA user_version = 1");
-    expect_open_failure(MOE_E_CORRUPT, "its schema is 1, and this library reads 2; rebuild it");
+    expect_open_failure(MOE_E_CORRUPT, "its schema is 7, and this library reads 3; update moetune");
+    synthetic_run(db, "PRAGMA user_version = 2");
+    expect_open_failure(MOE_E_CORRUPT, "its schema is 2, and this library reads 3; rebuild it");
     synthetic_run(db, "PRAGMA user_version = -3");
     expect_open_failure(MOE_E_CORRUPT, "rebuild it");
     synthetic_close(db);

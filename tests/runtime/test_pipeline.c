@@ -204,6 +204,43 @@ static void test_given(void **unused) {
     recorder_close(device);
 }
 
+/* Sums in any order of arrival are for callers who allow them. */
+static void test_any_order(void **unused) {
+    (void)unused;
+    const moe_plan_options any = {.worst = MOE_MATCH_DEFAULT, .any_order = true};
+    sqlite3 *db = NULL;
+    case_db(LAYER);
+    assert_int_equal(sqlite3_open(case_path, &db), SQLITE_OK);
+    synthetic_image(db, "down_combine0", "sm_80",
+                    "kernel=down_combine_0_clear grid=tokens(8) block=256 overlap=1 "
+                    "kernel=down_combine_0_add grid=row_tiles(16,2) block=256 overlap=1 align=1 "
+                    "scratch_token=64 deterministic=0", "cp");
+    case_record(db, 1, MOE_OP_down_combine, LAYER, 16, 0, 1);
+    synthetic_close(db);
+    recorder *device = recorder_open(FACTS);
+    moe_plan *plan = case_plan(device, LAYER, NULL);
+    case_run(device, plan, case_io(0), 16);
+    case_need(device, "gemm_down_2");
+    assert_null(case_find(device, "down_combine"));
+    moe_plan_destroy(plan);
+
+    plan = case_plan(device, LAYER, &any);
+    moe_io io = case_run(device, plan, case_io(0), 16);
+    assert_null(case_find(device, "gemm_down"));
+    assert_null(case_find(device, "combine"));
+    const char *symbol = "down_combine_0_add";
+    uint64_t flags = case_argument(device, symbol, MOE_OP_down_combine, MOE_ARG_flags);
+    assert_true(flags != 0);
+    assert_true(case_argument(device, "route_2", MOE_OP_route, MOE_ARG_flags) == flags);
+    assert_true(case_argument(device, symbol, MOE_OP_down_combine, MOE_ARG_y) == (uintptr_t)io.y);
+    assert_true(case_argument(device, symbol, MOE_OP_down_combine, MOE_ARG_h) ==
+                case_argument(device, "gemm_up_2", MOE_OP_gemm_up, MOE_ARG_h));
+    assert_true(case_argument(device, symbol, MOE_OP_down_combine, MOE_ARG_weights) ==
+                case_argument(device, "route_2", MOE_OP_route, MOE_ARG_weights));
+    moe_plan_destroy(plan);
+    recorder_close(device);
+}
+
 /* A kernel may start before the one ahead has ended; the first has none ahead of it, and a fill is
  * not to be overtaken. */
 static void test_overlap(void **unused) {
@@ -305,6 +342,7 @@ int main(void) {
         TEST(test_too_many_tokens_are_refused),
         TEST(test_flags),
         TEST(test_given),
+        TEST(test_any_order),
         TEST(test_overlap),
         TEST(test_maps),
         TEST(test_map_text),

@@ -182,8 +182,50 @@ static void set_down(fixture *f, const moe_workload *w, const maps *m, int64_t n
     free(h);
 }
 
+/* The rows' weights, and y as sums [tokens,d] of the rows `want` by their tokens. */
+static double *set_sums(fixture *f, const moe_layer *layer, int64_t tokens, const maps *m, int64_t n,
+                        const int64_t *row, const double *want, moe_arg_values *args) {
+    int64_t slots = tokens * layer->k, d = layer->d;
+    float *weights = make(slots, sizeof *weights);
+    int *slot_rows = make(slots, sizeof *slot_rows);
+    double *sums = make(tokens * d, sizeof *sums);
+    for (int64_t s = 0; s < slots; s++) {
+        weights[s] = (float)((s * 29 + 7) % 64 + 1) / 64.0f / (float)layer->k;
+        slot_rows[s] = -1;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        int slot = m->slots[row[i]];
+        slot_rows[slot] = (int)row[i];
+        for (int64_t j = 0; j < d; j++)
+            sums[slot / layer->k * d + j] += (double)weights[slot] * want[i * d + j];
+    }
+    args->value[MOE_ARG_row_slots] = fixture_put(f, m->slots, (size_t)m->total * sizeof(int));
+    args->value[MOE_ARG_slot_rows] = fixture_put(f, slot_rows, (size_t)slots * sizeof(int));
+    args->value[MOE_ARG_weights] = fixture_put(f, weights, (size_t)slots * sizeof(float));
+    args->value[MOE_ARG_y] =
+        fixture_room(f, (size_t)(tokens * d) * moe_dtype_size(layer->x));
+    args->value[MOE_ARG_flags] = fixture_room(f, MOE_FLAGS * sizeof(int));
+    free(weights);
+    free(slot_rows);
+    return sums;
+}
+
+/* Runs the kernel with its flags at zero and fetches its output. */
+static unsigned char *run(fixture *f, const fixture_kernel *kernel, moe_arg_values *args,
+                          moe_arg output, size_t bytes) {
+    const moe_device_class *class = f->device->class;
+    unsigned char *out = make((int64_t)bytes, 1);
+    if (args->value[MOE_ARG_flags])
+        CHECK(class->fill(f->device->self, args->value[MOE_ARG_flags], 0, MOE_FLAGS * sizeof(int),
+                          NULL));
+    fixture_run(f, kernel, args);
+    fixture_get(f, args->value[output], out, bytes);
+    return out;
+}
+
 void gemm_case_check(fixture *f, const char *template, const gemm_case *each) {
-    bool up = each->kind == MOE_OP_gemm_up;
+    bool up = each->kind == MOE_OP_gemm_up, summed = each->kind == MOE_OP_down_combine;
+    moe_arg output = up ? MOE_ARG_h : summed ? MOE_ARG_y : MOE_ARG_y_rows;
     moe_layer layer;
     moe_workload w;
     fixture_kernel kernel;
@@ -206,15 +248,25 @@ void gemm_case_check(fixture *f, const char *template, const gemm_case *each) {
     moe_op op = moe_op_make(each->kind, &layer, each->tokens, each->routing, MOE_CACHE_COLD);
     fixture_build(f, template, &op, each->config ? each->config : "", &kernel);
     kernel.rows = m.total;
-    fixture_run(f, &kernel, &args);
-    size_t bytes = (size_t)(m.total * width) * moe_dtype_size(layer.x);
-    unsigned char *out = make((int64_t)bytes, 1);
-    fixture_get(f, args.value[up ? MOE_ARG_h : MOE_ARG_y_rows], out, bytes);
-    judge(&kernel, &m, n, row, width, out, want);
-    unsigned char *again = make((int64_t)bytes, 1);
-    fixture_run(f, &kernel, &args); /* in another order of warps, where the device has a seed */
-    fixture_get(f, args.value[up ? MOE_ARG_h : MOE_ARG_y_rows], again, bytes);
-    if (memcmp(out, again, bytes)) fail_msg("%s: a second run gives other bits", kernel.what);
+    maps outputs = m;
+    if (summed) { /* by token, without gaps */
+        double *sums = set_sums(f, &layer, each->tokens, &m, n, row, want, &args);
+        free(want);
+        want = sums;
+        outputs = (maps){.expert = make(each->tokens, sizeof(int)), .total = each->tokens};
+        row = realloc(row, (size_t)(each->tokens + 1) * sizeof *row);
+        for (n = 0; n < each->tokens; n++) row[n] = n;
+    }
+    size_t bytes = (size_t)(outputs.total * width) * moe_dtype_size(layer.x);
+    unsigned char *out = run(f, &kernel, &args, output, bytes);
+    judge(&kernel, &outputs, n, row, width, out, want);
+    /* In another order of warps, where the device has a seed. */
+    unsigned char *again = run(f, &kernel, &args, output, bytes);
+    if (!kernel.compiled.image.launch.deterministic)
+        judge(&kernel, &outputs, n, row, width, again, want);
+    else if (memcmp(out, again, bytes))
+        fail_msg("%s: a second run gives other bits", kernel.what);
+    if (summed) maps_free(&outputs);
 
     free(again);
     free(out);

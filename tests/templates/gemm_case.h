@@ -5,7 +5,7 @@
 #include "fixture.h"
 
 typedef struct gemm_case {
-    moe_op_kind kind;    /* gemm_up or gemm_down */
+    moe_op_kind kind;    /* gemm_up, gemm_down or down_combine */
     const char *layer;   /* its text */
     int64_t tokens;
     moe_routing routing;
@@ -14,8 +14,9 @@ typedef struct gemm_case {
 } gemm_case;
 
 /* Builds the kernel of `template`, runs it on maps made here, with the gaps between experts' rows
- * never written, and fails the test unless every live row is right, every gap row untouched, and a
- * second run gives the same bits. */
+ * never written, and fails the test unless every live row (down_combine: every token) is right, every
+ * gap row untouched, and a second run gives the same bits, or, where sums may come in any order, is
+ * right too. */
 void gemm_case_check(fixture *f, const char *template, const gemm_case *each);
 
 #endif
