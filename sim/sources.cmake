@@ -1,11 +1,12 @@
 # sources.cmake - instruction handlers are compiled once for each instruction set of the host; simd.c
 # picks at run time, so the build does not depend on the machine that builds. Contraction is off: an
-# fma happens where PTX says fma, nowhere else.
+# fma happens where PTX says fma, nowhere else. Other compilers than GCC, which only fuzz and check,
+# cannot all ask what the host has.
 file(GLOB handlers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sim/exec_*.c)
 set(handler_options -O3 -fno-math-errno -fno-trapping-math -fno-strict-aliasing -Wno-psabi)
 set_source_files_properties(${handlers} PROPERTIES COMPILE_OPTIONS
     "${handler_options};-ffp-contract=off")
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
     add_library(moe_sim_avx2 OBJECT ${handlers})
     target_include_directories(moe_sim_avx2 PRIVATE ${CMAKE_SOURCE_DIR}/sim
         $<TARGET_PROPERTY:moe_sim,INTERFACE_INCLUDE_DIRECTORIES>)

@@ -1,71 +1,15 @@
-/* config_json.c - the MoE layer of a Hugging Face config.json.
- *
- * One row a model family says which keys hold what. Keys with a dot are one level down. */
+/* config_json.c - the MoE layers of a Hugging Face config.json. */
 #include "config_json.h"
 
+#include "model_family.h"
+#include "model_size.h"
 #include "router.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#include <jansson.h>
-
-typedef struct family {
-    const char *type; /* model_type */
-    const char *d, *f, *e, *k;
-    const char *act;         /* key of the activation's name */
-    const char *act_default; /* where the key is absent */
-    bool gated;
-    const char *router; /* as in a layer's text */
-    const char *renorm; /* key: true adds renorm to the router */
-    unsigned bias;
-    double capacity;
-} family;
-
-static const family families[] = {
-    {"mixtral", "hidden_size", "intermediate_size", "num_local_experts", "num_experts_per_tok",
-     "hidden_act", "silu", true, "softmax>topk>renorm", NULL, 0, 0},
-    {"qwen3_moe", "hidden_size", "moe_intermediate_size", "num_experts", "num_experts_per_tok",
-     "hidden_act", "silu", true, "softmax>topk", "norm_topk_prob", 0, 0},
-    {"olmoe", "hidden_size", "intermediate_size", "num_experts", "num_experts_per_tok",
-     "hidden_act", "silu", true, "softmax>topk", "norm_topk_prob", 0, 0},
-    {"granitemoe", "hidden_size", "intermediate_size", "num_local_experts", "num_experts_per_tok",
-     "hidden_act", "silu", true, "topk>softmax", NULL, 0, 0},
-    {"gpt_oss", "hidden_size", "intermediate_size", "num_local_experts", "num_experts_per_tok",
-     NULL, "gpt_oss", true, "topk>softmax", NULL,
-     MOE_BIAS_ROUTER | MOE_BIAS_UP | MOE_BIAS_DOWN, 0},
-    {"dbrx", "d_model", "ffn_config.ffn_hidden_size", "ffn_config.moe_num_experts",
-     "ffn_config.moe_top_k", "ffn_config.ffn_act_fn.name", "silu", true, "softmax>topk",
-     "ffn_config.moe_normalize_expert_weights", 0, 0},
-    {"switch_transformers", "d_model", "d_ff", "num_experts", NULL, "dense_act_fn", "relu", false,
-     "softmax>topk", NULL, 0, 1.25},
-};
-
-/* Families whose layers need more than layer text can say. */
-static const struct {
-    const char *type, *missing;
-} wanting[] = {
-    {"qwen2_moe", "a gated shared expert"},
-    {"qwen3_next", "a gated shared expert"},
-    {"qwen3_5_moe", "a gated shared expert"},
-    {"deepseek", "shared experts"},
-    {"deepseek_v2", "shared experts and grouped selection"},
-    {"deepseek_v3", "a shared expert and grouped sigmoid selection with a bias"},
-    {"kimi_k2", "a shared expert and sigmoid selection with a bias"},
-    {"glm4_moe", "a shared expert and sigmoid selection with a bias"},
-    {"llama4", "a shared expert and sigmoid weights on the input"},
-    {"llama4_text", "a shared expert and sigmoid weights on the input"},
-    {"phimoe", "sparsemixer selection"},
-    {"minimax_m2", "sigmoid selection with a bias"},
-    {"granitemoeshared", "a shared expert"},
-    {"granitemoehybrid", "a shared expert"},
-    {"hunyuan_v1_moe", "a shared expert"},
-    {"ernie4_5_moe", "shared experts and selection with a bias"},
-    {"nllb-moe", "top-2 rules with capacity of their own"},
-    {"gemma4", "a scale for each expert"},
-};
 
 /* Activations by their name in config.json; gated layers multiply them with the up projection. */
 static const struct {
@@ -87,53 +31,35 @@ static const struct {
     moe_dtype dtype;
 } dtypes[] = {{"bfloat16", MOE_BF16}, {"float16", MOE_F16}, {"float32", MOE_F32}};
 
+enum { MAX_DEPTH = 3 }; /* of models within models */
+
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
-/* The value at a path such as "ffn_config.moe_top_k", or NULL. */
-static const json_t *value_at(const json_t *root, const char *path) {
-    char key[64];
-    for (size_t length; root && *path; path += length + (path[length] == '.')) {
-        length = strcspn(path, ".");
-        snprintf(key, sizeof key, "%.*s", (int)length, path);
-        root = json_object_get(root, key);
-    }
-    return json_is_null(root) ? NULL : root;
+/* A column of the family, or the usual key where it is empty. */
+static const char *usual(const char *column, const char *key) { return column ? column : key; }
+
+static moe_status read_clamp(const json_t *root, moe_act *out) {
+    out->alpha = 1.702; /* fixed in the model's code */
+    MOE_TRY(moe_config_number(root, "swiglu_limit", 7, &out->limit));
+    return out->limit > 0 ? MOE_OK : moe_fail(MOE_E_CORRUPT, "'swiglu_limit' is not above 0");
 }
 
-static moe_status read_size(const json_t *root, const char *path, int64_t *out) {
-    const json_t *value = value_at(root, path);
-    if (!json_is_integer(value))
-        return moe_fail(MOE_E_CORRUPT, "'%s' is %s", path,
-                        value ? "not a whole number" : "missing");
-    *out = json_integer_value(value);
-    return MOE_OK;
-}
-
-/* Truth as Python has it: true, or a number other than 0 (dbrx holds the order of a norm). */
-static bool is_true(const json_t *value) {
-    return json_is_true(value) || (json_is_number(value) && json_number_value(value) != 0);
-}
-
-static moe_status read_act(const json_t *root, const family *model, moe_act *out) {
-    const json_t *value = model->act ? value_at(root, model->act) : NULL;
-    const char *name = value ? json_string_value(value) : model->act_default;
+static moe_status read_act(const json_t *root, const moe_family *family, moe_act *out) {
+    const char *key = usual(family->act, "hidden_act");
+    const json_t *value = *key ? moe_config_at(root, key) : NULL;
+    const char *name = value ? json_string_value(value) : usual(family->act_default, "silu");
     for (size_t i = 0; name && i < COUNT(acts); i++) {
-        moe_act_kind kind = model->gated ? acts[i].gated : acts[i].plain;
+        moe_act_kind kind = family->plain ? acts[i].plain : acts[i].gated;
         if (strcmp(acts[i].name, name) || kind == MOE_ACT_COUNT) continue;
         *out = (moe_act){.kind = kind};
-        if (kind != MOE_ACT_SWIGLU_CLAMP) return MOE_OK;
-        const json_t *limit = value_at(root, "swiglu_limit");
-        out->limit = limit ? json_number_value(limit) : 7;
-        out->alpha = 1.702; /* fixed in the model's code */
-        return out->limit > 0 ? MOE_OK : moe_fail(MOE_E_CORRUPT, "'swiglu_limit' is not above 0");
+        return kind == MOE_ACT_SWIGLU_CLAMP ? read_clamp(root, out) : MOE_OK;
     }
     return moe_fail(MOE_E_UNSUPPORTED, "'%s' is '%.32s', an activation that layers do not have",
-                    model->act, name ? name : "no string");
+                    key, name ? name : "no string");
 }
 
 static moe_status read_dtype(const json_t *root, moe_dtype *out) {
-    const json_t *value = value_at(root, "torch_dtype");
-    if (!value) value = value_at(root, "dtype");
+    const json_t *value = moe_config_at(root, "torch_dtype|dtype");
     *out = MOE_BF16;
     if (!value) return MOE_OK;
     const char *name = json_string_value(value);
@@ -146,64 +72,142 @@ static moe_status read_dtype(const json_t *root, moe_dtype *out) {
                     name ? name : "(no string)");
 }
 
-static moe_status read_layer(const json_t *root, const family *model, moe_layer *out) {
-    moe_layer layer = {.k = 1, .bias = model->bias, .capacity = model->capacity};
-    MOE_TRY(read_size(root, model->d, &layer.d));
-    MOE_TRY(read_size(root, model->f, &layer.f));
-    MOE_TRY(read_size(root, model->e, &layer.e));
-    if (model->k) MOE_TRY(read_size(root, model->k, &layer.k));
-    MOE_TRY(read_act(root, model, &layer.act));
+static moe_status read_groups(const json_t *root, const moe_family *family, moe_router *router) {
+    char count[32], kept[32];
+    double number;
+    if (!family->groups || sscanf(family->groups, "%31s %31s", count, kept) != 2) return MOE_OK;
+    MOE_TRY(moe_config_number(root, count, 1, &number));
+    const char *method = json_string_value(moe_config_at(root, "topk_method"));
+    if (number == 1 || (method && !strcmp(method, "greedy"))) return MOE_OK;
+    MOE_TRY(moe_config_size(root, count, &router->groups));
+    MOE_TRY(moe_config_size(root, kept, &router->groups_kept));
+    router->group_rule = family->group_rule;
+    if (router->groups < 1 || router->groups_kept < 1)
+        return moe_fail(MOE_E_INVALID, "'%s' and '%s' must be 1 or more", count, kept);
+    return MOE_OK;
+}
+
+static moe_status read_router(const json_t *root, const moe_family *family, moe_router *out) {
+    MOE_TRY(moe_field_router.parse(NULL, family->router, out));
+    if (family->renorm && moe_config_true(root, family->renorm, family->renorm_default)) {
+        out->renorm = true;
+        out->epsilon = moe_router_epsilon(out->score);
+    }
+    if (family->scale) MOE_TRY(moe_config_number(root, family->scale, 1, &out->scale));
+    if (!(out->scale > 0)) return moe_fail(MOE_E_INVALID, "'%s' is not above 0", family->scale);
+    if (family->jitter) {
+        out->weigh = MOE_WEIGH_SPARSEMIXER;
+        MOE_TRY(moe_config_number(root, family->jitter, 0.01, &out->jitter));
+        if (!(out->jitter > 0))
+            return moe_fail(MOE_E_INVALID, "'%s' is not above 0", family->jitter);
+    }
+    return read_groups(root, family, out);
+}
+
+/* One expert of a width of its own, or several that are one of their widths' sum. */
+static moe_status read_shared(const json_t *root, const moe_family *family, moe_model *out) {
+    int64_t count = family->shared ? 1 : 0, width = out->layer.f;
+    if (family->shared_count && moe_config_at(root, family->shared_count))
+        MOE_TRY(moe_config_size(root, family->shared_count, &count));
+    if (family->shared && !moe_config_at(root, family->shared)) count = 0;
+    else if (family->shared) MOE_TRY(moe_config_size(root, family->shared, &width));
+    if (count < 0 || width < 0 || count > 1024 || width > 1 << 24)
+        return moe_fail(MOE_E_INVALID, "%" PRId64 " shared experts of width %" PRId64
+                                       " are out of range", count, width);
+    out->shared = count * width;
+    out->shared_gated = family->shared_gated && out->shared > 0;
+    return MOE_OK;
+}
+
+static moe_status read_layer(const json_t *root, const moe_family *family, moe_layer *out) {
+    moe_layer layer = {.k = family->k_fixed, .bias = family->bias, .capacity = family->capacity};
+    MOE_TRY(moe_config_size(root, usual(family->d, "hidden_size"), &layer.d));
+    MOE_TRY(moe_config_size(root, usual(family->f, "moe_intermediate_size"), &layer.f));
+    MOE_TRY(moe_config_size(root, family->e, &layer.e));
+    if (!layer.k)
+        MOE_TRY(moe_config_size(root, usual(family->k, "num_experts_per_tok"), &layer.k));
+    MOE_TRY(read_act(root, family, &layer.act));
     MOE_TRY(read_dtype(root, &layer.x));
     layer.w = layer.x;
-    MOE_TRY(moe_field_router.parse(NULL, model->router, &layer.router));
-    layer.router.renorm |= model->renorm && is_true(value_at(root, model->renorm));
+    MOE_TRY(read_router(root, family, &layer.router));
     MOE_TRY(moe_layer_check(&layer));
     *out = layer;
     return MOE_OK;
 }
 
+/* Which layers have experts: all that the file says of itself, so a wrong count makes it unusable
+ * where a missing one does not. */
+static moe_status read_pattern(const json_t *root, const moe_family *family, moe_model *out) {
+    char keys[2][40] = {"", ""};
+    sscanf(usual(family->layers, "num_hidden_layers"), "%39s %39s", keys[0], keys[1]);
+    for (int i = 0; i < 2 && *keys[i]; i++) {
+        int64_t count;
+        if (!moe_config_at(root, keys[i])) return MOE_OK;
+        MOE_TRY(moe_config_size(root, keys[i], &count));
+        if (count < 1 || out->layers + count > MOE_MODEL_LAYERS)
+            return moe_fail(MOE_E_INVALID, "'%s' is %" PRId64 ", not in 1..%d", keys[i], count,
+                            MOE_MODEL_LAYERS);
+        out->layers += count;
+    }
+    for (int64_t i = 0; i < out->layers; i++) {
+        out->moe[i] = !family->moe || family->moe(root, i, out->layers);
+        out->moe_layers += out->moe[i];
+    }
+    if (out->layers && !out->moe_layers)
+        return moe_fail(MOE_E_INVALID, "none of its %" PRId64 " layers has experts", out->layers);
+    return MOE_OK;
+}
+
+static moe_status read_model(const json_t *root, const char *type, const moe_family *family,
+                             moe_model *out) {
+    if (family->missing && (!family->refuse || moe_config_at(root, family->refuse)))
+        return moe_fail(MOE_E_UNSUPPORTED, "a %s layer has %s, which layers cannot have yet", type,
+                        family->missing);
+    *out = (moe_model){.note = family->note};
+    snprintf(out->family, sizeof out->family, "%s", type);
+    MOE_TRY(read_layer(root, family, &out->layer));
+    MOE_TRY(read_shared(root, family, out));
+    MOE_TRY(read_pattern(root, family, out));
+    moe_model_count(root, family, out);
+    return MOE_OK;
+}
+
 static moe_status unknown_family(const char *type) {
-    char known[256];
-    moe_text list = moe_text_start(known, sizeof known);
-    for (size_t i = 0; i < COUNT(wanting); i++)
-        if (!strcmp(wanting[i].type, type))
-            return moe_fail(MOE_E_UNSUPPORTED, "a %s layer has %s, which layers cannot have yet",
-                            type, wanting[i].missing);
-    for (size_t i = 0; i < COUNT(families); i++)
-        moe_text_add(&list, "%s%s", i ? ", " : "", families[i].type);
+    char known[1024];
+    moe_family_list(known, sizeof known);
     return moe_fail(MOE_E_UNSUPPORTED,
                     "model_type '%.40s' is none of %s; write the layer as text instead", type,
                     known);
 }
 
-static moe_status read_root(const json_t *root, moe_layer *out) {
-    const char *type = json_string_value(value_at(root, "model_type"));
-    const json_t *text = value_at(root, "text_config");
-    if (!type) return moe_fail(MOE_E_CORRUPT, "'model_type' is missing");
-    for (size_t i = 0; i < COUNT(families); i++)
-        if (!strcmp(families[i].type, type)) return read_layer(root, &families[i], out);
-    /* A model of text and images keeps the layer's keys one level down. */
-    if (json_is_object(text) && json_is_string(value_at(text, "model_type")))
-        return read_root(text, out);
-    return unknown_family(type);
+/* A model of text and images keeps the layers' keys one level down. */
+static moe_status read_root(const json_t *root, int depth, moe_model *out) {
+    const char *type = json_string_value(moe_config_at(root, "model_type"));
+    const json_t *classes = moe_config_at(root, "architectures");
+    const char *class = json_string_value(json_array_get(classes, 0));
+    const json_t *text = moe_config_at(root, "text_config|llm_config|language_config");
+    const moe_family *family = moe_family_find(type, class);
+    if (family) return read_model(root, type ? type : class, family, out);
+    if (json_is_object(text) && depth < MAX_DEPTH) return read_root(text, depth + 1, out);
+    return type ? unknown_family(type) : moe_fail(MOE_E_CORRUPT, "'model_type' is missing");
 }
 
 /* Takes over `root`, which is NULL where the text was no JSON. */
-static moe_status read_json(json_t *root, const json_error_t *error, moe_layer *out) {
+static moe_status read_json(json_t *root, const json_error_t *error, moe_model *out) {
     if (!root)
         return moe_fail(MOE_E_CORRUPT, "not JSON: %.100s at line %d", error->text, error->line);
-    moe_status status = json_is_object(root) ? read_root(root, out)
+    moe_status status = json_is_object(root) ? read_root(root, 0, out)
                                              : moe_fail(MOE_E_CORRUPT, "it is not a JSON object");
     json_decref(root);
     return status;
 }
 
-moe_status moe_config_json_text(const char *text, size_t size, moe_layer *out) {
+moe_status moe_config_model_text(const char *text, size_t size, moe_model *out) {
     json_error_t error;
     return read_json(json_loadb(text, size, 0, &error), &error, out);
 }
 
-moe_status moe_config_json(const char *path, moe_layer *out) {
+moe_status moe_config_model(const char *path, moe_model *out) {
     char file[4096];
     struct stat facts;
     json_error_t error;
@@ -214,4 +218,29 @@ moe_status moe_config_json(const char *path, moe_layer *out) {
     if (stat(file, &facts)) return moe_fail(MOE_E_NOT_FOUND, "%s: %s", file, strerror(errno));
     moe_status status = read_json(json_load_file(file, 0, &error), &error, out);
     return status ? moe_fail_context(status, "%s", file) : MOE_OK;
+}
+
+moe_status moe_config_json(const char *path, moe_layer *out) {
+    moe_model model;
+    MOE_TRY(moe_config_model(path, &model));
+    if (model.shared)
+        return moe_fail(MOE_E_UNSUPPORTED,
+                        "%s: its layers have a %sshared expert of width %" PRId64
+                        ", which layers cannot have yet; write the rest of the layer as text",
+                        path, model.shared_gated ? "gated " : "", model.shared);
+    *out = model.layer;
+    return MOE_OK;
+}
+
+moe_status moe_model_check_layer(const moe_model *model, int64_t index) {
+    char list[80];
+    moe_text text = moe_text_start(list, sizeof list);
+    if (!model->layers || (index >= 0 && index < model->layers && model->moe[index])) return MOE_OK;
+    if (index < 0 || index >= model->layers)
+        return moe_fail(MOE_E_INVALID, "layer %" PRId64 " is not in 0..%" PRId64, index,
+                        model->layers - 1);
+    for (int64_t i = 0, shown = 0; i < model->layers && shown < 4; i++)
+        if (model->moe[i]) moe_text_add(&text, "%s%" PRId64, shown++ ? ", " : "", i);
+    return moe_fail(MOE_E_INVALID, "layer %" PRId64 " has no experts; the first that do are %s",
+                    index, list);
 }

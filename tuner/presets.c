@@ -81,13 +81,32 @@ static moe_status no_such_name(const char *what) {
         what, names);
 }
 
-moe_status moe_preset(const char *what, moe_layer *out) {
+/* Files come before text, since a path may hold a '='. */
+static bool is_file(const char *what) {
     struct stat facts;
+    size_t length = strlen(what);
+    bool json = length > 5 && !strcmp(what + length - 5, ".json");
+    return stat(what, &facts) == 0 || (json && !strchr(what, '='));
+}
+
+static moe_status read_layer(const char *what, moe_layer *out) {
     for (const moe_preset_entry *entry = moe_preset_list; entry->name; entry++)
         if (!strcmp(entry->name, what)) return moe_layer_parse(entry->layer, out);
-    if (stat(what, &facts) == 0) return moe_config_json(what, out);
-    if (strchr(what, '=')) return moe_layer_parse(what, out);
-    size_t length = strlen(what);
-    if (length > 5 && !strcmp(what + length - 5, ".json")) return moe_config_json(what, out);
-    return no_such_name(what);
+    return strchr(what, '=') ? moe_layer_parse(what, out) : no_such_name(what);
+}
+
+static bool is_preset(const char *what) {
+    const moe_preset_entry *entry = moe_preset_list;
+    while (entry->name && strcmp(entry->name, what) != 0) entry++;
+    return entry->name;
+}
+
+moe_status moe_preset(const char *what, moe_layer *out) {
+    return is_file(what) && !is_preset(what) ? moe_config_json(what, out) : read_layer(what, out);
+}
+
+moe_status moe_preset_model(const char *what, moe_model *out) {
+    if (is_file(what) && !is_preset(what)) return moe_config_model(what, out);
+    *out = (moe_model){0};
+    return read_layer(what, &out->layer);
 }

@@ -2,7 +2,7 @@
 #ifndef MOE_PRESETS_H
 #define MOE_PRESETS_H
 
-#include "layer.h"
+#include "config_json.h"
 
 typedef struct moe_preset_entry {
     const char *name;
@@ -17,5 +17,8 @@ extern const moe_preset_entry moe_preset_list[];
  * of the folder that holds one. MOE_E_PARSE names the presets that are spelled most alike; errors
  * of the text and of the file as moe_layer_parse and moe_config_json say. */
 moe_status moe_preset(const char *what, moe_layer *out);
+
+/* The same with all that a config.json says of the model; of text the layer alone. */
+moe_status moe_preset_model(const char *what, moe_model *out);
 
 #endif

@@ -40,11 +40,13 @@ static bool run_layer(const char *data, size_t size) {
 }
 
 static bool run_config(const char *data, size_t size) {
+    static moe_model model;
     char text[1024];
     moe_layer layer;
-    if (refused(moe_config_json_text(data, size, &layer))) return false;
-    fuzz_check(!moe_layer_print(&layer, text, sizeof text), "a layer does not print", data);
+    if (refused(moe_config_model_text(data, size, &model))) return false;
+    fuzz_check(!moe_layer_print(&model.layer, text, sizeof text), "a layer does not print", data);
     fuzz_check(!moe_layer_parse(text, &layer), "a config's layer does not parse", text);
+    fuzz_check(model.parameters.experts > 0 || !model.layers, "a model has no parameters", data);
     return true;
 }
 

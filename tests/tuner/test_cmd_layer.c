@@ -44,6 +44,15 @@ static const struct {
     {"d=64 f=32 e=4 k=5", 2, "k=5 is more than e=4"},
     {"mixtral-8x7", 2, "nearest presets: mixtral-8x7b"},
     {"/nowhere/config.json", 3, "No such file"},
+    {"mixtral-8x7b", 0, "as f32 5637.28, bf16 2818.64, fp8 1409.32, 4 bits 704.659"},
+    {"mixtral-8x7b --device sim:h100 --tokens 4", 0, "5.5 (68.4 %)"},
+    {"qwen3-30b-a3b --device sim:a100 --tokens 1,4096", 0, "on sim:a100 (311.9 TFLOP"},
+    {"tests/tuner/configs/qwen3-30b-a3b.json", 0,
+     "model       qwen3_moe: 48 of 48 layers have experts; 30.53 G parameters, 3.353 G active"},
+    {"tests/tuner/configs/deepseek-v3.json", 0,
+     "shared      one more expert of width 2048 for every token, 44.0402 M"},
+    {"tests/tuner/configs/deepseek-v3.json", 0, "58 of 61 layers have experts; 671 G parameters"},
+    {"dbrx --device sim:nothing", 3, "nothing"},
     {"dbrx --nonsense", 2, "nonsense"},
     {"dbrx >/dev/full", 3, ""},
     {"dbrx --predict --device sim:a100 --tokens 64", 0, "separate  combine"},
@@ -74,6 +83,16 @@ static void json_is_json(void **state) {
     assert_int_equal(json_integer_value(json_object_get(root, "bytes")),
                      2 * (INT64_C(128) * 3 * 2048 * 768 + 2048 * 128));
     assert_int_equal(json_array_size(json_object_get(root, "tensors")), 7);
+    assert_null(json_object_get(root, "model"));
+    json_t *work = json_array_get(json_object_get(root, "work"), 0);
+    assert_int_equal(json_integer_value(json_object_get(work, "tokens")), 1);
+    assert_true(fabs(json_real_value(json_object_get(work, "experts_touched")) - 8. / 128) < 1e-9);
+    json_decref(root);
+    assert_int_equal(run("--json tests/tuner/configs/mixtral-8x7b.json", out, sizeof out), 0);
+    root = json_loads(out, 0, NULL);
+    json_t *model = json_object_get(root, "model");
+    assert_int_equal(json_integer_value(json_object_get(model, "moe_layers")), 32);
+    assert_true(fabs(json_real_value(json_object_get(model, "parameters")) - 46.7e9) < 1e8);
     json_decref(root);
     assert_int_equal(run("--json --list", out, sizeof out), 0);
     root = json_loads(out, 0, NULL);
