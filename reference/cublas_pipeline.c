@@ -123,9 +123,10 @@ static moe_status make_module(moe_cublas_pipeline *p, const moe_text_compiler *c
     moe_text out = moe_text_start(text, TEXT_SIZE);
     moe_text_add(&out, "#define D %lld\n#define F %lld\n#define E %lld\n#define K %lld\n",
                  (long long)l->d, (long long)l->f, (long long)l->e, (long long)l->k);
-    moe_text_add(&out, "#define DTYPE %d\n#define ACT %d\n#define GATED %d\n#define OVER_ALL %d\n",
+    moe_text_add(&out, "#define DTYPE %d\n#define ACT %d\n#define GATED %d\n#define OVER_ALL %d\n"
+                       "#define WEIGH_INPUT %d\n",
                  (int)l->x, (int)l->act.kind, moe_layer_gated(l),
-                 l->router.score == MOE_SCORE_SOFTMAX && !l->router.renorm);
+                 l->router.score == MOE_SCORE_SOFTMAX && !l->router.renorm, l->router.input);
     moe_text_add(&out, "#define LIMIT ((float)%.9g)\n#define ALPHA ((float)%.9g)\n", l->act.limit,
                  l->act.alpha);
     moe_text_add(&out, "#line 1 \"reference/pipeline.cu\"\n%s", cuda_text);
@@ -191,9 +192,9 @@ static int64_t packs(const moe_cublas_pipeline *p, int64_t elements) {
 static moe_status run_gather(const moe_cublas_pipeline *p, const moe_pipeline_io *io,
                              void *stream) {
     const struct {
-        moe_ptr x, row_slots, out;
+        moe_ptr x, row_slots, weights, out;
         int64_t rows;
-    } args = {io->x, address(p, ROW_SLOTS), address(p, ROWS_X), p->rows};
+    } args = {io->x, address(p, ROW_SLOTS), io->weights, address(p, ROWS_X), p->rows};
     return launch(p, GATHER, packs(p, p->rows * p->layer.d), &args, sizeof args, stream);
 }
 

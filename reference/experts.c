@@ -3,6 +3,8 @@
  *   h = act(x_t @ up_e^T + up_bias_e)      y_row = h @ down_e^T + down_bias_e
  *   y_t = sum over kept choices j, in order, of weight_tj * y_row_tj
  *
+ * Where the router weighs the input, weight_tj multiplies x_t in h instead, and y_t is a plain sum.
+ *
  * Work is a list of (token, expert) pairs, grouped by expert so that each expert's weights are
  * converted once. */
 #include "activation.h"
@@ -88,7 +90,8 @@ static void add_bias(numerics how, moe_dtype dtype, const void *bias, int expert
 }
 
 static moe_status up_rows(const moe_layer *layer, const moe_host_layer *in, numerics how, int64_t n,
-                          const int64_t *tokens, const int *experts, double *h) {
+                          const int64_t *tokens, const int *experts, const double *weights,
+                          double *h) {
     int64_t d = layer->d, f = layer->f, width = moe_layer_up_rows(layer);
     const void *bias = layer->bias & MOE_BIAS_UP ? in->up_bias : NULL;
     double *x = malloc((size_t)(n * d) * sizeof *x);
@@ -99,8 +102,11 @@ static moe_status up_rows(const moe_layer *layer, const moe_host_layer *in, nume
         goto done;
     }
 #pragma omp parallel for
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t c = 0; c < d; c++) x[i * d + c] = moe_load(layer->x, in->x, tokens[i] * d + c);
+    for (int64_t i = 0; i < n; i++) {
+        double weight = layer->router.input ? weights[i] : 1;
+        for (int64_t c = 0; c < d; c++)
+            x[i * d + c] = keep_result(how, weight * moe_load(layer->x, in->x, tokens[i] * d + c));
+    }
     status = multiply(layer, how, in->up, n, experts, x, d, sums, width);
     if (status) goto done;
 #pragma omp parallel for
@@ -132,8 +138,9 @@ static moe_status down_rows(const moe_layer *layer, const moe_host_layer *in, nu
 static const numerics exact = {false, MOE_F32};
 
 moe_status moe_ref_up_rows(const moe_layer *layer, const moe_host_layer *in, int64_t n,
-                           const int64_t *tokens, const int *experts, double *h) {
-    return up_rows(layer, in, exact, n, tokens, experts, h);
+                           const int64_t *tokens, const int *experts, const double *weights,
+                           double *h) {
+    return up_rows(layer, in, exact, n, tokens, experts, weights, h);
 }
 
 moe_status moe_ref_down_rows(const moe_layer *layer, const moe_host_layer *in, int64_t n,
@@ -143,7 +150,8 @@ moe_status moe_ref_down_rows(const moe_layer *layer, const moe_host_layer *in, i
 
 moe_status moe_ref_up(const moe_layer *layer, const moe_host_layer *in, int64_t token, int expert,
                       double *h) {
-    return up_rows(layer, in, exact, 1, &token, &expert, h);
+    static const double one = 1;
+    return up_rows(layer, in, exact, 1, &token, &expert, &one, h);
 }
 
 moe_status moe_ref_down(const moe_layer *layer, const moe_host_layer *in, const double *h,
@@ -212,9 +220,10 @@ static void combine(const moe_layer *layer, numerics how, const batch *b, int64_
     for (int64_t i = 0; i < n; i++) {
         for (int64_t c = 0; c < layer->d; c++) {
             double sum = 0;
-            for (int64_t p = b->first[i]; p < b->first[i + 1]; p++)
-                sum =
-                    keep_sum(how, sum + keep_sum(how, b->weights[p]) * b->y_rows[p * layer->d + c]);
+            for (int64_t p = b->first[i]; p < b->first[i + 1]; p++) {
+                double weight = layer->router.input ? 1 : keep_sum(how, b->weights[p]);
+                sum = keep_sum(how, sum + weight * b->y_rows[p * layer->d + c]);
+            }
             y[i * layer->d + c] = keep_result(how, sum);
         }
     }
@@ -232,7 +241,7 @@ static moe_status run_layer(const moe_layer *layer, const moe_host_layer *in, nu
     for (int64_t from = 0; from < n && !status; from += chunk) {
         int64_t count = n - from < chunk ? n - from : chunk;
         int64_t pairs = batch_fill(&b, layer, r, chosen, from, count);
-        if (pairs) status = up_rows(layer, in, how, pairs, b.tokens, b.experts, b.h);
+        if (pairs) status = up_rows(layer, in, how, pairs, b.tokens, b.experts, b.weights, b.h);
         if (pairs && !status) status = down_rows(layer, in, how, pairs, b.h, b.experts, b.y_rows);
         if (!status) combine(layer, how, &b, count, y + from * layer->d);
     }

@@ -1,7 +1,7 @@
 // pipeline.cu - the steps between the GEMMs of the reference pipeline, written plainly: 16 bytes a
 // thread, no tuning. Text in front of it defines D, F, E, K, DTYPE (0 bf16, 1 f16, 2 f32), ACT (the
-// number of a moe_act_kind), GATED, LIMIT, ALPHA and OVER_ALL (1: weights are a
-// softmax over all experts, 0: over the chosen ones).
+// number of a moe_act_kind), GATED, LIMIT, ALPHA, OVER_ALL (1: weights are a softmax over all
+// experts, 0: over the chosen ones) and WEIGH_INPUT (1: weights multiply x, 0: rows of the result).
 
 #if DTYPE == 2
 typedef float element;
@@ -45,6 +45,7 @@ __device__ long long thread_number() {
 struct gather_args {
     const element *x;     // [T,D]
     const int *row_slots; // [rows]
+    const float *weights; // [T,K]
     element *out;         // [rows,D]
     long long rows;
 };
@@ -52,7 +53,10 @@ struct gather_args {
 extern "C" __global__ void moe_pipeline_gather(const gather_args a) {
     long long i = thread_number() * N, row = i / D;
     if (row >= a.rows) return;
-    *(pack *)(a.out + i) = at(a.x + (long long)(a.row_slots[row] / K) * D + i % D);
+    pack x = at(a.x + (long long)(a.row_slots[row] / K) * D + i % D);
+    for (int n = 0; WEIGH_INPUT && n < N; n++)
+        x.v[n] = store(a.weights[a.row_slots[row]] * load(x.v[n]));
+    *(pack *)(a.out + i) = x;
 }
 
 __device__ float sigmoid(float x) { return 1 / (1 + expf(-x)); }
@@ -124,9 +128,10 @@ extern "C" __global__ void moe_pipeline_combine(const combine_args a) {
         long long slot = t * K + j, row = a.slot_rows[slot];
         if (row < 0) continue;
         pack r = at(a.y_rows + row * D + column);
+        float weight = WEIGH_INPUT ? 1 : a.weights[slot];
         const element *bias = a.bias ? a.bias + (long long)a.ids[slot] * D + column : nullptr;
         for (int n = 0; n < N; n++)
-            sum[n] += a.weights[slot] * (load(r.v[n]) + (bias ? load(bias[n]) : 0));
+            sum[n] += weight * (load(r.v[n]) + (bias ? load(bias[n]) : 0));
     }
     pack y;
     for (int n = 0; n < N; n++) y.v[n] = store(sum[n]);

@@ -64,15 +64,17 @@ void moe_ref_weights(const moe_layer *layer, int64_t tokens, const double *logit
  * another device: it is not kept and takes no room. */
 void moe_ref_capacity(const moe_layer *layer, int64_t tokens, const int *ids, unsigned char *kept);
 
-/* h [n,f] of n (token, expert) pairs: activation(x_t @ up_e^T + bias). Threaded. */
+/* h [n,f] of n (token, expert) pairs: activation(x_t @ up_e^T + bias), where the router weighs the
+ * input of w_i * x_t. `weights` [n] are read only there. Threaded. */
 moe_status moe_ref_up_rows(const moe_layer *layer, const moe_host_layer *in, int64_t n,
-                           const int64_t *tokens, const int *experts, double *h);
+                           const int64_t *tokens, const int *experts, const double *weights,
+                           double *h);
 
 /* y_rows [n,d] of n rows: h_i @ down_e^T + bias, from h [n,f] in double. Threaded. */
 moe_status moe_ref_down_rows(const moe_layer *layer, const moe_host_layer *in, int64_t n,
                              const double *h, const int *experts, double *y_rows);
 
-/* The same for one row. */
+/* The same for one row, of weight 1. */
 moe_status moe_ref_up(const moe_layer *layer, const moe_host_layer *in, int64_t token, int expert,
                       double *h);
 moe_status moe_ref_down(const moe_layer *layer, const moe_host_layer *in, const double *h,

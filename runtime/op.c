@@ -5,11 +5,13 @@
 
 #include <string.h>
 
+/* What an op depends on: fields of the layer, and where the router's weights apply. */
 #define F(name) (UINT64_C(1) << MOE_LAYER_##name)
+#define WEIGH (UINT64_C(1) << MOE_LAYER_FIELDS)
 
 static const struct {
     const char *name;
-    uint64_t layer; /* bits of moe_layer_fields */
+    uint64_t layer; /* bits of moe_layer_fields, and WEIGH */
     bool routing;
 } kinds[] = {
 #define MOE_OP(name, fields, workload, help) {#name, fields, workload},
@@ -41,6 +43,24 @@ static const unsigned own_bias[MOE_OP_COUNT] = {
 static const moe_layer blank = {.d = 8, .f = 8, .e = 1, .k = 1, .act = {MOE_ACT_SWIGLU, 0, 0},
                                 .router = {.score = MOE_SCORE_SOFTMAX, .renorm = true, .scale = 1}};
 
+/* Weights that multiply inputs: unlike those of the blank router, they differ where k = 1, too. */
+static const moe_router weighs_input = {.weigh = MOE_WEIGH_SIGMOID, .scale = 1, .input = true};
+
+static const char *const weigh_names[] = {"output", "input", NULL};
+
+static moe_status parse_weigh(const moe_field *field, const char *text, void *value) {
+    int number;
+    MOE_TRY(moe_field_enum.parse(field, text, &number));
+    *(bool *)value = number;
+    return MOE_OK;
+}
+
+static void print_weigh(const moe_field *field, const void *value, moe_text *out) {
+    moe_text_add(out, "%s", field->names[*(const bool *)value]);
+}
+
+static const moe_field_type field_weigh = {parse_weigh, print_weigh, false};
+
 #define AT(member) offsetof(moe_op, member)
 const moe_field moe_op_fields[] = {
     {"t", AT(t), &moe_field_integer, NULL, NULL, 0, INT32_MAX, false},
@@ -55,13 +75,14 @@ const moe_field moe_op_fields[] = {
     {"router", AT(layer.router), &moe_field_router, "softmax>topk>renorm", NULL, 0, 0, false},
     {"capacity", AT(layer.capacity), &moe_field_capacity, "none", NULL, 0, 0, false},
     {"bias", AT(layer.bias), &moe_field_bias, "none", NULL, 0, 0, false},
+    {"weigh", AT(layer.router.input), &field_weigh, "output", weigh_names, 0, 0, true},
     {"routing", AT(routing), &moe_field_enum, "uniform", moe_routing_names, 0, 0, false},
     {"cache", AT(cache), &moe_field_enum, "cold", moe_cache_names, 0, 0, false},
     {NULL, 0, NULL, NULL, NULL, 0, 0, false},
 };
 #undef AT
 
-enum { ROW_T = 0, ROW_LAYER = 1, ROW_ROUTING = ROW_LAYER + MOE_LAYER_FIELDS, ROW_CACHE };
+enum { ROW_T = 0, ROW_LAYER = 1, ROW_WEIGH = ROW_LAYER + MOE_LAYER_FIELDS, ROW_ROUTING, ROW_CACHE };
 
 static uint64_t shape_mask(moe_op_kind kind) { return kinds[kind].layer << ROW_LAYER; }
 
@@ -83,6 +104,8 @@ moe_op moe_op_make(moe_op_kind kind, const moe_layer *layer, int64_t tokens, moe
     if (keep & F(X)) op.layer.x = layer->x;
     if (keep & F(W)) op.layer.w = layer->w;
     if (keep & F(ROUTER)) op.layer.router = layer->router;
+    op.layer.router.input = false; /* changes no weight */
+    if (keep & WEIGH && layer->router.input) op.layer.router = weighs_input;
     if (keep & F(CAPACITY)) op.layer.capacity = layer->capacity;
     if (keep & F(BIAS)) op.layer.bias = layer->bias & own_bias[kind];
     return op;

@@ -2,7 +2,8 @@
  *
  * Text: gemm_up t=4096 d=2048 f=768 e=128 k=8 act=swiglu x=bf16 w=bf16 capacity=none bias=none
  * routing=uniform cache=cold. An op keeps only the layer fields that its step depends on, so layers
- * that share a step share its tuned kernels; every other field has the default value. */
+ * that share a step share its tuned kernels; every other field has the default value. Of a router,
+ * the steps behind it know only whether its weights multiply the expert's input (weigh=input). */
 #ifndef MOE_OP_H
 #define MOE_OP_H
 
@@ -42,8 +43,8 @@ extern const char *const moe_op_names[];      /* by moe_op_kind, NULL-terminated
 extern const char *const moe_routing_names[]; /* by moe_routing */
 extern const char *const moe_cache_names[];   /* by moe_cache */
 
-/* The fields of an op's text behind its kind: t, the layer's, routing, cache. Offsets are those of
- * moe_op. Bit i of a mask is row i. */
+/* The fields of an op's text behind its kind: t, the layer's, weigh, routing, cache. Offsets are
+ * those of moe_op. Bit i of a mask is row i. */
 extern const moe_field moe_op_fields[];
 
 /* The rows that ops of this kind depend on, `t` and `cache` included. */

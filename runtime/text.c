@@ -165,17 +165,16 @@ moe_status moe_fields_parse(const moe_field *fields, const char *what, const cha
                             void *object) {
     char word[WORD_SIZE];
     uint64_t seen = 0;
+    for (const moe_field *field = fields; field->name; field++)
+        if (field->initial) MOE_TRY(parse_value(field, what, field->initial, object));
     while (moe_next_word(&text, word, sizeof word)) {
         if (strlen(word) == sizeof word - 1)
             return moe_fail(MOE_E_PARSE, "%s: '%.32s...' is too long", what, word);
         MOE_TRY(parse_pair(fields, what, word, object, &seen));
     }
-    for (const moe_field *field = fields; field->name; field++) {
-        if (seen & UINT64_C(1) << (field - fields)) continue;
-        if (!field->initial)
+    for (const moe_field *field = fields; field->name; field++)
+        if (!field->initial && !(seen & UINT64_C(1) << (field - fields)))
             return moe_fail(MOE_E_PARSE, "%s: '%s=' is missing", what, field->name);
-        MOE_TRY(parse_value(field, what, field->initial, object));
-    }
     return MOE_OK;
 }
 

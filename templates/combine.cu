@@ -1,8 +1,10 @@
 // combine.cu - y[t] = sum over j of weights[t,j] * y_rows[slot_rows[t,j]], in fp32 and slot order.
+// Weights that have multiplied the experts' inputs do not count again.
 //
 // A block takes TOKENS tokens and one of SPLIT parts of their width; a thread takes 16 bytes of a
 // token at a time and has GROUP rows in flight. Dropped slots are not read.
 
+% local weighs = p.weigh == "output"
 $(moe.include("types.cuh"))
 $(moe.include("memory.cuh"))
 $(moe.include("pdl.cuh"))
@@ -17,7 +19,7 @@ constexpr int GROUP = (K + ROUNDS - 1) / ROUNDS;    // rows loaded before any is
 
 static_assert(D % WIDTH == 0, "rows are whole chunks");
 
-__device__ __forceinline__ void sum_rows(const XT *y_rows, const float *weight, const int *row,
+__device__ __forceinline__ void sum_rows(const XT *y_rows, $(weighs and "const float *weight, " or "")const int *row,
                                          int chunk_at, float (&sum)[WIDTH]) {
 #pragma unroll
     for (int j0 = 0; j0 < K; j0 += GROUP) {
@@ -32,14 +34,16 @@ __device__ __forceinline__ void sum_rows(const XT *y_rows, const float *weight, 
             float value[WIDTH];
             unpack_chunk<XT>(part[j].word, value);
 #pragma unroll
-            for (int i = 0; i < WIDTH; i++) sum[i] += weight[j0 + j] * value[i];
+            for (int i = 0; i < WIDTH; i++) sum[i] += $(weighs and "weight[j0 + j] * " or "")value[i];
         }
     }
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
 $(moe.symbol())(const args_combine a) {
+% if weighs then
     __shared__ float weight[TOKENS * K];
+% end
     __shared__ int row[TOKENS * K];
     dependency_wait();
     dependents_launch();
@@ -48,14 +52,16 @@ $(moe.symbol())(const args_combine a) {
     const int tokens = min(TOKENS, a.tokens - first);
     for (int i = threadIdx.x; i < tokens * K; i += THREADS) {
         row[i] = a.slot_rows[(size_t)first * K + i];
+% if weighs then
         weight[i] = a.weights[(size_t)first * K + i];
+% end
     }
     __syncthreads();
     for (int i = threadIdx.x; i < TOKENS * PART; i += THREADS) {
         const int token = i / PART, chunk_at = left + i % PART;
         if (token >= tokens || chunk_at >= CHUNKS) continue;
         float sum[WIDTH] = {};
-        sum_rows(a.y_rows, weight + token * K, row + token * K, chunk_at, sum);
+        sum_rows(a.y_rows, $(weighs and "weight + token * K, " or "")row + token * K, chunk_at, sum);
         chunk out;
         pack_chunk<XT>(sum, out.word);
         store_chunk(a.y + (size_t)(first + token) * D + chunk_at * WIDTH, out);

@@ -15,6 +15,7 @@
 % local weights = up and "args.up" or "args.down"
 % local bias = (up and p.bias_up or not up and p.bias_down) and weights .. "_bias"
 % local result = up and "args.h" or "args.y_rows"
+% local weighs = up and p.weigh == "input"
 % moe.include("types.cuh")
 % moe.include("memory.cuh")
 % moe.include("tiles.cuh")
@@ -27,6 +28,9 @@
 using XT = $(p.x);
 using WT = $(p.w);
 $(moe.args())
+% if weighs then
+%   moe.include("input_weight.cuh")
+% end
 
 constexpr int BK = 64, ROW_BYTES = BK * 2;
 constexpr int DEPTH = $(up and "D" or "F");  // of the sums
@@ -175,6 +179,9 @@ __device__ __forceinline__ float value_of(const args_$(p.kind) &args, const plac
 #pragma unroll
     for (int half = 0; half < HALVES; half++) {
         value[half] = add_warps(sums, column, half, token);
+% if weighs then
+        value[half] *= input_weight(args, at.row + token, at.end);
+% end
 % if bias then
         value[half] += to_float($(bias)[(long long)at.expert * WEIGHT_ROWS + half * WIDTH +
                                         at.column + column]);

@@ -18,11 +18,13 @@
 % local s = t.lib.shape(p, c)
 % local bias = up and p.bias_up and "args.up_bias" or not up and p.bias_down and "args.down_bias"
 % local result = up and "args.h" or "args.y_rows"
+% local weighs = up and p.weigh == "input"
 % -- The sum that becomes (or, for half 1 of a gated result, scales) column group i of a warp.
 % local function sum_of(half)
-%     if not gated then return "sum[i / 2][j * 4 + i % 2 * 2 + v]" end
-%     if s.box == 8 then return "sum[0][j * 4 + " .. half * 2 .. " + v]" end
-%     return "sum[" .. half .. "][j * 4 + i * 2 + v]"
+%     local scale = up and p.weigh == "input" and "scale[v] * " or ""
+%     if not gated then return scale .. "sum[i / 2][j * 4 + i % 2 * 2 + v]" end
+%     if s.box == 8 then return scale .. "sum[0][j * 4 + " .. half * 2 .. " + v]" end
+%     return scale .. "sum[" .. half .. "][j * 4 + i * 2 + v]"
 % end
 % moe.include("types.cuh")
 % moe.include("memory.cuh")
@@ -38,6 +40,9 @@
 using XT = $(p.x);
 using WT = $(p.w);
 $(moe.args())
+% if weighs then
+%   moe.include("input_weight.cuh")
+% end
 
 constexpr int BK = 64, ROW_BYTES = BK * 2;
 constexpr int DEPTH = $(up and "D" or "F");  // of the sums
@@ -190,6 +195,11 @@ __device__ __forceinline__ void finish(const args_$(p.kind) &args,
     for (int j = 0; j < N / 8; j++) {
         const int row = at.row + j * 8 + lane / 4;
         if (at.row + j * 8 >= at.end) break;
+% if weighs then
+        float scale[2]; // of the rows whose sums this lane has
+#pragma unroll
+        for (int v = 0; v < 2; v++) scale[v] = input_weight(args, at.row + j * 8 + 2 * q + v, at.end);
+% end
 #pragma unroll
         for (int i0 = 0; i0 < GROUPS; i0 += COUNT) {
             unsigned word[COUNT];

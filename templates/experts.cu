@@ -39,7 +39,7 @@ constexpr int TABLES = STAGES * STAGE_BYTES, FULL = TABLES + $(s.tables), EMPTY 
 // The maps, in shared memory. Slots are numbered choice after choice: p = j*T + t.
 struct maps {
     int *id, *size;            // of a slot: its expert or -1; the expert's rows, at its first slot
-    int *row, *token;          // row of a slot, -1 where dropped; token of a row
+    int *row, *slot;           // row of a slot, -1 where dropped; t*K + j of a row
     int *expert, *first, *end; // of a tile
     int *tiles, *last;         // how many; whether this block was the last to finish something
 };
@@ -80,7 +80,7 @@ __device__ __forceinline__ void place_slots(const args_experts &a, const maps &m
         const int t = p % a.tokens, j = p / a.tokens;
         if (m.row[p] >= 0) {
             m.row[p] += start;
-            m.token[m.row[p]] = t;
+            m.slot[m.row[p]] = t * K + j;
         }
         if (blockIdx.x == 0 && a.slot_rows) a.slot_rows[t * K + j] = m.row[p];
         for (int i = 0; i * N < size; i++) {
@@ -173,7 +173,7 @@ __device__ __forceinline__ void gather(const args_experts &args, const maps &m, 
 #pragma unroll
         for (int n = 0; n < COPIES; n++) {
             const int row = n * STEP < my_rows ? at.row + my_row + n * STEP : at.row;
-            from[n] = at.up ? args.x + (long long)m.token[row] * D : args.h + (long long)row * F;
+            from[n] = at.up ? args.x + (long long)((unsigned)m.slot[row] / K) * D : args.h + (long long)row * F;
         }
         for (int step = 0; step < steps_of(at); step++, to.advance()) {
             const unsigned stage = ring + to.stage * STAGE_BYTES + WEIGHT_BYTES;
@@ -238,9 +238,14 @@ __device__ __forceinline__ void each_sum(const float (&sum)[2][N / 2], const ite
         }
 }
 
-__device__ __forceinline__ void store_h(const args_experts &args, const float (&sum)[2][N / 2],
-                                        const item &at) {
+__device__ __forceinline__ void store_h(const args_experts &args, const maps &m,
+                                        const float (&sum)[2][N / 2], const item &at) {
     each_sum(sum, at, [&](int row, int column, float first, float second) {
+% if p.weigh == "input" then
+        const float scale = args.weights[m.slot[row]]; // up(w * x) = w * up(x)
+        first *= scale;
+        second *= scale;
+% end
         column += at.block * UP_N;
         XT *out = args.h + (long long)row * F;
 % if p.bias_up then
@@ -311,7 +316,7 @@ __device__ __forceinline__ void combine(const args_experts &args, const maps &m,
             const int row = m.row[j * args.tokens + t];
             float value[PER];
             if (row < 0) continue; // dropped
-            const float weight = args.weights[t * K + j];
+            const float weight = $(p.weigh == "input" and "1.0f" or "args.weights[t * K + j]");
             unpack_chunk<XT>(load_chunk(args.y_rows + (long long)row * D + column).word, value);
 #pragma unroll
             for (int e = 0; e < PER; e++) sum[e] = fmaf(weight, value[e], sum[e]);
@@ -329,7 +334,7 @@ __device__ __forceinline__ void make(const args_experts &args, const maps &m, un
         float sum[2][N / 2];
         multiply(sum, ring, steps_of(at), from);
         if (at.up) {
-            store_h(args, sum, at);
+            store_h(args, m, sum, at);
             hand_over(args.flags + at.tile, UP_BLOCKS, m.last);
         } else {
             store_y_rows(args, sum, at);

@@ -12,6 +12,7 @@
 % local bias = (up and p.bias_up or not up and p.bias_down) and weights .. "_bias"
 % local input = up and "args.x" or "args.h"
 % local result = up and "args.h" or "args.y_rows"
+% local weighs = up and p.weigh == "input"
 % local value = gated and "activate(value[0], value[1])" or up and "activate(value[0])" or "value[0]"
 % moe.include("types.cuh")
 % moe.include("memory.cuh")
@@ -24,6 +25,9 @@
 using XT = $(p.x);
 using WT = $(p.w);
 $(moe.args())
+% if weighs then
+%   moe.include("input_weight.cuh")
+% end
 
 constexpr int DEPTH = $(up and "D" or "F");  // of the sums
 constexpr int WIDTH = $(up and "F" or "D");  // columns of the result
@@ -134,6 +138,9 @@ $(moe.symbol())(const args_$(p.kind) args) {
 #pragma unroll
             for (int half = 0; half < HALVES; half++) {
                 value[half] = add_lanes(sum[r][c][half]);
+% if weighs then
+                value[half] *= input_weight(args, first + r, first + rows);
+% end
 % if bias then
                 if (c < columns)
                     value[half] += to_float($(bias)[(long long)tile.expert * WEIGHT_ROWS +

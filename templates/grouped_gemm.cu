@@ -17,10 +17,12 @@
 % local weights = up and "args.up" or "args.down"
 % local bias = (up and p.bias_up or not up and p.bias_down) and weights .. "_bias"
 % local result = up and "args.h" or "args.y_rows" -- or the sums
+% local weighs = up and p.weigh == "input"
 % -- What becomes of the sums of output tile j, with `at` behind sum[i][j].
 % local function finish(at)
-%     if gated then return "activate(sum[i][2 * j]" .. at .. ", sum[i][2 * j + 1]" .. at .. ")" end
-%     return (up and "activate(" or summed and "(target.weight * " or "(") .. "sum[i][j]" .. at .. ")"
+%     local sum = weighs and "scale * sum[i]" or "sum[i]"
+%     if gated then return "activate(" .. sum .. "[2 * j]" .. at .. ", " .. sum .. "[2 * j + 1]" .. at .. ")" end
+%     return (up and "activate(" or summed and "(target.weight * " or "(") .. sum .. "[j]" .. at .. ")"
 % end
 % local store_one = summed and "atomicAdd(out + column, " .. finish("") .. ")"
 %                   or "out[column] = " .. finish("")
@@ -39,6 +41,9 @@
 using XT = $(p.x);
 using WT = $(p.w);
 $(moe.args())
+% if weighs then
+%   moe.include("input_weight.cuh")
+% end
 
 % if summed then
 $(moe.include("sums.cuh"))
@@ -268,6 +273,9 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
 % else
         XT *out = $(result) + (long long)row * WIDTH;
 % end
+%   if weighs then
+        const float scale = input_weight(args, row, at.end);
+%   end
 #pragma unroll
         for (int j = 0; j < OUT_I; j++) {
             const int column = at.column + warp_column + j * 8 + lane_column;
@@ -386,6 +394,9 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
 % else
             XT *out = $(result) + (long long)row * WIDTH;
 % end
+%   if weighs then
+            const float scale = input_weight(args, row, at.end);
+%   end
             float value[OUT_I][2];
 #pragma unroll
             for (int j = 0; j < OUT_I; j++)

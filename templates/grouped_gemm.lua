@@ -188,6 +188,10 @@ return moe.template{
     op = {"gemm_up", "gemm_down", "down_combine"},
     arch = {80, 120},
     params = params,
+    supports = function(p, d)
+        return not (p.weigh == "input" and p.bias_up),
+               "its sums start from the bias, which the router's weights must not multiply"
+    end,
     require = require_,
     default = default,
     launch = function(p, c, d)

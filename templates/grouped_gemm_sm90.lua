@@ -131,6 +131,9 @@ return moe.template{
     },
     supports = function(p, d)
         if p.x == "f32" then return false, "wgmma has no fp32 inputs" end
+        if p.kind == "gemm_up" and p.weigh == "input" then
+            return false, "it does not weigh inputs"
+        end
         return d.arch == "sm_90a", "its instructions need the target sm_90a"
     end,
     require = require_,

@@ -20,6 +20,7 @@ static const moe_act acts[] = {
 #define SOFTMAX .score = MOE_SCORE_SOFTMAX, .scale = 1
 static const moe_router routers[] = {
     {SOFTMAX, .renorm = true}, {SOFTMAX}, {.weigh = MOE_WEIGH_SOFTMAX, .scale = 1},
+    {.weigh = MOE_WEIGH_SOFTMAX, .scale = 1, .input = true},
 };
 #undef SOFTMAX
 static const double capacities[] = {0, 1.25, 0.5};

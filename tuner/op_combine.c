@@ -35,7 +35,8 @@ static void make_reference(moe_op_case *c) {
             double sum = 0;
             for (int64_t s = c->spot[i] * k; s < (c->spot[i] + 1) * k; s++)
                 if (c->kept[s])
-                    sum += (double)c->weights[s] * moe_load(layer->x, c->slot_values, s * d + j);
+                    sum += (layer->router.input ? 1 : (double)c->weights[s]) *
+                           moe_load(layer->x, c->slot_values, s * d + j);
             c->want[i * d + j] = sum;
         }
     }

@@ -25,7 +25,8 @@ static moe_status sum_token(const moe_op_case *c, const moe_host_layer *in, int6
     MOE_TRY(moe_ref_down_rows(layer, in, kept, h, experts, rows));
     for (int64_t i = 0; i < d; i++) want[i] = 0;
     for (int64_t s = first; s < first + layer->k; s++) {
-        for (int64_t i = 0; i < d && c->kept[s]; i++) want[i] += (double)c->weights[s] * rows[i];
+        double weight = layer->router.input ? 1 : (double)c->weights[s];
+        for (int64_t i = 0; i < d && c->kept[s]; i++) want[i] += weight * rows[i];
         rows += c->kept[s] ? d : 0;
     }
     return MOE_OK;

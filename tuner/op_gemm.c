@@ -53,17 +53,20 @@ static moe_status up_reference(moe_op_case *c) {
     const moe_host_layer in = moe_workload_host(&c->work);
     int64_t *tokens = malloc((size_t)(c->spots + 1) * sizeof *tokens);
     int *experts = malloc((size_t)(c->spots + 1) * sizeof *experts);
+    double *weights = malloc((size_t)(c->spots + 1) * sizeof *weights);
     c->want = malloc((size_t)(c->spots * c->width + 1) * sizeof *c->want);
     moe_status status = MOE_OK;
-    if (!tokens || !experts || !c->want) status = no_memory(c);
+    if (!tokens || !experts || !weights || !c->want) status = no_memory(c);
     for (int64_t i = 0; i < c->spots && !status; i++) {
         tokens[i] = c->spot[i] / c->op.layer.k;
         experts[i] = c->ids[c->spot[i]];
+        weights[i] = (double)c->weights[c->spot[i]];
     }
     if (!status)
-        status = moe_ref_up_rows(&c->op.layer, &in, c->spots, tokens, experts, c->want);
+        status = moe_ref_up_rows(&c->op.layer, &in, c->spots, tokens, experts, weights, c->want);
     free(tokens);
     free(experts);
+    free(weights);
     return status;
 }
 
@@ -79,6 +82,8 @@ static moe_status up_make(moe_op_case *c, uint64_t seed) {
     MOE_TRY(up_reference(c));
     MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_x, c->work.x, (size_t)sizes.x * element));
     MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_up, c->work.up, (size_t)sizes.up * element));
+    MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_weights, c->weights,
+                      (size_t)c->slots * sizeof *c->weights));
     if (!c->work.up_bias) return MOE_OK;
     return op_upload(c, &c->buffers, MOE_ARG_up_bias, c->work.up_bias,
                      (size_t)sizes.up_bias * element);

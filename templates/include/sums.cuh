@@ -22,7 +22,7 @@ struct row_target {
 
 __device__ __forceinline__ row_target find_target(const $(op) &args, int row) {
     const int slot = args.row_slots[row];
-    return {(int)((unsigned)slot / K), args.weights[slot]};
+    return {(int)((unsigned)slot / K), $(p.weigh == "input" and "1.0f" or "args.weights[slot]")};
 }
 
 // Adds two neighbours, of 8-aligned floats.

@@ -99,10 +99,10 @@ static double plain_dot(const moe_layer *layer, const void *weight, const void *
 }
 
 static void plain_row(const moe_layer *l, const moe_host_layer *in, int64_t t, int expert,
-                      double *h, double *y_row) {
+                      double weight, double *h, double *y_row) {
     double x[64];
     int64_t width = moe_layer_up_rows(l);
-    for (int64_t i = 0; i < l->d; i++) x[i] = moe_load(l->x, in->x, t * l->d + i);
+    for (int64_t i = 0; i < l->d; i++) x[i] = weight * moe_load(l->x, in->x, t * l->d + i);
     for (int64_t i = 0; i < l->f; i++) {
         double gate = plain_dot(l, in->up, in->up_bias, expert * width + i, l->d, x);
         double up = plain_dot(l, in->up, in->up_bias, expert * width + width - l->f + i, l->d, x);
@@ -119,8 +119,10 @@ static void plain_layer(const moe_layer *l, int64_t tokens, const moe_host_layer
     memset(y, 0, (size_t)(tokens * l->d) * sizeof *y);
     for (int64_t s = 0; s < tokens * l->k; s++) {
         if (!kept[s]) continue;
-        plain_row(l, in, s / l->k, ids[s], h, y_row);
-        for (int64_t i = 0; i < l->d; i++) y[s / l->k * l->d + i] += weights[s] * y_row[i];
+        bool input = l->router.input;
+        plain_row(l, in, s / l->k, ids[s], input ? weights[s] : 1, h, y_row);
+        for (int64_t i = 0; i < l->d; i++)
+            y[s / l->k * l->d + i] += (input ? 1 : weights[s]) * y_row[i];
     }
 }
 
@@ -173,6 +175,7 @@ static const char *const layers[] = {
     "d=56 f=8 e=2 k=2 act=geglu bias=router,up,down capacity=1.25",
     "d=8 f=8 e=9 k=5 act=geglu_tanh x=f32 w=f32",
     "d=48 f=48 e=4 k=2 act=swiglu_clamp(7,1.702) bias=router,up,down router=topk>softmax",
+    "d=32 f=24 e=6 k=2 act=swiglu bias=up router=topk>sigmoid>input",
 };
 enum { LAYERS = sizeof layers / sizeof *layers };
 

@@ -4,6 +4,7 @@
 #include "args.h"
 #include "device.h"
 #include "launch.h"
+#include "op.h"
 
 #include <string.h>
 
@@ -105,6 +106,26 @@ static void test_names(void **unused) {
     assert_string_equal(moe_version(), MOE_VERSION);
 }
 
+/* What the steps behind a router know of it: where its weights apply. */
+static void test_weigh(void **unused) {
+    (void)unused;
+    moe_layer layer;
+    char text[MOE_OP_TEXT_SIZE];
+    CHECK(moe_layer_parse("d=64 f=32 e=8 k=1 router=topk>sigmoid>input", &layer));
+    const moe_op up = moe_op_make(MOE_OP_gemm_up, &layer, 1, 0, 0);
+    const moe_op down = moe_op_make(MOE_OP_gemm_down, &layer, 1, 0, 0);
+    const moe_op route = moe_op_make(MOE_OP_route, &layer, 1, 0, 0);
+    moe_op read;
+    moe_op_print(&up, text, sizeof text);
+    assert_non_null(strstr(text, " weigh=input "));
+    CHECK(moe_op_parse(text, &read));
+    assert_true(moe_op_equal(&up, &read) && read.layer.router.input);
+    moe_op_print(&down, text, sizeof text);
+    assert_null(strstr(text, "weigh"));
+    moe_op_print(&route, text, sizeof text);
+    assert_non_null(strstr(text, "router=topk>sigmoid ")); /* the same kernel as without `input` */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grids),
@@ -112,6 +133,7 @@ int main(void) {
         cmocka_unit_test(test_archs),
         cmocka_unit_test(test_args),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_weigh),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,7 @@ typedef struct maps {
     int *start, *rows, *tiles; /* expert_start, expert_rows, tile_start */
     int *slots;                /* row_slots; -1 in a gap */
     int *expert;               /* of each row; -1 in a gap */
+    float *weights;            /* [T,k] */
     int64_t total;             /* rows with gaps */
 } maps;
 
@@ -31,6 +32,7 @@ static void maps_free(maps *m) {
     free(m->tiles);
     free(m->slots);
     free(m->expert);
+    free(m->weights);
 }
 
 /* Rows in choice-major order, the order of permute. */
@@ -38,7 +40,7 @@ static maps maps_make(const moe_layer *layer, int64_t tokens, const int *ids,
                       const unsigned char *kept, int64_t row_align) {
     int64_t e = layer->e, k = layer->k;
     maps m = {make(e + 1, sizeof(int)), make(e, sizeof(int)),
-              make(MOE_TILE_HEIGHTS * (e + 1), sizeof(int)), NULL, NULL, 0};
+              make(MOE_TILE_HEIGHTS * (e + 1), sizeof(int)), NULL, NULL, NULL, 0};
     for (int64_t s = 0; s < tokens * k; s++) m.rows[ids[s]] += kept[s];
     for (int64_t i = 0; i < e; i++)
         m.start[i + 1] = m.start[i] + (int)((m.rows[i] + row_align - 1) / row_align * row_align);
@@ -75,6 +77,8 @@ static maps route(const moe_workload *w, int64_t row_align) {
     moe_ref_route(&w->layer, w->tokens, logits, w->router_bias, ids, weights, NULL, NULL);
     moe_ref_capacity(&w->layer, w->tokens, ids, kept);
     maps m = maps_make(&w->layer, w->tokens, ids, kept, row_align);
+    m.weights = make(slots, sizeof(float));
+    for (int64_t s = 0; s < slots; s++) m.weights[s] = (float)weights[s];
     free(ids);
     free(kept);
     free(weights);
@@ -156,15 +160,22 @@ static void set_up(fixture *f, const moe_workload *w, const maps *m, int64_t n, 
     moe_layer_sizes sizes = moe_layer_elements(layer, w->tokens);
     moe_host_layer host = moe_workload_host(w);
     int64_t *token = make(n, sizeof *token);
+    double *weight = make(n, sizeof *weight);
     size_t size = moe_dtype_size(layer->x);
-    for (int64_t i = 0; i < n; i++) token[i] = m->slots[row[i]] / layer->k;
+    for (int64_t i = 0; i < n; i++) {
+        token[i] = m->slots[row[i]] / layer->k;
+        weight[i] = (double)m->weights[m->slots[row[i]]];
+    }
     args->value[MOE_ARG_x] = fixture_put(f, w->x, (size_t)sizes.x * size);
     args->value[MOE_ARG_up] = fixture_put(f, w->up, (size_t)sizes.up * size);
     args->value[MOE_ARG_up_bias] = put_bias(f, layer, w->up_bias, sizes.up_bias);
     args->value[MOE_ARG_row_slots] = fixture_put(f, m->slots, (size_t)m->total * sizeof(int));
+    args->value[MOE_ARG_weights] =
+        fixture_put(f, m->weights, (size_t)(w->tokens * layer->k) * sizeof(float));
     args->value[MOE_ARG_h] = fixture_room(f, (size_t)(m->total * layer->f) * size);
-    CHECK(moe_ref_up_rows(layer, &host, n, token, expert, want));
+    CHECK(moe_ref_up_rows(layer, &host, n, token, expert, weight, want));
     free(token);
+    free(weight);
 }
 
 static void set_down(fixture *f, const moe_workload *w, const maps *m, int64_t n,

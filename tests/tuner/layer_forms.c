@@ -1,0 +1,72 @@
+/* layer_forms.c - a whole layer in every form of pipeline that serves it. */
+#include "layer_forms.h"
+
+#include "assemble.h"
+#include "spot.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define CHECK(call)                                                                                \
+    do {                                                                                           \
+        if (call) fail_msg("%s", moe_error_text());                                                \
+    } while (0)
+
+/* What all runs share. */
+typedef struct rig {
+    moe_device *device;
+    moe_gen *gen;
+    moe_builder *builder;
+    moe_layer layer;
+    const char *text;
+    int64_t tuned;
+    moe_routing routing;
+    moe_entry entry;
+} rig;
+
+static void check_tokens(const rig *r, const moe_plan *plan, const char *form, int64_t tokens) {
+    moe_layer_case *c;
+    moe_layer_verdict verdict;
+    double ns;
+    CHECK(moe_layer_case_open(r->device, &r->layer, tokens, r->routing, r->entry, 5, &c));
+    if (moe_layer_case_verify(c, plan, &verdict, &ns))
+        fail_msg("%s as %s at t=%lld: %s", r->text, form, (long long)tokens, moe_error_text());
+    if (!verdict.ok)
+        fail_msg("%s as %s at t=%lld: %s", r->text, form, (long long)tokens, verdict.text);
+    moe_layer_case_close(c);
+    print_message("%s as %s t=%lld: error %.3g of %.3g, l2 %.3g of %.3g (plain pipeline %.3g)\n",
+                  r->text, form, (long long)tokens, verdict.error, verdict.tolerance,
+                  verdict.rel_l2, verdict.tolerance_l2, verdict.yardstick);
+}
+
+static bool check_form(const rig *r, const moe_pipeline_info *form) {
+    static const int64_t tokens[] = {0, 1, 7, 64, 129};
+    moe_plan *plan;
+    if (!moe_form_served(r->gen, moe_device_facts(r->device), &r->layer, r->tuned, form, NULL))
+        return false;
+    CHECK(moe_default_plan(r->device, r->gen, r->builder, &r->layer, r->tuned, form, &plan));
+    for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++)
+        if (moe_plan_form(plan, tokens[i])) check_tokens(r, plan, form->name, tokens[i]);
+    moe_plan_destroy(plan);
+    return true;
+}
+
+unsigned layer_forms_check(const char *device, const char *layer, int64_t tuned,
+                           moe_routing routing, moe_entry entry) {
+    rig r = {.text = layer, .tuned = tuned, .routing = routing, .entry = entry};
+    unsigned ran = 0;
+    CHECK(moe_layer_parse(layer, &r.layer));
+    CHECK(moe_device_open(device, &r.device));
+    CHECK(moe_gen_open("templates", &r.gen));
+    moe_gen_allow_any_order(r.gen, true);
+    CHECK(moe_builder_open(moe_device_facts(r.device)->arch, NULL, NULL, &r.builder));
+    for (int i = 0; i < MOE_PIPELINE_COUNT; i++)
+        ran |= (unsigned)check_form(&r, &moe_pipeline_table[i]) << i;
+    moe_builder_close(r.builder);
+    moe_gen_close(r.gen);
+    moe_device_close(r.device);
+    return ran;
+}

@@ -1,0 +1,14 @@
+/* layer_forms.h - a whole layer in every form of pipeline that serves it, for tests. */
+#ifndef TESTS_LAYER_FORMS_H
+#define TESTS_LAYER_FORMS_H
+
+#include "layer_case.h"
+
+/* Runs the layer from default configs, chosen for `tuned` tokens, in each form that the templates
+ * serve on the device, at 0, 1, 7, 64 and 129 tokens as far as its kernels serve them. Fails the
+ * running test where y, routing, maps or statistics are wrong. Returns a set of bits: 1 << form of
+ * those that ran. */
+unsigned layer_forms_check(const char *device, const char *layer, int64_t tuned,
+                           moe_routing routing, moe_entry entry);
+
+#endif
