@@ -29,11 +29,12 @@ typedef struct moe_route_result {
  * one. `logit_error` is how far the kernel's logits may be off: 0 where it was given them, else
  * moe_logit_tolerance(). `tolerance` is that of the route op. Every chosen key must reach the k-th
  * best and not exceed the one before it, both within twice its error, which is that of the logits
- * and, where keys are scores, their rounding in fp32; counts must be exact for the ids. Tokens with a logit that is
- * not finite are held to valid and distinct ids only. MOE_E_MEMORY. */
+ * and, where keys are scores, their rounding in fp32; sparsemixer's weights may count either way
+ * who is as good as on the limit; counts must be exact for the ids. Tokens with a logit that is not
+ * finite are held to valid and distinct ids only. MOE_E_MEMORY. */
 moe_status moe_check_route(const moe_layer *layer, int64_t tokens, const double *logits,
-                           const float *key_bias, double logit_error, double tolerance, const moe_route_result *got,
-                           moe_verdict *out);
+                           const float *key_bias, double logit_error, double tolerance,
+                           const moe_route_result *got, moe_verdict *out);
 
 /* What a permute kernel wrote. Shapes as in runtime/args.def. */
 typedef struct moe_maps {

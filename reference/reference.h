@@ -46,8 +46,8 @@ void moe_ref_choose(const moe_layer *layer, const double *keys, int *ids);
  * probabilities [e] (softmax of the logits; 0 where T = 0), from logits [T,e]. key_bias as for
  * moe_ref_keys.
  *
- * Logits are first clamped to the finite range of fp32, and NaN counts as its lowest value; so the
- * ids of a token are valid and distinct whatever its logits are, and weights are never NaN. */
+ * Logits, and keys with a bias, are clamped to the finite range of fp32, and NaN counts as its
+ * lowest value; so the ids of a token are valid and distinct whatever its logits are, and weights are never NaN. */
 void moe_ref_route(const moe_layer *layer, int64_t tokens, const double *logits,
                    const float *key_bias, int *ids, double *weights, int *counts,
                    double *mean_probs);
@@ -58,6 +58,11 @@ void moe_ref_mean_probs(const moe_layer *layer, int64_t tokens, const double *lo
 /* The weights that the router's rule gives to chosen ids [T,k], which need not be the best. */
 void moe_ref_weights(const moe_layer *layer, int64_t tokens, const double *logits, const int *ids,
                      double *weights);
+
+/* The same where experts up to `slack` farther below a choice count as near it; fewer do where it is
+ * negative. Only sparsemixer's weights depend on who is near: more weigh less. */
+void moe_ref_doubted_weights(const moe_layer *layer, int64_t tokens, const double *logits,
+                             const int *ids, double slack, double *weights);
 
 /* kept [T,k]: 1 where the slot's expert has room under the layer's capacity. Room goes to all first
  * choices in token order, then to all second choices, and so on. An id outside 0..e-1 belongs to

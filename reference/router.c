@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* See reference.h: a total order on all logits, and no inf - inf. fmax and fmin drop a NaN. */
+/* See reference.h: a total order on all logits and keys, and no inf - inf. fmax and fmin drop a
+ * NaN. */
 static double finite_logit(double logit) { return fmin(fmax(logit, -FLT_MAX), FLT_MAX); }
 
 static moe_status router_gemm(const moe_layer *layer, int64_t tokens, const moe_host_layer *in,
@@ -144,7 +145,7 @@ void moe_ref_keys(const moe_layer *layer, const double *logits, const float *key
     else
         make_scores(layer, logits, keys);
     for (int64_t e = 0; layer->router.key_bias && key_bias && e < layer->e; e++)
-        keys[e] += (double)key_bias[e];
+        keys[e] = finite_logit(keys[e] + (double)key_bias[e]);
     if (layer->router.groups) keep_groups(layer, doubt, keys);
 }
 
@@ -169,21 +170,22 @@ static void softmax_of_chosen(const moe_layer *layer, const double *logits, cons
 }
 
 /* The weight of choice j: its softmax among the experts that no earlier choice took and that are
- * not far below it (Phi-3.5-MoE's inference; 0/0, of logits that are 0, counts as near). */
-static double sparsemixer(const moe_layer *layer, const double *logits, const int *ids, int64_t j) {
+ * not far below it (Phi-3.5-MoE's inference; 0 is not far below 0). */
+static double sparsemixer(const moe_layer *layer, const double *logits, const int *ids, int64_t j,
+                          double slack) {
     double mine = finite_logit(logits[ids[j]]), sum = 0;
     for (int64_t e = 0; e < layer->e; e++) {
         double other = finite_logit(logits[e]);
         bool taken = false;
         for (int64_t i = 0; i < j; i++) taken |= ids[i] == e;
-        bool far = (mine - other) / fmax(fabs(other), mine) > 2 * layer->router.jitter;
-        if (!taken && !far) sum += exp(other - mine);
+        double far = 2 * layer->router.jitter * fmax(fabs(other), mine) + slack;
+        if (!taken && (other == mine || mine - other <= far)) sum += exp(other - mine);
     }
     return 1 / sum;
 }
 
 /* The weights before renorm and scale. */
-static void raw_weights(const moe_layer *layer, const double *logits, const int *ids,
+static void raw_weights(const moe_layer *layer, const double *logits, const int *ids, double slack,
                         double *weights) {
     double scores[MOE_MAX_EXPERTS];
     if (layer->router.weigh == MOE_WEIGH_SOFTMAX) {
@@ -194,14 +196,14 @@ static void raw_weights(const moe_layer *layer, const double *logits, const int 
     for (int64_t j = 0; j < layer->k; j++) {
         switch (layer->router.weigh) {
         case MOE_WEIGH_SIGMOID: weights[j] = sigmoid(finite_logit(logits[ids[j]])); break;
-        case MOE_WEIGH_SPARSEMIXER: weights[j] = sparsemixer(layer, logits, ids, j); break;
+        case MOE_WEIGH_SPARSEMIXER: weights[j] = sparsemixer(layer, logits, ids, j, slack); break;
         default: weights[j] = scores[ids[j]];
         }
     }
 }
 
 static void token_weights(const moe_layer *layer, const double *logits, const int *ids,
-                          double *weights) {
+                          double slack, double *weights) {
     const moe_router *router = &layer->router;
     double factor = router->scale, sum = router->epsilon;
     /* A softmax over all cancels out: where the chosen are far below the largest, what is left is
@@ -209,7 +211,7 @@ static void token_weights(const moe_layer *layer, const double *logits, const in
     if (router->renorm && router->score == MOE_SCORE_SOFTMAX && router->epsilon == 0)
         softmax_of_chosen(layer, logits, ids, weights);
     else
-        raw_weights(layer, logits, ids, weights);
+        raw_weights(layer, logits, ids, slack, weights);
     for (int64_t j = 0; j < layer->k; j++) sum += weights[j];
     if (router->renorm) factor /= sum;
     for (int64_t j = 0; j < layer->k; j++) weights[j] *= factor;
@@ -217,11 +219,17 @@ static void token_weights(const moe_layer *layer, const double *logits, const in
 
 /* ------------------------------------------------------------------------------ all tokens */
 
-void moe_ref_weights(const moe_layer *layer, int64_t tokens, const double *logits, const int *ids,
-                     double *weights) {
+void moe_ref_doubted_weights(const moe_layer *layer, int64_t tokens, const double *logits,
+                             const int *ids, double slack, double *weights) {
 #pragma omp parallel for
     for (int64_t t = 0; t < tokens; t++)
-        token_weights(layer, logits + t * layer->e, ids + t * layer->k, weights + t * layer->k);
+        token_weights(layer, logits + t * layer->e, ids + t * layer->k, slack,
+                      weights + t * layer->k);
+}
+
+void moe_ref_weights(const moe_layer *layer, int64_t tokens, const double *logits, const int *ids,
+                     double *weights) {
+    moe_ref_doubted_weights(layer, tokens, logits, ids, 0, weights);
 }
 
 static void count_ids(const moe_layer *layer, int64_t slots, const int *ids, int *counts) {

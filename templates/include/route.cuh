@@ -1,21 +1,18 @@
 // route.cuh - what templates with a router share: logits by a tensor-core GEMM, selection, weights.
 // Needs BT, BE, BK, STAGES, WARPS, SPLIT (route.lua), D, E, K, XT, WT and the op's arguments.
 //
-// Logits are x @ router_weight^T (+ router_bias) in fp32: a GEMM with BE experts as the rows and BT
-// tokens as the columns of a tile, fed by a ring of STAGES asynchronous copies. Warps share the
-// experts of a tile, and where these are few, the K steps of a stage.
+// Logits are x @ router_weight^T in fp32, plus router_bias unless that joins the keys: a GEMM with
+// BE experts as the rows and BT tokens as the columns of a tile, fed by a ring of STAGES
+// asynchronous copies. Warps share the experts of a tile, and where these are few, the K steps of a
+// stage. What becomes of a token's logits is in rule.cuh.
 //
 // SPLIT = 0: a block keeps all logits of its tokens in shared memory and selects from them, one
 //            warp a token.
 // SPLIT > 0: for few tokens. Blocks also share the experts' tiles and SPLIT slices of K; a second
 //            kernel adds the slices in order and selects.
-//
-// Rule $(p.router). The weights are softmaxes with the largest logit taken off first: over all
-// experts for softmax>topk, over the chosen ones otherwise (which is what renormalising gives).
-// Logits that are not finite are replaced by the nearest that is, NaN by the lowest (topk.cuh).
 % moe.include("memory.cuh")
 % moe.include("mma.cuh")
-% moe.include("topk.cuh")
+% moe.include("rule.cuh")
 
 using op_args = args_$(p.kind);
 
@@ -32,6 +29,7 @@ constexpr int TILES_T = BT / 8;
 constexpr int BLOCKS_E = (E + BE - 1) / BE;     // tiles of experts
 constexpr int STEPS_D = (D + DEPTH - 1) / DEPTH; // stages that a tile takes
 constexpr int AT_ONCE = THREADS / CHUNKS;       // rows that the block copies together
+constexpr bool LOGIT_BIAS = $(p.bias_router);
 constexpr bool WHOLE_D = D % DEPTH == 0, WHOLE_E = E % BE == 0; // tiles have no edge
 // Floats of a token's logits: 4 more than a multiple of 16, so that store_tile meets all banks.
 constexpr int PITCH = SPLIT ? BE + 4 : (E + 15) / 16 * 16 + 4;
@@ -198,26 +196,20 @@ __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, flo
 template <int TOKENS, int COUNT>
 __device__ __forceinline__ void select_tokens(const op_args &a, const float *logits, int pitch,
                                               int first, int *counts, float (*scale)[2]) {
-    constexpr bool OVER_ALL = $(p.router == "softmax>topk");
     const int lane = (int)threadIdx.x % 32, tokens = min(TOKENS, a.tokens - first);
     if (counts)
         for (int e = threadIdx.x; e < E; e += COUNT * 32) counts[e] = 0;
     __syncthreads(); // the logits, too
     for (int token = (int)threadIdx.x / 32; token < tokens; token += COUNT) {
-        const float *row = logits + token * pitch;
-        const choice mine = choose(row);
-        float all = 0.0f;
-        if (OVER_ALL || a.prob_sums) all = exp_sum(row, mine.most);
-        const float power = lane < K ? expf(mine.logit - mine.most) : 0.0f;
-        const float weight = power / (OVER_ALL ? all : warp_sum(power));
+        const routed mine = route_token(logits + token * pitch, a.router_bias, a.prob_sums);
         if (lane < K) {
             a.ids[(size_t)(first + token) * K + lane] = mine.expert;
-            a.weights[(size_t)(first + token) * K + lane] = weight;
+            a.weights[(size_t)(first + token) * K + lane] = mine.weight;
             if (counts) atomicAdd(&counts[mine.expert], 1);
         }
         if (lane == 0) {
-            scale[token][0] = mine.most;
-            scale[token][1] = 4294967296.0f / all;
+            scale[token][0] = mine.over.most;
+            scale[token][1] = 4294967296.0f / mine.over.all;
         }
     }
     if (!counts && !a.prob_sums) return;
@@ -228,7 +220,7 @@ __device__ __forceinline__ void select_tokens(const op_args &a, const float *log
         unsigned long long sum = 0; // an integer, so that the order of blocks does not matter
 #pragma unroll 2
         for (int token = 0; token < tokens; token++) {
-            const float power = expf(finite_logit(logits[token * pitch + e]) - scale[token][0]);
+            const float power = expf(finite(logits[token * pitch + e]) - scale[token][0]);
             sum += __float2ull_rn(power * scale[token][1]);
         }
         atomicAdd(&a.prob_sums[e], sum);
@@ -248,7 +240,7 @@ __device__ __forceinline__ void route_tokens(const op_args &a, unsigned char *sh
             logits[i / E * PITCH + i % E] = a.logits[(size_t)first * E + i];
     } else {
         make_logits(a, shared_address(shared), logits, first, 0, BLOCKS_E, 0, STEPS_D,
-                    a.router_bias);
+                    LOGIT_BIAS ? a.router_bias : nullptr);
     }
     select_tokens<BT, WARPS>(a, logits, PITCH, first, count ? counts : nullptr,
                              (float(*)[2])(counts + E));
@@ -293,7 +285,7 @@ __device__ __forceinline__ void gather_logits(const op_args &a, const float *row
             if (expert >= E) break;
 #pragma unroll
             for (int s = 1; s < SPLIT; s++) part[i][0] += part[i][s];
-            if (a.router_bias && !a.logits) part[i][0] += a.router_bias[expert];
+            if (LOGIT_BIAS && !a.logits) part[i][0] += a.router_bias[expert];
             logits[expert] = part[i][0];
         }
     }

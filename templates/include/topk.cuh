@@ -1,17 +1,24 @@
-// topk.cuh - the K largest of a token's E logits, by one warp, with everything in registers.
+// topk.cuh - the K largest of a token's E keys, by one warp, with everything in registers.
 //
-// Larger logits come first; of equal ones (-0 equals 0) the lower expert. Infinities count as the
-// largest finite values of their sign and NaN as the lowest, so that softmaxes always exist; the K
-// experts are distinct and in 0..E-1 whatever the logits are.
+// Larger keys come first; of equal ones the lower expert. The K experts are distinct and in 0..E-1
+// whatever the keys are, as long as K of them are above 0.
 
 constexpr int PER_LANE = (E + 31) / 32;
 
-__device__ __forceinline__ float finite_logit(float v) {
-    constexpr float MOST = 3.402823466e+38f;
-    return fminf(fmaxf(v, -MOST), MOST) + 0.0f; // -0 + 0 is +0
+// Keys of experts lane, lane+32, ...; 0: taken, masked, or no such expert.
+using keys = unsigned[PER_LANE];
+
+__device__ __forceinline__ bool is_inside(int expert) { return E % 32 == 0 || expert < E; }
+
+constexpr float MOST = 3.402823466e+38f;
+
+// Infinities count as the largest finite values of their sign and NaN as the lowest, so that
+// softmaxes always exist and keys have an order. -0 becomes +0, which it equals.
+__device__ __forceinline__ float finite(float v) {
+    return fminf(fmaxf(v, -MOST), MOST) + 0.0f;
 }
 
-// Unsigned integers in the order of the floats; above 0 for every float.
+// Unsigned integers in the order of finite floats; above 0 for every one.
 __device__ __forceinline__ unsigned order_key(float v) {
     const unsigned bits = __float_as_uint(v);
     return bits >> 31 ? ~bits : bits | 0x80000000u;
@@ -27,23 +34,15 @@ __device__ __forceinline__ float warp_sum(float v) {
     return v;
 }
 
-struct choice {
-    int expert;
-    float logit;
-    float most; // the largest logit, in every lane
-};
+// Of finite values.
+__device__ __forceinline__ float warp_max(float v) {
+    return key_value(__reduce_max_sync(~0u, order_key(v)));
+}
 
-// Lane j < K gets choice j. `logits` [E] may be shared or global memory.
-__device__ __forceinline__ choice choose(const float *logits) {
+// Lane j < K gets the expert of choice j. Their keys become 0.
+__device__ __forceinline__ int choose(keys &key) {
     const int lane = (int)threadIdx.x % 32;
-    unsigned key[PER_LANE]; // of experts lane, lane+32, ...; 0: taken, or none
-#pragma unroll
-    for (int i = 0; i < PER_LANE; i++) {
-        const int expert = i * 32 + lane;
-        key[i] = E % 32 == 0 || expert < E ? order_key(finite_logit(logits[expert])) : 0;
-    }
-    choice mine = {};
-    unsigned mine_key = 0;
+    int mine = 0;
 #pragma unroll 1
     for (int j = 0; j < K; j++) {
         unsigned best = key[0];
@@ -55,27 +54,10 @@ __device__ __forceinline__ choice choose(const float *logits) {
         }
         const unsigned top = __reduce_max_sync(~0u, best);
         const int expert = (int)__reduce_min_sync(~0u, best == top ? (unsigned)own : ~0u);
-        if (j == lane) {
-            mine.expert = expert;
-            mine_key = top;
-        }
+        if (j == lane) mine = expert;
 #pragma unroll
         for (int i = 0; i < PER_LANE; i++)
             if (i * 32 + lane == expert) key[i] = 0;
     }
-    mine.logit = key_value(mine_key);
-    mine.most = __shfl_sync(~0u, mine.logit, 0);
     return mine;
-}
-
-// Sum over all experts of exp(logit - most), in every lane.
-__device__ __forceinline__ float exp_sum(const float *logits, float most) {
-    const int lane = (int)threadIdx.x % 32;
-    float sum = 0.0f;
-#pragma unroll(PER_LANE < 8 ? PER_LANE : 8)
-    for (int i = 0; i < PER_LANE; i++) {
-        const int expert = i * 32 + lane;
-        if (E % 32 == 0 || expert < E) sum += expf(finite_logit(logits[expert]) - most);
-    }
-    return warp_sum(sum);
 }

@@ -26,6 +26,10 @@ static const struct {
     {"route_f32_split", "templates", "sm_90a", "route",
      "route t=1 d=2048 e=128 k=8 x=f32 router=softmax>topk bias=router",
      "bt=8 be=64 bk=128 stages=4 warps=8 split=4", false},
+    {"route_groups", "templates", "sm_90a", "route",
+     "route t=1 d=7168 e=256 k=8 "
+     "router=sigmoid+bias>groups(8,4,sum2)>topk>renorm>scale(2.5)",
+     "bt=64 be=256 bk=64 stages=3 warps=8 split=0", false},
     {"permute_64", "templates", "sm_80", "permute", "permute t=1 e=64 k=8 capacity=1.25", "",
      false},
     {"permute_small_8", "templates", "sm_80", "permute_small", "permute t=1 e=8 k=2", "", false},
