@@ -2,12 +2,13 @@
 #include "cublas_pipeline.h"
 
 #include "reference.h"
+#include "router.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Entries of pipeline.cu, in the order of their image. */
+/* Entries of pipeline.cu and pipeline_route.cu, in the order of their image. */
 enum { GATHER, ACTIVATE, COMBINE, ROUTE, ENTRIES };
 static const char *const symbols[ENTRIES] = {"moe_pipeline_gather", "moe_pipeline_activate",
                                              "moe_pipeline_combine", "moe_pipeline_route"};
@@ -115,6 +116,26 @@ static moe_status make_maps(moe_cublas_pipeline *p, const int *ids) {
     return status;
 }
 
+/* The choices of pipeline_route.cu. */
+static void define_router(const moe_router *r, moe_text *out) {
+    bool among = r->renorm && r->score == MOE_SCORE_SOFTMAX && r->epsilon == 0;
+    const struct {
+        const char *name;
+        int64_t value;
+    } choices[] = {
+        {"SCORE", r->score},           {"KEY_BIAS", r->key_bias},
+        {"GROUPS", r->groups},         {"GROUPS_KEPT", r->groups_kept},
+        {"GROUP_RULE", r->group_rule}, {"ZERO_FILL", r->zero_fill},
+        {"WEIGH", r->weigh},           {"RENORM", r->renorm && !among},
+        {"AMONG", among || r->weigh == MOE_WEIGH_SOFTMAX},
+        {"BY_LOGITS", moe_router_selects_logits(r)},
+    };
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
+        moe_text_add(out, "#define %s %lld\n", choices[i].name, (long long)choices[i].value);
+    moe_text_add(out, "#define JITTER ((float)%.9g)\n#define EPSILON ((float)%.9g)\n"
+                      "#define SCALE ((float)%.9g)\n", r->jitter, r->epsilon, r->scale);
+}
+
 static moe_status make_module(moe_cublas_pipeline *p, const moe_text_compiler *compiler) {
     const moe_layer *l = &p->layer;
     moe_image image = {0};
@@ -123,13 +144,12 @@ static moe_status make_module(moe_cublas_pipeline *p, const moe_text_compiler *c
     moe_text out = moe_text_start(text, TEXT_SIZE);
     moe_text_add(&out, "#define D %lld\n#define F %lld\n#define E %lld\n#define K %lld\n",
                  (long long)l->d, (long long)l->f, (long long)l->e, (long long)l->k);
-    moe_text_add(&out, "#define DTYPE %d\n#define ACT %d\n#define GATED %d\n#define OVER_ALL %d\n"
-                       "#define WEIGH_INPUT %d\n",
-                 (int)l->x, (int)l->act.kind, moe_layer_gated(l),
-                 l->router.score == MOE_SCORE_SOFTMAX && !l->router.renorm, l->router.input);
+    moe_text_add(&out, "#define DTYPE %d\n#define ACT %d\n#define GATED %d\n#define WEIGH_INPUT %d\n",
+                 (int)l->x, (int)l->act.kind, moe_layer_gated(l), l->router.input);
     moe_text_add(&out, "#define LIMIT ((float)%.9g)\n#define ALPHA ((float)%.9g)\n", l->act.limit,
                  l->act.alpha);
-    moe_text_add(&out, "#line 1 \"reference/pipeline.cu\"\n%s", cuda_text);
+    define_router(&l->router, &out);
+    moe_text_add(&out, "%s", cuda_text);
     moe_status status = compiler->compile(compiler->self, "reference/pipeline.cu", text,
                                           moe_device_facts(p->device)->arch, &image);
     image.launch = (moe_launch){.kernels = ENTRIES, .align = 1, .deterministic = 1};
@@ -187,7 +207,7 @@ static int64_t packs(const moe_cublas_pipeline *p, int64_t elements) {
     return elements * (int64_t)moe_dtype_size(p->layer.x) / PACK_BYTES;
 }
 
-/* Argument structs: ORDER pipeline.cu. */
+/* Argument structs: ORDER pipeline.cu, pipeline_route.cu. */
 
 static moe_status run_gather(const moe_cublas_pipeline *p, const moe_pipeline_io *io,
                              void *stream) {
@@ -238,10 +258,10 @@ static moe_status run_route(const moe_cublas_pipeline *p, const moe_pipeline_io 
         MOE_TRY(p->gemm->run(p->gemm->self, &call, stream));
     }
     const struct {
-        moe_ptr logits, bias, ids, weights;
+        moe_ptr logits, logit_bias, key_bias, ids, weights;
         int64_t tokens;
-    } args = {io->logits ? io->logits : address(p, LOGITS), bias ? io->router_bias : 0, io->ids,
-              io->weights, p->tokens};
+    } args = {io->logits ? io->logits : address(p, LOGITS), bias ? io->router_bias : 0,
+              io->router_bias, io->ids, io->weights, p->tokens};
     return launch(p, ROUTE, p->tokens * WARP, &args, sizeof args, stream);
 }
 

@@ -1,7 +1,6 @@
 // pipeline.cu - the steps between the GEMMs of the reference pipeline, written plainly: 16 bytes a
 // thread, no tuning. Text in front of it defines D, F, E, K, DTYPE (0 bf16, 1 f16, 2 f32), ACT (the
-// number of a moe_act_kind), GATED, LIMIT, ALPHA, OVER_ALL (1: weights are a softmax over all
-// experts, 0: over the chosen ones) and WEIGH_INPUT (1: weights multiply x, 0: rows of the result).
+// number of a moe_act_kind), GATED, LIMIT, ALPHA and WEIGH_INPUT (1: weights multiply x, 0: rows of the result).
 
 #if DTYPE == 2
 typedef float element;
@@ -136,69 +135,4 @@ extern "C" __global__ void moe_pipeline_combine(const combine_args a) {
     pack y;
     for (int n = 0; n < N; n++) y.v[n] = store(sum[n]);
     *(pack *)(a.y + i) = y;
-}
-
-struct route_args {
-    const float *logits; // [T,E]
-    const float *bias;   // [E] or null
-    int *ids;            // [T,K] best first
-    float *weights;      // [T,K]
-    long long tokens;
-};
-
-// A logit and its expert; NaN counts as the lowest logit, and of equals the lower id is better.
-struct choice {
-    float logit;
-    int id;
-};
-
-__device__ bool better(choice a, choice b) {
-    return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
-}
-
-__device__ float finite(float x) { return fmaxf(fminf(x, 3.402823466e38f), -3.402823466e38f); }
-
-__device__ choice best_of_warp(choice c) {
-    for (int offset = 16; offset; offset /= 2) {
-        choice other = {__shfl_xor_sync(~0u, c.logit, offset), __shfl_xor_sync(~0u, c.id, offset)};
-        if (better(other, c)) c = other;
-    }
-    return c;
-}
-
-__device__ float sum_of_warp(float x) {
-    for (int offset = 16; offset; offset /= 2) x += __shfl_xor_sync(~0u, x, offset);
-    return x;
-}
-
-// One warp a token: K rounds, each finds the best expert behind the last one.
-extern "C" __global__ void moe_pipeline_route(const route_args a) {
-    long long t = thread_number() / 32;
-    int lane = threadIdx.x % 32;
-    if (t >= a.tokens) return;
-    const float *logits = a.logits + t * E;
-    choice last = {0, -1}, first = last;
-    float sum = 0;
-    for (int j = 0; j < K; j++) {
-        choice best = {-3.402823466e38f, E};
-        for (int e = lane; e < E; e += 32) {
-            choice c = {finite(logits[e] + (a.bias ? a.bias[e] : 0)), e};
-            if ((j == 0 || better(last, c)) && better(c, best)) best = c;
-        }
-        last = best_of_warp(best);
-        if (j == 0) first = last;
-        float p = expf(last.logit - first.logit);
-        sum += p;
-        if (lane == 0) {
-            a.ids[t * K + j] = last.id;
-            a.weights[t * K + j] = p;
-        }
-    }
-    if (OVER_ALL) {
-        float part = 0;
-        for (int e = lane; e < E; e += 32)
-            part += expf(finite(logits[e] + (a.bias ? a.bias[e] : 0)) - first.logit);
-        sum = sum_of_warp(part);
-    }
-    for (int j = 0; lane == 0 && j < K; j++) a.weights[t * K + j] /= sum;
 }

@@ -98,7 +98,6 @@ return moe.template {
     name = "route_permute",
     op = { "route_permute" },
     arch = { 80, 120 },
-    supports = router.supports,
 
     params = function(p, d)
         local all = {}

@@ -165,13 +165,15 @@ static moe_status make_room(const moe_layer_case *c, results *r) {
     return all ? MOE_OK : moe_fail(MOE_E_MEMORY, "no memory for a layer's reference");
 }
 
-/* The weights that the rule gives to the ids that were chosen. */
+/* The weights that the rule gives to the ids that were chosen. Those of sparsemixer jump where the
+ * last bit of a logit decides who is near: there the kernel's own, which judge_routing passed. */
 static void make_weights(const moe_layer_case *c, results *r) {
     int64_t k = c->layer.k;
+    bool own = c->entry == MOE_ENTRY_GIVEN || c->layer.router.weigh == MOE_WEIGH_SPARSEMIXER;
     for (int64_t s = 0; s < c->tokens * k; s++) r->own_weights[s] = (double)r->weights[s];
     for (int64_t i = 0; i < c->spots; i++) {
         int64_t first = c->chosen[i] * k;
-        if (c->entry == MOE_ENTRY_GIVEN)
+        if (own)
             for (int64_t s = first; s < first + k; s++) r->exact_weights[s] = r->own_weights[s];
         else
             moe_ref_weights(&c->layer, 1, c->logits + i * c->layer.e, r->ids + first,

@@ -31,11 +31,6 @@ local function shared_bytes(p, c)
 end
 local function select_bytes(p, c) return (c.warps + 1) * p.e * 4 + c.warps * 8 end
 
--- Weights of the input are as any other to a router, but nothing behind it reads them so yet.
-local function supports(p)
-    return not p.router_input, "no template weights the input of experts, as " .. p.router .. " asks"
-end
-
 local function legal(p, c, d)
     local tiles = c.be // 16
     local warps_e = math.min(c.warps, tiles)
@@ -171,6 +166,6 @@ local params = {
     { "split", { 0, 1, 2, 4, 8 } },
 }
 
-return { params = params, supports = supports, legal = legal, predict = predict, common = common,
+return { params = params, legal = legal, predict = predict, common = common,
          first_kernel = first_kernel, selection = selection, shared_bytes = shared_bytes,
          select_bytes = select_bytes, sums = sums }

@@ -92,7 +92,7 @@ static void reference(batch *b) {
     b->want = malloc(outputs * sizeof *b->want + 1);
     b->rounded = malloc(outputs * sizeof *b->rounded + 1);
     moe_ref_logits(l, b->tokens, &b->in, logits);
-    moe_ref_route(l, b->tokens, logits, NULL, b->ids, b->weights, NULL, NULL);
+    moe_ref_route(l, b->tokens, logits, b->workload.router_bias, b->ids, b->weights, NULL, NULL);
     moe_ref_capacity(l, b->tokens, b->ids, kept);
     moe_ref_layer(l, b->tokens, &b->in, b->ids, b->weights, kept, NULL, b->tokens, b->want);
     moe_ref_rounded_layer(l, b->tokens, &b->in, b->ids, b->weights, kept, NULL, b->tokens,
@@ -161,6 +161,12 @@ static const char *const layers[] = {
     "d=56 f=8 e=40 k=6 act=geglu bias=router,up,down capacity=1.25",
     "d=8 f=8 e=9 k=5 act=geglu_tanh x=f32 w=f32",
     "d=48 f=48 e=4 k=2 act=swiglu_clamp(7,1.702) bias=router,up,down router=topk>softmax",
+    "d=40 f=8 e=64 k=6 router=sigmoid+bias>groups(8,3,sum2)>topk>renorm>scale(2.5)",
+    "d=40 f=8 e=30 k=4 router=softmax>groups(5,2,max)>topk>scale(16)",
+    "d=40 f=8 e=12 k=2 router=topk>sparsemixer(0.05)",
+    "d=40 f=8 e=36 k=6 router=sqrtsoftplus+bias>groups(3,1,sum2,zero)>topk>renorm",
+    "d=40 f=8 e=9 k=2 router=topk>sigmoid>scale(0.5)",
+    "d=40 f=8 e=33 k=3 router=softmax+bias>topk>renorm",
 };
 
 void pipeline_experts_agree(void **state) {

@@ -58,12 +58,14 @@ static moe_status create(const char *text, bool broken) {
 }
 
 static void every_kind_compiles(void **state) {
-    static const char *const routers[] = {"softmax>topk>renorm", "softmax>topk", "topk>softmax"};
+    static const char *const routers[] = {
+        "softmax>topk>renorm", "softmax>groups(2,1,max)>topk>scale(16)",
+        "sigmoid+bias>groups(2,1,sum2)>topk>renorm>scale(2.5)", "topk>sparsemixer(0.01)"};
     (void)state;
     for (int i = 0; i < 9; i++) {
         char text[160];
         snprintf(text, sizeof text, "d=64 f=40 e=4 k=2 act=%s x=%s router=%s", acts[i],
-                 dtypes[(i + i / 3) % 3], routers[i % 3]);
+                 dtypes[(i + i / 3) % 3], routers[i % 4]);
         if (create(text, false)) fail_msg("%s: %s", text, moe_error_text());
     }
 }
