@@ -11,12 +11,12 @@
 
 #include <jansson.h>
 
-enum { KEY_LIST = 256, KEY_JSON, KEY_PREDICT, KEY_TOKENS, KEY_TEMPLATES, KEY_ORDER };
+enum { KEY_LIST = 256, KEY_JSON, KEY_PREDICT, KEY_TOKENS, KEY_ROUTING, KEY_TEMPLATES, KEY_ORDER };
 
 typedef struct options {
     char what[1024];
     bool list, json, predict;
-    command_goal goal; /* device, tokens and, of a prediction, templates and any_order */
+    command_goal goal; /* device, tokens and, of a prediction, routing, templates and any_order */
 } options;
 
 static const struct argp_option option_table[] = {
@@ -27,6 +27,8 @@ static const struct argp_option option_table[] = {
     {"device", 'd', "D", 0, "where: cuda:N, sim:CHIP or auto", 0},
     {"tokens", KEY_TOKENS, "LIST", 0,
      "for these token counts; default 1,16,256,4096, of a prediction 1,16,64", 0},
+    {"routing", KEY_ROUTING, "LIST", 0,
+     "for tokens spread over experts like this: uniform, zipf, one, empty", 0},
     {"templates", KEY_TEMPLATES, "DIR", 0, "templates of your own", 0},
     {"any-order", KEY_ORDER, NULL, 0, "also with kernels whose sums depend on the order of arrival",
      0},
@@ -43,6 +45,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
     case KEY_PREDICT: o->predict = true; break;
     case 'd': o->goal.device = value; break;
     case KEY_TOKENS: o->goal.tokens = value; break;
+    case KEY_ROUTING: o->goal.routing = value; break;
     case KEY_TEMPLATES: o->goal.templates = value; break;
     case KEY_ORDER: o->goal.any_order = true; break;
     case ARGP_KEY_ARG:
@@ -91,8 +94,7 @@ static moe_status predict(const options *o) {
     MOE_TRY(command_goal_read(&o->goal, "1,16,64", &goal));
     MOE_TRY(command_facts(o->goal.device, &facts));
     MOE_TRY(command_goal_templates(&o->goal, &gen));
-    moe_status status = moe_layer_predict_print(gen, &facts, goal.layer, goal.tokens,
-                                                goal.token_count, o->json, stdout);
+    moe_status status = moe_layer_predict_print(gen, &facts, &goal, o->json, stdout);
     moe_gen_close(gen);
     return status;
 }

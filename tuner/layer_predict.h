@@ -3,8 +3,8 @@
 #ifndef MOE_LAYER_PREDICT_H
 #define MOE_LAYER_PREDICT_H
 
-#include "gen.h"
 #include "pipeline.h"
+#include "session.h"
 
 #include <stdio.h>
 
@@ -25,15 +25,22 @@ typedef struct moe_form_prediction {
     double ns; /* the sum of its steps' */
 } moe_form_prediction;
 
+/* A layer at a token count, its tokens spread over the experts as the class of routing says. */
+typedef struct moe_demand {
+    const moe_layer *layer;
+    int64_t tokens;
+    moe_routing routing;
+    moe_cache cache;
+} moe_demand;
+
 /* Predicts the forms that templates serve; `out` has room for MOE_PIPELINE_COUNT, *count gets their
  * number, *best that of the least time. MOE_E_NOT_FOUND names an op that nothing serves;
  * MOE_E_TEMPLATE. */
-moe_status moe_layer_predict(const moe_gen *gen, const moe_facts *facts, const moe_layer *layer,
-                             int64_t tokens, moe_form_prediction *out, int *count, int *best);
+moe_status moe_layer_predict(const moe_gen *gen, const moe_facts *facts, const moe_demand *work,
+                             moe_form_prediction *out, int *count, int *best);
 
-/* Predicts each token count of a list and prints a table, or JSON. Errors as above. */
+/* Predicts every workload of a goal and prints a table, or JSON. Errors as above. */
 moe_status moe_layer_predict_print(const moe_gen *gen, const moe_facts *facts,
-                                   const moe_layer *layer, const int64_t *tokens, int count,
-                                   bool json, FILE *to);
+                                   const moe_goal *goal, bool json, FILE *to);
 
 #endif

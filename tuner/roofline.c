@@ -8,13 +8,30 @@ typedef struct load {
     double rows, experts;
 } load;
 
-/* Expected tokens of expert i. For zipf an expert cannot get a token twice, so shares are capped.
- * */
-static double tokens_of(const moe_layer *layer, double tokens, moe_routing routing, int64_t i) {
+/* A token takes the k largest of log(1/rank) and a Gumbel number each, so an expert is chosen with
+ * 1 - exp(-popularity / rank), where the popularity is such that these add up to k. Newton's steps
+ * come from below, as the sum is concave; where k is close to e, they stop at a large one. */
+static double zipf_popularity(double e, double k) {
+    enum { STEPS = 12 };
+    double popularity = 0;
+    for (int step = 0; step < STEPS; step++) {
+        double sum = 0, slope = 0;
+        for (double rank = 1; rank <= e; rank++) {
+            double missed = exp(-popularity / rank);
+            sum += 1 - missed;
+            slope += missed / rank;
+        }
+        popularity += (k - sum) / slope;
+    }
+    return popularity;
+}
+
+/* Expected tokens of expert i; `popularity` of zipf. */
+static double tokens_of(const moe_layer *layer, double tokens, moe_routing routing,
+                        double popularity, int64_t i) {
     double e = (double)layer->e, k = (double)layer->k, alive;
     switch (routing) {
-    case MOE_ROUTING_ZIPF:
-        return fmin(tokens, tokens * k / ((double)(i + 1) * (log(e) + 0.5772)));
+    case MOE_ROUTING_ZIPF: return tokens * (1 - exp(-popularity / (double)(i + 1)));
     case MOE_ROUTING_ONE: return i < layer->k ? tokens : 0;
     case MOE_ROUTING_EMPTY:
         alive = fmax(k, ceil(e / 2));
@@ -25,9 +42,12 @@ static double tokens_of(const moe_layer *layer, double tokens, moe_routing routi
 
 static load expected_load(const moe_layer *layer, int64_t t, moe_routing routing) {
     double tokens = (double)t, most = (double)moe_layer_capacity(layer, t);
+    bool zipf = routing == MOE_ROUTING_ZIPF;
+    double popularity = zipf ? zipf_popularity((double)layer->e, (double)layer->k) : 0;
     load sum = {0, 0};
     for (int64_t i = 0; i < layer->e; i++) {
-        double share = tokens > 0 ? tokens_of(layer, tokens, routing, i) / tokens : 0;
+        double share =
+            tokens > 0 ? tokens_of(layer, tokens, routing, popularity, i) / tokens : 0;
         sum.rows += fmin(share * tokens, most);
         /* The chance that at least one of T tokens chose it. */
         sum.experts += 1 - pow(1 - fmin(share, 1), tokens);

@@ -12,7 +12,8 @@ BOTH = ("experts", "layer")  # ids and weights given; the whole of it with the r
 
 @dataclass(frozen=True)
 class Config:
-    """A row of the benchmark. `layer` is the layer's text; every dtype is bf16."""
+    """A row of the benchmark. `layer` is the layer's text; every dtype is bf16. `targets`: for each
+    token count, (must, aim) in us of the experts on an H100."""
     number: str
     name: str
     layer: str
@@ -20,21 +21,25 @@ class Config:
     distribution: str = "U"  # see case.py
     regions: Tuple[str, ...] = BOTH
     note: str = ""
+    targets: Tuple[Tuple[float, float], ...] = ()
 
 
 HEADLINE = (
-    Config("1", "qwen3-30b-prefill", QWEN3, (16384,)),
-    Config("2", "qwen3-30b-skew", QWEN3, (16384,), "Z1"),
-    Config("3", "mixtral-prefill", MIXTRAL, (8192,)),
-    Config("4", "olmoe-prefill", "d=2048 f=1024 e=64 k=8 router=softmax>topk", (32768,)),
-    Config("5", "gpt-oss-20b-prefill", GPT_OSS, (8192,)),
+    Config("1", "qwen3-30b-prefill", QWEN3, (16384,), targets=((2250, 2100),)),
+    Config("2", "qwen3-30b-skew", QWEN3, (16384,), "Z1", targets=((2360, 2205),)),
+    Config("3", "mixtral-prefill", MIXTRAL, (8192,), targets=((9000, 8500),)),
+    Config("4", "olmoe-prefill", "d=2048 f=1024 e=64 k=8 router=softmax>topk", (32768,),
+           targets=((5700, 5300),)),
+    Config("5", "gpt-oss-20b-prefill", GPT_OSS, (8192,), targets=((2900, 2700),)),
     Config("6", "qwen3-next-prefill", "d=2048 f=512 e=512 k=10 router=softmax>topk>renorm",
-           (16384,)),
+           (16384,), targets=((2200, 2000),)),
     Config("7", "dsv3-ep8-shard", "d=7168 f=2048 e=32 k=1 router=softmax>topk", (16384,),
-           regions=("experts",),
+           regions=("experts",), targets=((2500, 2350),),
            note="one of eight shards: its 16384 local rows as tokens with one expert each"),
-    Config("8", "qwen3-30b-decode", QWEN3, (1, 8, 32, 64, 128)),
-    Config("9", "mixtral-decode", MIXTRAL, (1, 8, 32, 64)),
+    Config("8", "qwen3-30b-decode", QWEN3, (1, 8, 32, 64, 128),
+           targets=tuple((us, us) for us in (36, 180, 375, 430, 440))),
+    Config("9", "mixtral-decode", MIXTRAL, (1, 8, 32, 64),
+           targets=tuple((us, us) for us in (255, 870, 990, 1000))),
     Config("10a", "router-map-256", "d=7168 f=64 e=256 k=8 router=softmax>topk>renorm",
            (64, 4096, 65536), regions=("maps",),
            note="softmax in place of grouped sigmoid, which no kernel here computes"),

@@ -1,6 +1,23 @@
 -- loads.lua - what templates' cost functions share: how rows spread over experts, what that makes of
 -- tiles, and how several limits combine.
 
+-- A token takes the k largest of log(1/rank) and a Gumbel number each, so an expert is chosen with
+-- 1 - exp(-popularity / rank), where the popularity is such that these add up to k (Newton's steps
+-- from below; where k is close to e, they stop at a large one).
+local function zipf_popularity(e, k)
+    local popularity = 0
+    for _ = 1, 12 do
+        local sum, slope = 0, 0
+        for rank = 1, e do
+            local missed = math.exp(-popularity / rank)
+            sum, slope = sum + 1 - missed, slope + missed / rank
+        end
+        if k - sum < 1e-6 * k then break end
+        popularity = popularity + (k - sum) / slope
+    end
+    return popularity
+end
+
 -- Rows that each expert may expect, as a list of {experts, rows of each}.
 local function expected(p)
     local rows, e = p.t * p.k, p.e
@@ -12,9 +29,8 @@ local function expected(p)
         list = {{alive, rows / alive}}
     elseif p.routing == "zipf" then
         list = {}
-        local sum = 0
-        for i = 1, e do sum = sum + 1 / i end
-        for i = 1, e do list[i] = {1, math.min(p.t, rows / (i * sum))} end
+        local popularity = zipf_popularity(e, p.k)
+        for i = 1, e do list[i] = {1, p.t * (1 - math.exp(-popularity / i))} end
     else
         list = {{e, rows / e}}
     end

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -55,7 +56,9 @@ static const struct {
     {"dbrx --device sim:nothing", 3, "nothing"},
     {"dbrx --nonsense", 2, "nonsense"},
     {"dbrx >/dev/full", 3, ""},
-    {"dbrx --predict --device sim:a100 --tokens 64", 0, "separate  combine"},
+    {"dbrx --predict --device sim:a100 --tokens 64", 0, "uniform  separate  combine"},
+    {"dbrx --predict --device sim:a100 --tokens 64 --routing one", 0, "one      separate  gemm_up"},
+    {"dbrx --predict --device sim:a100 --routing chaos", 2, "uniform, zipf, one, empty"},
     {"dbrx --predict --device sim:nothing", 3, "nothing"},
     {"dbrx --predict --device sim:a100 --tokens x", 2, "--tokens"},
 };
@@ -128,6 +131,34 @@ static void predictions_add_up(void **state) {
     json_decref(root);
 }
 
+/* At 16384 tokens a Zipf class has as many rows as a uniform one, and no more than a few tiles that
+ * are less full. At 8 tokens fewer experts are used, so fewer weights are read, most of all where all
+ * tokens go to the same. */
+static void routing_changes_predictions(void **state) {
+    (void)state;
+    static char out[1 << 20];
+    double gemm[4][2];
+    assert_int_equal(run("qwen3-30b-a3b --predict --device sim:h100 --tokens 8,16384 --json "
+                         "--routing uniform,zipf,one,empty", out, sizeof out), 0);
+    json_t *root = json_loads(out, 0, NULL), *row;
+    size_t i;
+    json_array_foreach(root, i, row) {
+        static const char *const names[] = {"uniform", "zipf", "one", "empty"};
+        const char *routing = json_string_value(json_object_get(row, "routing"));
+        if (strcmp(json_string_value(json_object_get(row, "pipeline")), "separate")) continue;
+        bool many = json_integer_value(json_object_get(row, "t")) > 8;
+        json_t *up = json_array_get(json_object_get(row, "ops"), 2);
+        assert_string_equal(json_string_value(json_object_get(up, "op")), "gemm_up");
+        for (int r = 0; r < 4; r++)
+            if (!strcmp(routing, names[r]))
+                gemm[r][many] = json_number_value(json_object_get(up, "ns"));
+    }
+    json_decref(root);
+    assert_true(gemm[1][0] < gemm[0][0] && gemm[2][0] < 0.5 * gemm[0][0]);
+    assert_true(gemm[3][0] < gemm[0][0]);
+    assert_true(fabs(gemm[1][1] / gemm[0][1] - 1) < 0.05);
+}
+
 int main(void) {
     const char *binary = getenv("MOETUNE_BINARY");
     if (!binary || access(binary, X_OK)) {
@@ -138,6 +169,7 @@ int main(void) {
         cmocka_unit_test(text_and_status),
         cmocka_unit_test(json_is_json),
         cmocka_unit_test(predictions_add_up),
+        cmocka_unit_test(routing_changes_predictions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@ sys.path.insert(0, str(HERE.parent))
 import chart
 import clock
 import configs
+import predict
 import results
 import table
 
@@ -191,6 +192,41 @@ class Configs(unittest.TestCase):
             self.assertEqual(int(sizes["d"]) % 8 + int(sizes["f"]) % 8, 0)
             self.assertLessEqual(int(sizes["e"]) * int(sizes["d"]) * int(sizes["f"]), 1 << 20)
             self.assertLessEqual(int(sizes["k"]), int(sizes["e"]))
+
+    def test_targets_are_of_every_token_count(self):
+        for config in configs.HEADLINE[:9]:
+            self.assertEqual(len(config.targets), len(config.tokens), config.name)
+            self.assertTrue(all(must >= aim for must, aim in config.targets))
+
+
+class Predict(unittest.TestCase):
+    """The table of predictions, from what the command says of the forms."""
+    FORMS = [
+        {"ns": 2400e3, "ops": [{"op": "route", "template": "r@1", "ns": 100e3},
+                               {"op": "gemm_up", "template": "g@1", "ns": 2300e3}]},
+        {"ns": 1100e3, "ops": [{"op": "route_permute", "template": "m@1", "ns": 100e3},
+                               {"op": "gemm_up", "template": "g@1", "ns": 1000e3}]},
+    ]
+
+    def row(self, config, device="sim:h100"):
+        kept, predict.forms = predict.forms, lambda *_: self.FORMS
+        try:
+            return predict.predict(SimpleNamespace(device=device), config, config.tokens[0])
+        finally:
+            predict.forms = kept
+
+    def test_floors_are_those_of_the_table(self):
+        floors = [predict.floor_us(c, c.tokens[-1], "sim:h100") for c in configs.HEADLINE[:9]]
+        for floor, want in zip(floors, (1550, 1550, 7234, 4134, 2044, 1292, 1808, 403, 940)):
+            self.assertAlmostEqual(floor / want, 1, delta=0.002)
+        self.assertIsNone(predict.floor_us(configs.HEADLINE[0], 16384, "sim:a100"))
+
+    def test_the_router_and_forms_that_swallow_it_stay_out(self):
+        row = self.row(configs.HEADLINE[0])
+        self.assertEqual((row["predicted_us"], row["layer_us"]), (2300, 1100))
+        self.assertEqual(row["verdict"], "beyond")
+        self.assertEqual(self.row(configs.HEADLINE[1])["verdict"], "must")
+        self.assertEqual(self.row(configs.HEADLINE[2])["verdict"], "aim")
 
 
 if __name__ == "__main__":
