@@ -1,27 +1,34 @@
 /* cmd_run.c - moetune run: one layer on given tensors. */
 #include "command.h"
 #include "presets.h"
-#include "reference.h"
-#include "safetensors.h"
+#include "run_inputs.h"
 #include "spot.h"
 
 #include <argp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 typedef struct options {
-    const char *device, *layer, *input, *output, *db, *templates;
+    const char *device, *layer, *input, *output, *weights, *db, *templates;
+    int64_t moe_layer; /* of the model that the weights are of; -1: not given */
     bool any_order;
 } options;
 
-enum { KEY_DEVICE = 256, KEY_LAYER, KEY_INPUT, KEY_OUTPUT, KEY_DB, KEY_TEMPLATES, KEY_ORDER };
+enum {
+    KEY_DEVICE = 256, KEY_LAYER, KEY_INPUT, KEY_OUTPUT, KEY_WEIGHTS, KEY_MOE_LAYER, KEY_DB,
+    KEY_TEMPLATES, KEY_ORDER
+};
 
 static const struct argp_option option_table[] = {
     {"device", KEY_DEVICE, "DEVICE", 0, "auto, cuda:N or sim:CHIP (default: auto)", 0},
     {"layer", KEY_LAYER, "LAYER", 0, "preset, config.json, or the layer's text", 0},
     {"input", KEY_INPUT, "FILE", 0, "safetensors file with x and the weights", 0},
     {"output", KEY_OUTPUT, "FILE", 0, "safetensors file to write y, ids and weights to", 0},
+    {"weights", KEY_WEIGHTS, "MODEL", 0,
+     "take the weights from a published model: its folder, index or safetensors file", 0},
+    {"moe-layer", KEY_MOE_LAYER, "N", 0, "the model's layer to run, counted from 0", 0},
     {"db", KEY_DB, "FILE", 0, "tuning database", 0},
     {"templates", KEY_TEMPLATES, "DIR", 0, "folder of templates, for what the database lacks", 0},
     {"any-order", KEY_ORDER, NULL, 0, "also kernels whose sums depend on the order of arrival", 0},
@@ -31,6 +38,11 @@ static const struct argp_option option_table[] = {
 static error_t parse_option(int key, char *value, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
+    case KEY_WEIGHTS: o->weights = value; break;
+    case KEY_MOE_LAYER:
+        if (moe_integer_parse(value, &o->moe_layer) || o->moe_layer < 0)
+            argp_error(state, "--moe-layer %s is no number from 0 on", value);
+        break;
     case KEY_DEVICE: o->device = value; break;
     case KEY_LAYER: o->layer = value; break;
     case KEY_INPUT: o->input = value; break;
@@ -40,8 +52,10 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
     case KEY_ORDER: o->any_order = true; break;
     case ARGP_KEY_ARG: argp_error(state, "'%s' is one argument too many", value); break;
     case ARGP_KEY_END:
-        if (!o->layer || !o->input || !o->output)
-            argp_error(state, "--layer, --input and --output are needed");
+        if ((!o->layer && !o->weights) || !o->input || !o->output)
+            argp_error(state, "--layer or --weights, --input and --output are needed");
+        if (!o->weights != (o->moe_layer < 0))
+            argp_error(state, "--weights and --moe-layer need each other");
         break;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -55,86 +69,11 @@ static const struct argp argp = {
     "without a gate, experts.up [e,f,d], experts.down [e,d,f]; where the layer has biases, "
     "router.bias [e] (F32), experts.gate_up.bias [e,2f] or experts.up.bias [e,f], and "
     "experts.down.bias [e,d]. Output: y [T,d], ids [T,k] best first, weights [T,k], 0 where "
-    "capacity dropped the slot.",
+    "capacity dropped the slot.\n\n"
+    "With --weights MODEL --moe-layer N the input holds x alone. The weights have the names and the "
+    "order of the model's family; --layer is then the config.json beside them unless given.",
     NULL, NULL, NULL,
 };
-
-/* The tensors of a layer: what they are called, what shape they have, and where they go. */
-enum { MAX_INPUTS = 7 };
-
-typedef struct input {
-    const char *name;
-    bool wanted;
-    moe_tensor_type type;
-    int64_t rank, shape[3];
-    size_t slot; /* of the pointer in moe_io */
-} input;
-
-static int list_inputs(const moe_layer *l, int64_t tokens, input *out) {
-    const moe_tensor_type x = moe_tensor_type_of(l->x), w = moe_tensor_type_of(l->w);
-    const bool gated = moe_layer_gated(l);
-    const int64_t up = gated ? 2 * l->f : l->f;
-#define TO(member) offsetof(moe_io, member)
-    const input all[MAX_INPUTS] = {
-        {"x", true, x, 2, {tokens, l->d}, TO(x)},
-        {"router.weight", true, w, 2, {l->e, l->d}, TO(router_weight)},
-        {"router.bias", moe_layer_router_bias(l), MOE_TENSOR_F32, 1, {l->e}, TO(router_bias)},
-        {gated ? "experts.gate_up" : "experts.up", true, w, 3, {l->e, up, l->d}, TO(up)},
-        {gated ? "experts.gate_up.bias" : "experts.up.bias", l->bias & MOE_BIAS_UP, w, 2,
-         {l->e, up}, TO(up_bias)},
-        {"experts.down", true, w, 3, {l->e, l->d, l->f}, TO(down)},
-        {"experts.down.bias", l->bias & MOE_BIAS_DOWN, w, 2, {l->e, l->d}, TO(down_bias)},
-    };
-#undef TO
-    memcpy(out, all, sizeof all);
-    return MAX_INPUTS;
-}
-
-/* A tensor as the layer takes it. The router's bias may be in the weights' dtype, as some models
- * ship it; every such value is exact in f32. */
-static moe_status get_input(const moe_tensor_file *file, const input *in, const moe_layer *layer,
-                            const void **data, size_t *bytes, void **owned) {
-    const moe_tensor *tensor = moe_tensor_find(file, in->name);
-    moe_tensor_type own = moe_tensor_type_of(layer->w);
-    bool widen = tensor && in->type == MOE_TENSOR_F32 && tensor->type == own && own != in->type;
-    MOE_TRY(moe_tensor_get(file, in->name, widen ? own : in->type, in->rank, in->shape, &tensor));
-    *data = tensor->data;
-    *bytes = tensor->bytes;
-    if (!widen) return MOE_OK;
-    float *wide = malloc((size_t)in->shape[0] * sizeof *wide);
-    if (!wide) return moe_fail(MOE_E_MEMORY, "no memory for %s", in->name);
-    *data = *owned = wide;
-    *bytes = (size_t)in->shape[0] * sizeof *wide;
-    return moe_tensor_floats(tensor, 0, in->shape[0], wide);
-}
-
-/* Device memory of one run, freed together. */
-enum { MAX_BUFFERS = MAX_INPUTS + 8 };
-
-typedef struct buffers {
-    moe_device *device;
-    void *memory[MAX_BUFFERS];
-    int count;
-} buffers;
-
-static moe_status add_buffer(buffers *b, size_t bytes, void **out) {
-    MOE_TRY(moe_device_alloc(b->device, bytes, out));
-    b->memory[b->count++] = *out;
-    return MOE_OK;
-}
-
-static moe_status upload(buffers *b, const moe_tensor_file *file, const input *in,
-                         const moe_layer *layer, moe_io *io) {
-    const void *data;
-    void *owned = NULL, *memory;
-    size_t bytes;
-    MOE_TRY(get_input(file, in, layer, &data, &bytes, &owned));
-    moe_status status = add_buffer(b, bytes, &memory);
-    if (!status) status = moe_device_copy_in(b->device, memory, data, bytes);
-    if (!status) memcpy((char *)io + in->slot, &memory, sizeof memory);
-    free(owned);
-    return status;
-}
 
 /* Host copies of what a run gives. */
 typedef struct outputs {
@@ -151,8 +90,8 @@ static void free_outputs(outputs *out) {
     free(out->weights);
 }
 
-static moe_status alloc_outputs(buffers *b, const moe_layer *layer, int64_t tokens, moe_io *io,
-                                outputs *out) {
+static moe_status alloc_outputs(moe_run_buffers *b, const moe_layer *layer, int64_t tokens,
+                                moe_io *io, outputs *out) {
     out->slots = (size_t)(tokens * layer->k);
     out->y_bytes = (size_t)(tokens * layer->d) * moe_dtype_size(layer->x);
     out->y = malloc(out->y_bytes + 1);
@@ -162,10 +101,10 @@ static moe_status alloc_outputs(buffers *b, const moe_layer *layer, int64_t toke
     if (!out->y || !out->ids || !out->slot_rows || !out->weights)
         return moe_fail(MOE_E_MEMORY, "no memory for the outputs of %lld tokens",
                         (long long)tokens);
-    MOE_TRY(add_buffer(b, out->y_bytes, &io->y));
-    MOE_TRY(add_buffer(b, out->slots * 4, (void **)&io->ids));
-    MOE_TRY(add_buffer(b, out->slots * 4, (void **)&io->slot_rows));
-    return add_buffer(b, out->slots * 4, (void **)&io->weights);
+    MOE_TRY(moe_run_buffer(b, out->y_bytes, &io->y));
+    MOE_TRY(moe_run_buffer(b, out->slots * 4, (void **)&io->ids));
+    MOE_TRY(moe_run_buffer(b, out->slots * 4, (void **)&io->slot_rows));
+    return moe_run_buffer(b, out->slots * 4, (void **)&io->weights);
 }
 
 static moe_status download(moe_device *device, const moe_io *io, outputs *out) {
@@ -188,18 +127,14 @@ static moe_status write_outputs(const char *path, const moe_layer *layer, int64_
     return moe_tensor_file_write(path, tensors, sizeof tensors / sizeof tensors[0]);
 }
 
-static moe_status run_plan(const moe_plan *plan, buffers *b, const moe_layer *layer,
-                           const moe_tensor_file *file, int64_t tokens, const char *path) {
-    input inputs[MAX_INPUTS];
+static moe_status run_plan(const moe_plan *plan, moe_run_buffers *b, const moe_layer *layer,
+                           const moe_run_source *source, int64_t tokens, const char *path) {
     moe_io io = {0};
     outputs out = {0};
-    moe_status status = MOE_OK;
-    int count = list_inputs(layer, tokens, inputs);
-    for (int i = 0; i < count && !status; i++)
-        if (inputs[i].wanted) status = upload(b, file, &inputs[i], layer, &io);
+    moe_status status = moe_run_upload(source, layer, tokens, b, &io);
     if (!status) status = alloc_outputs(b, layer, tokens, &io, &out);
     if (!status) status = moe_plan_workspace(plan, tokens, &io.workspace_size);
-    if (!status) status = add_buffer(b, io.workspace_size, &io.workspace);
+    if (!status) status = moe_run_buffer(b, io.workspace_size, &io.workspace);
     if (!status) status = moe_plan_run(plan, &io, tokens, NULL);
     if (!status) status = moe_device_sync(b->device, NULL);
     if (!status) status = download(b->device, &io, &out);
@@ -217,14 +152,14 @@ static moe_status count_tokens(const moe_tensor_file *file, int64_t *tokens) {
     return MOE_OK;
 }
 
-static moe_status run(const options *o, const moe_layer *layer, const moe_tensor_file *file,
+static moe_status run(const options *o, const moe_layer *layer, const moe_run_source *source,
                       int64_t tokens) {
     char note[1024];
     moe_db *db = NULL;
     moe_gen *gen = NULL;
     moe_builder *builder = NULL;
     moe_plan *plan = NULL;
-    buffers b = {0};
+    moe_run_buffers b = {0};
     const moe_plan_options plan_options = {.worst = MOE_MATCH_DEFAULT, .any_order = o->any_order};
     moe_status status = moe_device_open(o->device, &b.device);
     if (!status) status = command_database(o->db, &db);
@@ -235,9 +170,9 @@ static moe_status run(const options *o, const moe_layer *layer, const moe_tensor
         status = moe_spot_plan(db, b.device, gen, builder, layer, tokens, &plan_options, &plan, note,
                                sizeof note);
     if (!status && *note) fprintf(stderr, "moetune run: %s\n", note);
-    if (!status) status = run_plan(plan, &b, layer, file, tokens, o->output);
+    if (!status) status = run_plan(plan, &b, layer, source, tokens, o->output);
     moe_plan_destroy(plan);
-    for (int i = 0; i < b.count; i++) moe_device_free(b.device, b.memory[i]);
+    moe_run_buffers_free(&b);
     moe_builder_close(builder);
     moe_gen_close(gen);
     moe_db_close(db);
@@ -245,16 +180,44 @@ static moe_status run(const options *o, const moe_layer *layer, const moe_tensor
     return status;
 }
 
+/* The layer as given, else by the config.json in the folder of the weights. */
+static moe_status choose_layer(const options *o, moe_model *model) {
+    char folder[4096];
+    struct stat facts;
+    if (o->layer) return moe_preset_model(o->layer, model);
+    bool is_folder = !stat(o->weights, &facts) && S_ISDIR(facts.st_mode);
+    const char *slash = strrchr(o->weights, '/');
+    int length = is_folder ? (int)strlen(o->weights) : slash ? (int)(slash - o->weights) + 1 : 0;
+    if ((size_t)snprintf(folder, sizeof folder, "%.*s%s", length, o->weights,
+                         length ? "" : ".") >= sizeof folder)
+        return moe_fail(MOE_E_NOT_FOUND, "%.64s...: the path is too long", o->weights);
+    moe_status status = moe_config_model(folder, model);
+    return status == MOE_E_NOT_FOUND
+               ? moe_fail_context(status, "--layer is not given, and beside the weights")
+               : status;
+}
+
+static moe_status open_weights(const options *o, const moe_model *model, moe_model_weights *out) {
+    const char *type = *model->family ? model->family : NULL;
+    MOE_TRY(moe_model_check_layer(model, o->moe_layer));
+    return moe_model_weights_open(o->weights, type, &model->layer, o->moe_layer, out);
+}
+
 int cmd_run(int argc, char **argv) {
-    options o = {.device = "auto"};
-    moe_layer layer;
+    options o = {.device = "auto", .moe_layer = -1};
+    static moe_model model;
     moe_tensor_file *file = NULL;
+    moe_model_weights weights = {0};
     int64_t tokens = 0;
     argp_parse(&argp, argc, argv, 0, NULL, &o);
-    moe_status status = moe_preset(o.layer, &layer);
+    moe_status status = choose_layer(&o, &model);
+    if (!status) status = moe_model_check_shared(&model);
     if (!status) status = moe_tensor_file_open(o.input, &file);
     if (!status) status = count_tokens(file, &tokens);
-    if (!status) status = run(&o, &layer, file, tokens);
+    if (!status && o.weights) status = open_weights(&o, &model, &weights);
+    const moe_run_source source = {file, o.weights ? &weights : NULL};
+    if (!status) status = run(&o, &model.layer, &source, tokens);
+    moe_model_weights_close(&weights);
     moe_tensor_file_close(file);
     return status ? command_fail(status) : COMMAND_GOOD;
 }

@@ -220,14 +220,19 @@ moe_status moe_config_model(const char *path, moe_model *out) {
     return status ? moe_fail_context(status, "%s", file) : MOE_OK;
 }
 
+moe_status moe_model_check_shared(const moe_model *model) {
+    if (!model->shared) return MOE_OK;
+    return moe_fail(MOE_E_UNSUPPORTED,
+                    "a %s layer has a %sshared expert of width %" PRId64 ", which layers cannot "
+                    "have yet; write the rest of the layer as text",
+                    model->family, model->shared_gated ? "gated " : "", model->shared);
+}
+
 moe_status moe_config_json(const char *path, moe_layer *out) {
     moe_model model;
     MOE_TRY(moe_config_model(path, &model));
-    if (model.shared)
-        return moe_fail(MOE_E_UNSUPPORTED,
-                        "%s: its layers have a %sshared expert of width %" PRId64
-                        ", which layers cannot have yet; write the rest of the layer as text",
-                        path, model.shared_gated ? "gated " : "", model.shared);
+    moe_status status = moe_model_check_shared(&model);
+    if (status) return moe_fail_context(status, "%s", path);
     *out = model.layer;
     return MOE_OK;
 }

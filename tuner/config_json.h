@@ -40,6 +40,9 @@ moe_status moe_config_model_text(const char *text, size_t size, moe_model *out);
 /* The layer alone, where its text says all of it. */
 moe_status moe_config_json(const char *path, moe_layer *out);
 
+/* MOE_E_UNSUPPORTED where the layer has a shared expert, which its text cannot say. */
+moe_status moe_model_check_shared(const moe_model *model);
+
 /* MOE_E_INVALID where layer `index` of the model has no experts; the message names some that do. */
 moe_status moe_model_check_layer(const moe_model *model, int64_t index);
 

@@ -1,6 +1,7 @@
 /* label: sim
  * moetune run as a user runs it: safetensors in, safetensors out, against the reference; and what
  * it says of files that do not fit. */
+#include "model_case.h"
 #include "presets.h"
 #include "reference.h"
 #include "safetensors.h"
@@ -25,16 +26,22 @@ enum { T = 5, MAX_TENSORS = 8 };
 static char folder[] = "/tmp/moetune-run-XXXXXX";
 
 /* Runs the program with its messages in `text`; returns the exit status. */
-static int run(const char *layer, const char *input, const char *output, char *text, size_t size) {
+static int run_with(const char *options, char *text, size_t size) {
     char command[2048];
-    snprintf(command, sizeof command,
-             "%s run --device sim:a100 --layer '%s' --input %s/%s --output %s 2>&1",
-             getenv("MOETUNE_BINARY"), layer, folder, input, output);
+    snprintf(command, sizeof command, "%s run --device sim:a100 %s 2>&1", getenv("MOETUNE_BINARY"),
+             options);
     FILE *pipe = popen(command, "r");
     assert_non_null(pipe);
     text[fread(text, 1, size - 1, pipe)] = '\0';
     int status = pclose(pipe);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+static int run(const char *layer, const char *input, const char *output, char *text, size_t size) {
+    char options[1024];
+    snprintf(options, sizeof options, "--layer '%s' --input %s/%s --output %s", layer, folder,
+             input, output);
+    return run_with(options, text, size);
 }
 
 /* The tensors of a workload by the names of the command. */
@@ -109,6 +116,12 @@ static void judge(const moe_workload *w, const char *path) {
     moe_tensor_file_close(file);
 }
 
+static void remove_files(void) {
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s/*", folder);
+    assert_int_equal(system(command), 0);
+}
+
 static void a_layer_on_given_tensors(void **state) {
     (void)state;
     static const char *const layers[] = {
@@ -173,6 +186,85 @@ static void files_that_do_not_fit(void **state) {
     moe_workload_free(&w);
 }
 
+/* ------------------------------------------------------------------------- published weights */
+
+/* The keys that make a case's layer of its family. */
+static const struct {
+    const char *type, *config;
+} published[] = {
+    {"mixtral", "{\"model_type\":\"mixtral\",\"hidden_size\":32,\"intermediate_size\":16,"
+                "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_hidden_layers\":2}"},
+    {"gpt_oss", "{\"model_type\":\"gpt_oss\",\"hidden_size\":32,\"intermediate_size\":16,"
+                "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_hidden_layers\":2}"},
+};
+
+static void write_model(const char *type, const char *config, moe_workload *w) {
+    const model_case *c = model_cases;
+    moe_layer layer;
+    char path[128];
+    while (strcmp(c->type, type) != 0) c++;
+    assert_int_equal(moe_layer_parse(c->layer, &layer), MOE_OK);
+    assert_int_equal(moe_workload_init(w, &layer, T, MOE_ROUTING_UNIFORM, 3,
+                                       MOE_MAKE_ALL & ~(unsigned)MOE_MAKE_LOGITS), MOE_OK);
+    model_case_write(c, w, folder, !strcmp(type, "mixtral"));
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(config, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void a_layer_of_a_published_model(void **state) {
+    (void)state;
+    char options[1024], text[4096], output[128];
+    snprintf(output, sizeof output, "%s/out.safetensors", folder);
+    for (size_t i = 0; i < sizeof published / sizeof *published; i++) {
+        moe_workload w;
+        write_model(published[i].type, published[i].config, &w);
+        write_input(&w, "in.safetensors");
+        snprintf(options, sizeof options,
+                 "--weights %s --moe-layer 1 --input %s/in.safetensors --output %s", folder, folder,
+                 output);
+        int status = run_with(options, text, sizeof text);
+        if (status) fail_msg("%s: exit status %d: %s", published[i].type, status, text);
+        judge(&w, output);
+        moe_workload_free(&w);
+        remove_files();
+    }
+}
+
+static void models_that_do_not_fit(void **state) {
+    (void)state;
+    static const struct {
+        const char *options;
+        int status;
+        const char *says;
+    } cases[] = {
+        {"--moe-layer 0", 3, "no experts of layer 0 by any name"},
+        {"--moe-layer 2", 2, "layer 2 is not in 0..1"},
+        {"--moe-layer -1", 2, "no number from 0 on"},
+        {"", 2, "--weights and --moe-layer need each other"},
+        {"--moe-layer 1 --layer 'd=32 f=16 e=4 k=2 bias=up'", 2, "have no tensor"},
+        {"--moe-layer 1 --layer 'd=32 f=24 e=4 k=2'", 2, "is [16,32], should be [24,32]"},
+    };
+    moe_workload w;
+    char options[1024], text[4096];
+    write_model(published[0].type, published[0].config, &w);
+    write_input(&w, "in.safetensors");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(options, sizeof options, "--weights %s --input %s/in.safetensors --output %s/o %s",
+                 folder, folder, folder, cases[i].options);
+        int status = run_with(options, text, sizeof text);
+        if (status != cases[i].status || !strstr(text, cases[i].says))
+            fail_msg("case %zu: exit status %d: %s", i, status, text);
+    }
+    snprintf(options, sizeof options, "--weights /nowhere --moe-layer 1 --input x --output y");
+    assert_int_equal(run_with(options, text, sizeof text), 3);
+    assert_non_null(strstr(text, "--layer is not given, and beside the weights: "));
+    moe_workload_free(&w);
+    remove_files();
+}
+
 static int make_folder(void **state) {
     (void)state;
     char path[64];
@@ -193,6 +285,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_layer_on_given_tensors),
         cmocka_unit_test(files_that_do_not_fit),
+        cmocka_unit_test(a_layer_of_a_published_model),
+        cmocka_unit_test(models_that_do_not_fit),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,0 +1,218 @@
+/* label: unit */
+/* test_model_weights.c - every way in which families publish a layer comes out as the layer takes
+ * it; and what is said of files that do not hold what they should. */
+#include "model_case.h"
+#include "model_weights.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char folder[] = "/tmp/moetune-weights-XXXXXX";
+
+static int make_folder(void **state) {
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int clear_folder(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -f %s/*", folder);
+    return system(command);
+}
+
+static int remove_folder(void **state) { return clear_folder(state) || remove(folder); }
+
+static void make_workload(const model_case *c, const char *text, moe_workload *w) {
+    moe_layer layer;
+    if (moe_layer_parse(text, &layer)) fail_msg("%s: %s", c->name, moe_error_text());
+    assert_int_equal(moe_workload_init(w, &layer, 1, MOE_ROUTING_UNIFORM, 11,
+                                       MOE_MAKE_ROUTER | MOE_MAKE_UP | MOE_MAKE_DOWN),
+                     MOE_OK);
+}
+
+static const void *array_of(const moe_workload *w, moe_weight_role role) {
+    const void *const arrays[MOE_WEIGHT_ROLES] = {
+        [MOE_WEIGHT_ROUTER] = w->router_weight, [MOE_WEIGHT_ROUTER_BIAS] = w->router_bias,
+        [MOE_WEIGHT_UP] = w->up,                [MOE_WEIGHT_UP_BIAS] = w->up_bias,
+        [MOE_WEIGHT_DOWN] = w->down,            [MOE_WEIGHT_DOWN_BIAS] = w->down_bias,
+    };
+    return arrays[role];
+}
+
+/* All pieces of all roles against the workload's arrays, byte for byte. */
+static void assert_same(moe_model_weights *weights, const moe_workload *w, const char *name) {
+    for (int role = 0; role < MOE_WEIGHT_ROLES; role++) {
+        const char *want = array_of(w, (moe_weight_role)role);
+        if (!want) continue;
+        size_t bytes = moe_model_weights_bytes(weights, (moe_weight_role)role);
+        int64_t pieces = moe_model_weights_pieces(weights, (moe_weight_role)role);
+        char *got = malloc(bytes);
+        for (int64_t i = 0; i < pieces; i++) {
+            if (moe_model_weights_read(weights, (moe_weight_role)role, i, got))
+                fail_msg("%s: %s", name, moe_error_text());
+            if (memcmp(got, want + (size_t)i * bytes, bytes))
+                fail_msg("%s: role %d of expert %d differs", name, role, (int)i);
+        }
+        free(got);
+    }
+}
+
+static void every_way_of_publishing(void **state) {
+    (void)state;
+    for (const model_case *c = model_cases; c->name; c++) {
+        for (int way = 0; way < 3; way++) { /* one file; shards; shards of a family not known */
+            moe_model_weights weights;
+            moe_workload w;
+            make_workload(c, c->layer, &w);
+            model_case_write(c, &w, folder, way > 0);
+            moe_status status = moe_model_weights_open(folder, way == 2 ? NULL : c->type, &w.layer,
+                                                       1, &weights);
+            if (status) fail_msg("%s: %s", c->name, moe_error_text());
+            assert_same(&weights, &w, c->name);
+            moe_model_weights_close(&weights);
+            moe_workload_free(&w);
+            clear_folder(NULL);
+        }
+    }
+}
+
+static const model_case *case_of(const char *type) {
+    const model_case *c = model_cases;
+    while (strcmp(c->type, type) != 0) c++;
+    return c;
+}
+
+/* Opens layer `index` of a model as a family and a layer that it may not be. */
+static moe_status open_as(const char *type, const char *text, int64_t index,
+                          moe_model_weights *out) {
+    moe_layer layer;
+    assert_int_equal(moe_layer_parse(text, &layer), MOE_OK);
+    return moe_model_weights_open(folder, type, &layer, index, out);
+}
+
+static void write_case(const char *type, const char *text) {
+    moe_workload w;
+    make_workload(case_of(type), text, &w);
+    model_case_write(case_of(type), &w, folder, false);
+    moe_workload_free(&w);
+}
+
+static void layers_that_are_not_the_model_s(void **state) {
+    (void)state;
+    static const struct {
+        const char *type, *as, *layer;
+        int64_t index;
+        moe_status status;
+        const char *says;
+    } cases[] = {
+        {"mixtral", "mixtral", "d=32 f=16 e=4 k=2", 0, MOE_E_NOT_FOUND,
+         "no experts of layer 0 by any name that is known; its tensors: none"},
+        {"nemotron_h", "nemotron_h", "d=32 f=16 e=4 k=2 router=sigmoid+bias>topk>renorm", 1,
+         MOE_E_INVALID, "have no tensor"},
+        {"mixtral", "mixtral", "d=32 f=24 e=4 k=2", 1, MOE_E_INVALID,
+         "w1.weight' is [16,32], should be [24,32]"},
+        {"granitemoe", "granitemoe", "d=32 f=16 e=5 k=2 router=topk>softmax", 1, MOE_E_INVALID,
+         "is [4,32,32], should be [5,32,32]"},
+        {"mixtral", "mixtral", "d=32 f=16 e=5 k=2", 1, MOE_E_NOT_FOUND,
+         "no tensor 'model.layers.1.block_sparse_moe.experts.4.w1.weight'"},
+        {"mixtral", "mixtral", "d=32 f=16 e=4 k=2 act=relu", 1, MOE_E_INVALID,
+         "lacks an activation with a gate"},
+        {"mixtral", "mixtral", "d=32 f=16 e=4 k=2 bias=up", 1, MOE_E_INVALID, "have no tensor"},
+        {"gpt_oss", "gpt_oss", "d=32 f=16 e=4 k=2 bias=router,up", 1, MOE_E_INVALID,
+         "down_proj_bias', for which the layer lacks bias=down"},
+        {"deepseek_v3", "deepseek_v3", "d=32 f=16 e=4 k=2", 1, MOE_E_INVALID,
+         "e_score_correction_bias', for which the layer lacks +bias"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        moe_model_weights weights;
+        write_case(cases[i].type, case_of(cases[i].type)->layer);
+        moe_status status = open_as(cases[i].as, cases[i].layer, cases[i].index, &weights);
+        bool opened = !status;
+        for (int role = 0; role < MOE_WEIGHT_ROLES && !status; role++) {
+            if (role == MOE_WEIGHT_ROUTER || role == MOE_WEIGHT_ROUTER_BIAS) continue;
+            if (role == MOE_WEIGHT_UP_BIAS && !(weights.layer.bias & MOE_BIAS_UP)) continue;
+            if (role == MOE_WEIGHT_DOWN_BIAS && !(weights.layer.bias & MOE_BIAS_DOWN)) continue;
+            void *piece = malloc(moe_model_weights_bytes(&weights, (moe_weight_role)role));
+            for (int64_t e = 0; e < weights.layer.e && !status; e++)
+                status = moe_model_weights_read(&weights, (moe_weight_role)role, e, piece);
+            free(piece);
+        }
+        if (status != cases[i].status || !strstr(moe_error_text(), cases[i].says))
+            fail_msg("case %zu: status %d, '%s'", i, status, moe_error_text());
+        if (opened) moe_model_weights_close(&weights);
+    }
+}
+
+static void published_in_numbers_that_are_none(void **state) {
+    (void)state;
+    static const unsigned char bytes[512] = {0};
+    static const char *const names[] = {"model.layers.1.mlp.gate.weight",
+                                        "model.layers.1.mlp.experts.0.gate_proj.weight",
+                                        "model.layers.1.mlp.experts.0.up_proj.weight",
+                                        "model.layers.1.mlp.experts.0.down_proj.weight"};
+    moe_tensor tensors[4];
+    moe_model_weights weights;
+    char path[128], piece[2048];
+    for (int i = 0; i < 4; i++)
+        tensors[i] = (moe_tensor){names[i], MOE_TENSOR_F8_E4M3, 2, {8, 8}, bytes, 64};
+    tensors[0].shape[0] = 1;
+    tensors[0].bytes = 8;
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    assert_int_equal(moe_tensor_file_write(path, tensors, 4), MOE_OK);
+    assert_int_equal(open_as("qwen3_moe", "d=8 f=8 e=1 k=1", 1, &weights), MOE_OK);
+    assert_int_equal(moe_model_weights_read(&weights, MOE_WEIGHT_UP, 0, piece), MOE_E_UNSUPPORTED);
+    assert_non_null(strstr(moe_error_text(), "F8_E4M3, which is quantised (FP8); convert the model"));
+    moe_model_weights_close(&weights);
+    const moe_tensor packed = {"model.layers.1.mlp.experts.gate_up_proj_blocks", MOE_TENSOR_U8, 1,
+                               {8}, bytes, 8};
+    assert_int_equal(moe_tensor_file_write(path, &packed, 1), MOE_OK);
+    assert_int_equal(open_as("gpt_oss", "d=8 f=8 e=1 k=1", 1, &weights), MOE_E_UNSUPPORTED);
+    assert_non_null(strstr(moe_error_text(), "quantised ('model.layers.1.mlp.experts.gate_up_proj"));
+}
+
+/* Weights of one dtype for a layer of another, and what f16 cannot hold. */
+static void other_dtypes(void **state) {
+    (void)state;
+    float values[64];
+    static const char *const names[] = {"model.layers.1.mlp.gate.weight",
+                                        "model.layers.1.mlp.experts.0.gate_proj.weight",
+                                        "model.layers.1.mlp.experts.0.up_proj.weight",
+                                        "model.layers.1.mlp.experts.0.down_proj.weight"};
+    moe_tensor tensors[4];
+    moe_model_weights weights;
+    char path[128];
+    uint16_t piece[128];
+    for (int i = 0; i < 64; i++) values[i] = i == 63 ? 70000 : (float)i / 4;
+    for (int i = 0; i < 4; i++)
+        tensors[i] = (moe_tensor){names[i], MOE_TENSOR_F32, 2, {8, 8}, values, sizeof values};
+    tensors[0].shape[0] = 1;
+    tensors[0].bytes /= 8;
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    assert_int_equal(moe_tensor_file_write(path, tensors, 4), MOE_OK);
+    assert_int_equal(open_as(NULL, "d=8 f=8 e=1 k=1 x=bf16", 1, &weights), MOE_OK);
+    assert_int_equal(moe_model_weights_read(&weights, MOE_WEIGHT_DOWN, 0, piece), MOE_OK);
+    assert_int_equal(piece[4], 0x3f80); /* 1 */
+    assert_int_equal(piece[63], 0x4789); /* 70000, rounded */
+    moe_model_weights_close(&weights);
+    assert_int_equal(open_as(NULL, "d=8 f=8 e=1 k=1 x=f16", 1, &weights), MOE_OK);
+    assert_int_equal(moe_model_weights_read(&weights, MOE_WEIGHT_DOWN, 0, piece), MOE_E_INVALID);
+    assert_non_null(strstr(moe_error_text(), "holds 70000, which f16 does not"));
+    moe_model_weights_close(&weights);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(every_way_of_publishing, clear_folder),
+        cmocka_unit_test_teardown(layers_that_are_not_the_model_s, clear_folder),
+        cmocka_unit_test_teardown(published_in_numbers_that_are_none, clear_folder),
+        cmocka_unit_test_teardown(other_dtypes, clear_folder),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

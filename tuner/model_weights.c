@@ -1,0 +1,253 @@
+/* model_weights.c - the weights of one layer of a published model, as a layer takes them. */
+#include "model_weights.h"
+
+#include "number.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows of a piece, all from one tensor. */
+typedef struct part {
+    const char *pattern;
+    int64_t rows, columns;  /* of the piece */
+    int64_t width;          /* rows that the tensor holds of an expert: `rows`, or 2f */
+    int64_t start, step;    /* row r of the part is row start + step*r of these */
+    bool turned;            /* the tensor holds columns where others hold rows */
+    moe_dtype dtype;        /* of the piece */
+    bool alone;             /* of no expert: the router's */
+} part;
+
+enum { MAX_PARTS = 2 };
+
+/* The parts of a role's piece, in the order of their rows. Returns how many. */
+static int list_parts(const moe_model_weights *w, moe_weight_role role, part *out) {
+    const moe_layer *l = &w->layer;
+    const moe_weight_names *n = w->names;
+    const bool gated = moe_layer_gated(l), halves = gated && n->gate_up;
+    const int64_t d = l->d, f = l->f, wide = halves ? 2 * f : f;
+    const int64_t step = halves && n->alternating ? 2 : 1, second = step == 2 ? 1 : f;
+    const char *up = halves ? n->gate_up : n->up, *gate = halves ? n->gate_up : n->gate;
+    const char *bias = l->router.key_bias ? n->key_bias : n->router_bias;
+    const bool turned = n->turned, down = n->turned || n->turned_down;
+    switch (role) {
+    case MOE_WEIGHT_ROUTER:
+        out[0] = (part){n->router, l->e, d, l->e, 0, 1, false, l->w, true};
+        return 1;
+    case MOE_WEIGHT_ROUTER_BIAS:
+        out[0] = (part){bias, l->e, 1, l->e, 0, 1, false, MOE_F32, true};
+        return 1;
+    case MOE_WEIGHT_UP:
+        out[gated] = (part){up, f, d, wide, halves ? second : 0, step, turned, l->w, false};
+        if (gated) out[0] = (part){gate, f, d, wide, 0, step, turned, l->w, false};
+        return gated ? 2 : 1;
+    case MOE_WEIGHT_UP_BIAS:
+        out[gated] =
+            (part){n->up_bias, f, 1, wide, halves ? second : 0, step, false, l->w, false};
+        if (gated) out[0] = (part){n->up_bias, f, 1, wide, 0, step, false, l->w, false};
+        return gated ? 2 : 1;
+    case MOE_WEIGHT_DOWN:
+        out[0] = (part){n->down, d, f, d, 0, 1, down, l->w, false};
+        return 1;
+    case MOE_WEIGHT_DOWN_BIAS:
+        out[0] = (part){n->down_bias, d, 1, d, 0, 1, false, l->w, false};
+        return 1;
+    case MOE_WEIGHT_ROLES: break;
+    }
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------- shapes */
+
+/* A shape without its ones: what [e,1,d] and [1,e,d] have in common. */
+static int squeeze(int64_t rank, const int64_t *shape, int64_t *out) {
+    int count = 0;
+    for (int64_t i = 0; i < rank; i++)
+        if (shape[i] != 1) out[count++] = shape[i];
+    return count;
+}
+
+static bool same(const moe_tensor *tensor, int64_t rank, const int64_t *shape) {
+    int64_t have[MOE_TENSOR_MAX_RANK], want[4];
+    int count = squeeze(tensor->rank, tensor->shape, have);
+    if (squeeze(rank, shape, want) != count) return false;
+    return !memcmp(have, want, (size_t)count * sizeof *have);
+}
+
+/* The shapes that a part's tensor may have: of one expert; of all; of all as one matrix. */
+static bool fits(const moe_tensor *tensor, const part *p, int64_t experts, bool fused) {
+    int64_t rows = p->turned ? p->columns : p->width, columns = p->turned ? p->width : p->columns;
+    const int64_t one[] = {rows, columns}, all[] = {experts, rows, columns};
+    const int64_t flat[] = {experts * rows, columns};
+    if (!fused) return same(tensor, 2, one);
+    return same(tensor, 3, all) || same(tensor, 2, flat);
+}
+
+static moe_status wrong_shape(const moe_model_weights *w, const moe_tensor *tensor, const part *p,
+                              bool fused) {
+    char shapes[256];
+    moe_text text = moe_text_start(shapes, sizeof shapes);
+    const int64_t rows = p->turned ? p->columns : p->width;
+    const int64_t want[] = {w->layer.e, rows, p->turned ? p->width : p->columns};
+    moe_text_add(&text, "is ");
+    moe_tensor_print_shape(tensor->rank, tensor->shape, &text);
+    moe_text_add(&text, ", should be ");
+    moe_tensor_print_shape(fused ? 3 : 2, want + (fused ? 0 : 1), &text);
+    return moe_fail(MOE_E_INVALID, "%s: tensor '%s' %s for this layer", moe_shards_path(w->shards),
+                    moe_tensor_label_of(tensor->name).text, shapes);
+}
+
+/* The tensor that holds a part, and the element at which an expert's share of it starts. */
+static moe_status find_part(moe_model_weights *w, const part *p, int64_t expert,
+                            const moe_tensor **tensor, int64_t *first) {
+    char name[MOE_WEIGHT_NAME_SIZE];
+    if (!p->pattern)
+        return moe_fail(MOE_E_INVALID,
+                        "%s: the layer has a bias for which such models (%.48s) have no tensor",
+                        moe_shards_path(w->shards), w->names->types);
+    const bool fused = !p->alone && !strchr(p->pattern, '*');
+    moe_weight_name(w->shards, w->prefix, w->names, p->pattern, w->index, expert, name);
+    MOE_TRY(moe_shards_get(w->shards, name, tensor));
+    if (!fits(*tensor, p, w->layer.e, fused)) return wrong_shape(w, *tensor, p, fused);
+    *first = fused ? expert * p->width * p->columns : 0;
+    return MOE_OK;
+}
+
+/* ------------------------------------------------------------------------------------ reading */
+
+/* f16 alone has a range that weights may leave. */
+static moe_status check_range(const moe_tensor *tensor, moe_dtype dtype, const float *line,
+                              int64_t n) {
+    for (int64_t i = 0; dtype == MOE_F16 && i < n; i++)
+        if (isfinite(line[i]) && fabsf(line[i]) >= 65520)
+            return moe_fail(MOE_E_INVALID, "tensor '%s' holds %g, which f16 does not; run the "
+                                           "layer with x=bf16 w=bf16",
+                            moe_tensor_label_of(tensor->name).text, (double)line[i]);
+    return MOE_OK;
+}
+
+/* A line of the tensor is a row of the piece. */
+static moe_status read_rows(const moe_tensor *tensor, const part *p, int64_t first, float *line,
+                            int64_t place, void *out) {
+    for (int64_t r = 0; r < p->rows; r++) {
+        int64_t from = first + (p->start + p->step * r) * p->columns;
+        MOE_TRY(moe_tensor_floats(tensor, from, p->columns, line));
+        MOE_TRY(check_range(tensor, p->dtype, line, p->columns));
+        moe_store_block(p->dtype, out, (place + r) * p->columns, p->columns, line);
+    }
+    return MOE_OK;
+}
+
+/* A line of the tensor is a column of the piece. */
+static moe_status read_columns(const moe_tensor *tensor, const part *p, int64_t first, float *line,
+                               int64_t place, void *out) {
+    for (int64_t c = 0; c < p->columns; c++) {
+        MOE_TRY(moe_tensor_floats(tensor, first + c * p->width, p->width, line));
+        MOE_TRY(check_range(tensor, p->dtype, line, p->width));
+        for (int64_t r = 0; r < p->rows; r++)
+            moe_store_block(p->dtype, out, (place + r) * p->columns + c, 1,
+                            &line[p->start + p->step * r]);
+    }
+    return MOE_OK;
+}
+
+static moe_status read_part(moe_model_weights *w, const part *p, int64_t expert, int64_t place,
+                            void *out) {
+    const moe_tensor *tensor;
+    int64_t first, length = p->turned ? p->width : p->columns;
+    MOE_TRY(find_part(w, p, expert, &tensor, &first));
+    float *line = malloc((size_t)length * sizeof *line);
+    if (!line) return moe_fail(MOE_E_MEMORY, "no memory to read '%s'", tensor->name);
+    moe_status status = (p->turned ? read_columns : read_rows)(tensor, p, first, line, place, out);
+    free(line);
+    return status ? moe_fail_context(status, "%s", moe_shards_path(w->shards)) : MOE_OK;
+}
+
+moe_status moe_model_weights_read(moe_model_weights *w, moe_weight_role role, int64_t piece,
+                                  void *out) {
+    part parts[MAX_PARTS];
+    int count = list_parts(w, role, parts);
+    int64_t place = 0;
+    for (int i = 0; i < count; place += parts[i++].rows)
+        MOE_TRY(read_part(w, &parts[i], piece, place, out));
+    return MOE_OK;
+}
+
+/* ------------------------------------------------------------------------------------- opening */
+
+int64_t moe_model_weights_pieces(const moe_model_weights *w, moe_weight_role role) {
+    part parts[MAX_PARTS];
+    list_parts(w, role, parts);
+    return parts[0].alone ? 1 : w->layer.e;
+}
+
+size_t moe_model_weights_bytes(const moe_model_weights *w, moe_weight_role role) {
+    part parts[MAX_PARTS];
+    int count = list_parts(w, role, parts);
+    size_t elements = 0;
+    for (int i = 0; i < count; i++) elements += (size_t)(parts[i].rows * parts[i].columns);
+    return elements * moe_dtype_size(parts[0].dtype);
+}
+
+/* True where up and down, which tell turned and fused layouts apart, have the layer's shapes. */
+static bool layout_fits(void *context, const char *prefix, const moe_weight_names *names) {
+    moe_model_weights try = *(moe_model_weights *)context;
+    part parts[MAX_PARTS];
+    try.prefix = prefix;
+    try.names = names;
+    for (int role = 0; role < MOE_WEIGHT_ROLES; role++) {
+        const moe_tensor *tensor;
+        int64_t first;
+        if (role != MOE_WEIGHT_UP && role != MOE_WEIGHT_DOWN) continue;
+        int count = list_parts(&try, (moe_weight_role)role, parts);
+        for (int i = 0; i < count; i++)
+            if (!parts[i].pattern || find_part(&try, &parts[i], 0, &tensor, &first)) return false;
+    }
+    return true;
+}
+
+/* What the model has and the layer has no place for would be left out in silence. */
+static moe_status check_rest(const moe_model_weights *w) {
+    const moe_layer *l = &w->layer;
+    const moe_weight_names *n = w->names;
+    const bool gated = moe_layer_gated(l);
+    const struct {
+        const char *pattern;
+        bool used;
+        const char *missing;
+    } all[] = {
+        {n->router_bias, l->bias & MOE_BIAS_ROUTER, "bias=router"},
+        {n->key_bias, l->router.key_bias, "+bias behind the router's score"},
+        {n->gate, gated, "an activation with a gate"},
+        {n->gate_up, gated, "an activation with a gate"},
+        {n->up_bias, l->bias & MOE_BIAS_UP, "bias=up"},
+        {n->down_bias, l->bias & MOE_BIAS_DOWN, "bias=down"},
+        {n->shared_down, false, "a shared expert, which layers cannot have yet"},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        char name[MOE_WEIGHT_NAME_SIZE];
+        if (all[i].used || !all[i].pattern) continue;
+        if (moe_weight_name(w->shards, w->prefix, n, all[i].pattern, w->index, 0, name))
+            return moe_fail(MOE_E_INVALID, "%s: it has '%s', for which the layer lacks %s",
+                            moe_shards_path(w->shards), name, all[i].missing);
+    }
+    return MOE_OK;
+}
+
+moe_status moe_model_weights_open(const char *path, const char *type, const moe_layer *layer,
+                                  int64_t index, moe_model_weights *out) {
+    moe_model_weights w = {.layer = *layer, .index = index};
+    MOE_TRY(moe_shards_open(path, &w.shards));
+    moe_status status =
+        moe_weight_names_find(w.shards, type, index, layout_fits, &w, &w.prefix, &w.names);
+    if (!status) status = check_rest(&w);
+    if (status) moe_shards_close(w.shards);
+    else *out = w;
+    return status;
+}
+
+void moe_model_weights_close(moe_model_weights *weights) {
+    moe_shards_close(weights->shards);
+    *weights = (moe_model_weights){0};
+}
