@@ -129,6 +129,13 @@ typedef struct moe_router {
     bool input;                /* the weight multiplies the expert's input instead of its output */
 } moe_router;
 
+typedef enum moe_layout { /* of an expert's 2f rows of up weights and bias, where gated */
+    MOE_LAYOUT_GATE_UP,     /* f gate rows, then f up rows */
+    MOE_LAYOUT_UP_GATE,     /* f up rows, then f gate rows */
+    MOE_LAYOUT_INTERLEAVED, /* gate row, up row, gate row, ... */
+    MOE_LAYOUT_COUNT
+} moe_layout;
+
 enum { MOE_BIAS_ROUTER = 1, MOE_BIAS_UP = 2, MOE_BIAS_DOWN = 4 };
 
 typedef struct moe_layer {
@@ -142,6 +149,7 @@ typedef struct moe_layer {
     moe_router router;
     double capacity; /* capacity factor cf: an expert keeps C = ceil(T*k*cf/e) rows; 0 = no limit */
     unsigned bias;   /* set of MOE_BIAS_* */
+    moe_layout layout;
 } moe_layer;
 
 enum { MOE_LAYER_TEXT_SIZE = 512 }; /* bytes, always enough for a layer's text */
@@ -158,7 +166,8 @@ enum { MOE_LAYER_TEXT_SIZE = 512 }; /* bytes, always enough for a layer's text *
  *   renorm[(EPSILON)]                  epsilon is 0 for softmax, else 1e-20, unless it is written
  *   scale(S)
  *   input                              the weight multiplies the expert's input
- * The result is checked for contradictions and limits.
+ * `layout=gate_up|up_gate|interleaved` is gate_up unless written. The result is checked for
+ * contradictions and limits.
  * MOE_E_PARSE, MOE_E_INVALID, MOE_E_UNSUPPORTED. */
 MOE_API moe_status moe_layer_parse(const char *text, moe_layer *out);
 
@@ -266,7 +275,7 @@ typedef struct moe_io {
     const void *x;             /* [T,d] */
     const void *router_weight; /* [e,d] in w's dtype; unused where logits or routing are given */
     const float *router_bias;  /* [e], added to the logits (bias=router) or the keys (+bias) */
-    const void *up;            /* gated: [e,2f,d], gate rows then up rows; else [e,f,d] */
+    const void *up;            /* gated: [e,2f,d], rows in the layer's layout; else [e,f,d] */
     const void *up_bias;       /* gated: [e,2f]; else [e,f]; bias=up only */
     const void *down;          /* [e,d,f] */
     const void *down_bias;     /* [e,d]; bias=down only; weighted like the row it joins */

@@ -144,8 +144,10 @@ static moe_status make_module(moe_cublas_pipeline *p, const moe_text_compiler *c
     moe_text out = moe_text_start(text, TEXT_SIZE);
     moe_text_add(&out, "#define D %lld\n#define F %lld\n#define E %lld\n#define K %lld\n",
                  (long long)l->d, (long long)l->f, (long long)l->e, (long long)l->k);
-    moe_text_add(&out, "#define DTYPE %d\n#define ACT %d\n#define GATED %d\n#define WEIGH_INPUT %d\n",
-                 (int)l->x, (int)l->act.kind, moe_layer_gated(l), l->router.input);
+    moe_text_add(&out, "#define DTYPE %d\n#define ACT %d\n#define GATED %d\n", (int)l->x,
+                 (int)l->act.kind, moe_layer_gated(l));
+    moe_text_add(&out, "#define WEIGH_INPUT %d\n#define LAYOUT %d\n", l->router.input,
+                 (int)l->layout);
     moe_text_add(&out, "#define LIMIT ((float)%.9g)\n#define ALPHA ((float)%.9g)\n", l->act.limit,
                  l->act.alpha);
     define_router(&l->router, &out);

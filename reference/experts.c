@@ -89,6 +89,16 @@ static void add_bias(numerics how, moe_dtype dtype, const void *bias, int expert
         row[i] = keep_sum(how, row[i] + moe_load(dtype, bias, expert * n + i));
 }
 
+/* Row of column c among an expert's up weights: of the gate (half 0), or of what it gates. */
+static int64_t up_row(const moe_layer *layer, int half, int64_t c) {
+    if (!moe_layer_gated(layer)) return c;
+    switch (layer->layout) {
+    case MOE_LAYOUT_UP_GATE: return (1 - half) * layer->f + c;
+    case MOE_LAYOUT_INTERLEAVED: return 2 * c + half;
+    default: return half * layer->f + c;
+    }
+}
+
 static moe_status up_rows(const moe_layer *layer, const moe_host_layer *in, numerics how, int64_t n,
                           const int64_t *tokens, const int *experts, const double *weights,
                           double *h) {
@@ -111,10 +121,11 @@ static moe_status up_rows(const moe_layer *layer, const moe_host_layer *in, nume
     if (status) goto done;
 #pragma omp parallel for
     for (int64_t i = 0; i < n; i++) {
-        double *gate = sums + i * width, *up = gate + width - f; /* without a gate: the same */
-        add_bias(how, layer->w, bias, experts[i], width, gate);
+        double *row = sums + i * width;
+        add_bias(how, layer->w, bias, experts[i], width, row);
         for (int64_t c = 0; c < f; c++)
-            h[i * f + c] = keep_result(how, moe_activate(&layer->act, gate[c], up[c]));
+            h[i * f + c] = keep_result(how, moe_activate(&layer->act, row[up_row(layer, 0, c)],
+                                                         row[up_row(layer, 1, c)]));
     }
 done:
     free(x);

@@ -1,6 +1,7 @@
 // pipeline.cu - the steps between the GEMMs of the reference pipeline, written plainly: 16 bytes a
 // thread, no tuning. Text in front of it defines D, F, E, K, DTYPE (0 bf16, 1 f16, 2 f32), ACT (the
-// number of a moe_act_kind), GATED, LIMIT, ALPHA and WEIGH_INPUT (1: weights multiply x, 0: rows of the result).
+// number of a moe_act_kind), GATED, LIMIT, ALPHA, WEIGH_INPUT (1: weights multiply x, 0: rows of the
+// result) and LAYOUT (the number of a moe_layout).
 
 #if DTYPE == 2
 typedef float element;
@@ -88,6 +89,24 @@ __device__ float activate(float g, float u) {
 #endif
 }
 
+// Gate and up values of N columns from c on, of one row of sums or biases.
+struct gate_up {
+    pack gate, up;
+};
+
+__device__ gate_up halves(const element *row, long long c) {
+    if (!GATED) return {at(row + c), at(row + c)};
+    if (LAYOUT == 0) return {at(row + c), at(row + F + c)};
+    if (LAYOUT == 1) return {at(row + F + c), at(row + c)};
+    pack pair[2] = {at(row + 2 * c), at(row + 2 * c + N)};
+    gate_up out;
+    for (int n = 0; n < N; n++) {
+        out.gate.v[n] = pair[2 * n / N].v[2 * n % N];
+        out.up.v[n] = pair[2 * n / N].v[2 * n % N + 1];
+    }
+    return out;
+}
+
 struct activate_args {
     const element *sums;    // [rows,F], gated: [rows,2F]
     const element *bias;    // [E,F], gated: [E,2F]; or null
@@ -100,12 +119,12 @@ extern "C" __global__ void moe_pipeline_activate(const activate_args a) {
     constexpr int WIDTH = GATED ? 2 * F : F;
     long long i = thread_number() * N, row = i / F;
     if (row >= a.rows) return;
-    const element *gate = a.sums + row * WIDTH + i % F, *up = gate + (WIDTH - F);
-    const element *bias = a.bias ? a.bias + (long long)a.row_experts[row] * WIDTH + i % F : nullptr;
-    pack g = at(gate), u = at(up), h;
+    gate_up sum = halves(a.sums + row * WIDTH, i % F), bias = {};
+    if (a.bias) bias = halves(a.bias + (long long)a.row_experts[row] * WIDTH, i % F);
+    pack h;
     for (int n = 0; n < N; n++)
-        h.v[n] = store(activate(load(g.v[n]) + (bias ? load(bias[n]) : 0),
-                                load(u.v[n]) + (bias ? load(bias[WIDTH - F + n]) : 0)));
+        h.v[n] = store(activate(load(sum.gate.v[n]) + load(bias.gate.v[n]),
+                                load(sum.up.v[n]) + load(bias.up.v[n])));
     *(pack *)(a.h + i) = h;
 }
 

@@ -26,6 +26,13 @@ const char *const moe_act_names[] = {
     [MOE_ACT_COUNT] = NULL,
 };
 
+const char *const moe_layout_names[] = {
+    [MOE_LAYOUT_GATE_UP] = "gate_up",
+    [MOE_LAYOUT_UP_GATE] = "up_gate",
+    [MOE_LAYOUT_INTERLEAVED] = "interleaved",
+    [MOE_LAYOUT_COUNT] = NULL,
+};
+
 static const char *const bias_names[] = {"router", "up", "down", NULL}; /* ORDER MOE_BIAS */
 
 static moe_status parse_act(const moe_field *field, const char *text, void *value) {
@@ -129,6 +136,7 @@ const moe_field moe_layer_fields[] = {
     {"router", AT(router), &moe_field_router, "softmax>topk>renorm", NULL, 0, 0, false},
     {"capacity", AT(capacity), &moe_field_capacity, "none", NULL, 0, 0, false},
     {"bias", AT(bias), &moe_field_bias, "none", NULL, 0, 0, false},
+    {"layout", AT(layout), &moe_field_enum, "gate_up", moe_layout_names, 0, 0, true},
     {NULL, 0, NULL, NULL, NULL, 0, 0, false},
 };
 #undef AT
@@ -178,6 +186,9 @@ moe_status moe_layer_check(const moe_layer *layer) {
     if (layer->x != layer->w)
         return moe_fail(MOE_E_UNSUPPORTED, "layer: x=%s and w=%s must be the same dtype",
                         moe_dtype_names[layer->x], moe_dtype_names[layer->w]);
+    if (layer->layout != MOE_LAYOUT_GATE_UP && !moe_layer_gated(layer))
+        return moe_fail(MOE_E_INVALID, "layer: %s has no gate, so there is no layout=%s",
+                        moe_act_names[layer->act.kind], moe_layout_names[layer->layout]);
     if (layer->router.key_bias && layer->bias & MOE_BIAS_ROUTER)
         return moe_fail(MOE_E_INVALID, "layer: the router's bias joins the logits (bias=router) or "
                                        "the keys (+bias), not both");

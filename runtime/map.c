@@ -103,6 +103,7 @@ moe_tensor_view moe_map_view(const moe_map *map, const moe_layer *layer, int64_t
                              int64_t rows, const moe_arg_values *values) {
     const int64_t D = layer->d, F = layer->f, E = layer->e, T = tokens, ROWS = rows;
     const int64_t G = moe_layer_gated(layer) ? 2 : 1;
+    const bool INTERLEAVED = layer->layout == MOE_LAYOUT_INTERLEAVED;
     const struct {
         moe_arg arg;
         int64_t size[MOE_MAP_RANK];

@@ -47,6 +47,7 @@ constexpr int WEIGHT_BYTES = ROWS * ROW_BYTES, STAGE_BYTES = WEIGHT_BYTES + N * 
 constexpr int RING_BYTES = STAGES * STAGE_BYTES; // of a warp
 constexpr int STEP = 4;                      // rows that a warp copies at once
 constexpr int SUMS = MI * NI * 4;            // of a lane
+% moe.include("up_rows.cuh")
 
 // The block's place: rows row .. end-1 are the expert's, at most N of them ours.
 struct place {
@@ -104,7 +105,7 @@ __device__ __forceinline__ void multiply(const args_$(p.kind) &args, const place
         for (int i = 0; i < ROWS / STEP; i++) {
             const int r = my_row + i * STEP, column = at.column + column_of(r);
             const bool live = inside && (WIDTH % OUT_N == 0 || column < WIDTH);
-            const WT *from = weights + (long long)(half_of(r) * WIDTH + column) * DEPTH + k;
+            const WT *from = weights + (long long)(half_of(r) * HALF_ROWS + column * COLUMN_ROWS) * DEPTH + k;
             copy_async(to + r * ROW_BYTES + swizzle<ROW_BYTES>(r, my_chunk) * 16,
                        live ? from : $(weights), live);
         }
@@ -183,8 +184,8 @@ __device__ __forceinline__ float value_of(const args_$(p.kind) &args, const plac
         value[half] *= input_weight(args, at.row + token, at.end);
 % end
 % if bias then
-        value[half] += to_float($(bias)[(long long)at.expert * WEIGHT_ROWS + half * WIDTH +
-                                        at.column + column]);
+        value[half] += to_float($(bias)[(long long)at.expert * WEIGHT_ROWS + half * HALF_ROWS +
+                                        (at.column + column) * COLUMN_ROWS]);
 % end
     }
     return $(gated and "activate(value[0], value[1])" or up and "activate(value[0])" or "value[0]");

@@ -64,6 +64,10 @@ constexpr int TABLES = STAGES * STAGE_BYTES, FULL = TABLES + $(s.tables), EMPTY 
 
 % moe.include("ring.cuh")
 % moe.include("walk.cuh")
+% moe.include("up_rows.cuh")
+% if up then
+%   moe.include("up_box.cuh")
+% end
 
 // One lane brings the weights of all tiles.
 __device__ __forceinline__ void fetch_weights(const args_$(p.kind) &args, const tile_map &map,
@@ -80,8 +84,9 @@ __device__ __forceinline__ void fetch_weights(const args_$(p.kind) &args, const 
             barrier_arrive_expect(full, WEIGHT_BYTES);
 #pragma unroll
             for (int i = 0; i < OUT_N / BOX; i++)
-                tensor_load(stage + i * HALVES * BOX * ROW_BYTES, args.map[0], full, k,
-                            at.block * OUT_N + i * BOX, $(up and "0, " or "")at.expert);
+                $(up and "load_up_rows<BOX>" or "tensor_load")(
+                    stage + i * HALVES * BOX * ROW_BYTES, args.map[0], full, k,
+                    at.block * OUT_N + i * BOX, at.expert);
         }
     }
 }
@@ -187,7 +192,8 @@ __device__ __forceinline__ void finish(const args_$(p.kind) &args,
 #pragma unroll
         for (int half = 0; half < HALVES; half++)
             bias[i][half] = column < WIDTH ? to_float($(bias)[(long long)at.expert * WEIGHT_ROWS +
-                                                              half * WIDTH + column])
+                                                              half * HALF_ROWS +
+                                                              column * COLUMN_ROWS])
                                            : 0.0f;
     }
 % end

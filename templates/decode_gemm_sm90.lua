@@ -4,6 +4,7 @@
 -- of K each; blocks an SM.
 
 local loads = moe.use("loads.lua")
+local up_rows = moe.use("up_rows.lua")
 
 local BK, THREADS = 64, 192
 
@@ -101,7 +102,7 @@ return moe.template{
         local s = shape(p, c)
         local maps
         if s.up then
-            maps = {{"up", {BK, s.box, s.halves, 1}, 128}}
+            maps = {{"up", up_rows.box(p, BK, s.box), 128}}
         else
             maps = {{"down", {BK, s.box, 1}, 128}, {"h", {BK, c.n}, 128}}
         end

@@ -35,6 +35,8 @@ constexpr int MULTIPLIERS = 128, THREADS = 192, MOST = $(t.lib.most_slots), SUMM
 constexpr int TABLES = STAGES * STAGE_BYTES, FULL = TABLES + $(s.tables), EMPTY = FULL + STAGES * 8;
 
 % moe.include("ring.cuh")
+% moe.include("up_rows.cuh")
+% moe.include("up_box.cuh")
 
 // The maps, in shared memory. Slots are numbered choice after choice: p = j*T + t.
 struct maps {
@@ -145,7 +147,7 @@ __device__ __forceinline__ void fetch(const args_experts &args, const maps &m, u
             barrier_wait(ring + EMPTY + to.stage * 8, to.phase ^ 1);
             barrier_arrive_expect(full, WEIGHT_BYTES);
             if (at.up)
-                tensor_load(stage, args.map[0], full, step * BK, at.block * UP_N, 0, at.expert);
+                load_up_rows<UP_N>(stage, args.map[0], full, step * BK, at.block * UP_N, at.expert);
             else
                 tensor_load(stage, args.map[1], full, step * BK, at.block * ROWS, at.expert);
         }
@@ -254,8 +256,8 @@ __device__ __forceinline__ void store_h(const args_experts &args, const maps &m,
 % if p.gated then
         if (column >= F) return;
 %   if p.bias_up then
-        first += to_float(bias[column]);
-        second += to_float(bias[F + column]);
+        first += to_float(bias[column * COLUMN_ROWS]);
+        second += to_float(bias[HALF_ROWS + column * COLUMN_ROWS]);
 %   end
         out[column] = from_float<XT>(activate(first, second));
 % else

@@ -4,6 +4,7 @@
 -- rows of weights: 64 gate rows and the 64 up rows that pair with them, or 128 of one kind.
 
 local loads = moe.use("loads.lua")
+local up_rows = moe.use("up_rows.lua")
 
 local BK, ROWS, MOST_SLOTS = 64, 128, 256
 
@@ -83,7 +84,7 @@ return moe.template{
         local s = shape(p, c)
         return {
             kernels = {{grid = {"sms", 1}, block = 192, smem = s.smem, overlap = true}},
-            maps = {{"up", {BK, s.up_n, s.halves, 1}, 128}, {"down", {BK, ROWS, 1}, 128}},
+            maps = {{"up", up_rows.box(p, BK, s.up_n), 128}, {"down", {BK, ROWS, 1}, 128}},
         }
     end,
     cost = cost,

@@ -38,6 +38,8 @@ constexpr int N_BLOCKS = (WIDTH + OUT_N - 1) / OUT_N;
 constexpr int PER = per_chunk<WT>(), CHUNKS = DEPTH / PER;
 constexpr int ROWS = 8;                      // that a block serves at most
 
+% moe.include("up_rows.cuh")
+
 static_assert(DEPTH % PER == 0, "rows are whole chunks");
 
 // The same chunk of the warp's weight rows; zeros where `inside` is false.
@@ -53,7 +55,7 @@ __device__ __forceinline__ weight_chunk load_weights(const WT *from, int columns
         for (int half = 0; half < HALVES; half++)
             if (at < CHUNKS && c < columns)
                 out.of[c][half] = load_chunk_once(
-                    from + (long long)(half * WIDTH + c) * DEPTH + at * PER);
+                    from + (long long)(half * HALF_ROWS + c * COLUMN_ROWS) * DEPTH + at * PER);
     return out;
 }
 
@@ -106,7 +108,7 @@ $(moe.symbol())(const args_$(p.kind) args) {
     const int column = local / tile.count * OUT_N + warp * COLUMNS, columns = WIDTH - column;
     if (columns <= 0) return;
 
-    const WT *weights = $(weights) + ((long long)tile.expert * WEIGHT_ROWS + column) * DEPTH;
+    const WT *weights = $(weights) + ((long long)tile.expert * WEIGHT_ROWS + column * COLUMN_ROWS) * DEPTH;
     int row[ROWS]; // of the input
 #pragma unroll
     for (int r = 0; r < ROWS; r++) {
@@ -144,7 +146,8 @@ $(moe.symbol())(const args_$(p.kind) args) {
 % if bias then
                 if (c < columns)
                     value[half] += to_float($(bias)[(long long)tile.expert * WEIGHT_ROWS +
-                                                    half * WIDTH + column + c]);
+                                                    half * HALF_ROWS +
+                                                    (column + c) * COLUMN_ROWS]);
 % end
             }
             if (lane != 0 || c >= columns) continue;

@@ -35,7 +35,7 @@
 %   moe.include("mma.cuh")
 % end
 % if up then
-%   moe.include("activation.cuh")
+%   moe.include("activate.cuh")
 % end
 
 using XT = $(p.x);
@@ -69,20 +69,11 @@ constexpr int K_TILES = (DEPTH + BK - 1) / BK;
 constexpr int STEP = THREADS / ROW_CHUNKS;   // rows that all threads copy at once
 constexpr int A_COPIES = (BM + STEP - 1) / STEP, B_COPIES = (BN + STEP - 1) / STEP;
 
+% moe.include("up_rows.cuh")
+
 static_assert(STEP % 8 == 0, "a thread's rows must share their swizzle");
 static_assert(SLICES >= 2, "the loop loads one slice ahead");
 
-% if up then
-__device__ __forceinline__ float activate(float gate$(gated and ", float up" or "")) {
-    constexpr bool EXACT = sizeof(XT) == 4;
-%   if p.act_kind == "swiglu_clamp" then
-    return act_swiglu_clamp<EXACT>(gate, up, $(moe.float(p.act_limit)), $(moe.float(p.act_alpha)));
-%   else
-    return act_$(p.act_kind)<EXACT>(gate$(gated and ", up" or ""));
-%   end
-}
-
-% end
 // The block's place: which expert, which rows, which columns.
 struct place {
     int expert, row, end; // rows row .. end-1 are the expert's; at most BM of them are ours
@@ -137,12 +128,12 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
 % else
     const XT *a_from = args.h + (long long)(at.row + my_row) * DEPTH + my_chunk * PER;
 % end
-    // Row r of B is weight row column + r; with a gate, rows from OUT_N on are the up rows. Where
+    // Row r of B is that of column + r; with a gate, rows from OUT_N on are those of half 1. Where
     // STEP > OUT_N, one copy spans both halves.
     constexpr bool SPLIT = STEP <= OUT_N;
     const int my_half = SPLIT ? 0 : my_row / OUT_N, my_column = SPLIT ? my_row : my_row % OUT_N;
     const int my_columns = WIDTH - at.column - my_column;
-    const int my_weights = my_half * WIDTH + at.column + my_column;
+    const int my_weights = my_half * HALF_ROWS + (at.column + my_column) * COLUMN_ROWS;
     const WT *b_from = $(weights) + my_chunk * PER +
                        ((long long)at.expert * WEIGHT_ROWS + my_weights) * DEPTH;
 
@@ -157,7 +148,8 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
             if (share != ALL && i % SHARES != share) continue;
             constexpr int WRAP = SPLIT ? OUT_N : BN;
             const int column = i * STEP % WRAP, half = i * STEP / WRAP;
-            const WT *from = b_from + (long long)(half * WIDTH + column) * DEPTH + k;
+            const WT *from =
+                b_from + (long long)(half * HALF_ROWS + column * COLUMN_ROWS) * DEPTH + k;
             if (BN % STEP == 0 || my_row + i * STEP < BN)
                 copy_async(to + i * STEP * ROW_BYTES, from,
                            inside && (WIDTH % OUT_N == 0 || column < my_columns));
@@ -220,7 +212,8 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
         const int column = at.column + warp_column + j / HALVES * 8 + lane_column;
         float first = 0.0f;
         if (WIDTH % OUT_N == 0 || column < WIDTH)
-            first = $(bias)[(long long)at.expert * WEIGHT_ROWS + j % HALVES * WIDTH + column];
+            first = $(bias)[(long long)at.expert * WEIGHT_ROWS + j % HALVES * HALF_ROWS +
+                             column * COLUMN_ROWS];
 %   else
         const float first = 0.0f;
 %   end
@@ -299,10 +292,11 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
         float first[2] = {0.0f, 0.0f};
 %   if bias then
         const int column = at.column + warp_column + j / HALVES * 8 + 2 * q;
-        const WT *bias = $(bias) + (long long)at.expert * WEIGHT_ROWS + j % HALVES * WIDTH + column;
+        const WT *bias = $(bias) + (long long)at.expert * WEIGHT_ROWS + j % HALVES * HALF_ROWS +
+                         column * COLUMN_ROWS;
         if (WIDTH % OUT_N == 0 || column < WIDTH) {
             first[0] = to_float(bias[0]);
-            first[1] = to_float(bias[1]);
+            first[1] = to_float(bias[COLUMN_ROWS]);
         }
 %   end
 #pragma unroll

@@ -134,6 +134,7 @@ return moe.template{
         if p.kind == "gemm_up" and p.weigh == "input" then
             return false, "it does not weigh inputs"
         end
+        if p.layout == "interleaved" then return false, "it takes no interleaved rows" end
         return d.arch == "sm_90a", "its instructions need the target sm_90a"
     end,
     require = require_,

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 /* ORDER FACTORS: the columns of a row. */
-enum { ACT, DTYPE, ROUTER, CAPACITY, BIAS, EXPERTS, CHOICES, WIDTHS, ROUTING, ENTRY, TUNED_AT,
+enum { ACT, DTYPE, ROUTER, CAPACITY, BIAS, EXPERTS, CHOICES, WIDTHS, LAYOUT, ROUTING, ENTRY, TUNED_AT,
        FACTORS };
 
 static const moe_act acts[] = {
@@ -38,7 +38,7 @@ static bool legal(const int *row) { return choices[row[CHOICES]] <= experts[row[
 static const moe_factors factors = {
     .count = FACTORS,
     .levels = {COUNT(acts), MOE_DTYPE_COUNT, COUNT(routers), COUNT(capacities), COUNT(biases),
-               COUNT(experts), COUNT(choices), COUNT(widths), MOE_ROUTING_COUNT, MOE_ENTRY_COUNT,
+               COUNT(experts), COUNT(choices), COUNT(widths), MOE_LAYOUT_COUNT, MOE_ROUTING_COUNT, MOE_ENTRY_COUNT,
                COUNT(tuned_at)},
     .legal = legal,
 };
@@ -50,11 +50,13 @@ static const moe_factors whole = {
 };
 
 static moe_layer layer_of(const int *row) {
+    bool gated = moe_act_gated(acts[row[ACT]].kind);
     return (moe_layer){
         .d = widths[row[WIDTHS]][0], .f = widths[row[WIDTHS]][1], .e = experts[row[EXPERTS]],
         .k = choices[row[CHOICES]], .act = acts[row[ACT]], .x = (moe_dtype)row[DTYPE],
         .w = (moe_dtype)row[DTYPE], .router = routers[row[ROUTER]],
         .capacity = capacities[row[CAPACITY]], .bias = biases[row[BIAS]],
+        .layout = gated ? (moe_layout)row[LAYOUT] : MOE_LAYOUT_GATE_UP,
     };
 }
 

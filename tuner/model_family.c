@@ -45,7 +45,7 @@ static const moe_family families[] = {
      .router = "topk>softmax", .shared = "shared_intermediate_size", .mixer = moe_mixer_listed},
     {.types = "gpt_oss", .f = "intermediate_size", .e = "num_local_experts", .act = "",
      .act_default = "gpt_oss", .router = "topk>softmax",
-     .bias = MOE_BIAS_ROUTER | MOE_BIAS_UP | MOE_BIAS_DOWN,
+     .bias = MOE_BIAS_ROUTER | MOE_BIAS_UP | MOE_BIAS_DOWN, .layout = MOE_LAYOUT_INTERLEAVED,
      .note = "published weights are MXFP4, in which run --weights does not read them"},
     {.types = "dbrx", .d = "d_model", .f = "ffn_config.ffn_hidden_size",
      .e = "ffn_config.moe_num_experts", .k = "ffn_config.moe_top_k",

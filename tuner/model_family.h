@@ -33,6 +33,7 @@ typedef struct moe_family {
     const char *shared_count; /* key of a number of shared experts, each as wide as f or `shared` */
     bool shared_gated;
     unsigned bias;
+    moe_layout layout;       /* of gate and up rows */
     double capacity;
     bool tied;               /* input and output embeddings are one, unless a key says otherwise */
     const char *layers;      /* keys of layer counts, separated by blanks */

@@ -15,12 +15,12 @@ const moe_preset_entry moe_preset_list[] = {
     {"dbrx", "d=6144 f=10752 e=16 k=4 act=swiglu " BF16 " router=softmax>topk>renorm", ""},
     {"gpt-oss-120b",
      "d=2880 f=2880 e=128 k=4 act=swiglu_clamp(7,1.702) " BF16
-     " router=topk>softmax bias=router,up,down",
-     "published weights are MXFP4 with gate and up rows interleaved: unpack, gate rows first"},
+     " router=topk>softmax bias=router,up,down layout=interleaved",
+     "published weights are MXFP4: unpack"},
     {"gpt-oss-20b",
      "d=2880 f=2880 e=32 k=4 act=swiglu_clamp(7,1.702) " BF16
-     " router=topk>softmax bias=router,up,down",
-     "published weights are MXFP4 with gate and up rows interleaved: unpack, gate rows first"},
+     " router=topk>softmax bias=router,up,down layout=interleaved",
+     "published weights are MXFP4: unpack"},
     {"granite-3.0-1b-a400m", "d=1024 f=512 e=32 k=8 act=swiglu " BF16 " router=topk>softmax", ""},
     {"granite-3.0-3b-a800m", "d=1536 f=512 e=40 k=8 act=swiglu " BF16 " router=topk>softmax", ""},
     {"grok-1", "d=6144 f=32768 e=8 k=2 act=geglu_tanh " BF16 " router=softmax>topk", ""},

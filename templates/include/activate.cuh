@@ -1,4 +1,6 @@
-// activate.cuh - the layer's own activation: activate(v) or, gated, activate(gate, up).
+// activate.cuh - the layer's own activation: activate(v) or, gated, activate(half 0, half 1), where
+// the halves are gate and up or, for layout=up_gate, up and gate.
+% local halves = not p.gated and "gate" or p.layout == "up_gate" and "up, float gate" or "gate, float up"
 % local exact = p.x == "f32" and "true" or "false"
 % local limits = ""
 % if p.act_kind == "swiglu_clamp" then
@@ -6,6 +8,6 @@
 % end
 % moe.include("activation.cuh")
 
-__device__ __forceinline__ float activate(float gate$(p.gated and ", float up" or "")) {
+__device__ __forceinline__ float activate(float $(halves)) {
     return act_$(p.act_kind)<$(exact)>(gate$(p.gated and ", up" or "")$(limits));
 }

@@ -167,6 +167,9 @@ static const char *const layers[] = {
     "d=40 f=8 e=36 k=6 router=sqrtsoftplus+bias>groups(3,1,sum2,zero)>topk>renorm",
     "d=40 f=8 e=9 k=2 router=topk>sigmoid>scale(0.5)",
     "d=40 f=8 e=33 k=3 router=softmax+bias>topk>renorm",
+    "d=48 f=24 e=4 k=2 act=swiglu_clamp(7,1.702) bias=up,down layout=interleaved",
+    "d=24 f=40 e=4 k=2 act=swiglu bias=up layout=up_gate x=f16",
+    "d=24 f=40 e=4 k=1 act=swiglu router=topk>softmax>input",
 };
 
 void pipeline_experts_agree(void **state) {

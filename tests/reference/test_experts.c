@@ -104,8 +104,15 @@ static void plain_row(const moe_layer *l, const moe_host_layer *in, int64_t t, i
     int64_t width = moe_layer_up_rows(l);
     for (int64_t i = 0; i < l->d; i++) x[i] = weight * moe_load(l->x, in->x, t * l->d + i);
     for (int64_t i = 0; i < l->f; i++) {
-        double gate = plain_dot(l, in->up, in->up_bias, expert * width + i, l->d, x);
-        double up = plain_dot(l, in->up, in->up_bias, expert * width + width - l->f + i, l->d, x);
+        int64_t first = i, second = width - l->f + i; /* without a gate: the same */
+        if (l->layout == MOE_LAYOUT_INTERLEAVED) first = 2 * i, second = 2 * i + 1;
+        double gate = plain_dot(l, in->up, in->up_bias, expert * width + first, l->d, x);
+        double up = plain_dot(l, in->up, in->up_bias, expert * width + second, l->d, x);
+        if (l->layout == MOE_LAYOUT_UP_GATE) {
+            double swap = gate;
+            gate = up;
+            up = swap;
+        }
         h[i] = (double)wide_activate(&l->act, gate, up);
     }
     for (int64_t i = 0; i < l->d; i++)
@@ -176,6 +183,8 @@ static const char *const layers[] = {
     "d=8 f=8 e=9 k=5 act=geglu_tanh x=f32 w=f32",
     "d=48 f=48 e=4 k=2 act=swiglu_clamp(7,1.702) bias=router,up,down router=topk>softmax",
     "d=32 f=24 e=6 k=2 act=swiglu bias=up router=topk>sigmoid>input",
+    "d=24 f=40 e=4 k=2 act=swiglu bias=up layout=up_gate",
+    "d=24 f=40 e=4 k=2 act=swiglu_clamp(7,1.702) bias=up,down layout=interleaved",
 };
 enum { LAYERS = sizeof layers / sizeof *layers };
 

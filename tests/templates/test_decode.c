@@ -41,6 +41,7 @@ static void defaults_on_awkward_shapes(void **state) {
         {"d=200 f=1408 e=1 k=1 act=relu2 bias=up", 7, MOE_ROUTING_UNIFORM},
         {"d=136 f=80 e=8 k=2 capacity=0.5", 129, MOE_ROUTING_UNIFORM},
         {"d=72 f=96 e=8 k=2 bias=up router=topk>sigmoid>input", 64, MOE_ROUTING_UNIFORM},
+        {"d=136 f=88 e=8 k=2 bias=up layout=interleaved", 7, MOE_ROUTING_UNIFORM},
     };
     const subject *s = *state;
     fixture f;

@@ -54,19 +54,50 @@ static bool check_form(const rig *r, const moe_pipeline_info *form) {
     return true;
 }
 
-unsigned layer_forms_check(const char *device, const char *layer, int64_t tuned,
-                           moe_routing routing, moe_entry entry) {
-    rig r = {.text = layer, .tuned = tuned, .routing = routing, .entry = entry};
-    unsigned ran = 0;
+static rig open_rig(const char *device, const char *layer) {
+    rig r = {.text = layer};
     CHECK(moe_layer_parse(layer, &r.layer));
     CHECK(moe_device_open(device, &r.device));
     CHECK(moe_gen_open("templates", &r.gen));
     moe_gen_allow_any_order(r.gen, true);
     CHECK(moe_builder_open(moe_device_facts(r.device)->arch, NULL, NULL, &r.builder));
+    return r;
+}
+
+static void close_rig(rig *r) {
+    moe_builder_close(r->builder);
+    moe_gen_close(r->gen);
+    moe_device_close(r->device);
+}
+
+unsigned layer_forms_check(const char *device, const char *layer, int64_t tuned,
+                           moe_routing routing, moe_entry entry) {
+    rig r = open_rig(device, layer);
+    unsigned ran = 0;
+    r.tuned = tuned;
+    r.routing = routing;
+    r.entry = entry;
     for (int i = 0; i < MOE_PIPELINE_COUNT; i++)
         ran |= (unsigned)check_form(&r, &moe_pipeline_table[i]) << i;
-    moe_builder_close(r.builder);
-    moe_gen_close(r.gen);
-    moe_device_close(r.device);
+    close_rig(&r);
     return ran;
+}
+
+bool layer_forms_agree(const char *device, const char *kernels, const char *weights,
+                       int64_t tokens) {
+    rig r = open_rig(device, kernels);
+    moe_layer other;
+    moe_layer_case *c;
+    moe_layer_verdict verdict;
+    moe_plan *plan;
+    double ns;
+    CHECK(moe_layer_parse(weights, &other));
+    CHECK(moe_default_plan(r.device, r.gen, r.builder, &r.layer, tokens, moe_pipeline_table, &plan));
+    CHECK(moe_layer_case_open(r.device, &other, tokens, MOE_ROUTING_UNIFORM, MOE_ENTRY_ROUTER, 5,
+                              &c));
+    CHECK(moe_layer_case_verify(c, plan, &verdict, &ns));
+    moe_layer_case_close(c);
+    moe_plan_destroy(plan);
+    close_rig(&r);
+    return verdict.ok;
 }

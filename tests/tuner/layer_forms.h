@@ -11,4 +11,8 @@
 unsigned layer_forms_check(const char *device, const char *layer, int64_t tuned,
                            moe_routing routing, moe_entry entry);
 
+/* True where the kernels of one layer are right for the weights of another, of the same shapes. */
+bool layer_forms_agree(const char *device, const char *kernels, const char *weights,
+                       int64_t tokens);
+
 #endif
