@@ -118,19 +118,6 @@ static moe_status bench_op(moe_bench *bench, const workload *w, moe_op_kind kind
 
 /* -------------------------------------------------------------------------------- whole layers */
 
-/* A replay must give what the first run gave, however often it ran. */
-static moe_status judge_replay(moe_bench *bench, moe_layer_case *c, moe_layer_replay *replay,
-                               moe_bench_row *row) {
-    moe_layer_verdict verdict = {0};
-    if (!replay->graph) return MOE_OK;
-    MOE_TRY(moe_layer_replay_run(replay));
-    MOE_TRY(bench->device->class->sync(bench->device->self, NULL));
-    MOE_TRY(moe_layer_case_judge_y(c, &verdict));
-    row->good = verdict.ok;
-    if (!verdict.ok) snprintf(row->text, sizeof row->text, "replayed: %s", verdict.text);
-    return MOE_OK;
-}
-
 /* The plan, replayed, and on a GPU a pipeline of library GEMMs, in turns on the same buffers. */
 static moe_status race(moe_bench *bench, const workload *w, moe_layer_case *c,
                        moe_bench_rival *other, moe_work_size work, moe_bench_row *row,
@@ -138,6 +125,7 @@ static moe_status race(moe_bench *bench, const workload *w, moe_layer_case *c,
     const moe_timing timing = {.cache = w->cache, .span = true};
     const moe_plan *plan = w->plan;
     moe_layer_replay replay;
+    moe_layer_verdict verdict;
     moe_rival rivals[2] = {{.run = moe_layer_replay_run, .context = &replay},
                            {.run = moe_bench_rival_run, .context = other}};
     char note[512];
@@ -145,9 +133,11 @@ static moe_status race(moe_bench *bench, const workload *w, moe_layer_case *c,
     if (*note) moe_progress_note(&bench->progress, "moetune: %s", note);
     moe_status status = moe_meter_race(&bench->meter, &timing, rivals, other ? 2 : 1,
                                        LEAST_SAMPLES, MOST_SAMPLES);
-    if (!status) status = judge_replay(bench, c, &replay, row);
+    if (!status) status = moe_layer_replay_judge(&replay, &verdict);
     moe_layer_replays_close(&replay, 1);
     if (status) return status;
+    row->good = verdict.ok;
+    snprintf(row->text, sizeof row->text, "%s", verdict.text);
     take_time(bench, &rivals[0].samples, work, w->layer->x, row);
     if (other) take_time(bench, &rivals[1].samples, work, w->layer->x, other_row);
     return MOE_OK;

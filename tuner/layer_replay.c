@@ -4,6 +4,7 @@
 #include "layer_case_private.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static moe_status run_on(const moe_layer_replay *r, void *stream) {
     const moe_io io = layer_io(r->c, false);
@@ -60,4 +61,20 @@ moe_status moe_layer_replay_run(void *context) {
     const moe_layer_replay *r = context;
     if (!r->graph) return run_on(r, NULL);
     return r->device->class->graph_launch(r->device->self, r->graph);
+}
+
+moe_status moe_layer_replay_judge(moe_layer_replay *replay, moe_layer_verdict *out) {
+    const moe_layer_case *c = replay->c;
+    const moe_device_class *class = replay->device->class;
+    char text[sizeof out->text];
+    *out = (moe_layer_verdict){.ok = true};
+    if (!replay->graph) return MOE_OK;
+    MOE_TRY(class->poison(replay->device->self, c->address[LAYER_Y], c->bytes[LAYER_Y]));
+    MOE_TRY(moe_layer_replay_run(replay));
+    MOE_TRY(class->sync(replay->device->self, NULL));
+    MOE_TRY(moe_layer_case_judge_y(replay->c, out));
+    if (out->ok) return MOE_OK;
+    snprintf(text, sizeof text, "replayed: %.240s", out->text);
+    memcpy(out->text, text, sizeof text);
+    return MOE_OK;
 }

@@ -24,4 +24,8 @@ void moe_layer_replays_close(moe_layer_replay *replay, int count);
 /* Enqueues it once on the default stream: a moe_work of meter.h. */
 moe_status moe_layer_replay_run(void *replay);
 
+/* Judges what a replay leaves in y, however often it ran before: it must be what the plan's plain run
+ * gave. Where there is no graph, that run was judged already, and this is right. */
+moe_status moe_layer_replay_judge(moe_layer_replay *replay, moe_layer_verdict *out);
+
 #endif

@@ -31,6 +31,7 @@ typedef struct layer_search {
     moe_layer_case *c;
     pipeline pipeline[PIPELINES];
     int count;
+    const pipeline *faulted; /* in a race; NULL: none */
 } layer_search;
 
 static bool is_good(const moe_finalist *f) {
@@ -129,6 +130,33 @@ static void take_samples(layer_search *s, pipeline *p, const moe_samples *sample
     p->measurement.timer = s->tuner->meter.timer;
 }
 
+/* What is timed must be right, too: a plain run says nothing of what a graph replays. */
+static moe_status judge_replays(pipeline *const *racing, moe_layer_replay *replays, int count) {
+    for (int i = 0; i < count; i++) {
+        moe_layer_verdict verdict;
+        MOE_TRY(moe_layer_replay_judge(&replays[i], &verdict));
+        if (verdict.ok) continue;
+        racing[i]->measurement.outcome = MOE_OUTCOME_WRONG;
+        racing[i]->verdict = verdict;
+    }
+    return MOE_OK;
+}
+
+/* A pipeline that ran well alone and faults in the race takes the device with it. */
+static moe_status lose(layer_search *s, pipeline *const *racing, const moe_rival *rivals,
+                       int count, moe_status fault) {
+    for (int i = 0; i < count; i++) {
+        if (rivals[i].status != fault) continue;
+        racing[i]->measurement = (moe_measurement){.outcome = MOE_OUTCOME_FAULTED};
+        snprintf(racing[i]->verdict.text, sizeof racing[i]->verdict.text, "%.250s",
+                 moe_error_text());
+        s->tuner->lost = !s->tuner->facts->simulated;
+        s->faulted = racing[i];
+        return MOE_OK;
+    }
+    return fault;
+}
+
 /* The right ones run against each other, as replayed graphs where the device has them. */
 static moe_status race(layer_search *s) {
     const moe_timing timing = {.cache = s->cache, .span = true};
@@ -150,7 +178,10 @@ static moe_status race(layer_search *s) {
     if (*note) moe_progress_note(&s->tuner->progress, "    whole layers: %s", note);
     moe_status status = moe_meter_race(&s->tuner->meter, &timing, rivals, count, LAYER_SAMPLES,
                                        2 * LAYER_SAMPLES);
+    if (!status) status = judge_replays(racing, replays, count);
     moe_layer_replays_close(replays, count);
+    if (status == MOE_E_FAULT || status == MOE_E_DEVICE)
+        return lose(s, racing, rivals, count, status);
     for (int i = 0; i < count && !status; i++) take_samples(s, racing[i], &rivals[i].samples);
     return status;
 }
@@ -249,7 +280,7 @@ static moe_status run(layer_search *s) {
         if (s->tuner->lost) return conclude_loss(s, &s->pipeline[i]);
     }
     MOE_TRY(race(s));
-    return conclude(s);
+    return s->faulted && s->tuner->lost ? conclude_loss(s, s->faulted) : conclude(s);
 }
 
 moe_status moe_tune_layer(moe_tuner *tuner, const moe_op_result *const op[MOE_OP_COUNT],

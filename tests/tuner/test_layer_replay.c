@@ -32,6 +32,7 @@ static struct {
     event event[MOST];
     int events, replays, open;
     bool refuse; /* to make a graph */
+    bool forget; /* to play the last event */
 } tape;
 static int stream_object;
 
@@ -75,7 +76,7 @@ static moe_status graph_end(void *self, void *stream, void **graph) {
 static moe_status graph_launch(void *self, void *graph) {
     assert_ptr_equal(graph, &tape);
     tape.replays++;
-    for (const event *e = tape.event; e < tape.event + tape.events; e++)
+    for (const event *e = tape.event; e < tape.event + tape.events - tape.forget; e++)
         MOE_TRY(e->module ? tape.under->launch(self, e->module, e->entry, &e->dims, e->args,
                                                e->size, NULL)
                           : tape.under->fill(self, e->to, e->byte, e->size, NULL));
@@ -158,6 +159,31 @@ static void test_a_replay_is_the_run(void **state) {
     }
 }
 
+/* y was right before: a replay that leaves it alone is found out, one that writes it is not. */
+static void test_a_replay_is_judged_by_what_it_writes(void **state) {
+    (void)state;
+    rig r = {0};
+    moe_layer_replay replay;
+    moe_layer_verdict verdict;
+    char note[256];
+    open_rig(&r, MOE_ENTRY_ROUTER);
+    const moe_plan *plan = r.plan;
+    assert_int_equal(
+        moe_layer_replays_open(&r.device, r.c, &plan, 1, &replay, note, sizeof note), MOE_OK);
+    assert_int_equal(moe_layer_replay_judge(&replay, &verdict), MOE_OK);
+    if (!verdict.ok) fail_msg("%s", verdict.text);
+    tape.forget = true;
+    assert_int_equal(moe_layer_replay_judge(&replay, &verdict), MOE_OK);
+    assert_false(verdict.ok);
+    assert_int_equal(strncmp(verdict.text, "replayed: y[", 12), 0);
+    moe_layer_replays_close(&replay, 1);
+    int before = tape.replays;
+    assert_int_equal(moe_layer_replay_judge(&replay, &verdict), MOE_OK); /* nothing to replay */
+    assert_true(verdict.ok);
+    assert_int_equal(tape.replays, before);
+    close_rig(&r);
+}
+
 /* Several plans share one workspace, and none is replayed where one cannot be. */
 static void test_without_graphs_it_is_launched(void **state) {
     (void)state;
@@ -188,6 +214,7 @@ static void test_without_graphs_it_is_launched(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_replay_is_the_run),
+        cmocka_unit_test(test_a_replay_is_judged_by_what_it_writes),
         cmocka_unit_test(test_without_graphs_it_is_launched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
