@@ -82,33 +82,58 @@ static bool has_file(const char *folder, const char *stem, const char *suffix) {
     return !access(path, F_OK);
 }
 
-/* Every body needs its .lua, and the other way round. */
-static moe_status check_pairs(const moe_gen *gen, const char *folder, listing *names,
-                              const char *suffix, const char *other) {
+/* Notes that a template is left out; why is the last error. */
+static void leave_out(moe_gen *gen, const char *name) {
+    if (gen->broken_count == GEN_MAX_BROKEN) return;
+    gen_broken *broken = &gen->broken[gen->broken_count++];
+    snprintf(broken->name, sizeof broken->name, "%.*s", GEN_STEM_SIZE - 1, name);
+    snprintf(broken->why, sizeof broken->why, "%s", moe_error_text());
+}
+
+/* Every body needs its .lua, and the other way round: leaves the others out of the list. */
+static moe_status list_pairs(moe_gen *gen, const char *folder, listing *names, const char *suffix,
+                             const char *other) {
+    int kept = 0;
     MOE_TRY(list_folder(folder, suffix, names));
     for (int i = 0; i < names->count; i++) {
-        names->name[i][strlen(names->name[i]) - strlen(suffix)] = '\0';
-        if (!has_file(folder, names->name[i], other))
-            return moe_fail(MOE_E_TEMPLATE,
-                            "%s/%s%s: there is no %s%s beside it; a template is both", gen->label,
-                            names->name[i], suffix, names->name[i], other);
+        char *name = names->name[i];
+        name[strlen(name) - strlen(suffix)] = '\0';
+        if (has_file(folder, name, other)) {
+            memmove(names->name[kept++], name, sizeof names->name[0]);
+            continue;
+        }
+        (void)moe_fail(MOE_E_TEMPLATE, "%s/%s%s: there is no %s%s beside it; a template is both",
+                       gen->label, name, suffix, name, other);
+        leave_out(gen, name);
+    }
+    names->count = kept;
+    return MOE_OK;
+}
+
+static moe_status open_all(moe_gen *gen, const char *folder, const listing *names) {
+    gen->template = calloc((size_t)names->count + 1, sizeof *gen->template);
+    if (!gen->template) return moe_fail(MOE_E_MEMORY, "%s: out of memory", folder);
+    for (int i = 0; i < names->count; i++) {
+        moe_status status = gen_template_open(gen, folder, names->name[i],
+                                              &gen->template[gen->count]);
+        if (status == MOE_E_TEMPLATE)
+            leave_out(gen, names->name[i]);
+        else if (status)
+            return status;
+        else
+            gen->count++;
     }
     return MOE_OK;
 }
 
 static moe_status open_templates(moe_gen *gen, const char *folder, listing *names) {
-    MOE_TRY(check_pairs(gen, folder, names, ".cu", ".lua"));
-    MOE_TRY(check_pairs(gen, folder, names, ".lua", ".cu"));
-    if (!names->count)
-        return moe_fail(MOE_E_NOT_FOUND, "%s: no template in it; give a folder of NAME.lua and "
-                                         "NAME.cu files", folder);
-    gen->template = calloc((size_t)names->count, sizeof *gen->template);
-    if (!gen->template) return moe_fail(MOE_E_MEMORY, "%s: out of memory", folder);
-    for (int i = 0; i < names->count; i++) {
-        MOE_TRY(gen_template_open(gen, folder, names->name[i], &gen->template[i]));
-        gen->count++;
-    }
-    return MOE_OK;
+    MOE_TRY(list_pairs(gen, folder, names, ".cu", ".lua"));
+    MOE_TRY(list_pairs(gen, folder, names, ".lua", ".cu"));
+    MOE_TRY(open_all(gen, folder, names));
+    if (gen->count) return MOE_OK;
+    if (gen->broken_count) return moe_fail(MOE_E_TEMPLATE, "%s", gen->broken[0].why);
+    return moe_fail(MOE_E_NOT_FOUND, "%s: no template in it; give a folder of NAME.lua and NAME.cu "
+                                     "files", folder);
 }
 
 moe_status moe_gen_open(const char *folder, moe_gen **out) {
@@ -154,4 +179,21 @@ const moe_template *moe_gen_find(const moe_gen *gen, const char *name) {
         if (!strcmp(strchr(name, '@') ? t->id : t->name, name)) return t;
     }
     return NULL;
+}
+
+const char *moe_gen_broken(const moe_gen *gen, int index) {
+    return index < gen->broken_count ? gen->broken[index].why : NULL;
+}
+
+moe_status moe_gen_need(const moe_gen *gen, const char *name, const moe_template **out) {
+    char known[512];
+    moe_text list = moe_text_start(known, sizeof known);
+    *out = moe_gen_find(gen, name);
+    if (*out) return MOE_OK;
+    for (int i = 0; i < gen->broken_count; i++)
+        if (!strcmp(gen->broken[i].name, name))
+            return moe_fail(MOE_E_TEMPLATE, "%s", gen->broken[i].why);
+    for (int i = 0; i < gen->count; i++)
+        moe_text_add(&list, "%s%s", i ? ", " : "", gen->template[i]->id);
+    return moe_fail(MOE_E_NOT_FOUND, "there is no template '%.64s'; there are: %s", name, known);
 }

@@ -20,8 +20,10 @@ typedef struct moe_gen moe_gen;
 typedef struct moe_template moe_template;
 typedef struct moe_space moe_space;
 
-/* Loads every NAME.lua + NAME.cu of a folder. MOE_E_NOT_FOUND (no folder, no template in it),
- * MOE_E_TEMPLATE ("templates/x.lua:12: ..."). */
+/* Loads every NAME.lua + NAME.cu of a folder. A template that has a mistake, or one file only, is
+ * left out, so that one that somebody is writing does not stop the others: see moe_gen_broken.
+ * MOE_E_NOT_FOUND (no folder, no template in it), MOE_E_TEMPLATE (none is sound: what is wrong with
+ * the first, "templates/x.lua:12: ..."). */
 moe_status moe_gen_open(const char *folder, moe_gen **out);
 void moe_gen_close(moe_gen *gen);
 
@@ -34,8 +36,15 @@ const moe_template *moe_gen_at(const moe_gen *gen, int index);
 void moe_gen_allow_any_order(moe_gen *gen, bool allowed);
 bool moe_gen_any_order(const moe_gen *gen);
 
+/* What is wrong with the templates that were left out, one after the other; NULL from there on. */
+const char *moe_gen_broken(const moe_gen *gen, int index);
+
 /* By "name" or "name@hash8" (the hash must then match). NULL if there is none. */
 const moe_template *moe_gen_find(const moe_gen *gen, const char *name);
+
+/* The same for a template that somebody asks for. MOE_E_NOT_FOUND lists those there are;
+ * MOE_E_TEMPLATE says what is wrong with it. */
+moe_status moe_gen_need(const moe_gen *gen, const char *name, const moe_template **out);
 
 const char *moe_template_name(const moe_template *t); /* grouped_gemm */
 const char *moe_template_id(const moe_template *t);   /* grouped_gemm@1f3c9a0b */

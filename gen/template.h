@@ -6,7 +6,13 @@
 #include "file.h"
 #include "gen.h"
 
-enum { GEN_MAX_INCLUDES = 64 };
+enum { GEN_MAX_INCLUDES = 64, GEN_MAX_BROKEN = 16 };
+
+/* A template that cannot be used, and why. */
+typedef struct gen_broken {
+    char name[GEN_STEM_SIZE];
+    char why[512]; /* "templates/x.lua:12: ..." */
+} gen_broken;
 
 struct moe_template {
     const moe_gen *gen;
@@ -27,6 +33,8 @@ struct moe_gen {
     int includes;
     moe_template **template;    /* in order of name */
     int count;
+    gen_broken broken[GEN_MAX_BROKEN]; /* templates that were left out; further ones are not noted */
+    int broken_count;
     bool any_order;             /* see moe_gen_allow_any_order */
 };
 

@@ -76,17 +76,6 @@ static moe_status read_op(const options *o, moe_op *op) {
     return moe_op_parse(text, op);
 }
 
-/* "NAME" or "NAME@HASH". */
-static moe_status find_template(const moe_gen *gen, const char *name, const moe_template **out) {
-    char known[512];
-    moe_text list = moe_text_start(known, sizeof known);
-    *out = moe_gen_find(gen, name);
-    if (*out) return MOE_OK;
-    for (int i = 0; i < moe_gen_count(gen); i++)
-        moe_text_add(&list, "%s%s", i ? ", " : "", moe_template_id(moe_gen_at(gen, i)));
-    return moe_fail(MOE_E_NOT_FOUND, "there is no template '%.64s'; there are: %s", name, known);
-}
-
 /* By the template asked for, or the first that serves the op and takes the config. */
 static moe_status render(const moe_gen *gen, const options *o, const moe_op *op,
                          const moe_facts *facts, const moe_config *config, moe_source *out) {
@@ -95,7 +84,7 @@ static moe_status render(const moe_gen *gen, const options *o, const moe_op *op,
     moe_text reasons = moe_text_start(why, sizeof why);
     moe_status status = MOE_E_NOT_FOUND;
     if (o->template_name) {
-        MOE_TRY(find_template(gen, o->template_name, &t));
+        MOE_TRY(moe_gen_need(gen, o->template_name, &t));
         return moe_render(t, op, facts, config, o->plain, out);
     }
     for (int i = 0; i < moe_gen_count(gen); i++) {

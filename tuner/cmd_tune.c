@@ -129,12 +129,6 @@ static void close_tools(tools *t) {
     moe_device_close(t->device);
 }
 
-static moe_status find_only(const moe_gen *gen, const char *name, const moe_template **out) {
-    *out = name ? moe_gen_find(gen, name) : NULL;
-    return *out || !name ? MOE_OK
-                         : moe_fail(MOE_E_NOT_FOUND, "--template: there is no template %s", name);
-}
-
 /* Compiler processes start before the device does, while this process is small. */
 static moe_status open_tools(const options *o, tools *t) {
     const moe_nvrtc *nvrtc;
@@ -153,7 +147,7 @@ static moe_status open_tools(const options *o, tools *t) {
     tuner->store = t->storage;
     tuner->pool = t->pool;
     tuner->builder = t->builder;
-    MOE_TRY(find_only(t->gen, o->template, &tuner->only));
+    if (o->template) MOE_TRY(moe_gen_need(t->gen, o->template, &tuner->only));
     tuner->strategy = o->strategy ? moe_strategy_find(o->strategy) : NULL;
     tuner->limit = o->limit;
     tuner->workers = moe_compile_pool_size();

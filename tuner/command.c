@@ -36,7 +36,10 @@ moe_status command_templates(const char *given, moe_gen **out) {
     char path[PATH_SIZE + 64];
     if (!given) given = getenv("MOETUNE_TEMPLATES");
     if (!given) given = find_templates(path, sizeof path);
-    return moe_gen_open(given, out);
+    MOE_TRY(moe_gen_open(given, out));
+    for (int i = 0; moe_gen_broken(*out, i); i++)
+        fprintf(stderr, "moetune: left out: %s\n", moe_gen_broken(*out, i));
+    return MOE_OK;
 }
 
 moe_status command_database(const char *path, moe_db **db) {

@@ -298,6 +298,43 @@ static void test_cycle(void **state) {
     CHECK(use("combine t=1 d=8 k=1", ""));
 }
 
+/* Half-written templates stop nobody who does not ask for them. */
+static void test_broken_templates_are_left_out(void **state) {
+    folder own;
+    moe_gen *gen;
+    const moe_template *t;
+    (void)state;
+    folder_make(&own);
+    folder_write_lua(&own, "a", "", "");
+    folder_write(&own, "a.cu", "");
+    folder_write(&own, "half.lua", "return moe.templ");
+    folder_write(&own, "half.cu", "");
+    folder_write(&own, "lonely.cu", "");
+    folder_write_lua(&own, "z", "", "");
+    folder_write(&own, "z.cu", "% if then\n");
+    CHECK(moe_gen_open(own.path, &gen));
+    assert_int_equal(moe_gen_count(gen), 1);
+    CHECK(moe_gen_need(gen, "a", &t));
+    assert_string_equal(moe_template_name(t), "a");
+    static const struct {
+        const char *name, *why;
+    } broken[] = {
+        {"lonely", "templates/lonely.cu: there is no lonely.lua beside it; a template is both"},
+        {"half", "templates/half.lua:1: "},
+        {"z", "templates/z.cu:1: "},
+    };
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(moe_gen_need(gen, broken[i].name, &t), MOE_E_TEMPLATE);
+        assert_string_equal(moe_error_text(), moe_gen_broken(gen, i));
+        assert_null(moe_gen_find(gen, broken[i].name));
+        assert_message(broken[i].name, broken[i].why);
+    }
+    assert_null(moe_gen_broken(gen, 3));
+    assert_int_equal(moe_gen_need(gen, "b", &t), MOE_E_NOT_FOUND);
+    moe_gen_close(gen);
+    folder_remove(&own);
+}
+
 static void test_folders(void **state) {
     folder own;
     moe_gen *gen;
@@ -315,9 +352,11 @@ static void test_folders(void **state) {
                         "templates/a.cu: there is no a.lua beside it; a template is both");
     folder_write_lua(&own, "a", "", "");
     folder_write_lua(&own, "b", "", "");
-    assert_int_equal(moe_gen_open(own.path, &gen), MOE_E_TEMPLATE);
-    assert_string_equal(moe_error_text(),
+    CHECK(moe_gen_open(own.path, &gen));
+    assert_int_equal(moe_gen_count(gen), 1);
+    assert_string_equal(moe_gen_broken(gen, 0),
                         "templates/b.lua: there is no b.cu beside it; a template is both");
+    moe_gen_close(gen);
     snprintf(path, sizeof path, "%s/b.cu", own.path);
     assert_int_equal(mkdir(path, 0700), 0);
     assert_int_equal(moe_gen_open(own.path, &gen), MOE_E_IO);
@@ -379,7 +418,8 @@ int main(void) {
         cmocka_unit_test(test_files),           cmocka_unit_test(test_entries),
         cmocka_unit_test(test_answers),         cmocka_unit_test(test_default_illegal),
         cmocka_unit_test(test_illegal_config),  cmocka_unit_test(test_bodies),
-        cmocka_unit_test(test_cycle),           cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_cycle),           cmocka_unit_test(test_broken_templates_are_left_out),
+        cmocka_unit_test(test_folders),
         cmocka_unit_test(test_names),           cmocka_unit_test(test_large_file),
         cmocka_unit_test(test_large_space),
     };
