@@ -19,7 +19,7 @@ typedef struct options {
 } options;
 
 static const struct argp_option option_table[] = {
-    {"output", 'o', "FILE", 0, "build: the database to write", 0},
+    {"output", 'o', "PATH", 0, "build: the database to write; export: the folder", 0},
     {"templates", KEY_TEMPLATES, "DIR", 0, "build: templates of your own", 0},
     {"db", KEY_DB, "FILE", 0, "show, export: the database (show: default that of moetune tune)", 0},
     {"json", KEY_JSON, NULL, 0, "show: write JSON", 0},
@@ -87,9 +87,9 @@ static int run_export(const options *o) {
     moe_storage *store;
     moe_records_count count;
     const char *file = o->db ? o->db : o->arg[0], *folder = o->db ? o->arg[0] : o->arg[1];
-    if (!file || (o->db && o->arg[1]))
-        return misuse("export FILE [DIR]: one database and one folder at most");
-    if (!folder) folder = default_folder;
+    if (!file || (o->db && o->arg[1]) || (o->out && folder))
+        return misuse("export FILE [DIR | -o DIR]: one database and one folder at most");
+    if (!folder) folder = o->out ? o->out : default_folder;
     moe_status status = moe_storage_open_existing(file, &store);
     if (status) return command_fail(status);
     status = moe_records_export(store, folder, &count);
@@ -119,7 +119,7 @@ static const struct {
 enum { ACTIONS = sizeof actions / sizeof actions[0] };
 
 static const struct argp argp = {
-    option_table, parse_option, "build [DIR] -o FILE\nexport FILE [DIR]\nshow [FILE]",
+    option_table, parse_option, "build [DIR] -o FILE\nexport FILE [DIR | -o DIR]\nshow [FILE]",
     "Tuning databases as files.\n\n"
     "build   reads text records (default: tuning_db/records) into a database, and compiles the "
     "kernels that can win\n"

@@ -223,7 +223,8 @@ static void test_databases_go_to_text_and_back(void **state) {
     const char *const out[] = {"db", "export", in_folder("killed.db"), in_folder("records"), NULL};
     const char *const build[] = {"db", "build", in_folder("records"), "-o", in_folder("built.db"),
                                  "--quiet", NULL};
-    const char *const out2[] = {"db", "export", in_folder("built.db"), in_folder("records2"), NULL};
+    const char *const out2[] = {"db", "export", in_folder("built.db"), "-o", in_folder("records2"),
+                                NULL};
     const char *const check[] = {"check", "--device", "sim:a100", "--layer", LAYER, "--tokens", "8",
                                  "--db", in_folder("built.db"), "--quiet", NULL};
     char command[512];
@@ -337,12 +338,13 @@ static void test_exit_statuses(void **state) {
         {2, "--tokens", {"tune", "--layer", LAYER, "--tokens", "1,x"}},
         {2, "exhaustive, random, halving", {"tune", "--layer", LAYER, "--strategy", "luck"}},
         {2, "--op", {"tune", "--layer", LAYER, "--op", "route,magic"}},
-        {3, "no template magic", {"tune", "--device", "sim:a100", "--layer", LAYER, "--db",
+        {3, "no template 'magic'", {"tune", "--device", "sim:a100", "--layer", LAYER, "--db",
                                   in_folder("m.db"), "--op", "combine", "--template", "magic"}},
         {2, "uniform, zipf, one, empty", {"bench", "--layer", LAYER, "--routing", "chaos"}},
         {2, "--capacity", {"check", "--layer", LAYER, "--capacity", "-1"}},
         {2, "build | export | show", {"db"}},
         {2, "-o", {"db", "build"}},
+        {2, "one folder at most", {"db", "export", "a.db", "r", "-o", "s"}},
         {3, "h100", {"tune", "--device", "sim:h1000", "--layer", LAYER, "--db", in_folder("x.db")}},
         {3, "--db FILE", {"tune", "--device", "sim:a100", "--layer", LAYER, "--db", "/proc/x/y"}},
         {3, "--db FILE",
