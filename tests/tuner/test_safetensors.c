@@ -159,6 +159,25 @@ static void unaligned_data_are_read(void **state) {
     moe_tensor_file_close(file);
 }
 
+/* A file is mapped, not read: 64 GiB of it take no memory but the pages that are touched. */
+static void large_files_stay_on_the_disk(void **state) {
+    (void)state;
+    static const char header[] =
+        "{\"a\":{\"dtype\":\"BF16\",\"shape\":[34359738368],\"data_offsets\":[0,68719476736]}}";
+    struct rusage before, after;
+    moe_tensor_file *file;
+    float got[2];
+    write_raw(sizeof header - 1, header, sizeof header - 1, 0);
+    if (truncate(path, (off_t)sizeof header + 7 + (INT64_C(64) << 30))) skip(); /* a small disk */
+    getrusage(RUSAGE_SELF, &before);
+    assert_int_equal(moe_tensor_file_open(path, &file), MOE_OK);
+    assert_int_equal(moe_tensor_floats(moe_tensor_find(file, "a"), INT64_C(1) << 34, 2, got), MOE_OK);
+    assert_true(got[0] == 0 && got[1] == 0);
+    getrusage(RUSAGE_SELF, &after);
+    assert_true(after.ru_maxrss - before.ru_maxrss < 64 << 10); /* KiB */
+    moe_tensor_file_close(file);
+}
+
 /* Elements of less than a byte, which quantised models have, do not make a file unreadable; what
  * cannot be computed with says so when it is asked for. */
 static void quantised_tensors_are_there(void **state) {
@@ -384,6 +403,7 @@ int main(void) {
         cmocka_unit_test(empty_files_and_tensors),
         cmocka_unit_test(metadata_and_blanks_are_fine),
         cmocka_unit_test(unaligned_data_are_read),
+        cmocka_unit_test(large_files_stay_on_the_disk),
         cmocka_unit_test(quantised_tensors_are_there),
         cmocka_unit_test(every_lie_is_refused),
         cmocka_unit_test(lies_about_the_length),
