@@ -13,7 +13,8 @@ typedef struct part {
     const char *pattern;
     int64_t rows, columns;  /* of the piece */
     int64_t width;          /* rows that the tensor holds of an expert: `rows`, or 2f */
-    int64_t start, step;    /* row r of the part is row start + step*r of these */
+    int64_t start, step;    /* row r of the part is row start + step*r of these ... */
+    int64_t to, to_step;    /* ... and row to + to_step*r of the piece */
     bool turned;            /* the tensor holds columns where others hold rows */
     moe_dtype dtype;        /* of the piece */
     bool alone;             /* of no expert: the router's */
@@ -21,38 +22,52 @@ typedef struct part {
 
 enum { MAX_PARTS = 2 };
 
-/* The parts of a role's piece, in the order of their rows. Returns how many. */
+/* Where the rows of gate (0) and up (1) go in the layer's layout. */
+static void place(const moe_layer *l, int half, part *p) {
+    bool first = half == (l->layout == MOE_LAYOUT_UP_GATE);
+    p->to_step = l->layout == MOE_LAYOUT_INTERLEAVED ? 2 : 1;
+    p->to = l->layout == MOE_LAYOUT_INTERLEAVED ? half : first ? 0 : p->rows;
+}
+
+/* Gate and up of one expert, `columns` wide, from a tensor each or from one that has both. */
+static int list_halves(const moe_model_weights *w, const char *gate, const char *up,
+                       const char *both, int64_t columns, bool turned, part *out) {
+    const moe_layer *l = &w->layer;
+    const int64_t f = l->f, step = w->names->alternating ? 2 : 1;
+    if (!moe_layer_gated(l)) {
+        *out = (part){up, f, columns, f, 0, 1, 0, 1, turned, l->w, false};
+        return 1;
+    }
+    for (int half = 0; half < 2; half++) {
+        int64_t start = !both ? 0 : step == 2 ? half : half * f;
+        out[half] = (part){both ? both : half ? up : gate, f, columns, both ? 2 * f : f, start,
+                           both ? step : 1, 0, 0, turned, l->w, false};
+        place(l, half, &out[half]);
+    }
+    return 2;
+}
+
+static part whole(const char *pattern, int64_t rows, int64_t columns, moe_dtype dtype, bool alone) {
+    return (part){pattern, rows, columns, rows, 0, 1, 0, 1, false, dtype, alone};
+}
+
+/* The parts of a role's piece. Returns how many. */
 static int list_parts(const moe_model_weights *w, moe_weight_role role, part *out) {
     const moe_layer *l = &w->layer;
     const moe_weight_names *n = w->names;
-    const bool gated = moe_layer_gated(l), halves = gated && n->gate_up;
-    const int64_t d = l->d, f = l->f, wide = halves ? 2 * f : f;
-    const int64_t step = halves && n->alternating ? 2 : 1, second = step == 2 ? 1 : f;
-    const char *up = halves ? n->gate_up : n->up, *gate = halves ? n->gate_up : n->gate;
     const char *bias = l->router.key_bias ? n->key_bias : n->router_bias;
-    const bool turned = n->turned, down = n->turned || n->turned_down;
     switch (role) {
-    case MOE_WEIGHT_ROUTER:
-        out[0] = (part){n->router, l->e, d, l->e, 0, 1, false, l->w, true};
-        return 1;
-    case MOE_WEIGHT_ROUTER_BIAS:
-        out[0] = (part){bias, l->e, 1, l->e, 0, 1, false, MOE_F32, true};
-        return 1;
+    case MOE_WEIGHT_ROUTER: *out = whole(n->router, l->e, l->d, l->w, true); return 1;
+    case MOE_WEIGHT_ROUTER_BIAS: *out = whole(bias, l->e, 1, MOE_F32, true); return 1;
     case MOE_WEIGHT_UP:
-        out[gated] = (part){up, f, d, wide, halves ? second : 0, step, turned, l->w, false};
-        if (gated) out[0] = (part){gate, f, d, wide, 0, step, turned, l->w, false};
-        return gated ? 2 : 1;
+        return list_halves(w, n->gate, n->up, n->gate_up, l->d, n->turned, out);
     case MOE_WEIGHT_UP_BIAS:
-        out[gated] =
-            (part){n->up_bias, f, 1, wide, halves ? second : 0, step, false, l->w, false};
-        if (gated) out[0] = (part){n->up_bias, f, 1, wide, 0, step, false, l->w, false};
-        return gated ? 2 : 1;
+        return list_halves(w, NULL, n->up_bias, n->gate_up ? n->up_bias : NULL, 1, false, out);
     case MOE_WEIGHT_DOWN:
-        out[0] = (part){n->down, d, f, d, 0, 1, down, l->w, false};
+        *out = whole(n->down, l->d, l->f, l->w, false);
+        out->turned = n->turned || n->turned_down;
         return 1;
-    case MOE_WEIGHT_DOWN_BIAS:
-        out[0] = (part){n->down_bias, d, 1, d, 0, 1, false, l->w, false};
-        return 1;
+    case MOE_WEIGHT_DOWN_BIAS: *out = whole(n->down_bias, l->d, 1, l->w, false); return 1;
     case MOE_WEIGHT_ROLES: break;
     }
     return 0;
@@ -129,37 +144,36 @@ static moe_status check_range(const moe_tensor *tensor, moe_dtype dtype, const f
 
 /* A line of the tensor is a row of the piece. */
 static moe_status read_rows(const moe_tensor *tensor, const part *p, int64_t first, float *line,
-                            int64_t place, void *out) {
+                            void *out) {
     for (int64_t r = 0; r < p->rows; r++) {
         int64_t from = first + (p->start + p->step * r) * p->columns;
         MOE_TRY(moe_tensor_floats(tensor, from, p->columns, line));
         MOE_TRY(check_range(tensor, p->dtype, line, p->columns));
-        moe_store_block(p->dtype, out, (place + r) * p->columns, p->columns, line);
+        moe_store_block(p->dtype, out, (p->to + p->to_step * r) * p->columns, p->columns, line);
     }
     return MOE_OK;
 }
 
 /* A line of the tensor is a column of the piece. */
 static moe_status read_columns(const moe_tensor *tensor, const part *p, int64_t first, float *line,
-                               int64_t place, void *out) {
+                               void *out) {
     for (int64_t c = 0; c < p->columns; c++) {
         MOE_TRY(moe_tensor_floats(tensor, first + c * p->width, p->width, line));
         MOE_TRY(check_range(tensor, p->dtype, line, p->width));
         for (int64_t r = 0; r < p->rows; r++)
-            moe_store_block(p->dtype, out, (place + r) * p->columns + c, 1,
+            moe_store_block(p->dtype, out, (p->to + p->to_step * r) * p->columns + c, 1,
                             &line[p->start + p->step * r]);
     }
     return MOE_OK;
 }
 
-static moe_status read_part(moe_model_weights *w, const part *p, int64_t expert, int64_t place,
-                            void *out) {
+static moe_status read_part(moe_model_weights *w, const part *p, int64_t expert, void *out) {
     const moe_tensor *tensor;
     int64_t first, length = p->turned ? p->width : p->columns;
     MOE_TRY(find_part(w, p, expert, &tensor, &first));
     float *line = malloc((size_t)length * sizeof *line);
     if (!line) return moe_fail(MOE_E_MEMORY, "no memory to read '%s'", tensor->name);
-    moe_status status = (p->turned ? read_columns : read_rows)(tensor, p, first, line, place, out);
+    moe_status status = (p->turned ? read_columns : read_rows)(tensor, p, first, line, out);
     free(line);
     return status ? moe_fail_context(status, "%s", moe_shards_path(w->shards)) : MOE_OK;
 }
@@ -168,9 +182,7 @@ moe_status moe_model_weights_read(moe_model_weights *w, moe_weight_role role, in
                                   void *out) {
     part parts[MAX_PARTS];
     int count = list_parts(w, role, parts);
-    int64_t place = 0;
-    for (int i = 0; i < count; place += parts[i++].rows)
-        MOE_TRY(read_part(w, &parts[i], piece, place, out));
+    for (int i = 0; i < count; i++) MOE_TRY(read_part(w, &parts[i], piece, out));
     return MOE_OK;
 }
 

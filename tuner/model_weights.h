@@ -11,7 +11,7 @@
 typedef enum moe_weight_role {
     MOE_WEIGHT_ROUTER,      /* [e,d] in w's dtype */
     MOE_WEIGHT_ROUTER_BIAS, /* [e] f32; of the logits or of the keys, as the layer says */
-    MOE_WEIGHT_UP,          /* gated: [2f,d], gate rows then up rows; else [f,d] */
+    MOE_WEIGHT_UP,          /* gated: [2f,d], rows in the layer's layout; else [f,d] */
     MOE_WEIGHT_UP_BIAS,     /* the same without d */
     MOE_WEIGHT_DOWN,        /* [d,f] */
     MOE_WEIGHT_DOWN_BIAS,   /* [d] */

@@ -46,40 +46,62 @@ static const void *array_of(const moe_workload *w, moe_weight_role role) {
     return arrays[role];
 }
 
+/* Where row r of up, gate rows first, stands in the layer's layout. */
+static int64_t row_of(const moe_layer *l, int64_t r) {
+    const bool up = r >= l->f;
+    if (!moe_layer_gated(l) || l->layout == MOE_LAYOUT_GATE_UP) return r;
+    if (l->layout == MOE_LAYOUT_UP_GATE) return up ? r - l->f : r + l->f;
+    return up ? 2 * (r - l->f) + 1 : 2 * r;
+}
+
 /* All pieces of all roles against the workload's arrays, byte for byte. */
 static void assert_same(moe_model_weights *weights, const moe_workload *w, const char *name) {
     for (int role = 0; role < MOE_WEIGHT_ROLES; role++) {
         const char *want = array_of(w, (moe_weight_role)role);
         if (!want) continue;
-        size_t bytes = moe_model_weights_bytes(weights, (moe_weight_role)role);
-        int64_t pieces = moe_model_weights_pieces(weights, (moe_weight_role)role);
+        const bool up = role == MOE_WEIGHT_UP || role == MOE_WEIGHT_UP_BIAS;
+        const size_t bytes = moe_model_weights_bytes(weights, (moe_weight_role)role);
+        const int64_t rows = up ? moe_layer_up_rows(&w->layer) : 1;
+        const size_t row = bytes / (size_t)rows;
         char *got = malloc(bytes);
-        for (int64_t i = 0; i < pieces; i++) {
+        assert_non_null(got);
+        for (int64_t i = 0; i < moe_model_weights_pieces(weights, (moe_weight_role)role); i++) {
             if (moe_model_weights_read(weights, (moe_weight_role)role, i, got))
                 fail_msg("%s: %s", name, moe_error_text());
-            if (memcmp(got, want + (size_t)i * bytes, bytes))
-                fail_msg("%s: role %d of expert %d differs", name, role, (int)i);
+            for (int64_t r = 0; r < rows; r++, want += row) {
+                int64_t at = up ? row_of(&weights->layer, r) : r;
+                if (memcmp(got + (size_t)at * row, want, row))
+                    fail_msg("%s: role %d of expert %d differs in row %d", name, role, (int)i,
+                             (int)r);
+            }
         }
         free(got);
     }
 }
 
+static void publish_and_read(const model_case *c, bool shards, const char *type,
+                             moe_layout layout) {
+    moe_model_weights weights;
+    moe_workload w;
+    make_workload(c, c->layer, &w);
+    model_case_write(c, &w, folder, shards);
+    moe_layer layer = w.layer;
+    layer.layout = layout;
+    if (moe_model_weights_open(folder, type, &layer, 1, &weights))
+        fail_msg("%s: %s", c->name, moe_error_text());
+    assert_same(&weights, &w, c->name);
+    moe_model_weights_close(&weights);
+    moe_workload_free(&w);
+    clear_folder(NULL);
+}
+
 static void every_way_of_publishing(void **state) {
     (void)state;
     for (const model_case *c = model_cases; c->name; c++) {
-        for (int way = 0; way < 3; way++) { /* one file; shards; shards of a family not known */
-            moe_model_weights weights;
-            moe_workload w;
-            make_workload(c, c->layer, &w);
-            model_case_write(c, &w, folder, way > 0);
-            moe_status status = moe_model_weights_open(folder, way == 2 ? NULL : c->type, &w.layer,
-                                                       1, &weights);
-            if (status) fail_msg("%s: %s", c->name, moe_error_text());
-            assert_same(&weights, &w, c->name);
-            moe_model_weights_close(&weights);
-            moe_workload_free(&w);
-            clear_folder(NULL);
-        }
+        for (int layout = 0; layout < MOE_LAYOUT_COUNT; layout++)
+            publish_and_read(c, false, c->type, (moe_layout)layout);
+        publish_and_read(c, true, c->type, MOE_LAYOUT_GATE_UP);
+        publish_and_read(c, true, NULL, MOE_LAYOUT_GATE_UP); /* of a family not known */
     }
 }
 
