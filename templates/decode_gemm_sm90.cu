@@ -1,8 +1,9 @@
 // Few rows an expert: the weights are the 64-row operand of wgmma and stream through shared memory
 // once; the rows of x or h are its n.
 //
-//   gemm_up    h[row]      = act(x[token of row] @ up[expert]^T + bias)      rows are gathered
-//   gemm_down  y_rows[row] = h[row] @ down[expert]^T + bias
+//   gemm_up       h[row]      = act(x[token of row] @ up[expert]^T + bias)      rows are gathered
+//   gemm_down     y_rows[row] = h[row] @ down[expert]^T + bias
+//   down_combine  y[token]    = sum of weight * (h[row] @ down[expert]^T + bias)
 //
 // A persistent block makes tiles of N rows x OUT_N columns, one after the other. A ring of STAGES x
 // (ROWS + N) rows of 64 elements, with the 128-byte swizzle, keeps as many bytes on their way as
@@ -12,8 +13,9 @@
 //
 // Sums come out as [column][row]; with a gate, eight gate columns and the eight up columns that pair
 // with them lie in one thread's registers. 8x8 transposes turn the results around before they are
-// stored.
+// stored; parts of sums are floats and stored as they are.
 % local up = p.kind == "gemm_up"
+% local summed = p.kind == "down_combine"
 % local gated = up and p.gated
 % local s = t.lib.shape(p, c)
 % local bias = up and p.bias_up and "args.up_bias" or not up and p.bias_down and "args.down_bias"
@@ -55,6 +57,9 @@ constexpr int K_TILES = (DEPTH + BK - 1) / BK;
 constexpr int M_BLOCKS = ROWS / 64;          // products of 64 weight rows
 constexpr int GROUPS = OUT_N / 32;           // of eight columns, that a warp makes
 constexpr int BOX = $(s.box);                // columns of a weight copy
+% if not summed then
+constexpr int SPLIT = 1;
+% end
 
 constexpr int WEIGHT_BYTES = ROWS * ROW_BYTES, STAGE_BYTES = WEIGHT_BYTES + N * ROW_BYTES;
 constexpr int MULTIPLIERS = 128, WEIGHT_WARP = 4, THREADS = MULTIPLIERS + 64;
@@ -62,12 +67,25 @@ constexpr int MULTIPLIERS = 128, WEIGHT_WARP = 4, THREADS = MULTIPLIERS + 64;
 // What stands behind the ring.
 constexpr int TABLES = STAGES * STAGE_BYTES, FULL = TABLES + $(s.tables), EMPTY = FULL + STAGES * 8;
 
-% moe.include("ring.cuh")
-% moe.include("walk.cuh")
 % moe.include("up_rows.cuh")
 % if up then
 %   moe.include("up_box.cuh")
 % end
+$(moe.include("ring.cuh"))
+$(moe.include("walk.cuh"))
+% if summed then
+$(moe.include("arrivals.cuh"))
+% end
+
+// K tiles first .. end-1 are those of item `item`, one of SPLIT of a tile.
+struct depth_range {
+    int first, end;
+};
+
+__device__ __forceinline__ depth_range range_of(int item) {
+    const int share = item % SPLIT;
+    return {share * K_TILES / SPLIT, (share + 1) * K_TILES / SPLIT};
+}
 
 // One lane brings the weights of all tiles.
 __device__ __forceinline__ void fetch_weights(const args_$(p.kind) &args, const tile_map &map,
@@ -75,10 +93,11 @@ __device__ __forceinline__ void fetch_weights(const args_$(p.kind) &args, const 
     ring_place to;
     int expert = 0;
     walk_place at;
-    for (int tile = blockIdx.x; find_place<N>(map, tile, expert, at); tile += gridDim.x) {
+    for (int item = blockIdx.x; find_place<N>(map, item / SPLIT, expert, at); item += gridDim.x) {
         if (threadIdx.x % 32 != 0) continue;
+        const depth_range range = range_of(item);
 #pragma unroll 1
-        for (int k = 0; k < DEPTH; k += BK, to.advance()) {
+        for (int k = range.first * BK; k < range.end * BK; k += BK, to.advance()) {
             const unsigned stage = ring + to.stage * STAGE_BYTES, full = ring + FULL + to.stage * 8;
             barrier_wait(ring + EMPTY + to.stage * 8, to.phase ^ 1);
             barrier_arrive_expect(full, WEIGHT_BYTES);
@@ -100,7 +119,7 @@ __device__ __forceinline__ void fetch_rows(const args_gemm_up &args, const tile_
     ring_place to;
     int expert = 0;
     walk_place at;
-    for (int tile = blockIdx.x; find_place<N>(map, tile, expert, at); tile += gridDim.x) {
+    for (int item = blockIdx.x; find_place<N>(map, item / SPLIT, expert, at); item += gridDim.x) {
         const int my_rows = at.end - at.row - my_row; // my_row + i*STEP is live if i*STEP < this
         int token[COPIES];
 #pragma unroll
@@ -126,15 +145,16 @@ __device__ __forceinline__ void fetch_rows(const args_gemm_up &args, const tile_
 }
 % else
 // One lane brings the rows of h.
-__device__ __forceinline__ void fetch_rows(const args_gemm_down &args, const tile_map &map,
+__device__ __forceinline__ void fetch_rows(const args_$(p.kind) &args, const tile_map &map,
                                            unsigned ring) {
     ring_place to;
     int expert = 0;
     walk_place at;
-    for (int tile = blockIdx.x; find_place<N>(map, tile, expert, at); tile += gridDim.x) {
+    for (int item = blockIdx.x; find_place<N>(map, item / SPLIT, expert, at); item += gridDim.x) {
         if (threadIdx.x % 32 != 0) continue;
+        const depth_range range = range_of(item);
 #pragma unroll 1
-        for (int k = 0; k < DEPTH; k += BK, to.advance()) {
+        for (int k = range.first * BK; k < range.end * BK; k += BK, to.advance()) {
             const unsigned full = ring + FULL + to.stage * 8;
             barrier_wait(ring + EMPTY + to.stage * 8, to.phase ^ 1);
             barrier_arrive_expect(full, N * ROW_BYTES);
@@ -144,13 +164,13 @@ __device__ __forceinline__ void fetch_rows(const args_gemm_down &args, const til
 }
 % end
 
-// Sums of one tile: the products of all K tiles.
-__device__ __forceinline__ void multiply(float (&sum)[M_BLOCKS][N / 2], unsigned ring,
-                                         ring_place &from) {
+// Sums of one tile: the products of its K tiles.
+__device__ __forceinline__ void multiply(float (&sum)[M_BLOCKS][N / 2], depth_range range,
+                                         unsigned ring, ring_place &from) {
     const bool elected = threadIdx.x == 0;
     unsigned release = 0;
 #pragma unroll 1 // a short kernel starts with a cold instruction cache
-    for (int k_tile = 0; k_tile < K_TILES; k_tile++) {
+    for (int k_tile = range.first; k_tile < range.end; k_tile++) {
         const unsigned stage = ring + from.stage * STAGE_BYTES;
         barrier_wait(ring + FULL + from.stage * 8, from.phase);
 % if up then
@@ -162,10 +182,10 @@ __device__ __forceinline__ void multiply(float (&sum)[M_BLOCKS][N / 2], unsigned
         for (int k = 0; k < BK / 16; k++)
 #pragma unroll
             for (int m = 0; m < M_BLOCKS; m++)
-                wgmma(sum[m], a + m * (64 * ROW_BYTES >> 4) + k * 2, b + k * 2, k_tile + k > 0);
+                wgmma(sum[m], a + m * (64 * ROW_BYTES >> 4) + k * 2, b + k * 2, k_tile + k > range.first);
         wgmma_commit();
         // One step stays under way; the stage of the one before is free.
-        if (k_tile > 0) {
+        if (k_tile > range.first) {
             wgmma_wait<1>();
             if (elected) barrier_arrive(release);
             __syncwarp(); // wgmma wants whole warps
@@ -178,6 +198,73 @@ __device__ __forceinline__ void multiply(float (&sum)[M_BLOCKS][N / 2], unsigned
     __syncwarp();
 }
 
+% if summed then
+__device__ __forceinline__ void multipliers_sync() {
+    __syncwarp(); // lanes come here from branches
+    asm volatile("bar.sync 1, $("%")0;" ::"n"(MULTIPLIERS) : "memory");
+}
+
+// What the multipliers share of a tile.
+struct tile_notes {
+    int *slots; // [N] of its rows
+    int *full;  // [N] the counter of which a row's part was the last, or -1
+};
+
+// Stores a tile's part of the rows.
+__device__ __forceinline__ void store_parts(const args_down_combine &args,
+                                            const float (&sum)[M_BLOCKS][N / 2], int share,
+                                            const int *slots, const walk_place &at) {
+    const int lane = (int)threadIdx.x & 31, warp = (int)threadIdx.x / 32;
+#pragma unroll
+    for (int m = 0; m < M_BLOCKS; m++)
+#pragma unroll
+        for (int eight = 0; eight < 2; eight++) {
+            const int column = at.block * OUT_N + m * 64 + warp * 16 + eight * 8 + lane / 4;
+            if (WIDTH % OUT_N != 0 && column >= WIDTH) continue;
+%   if bias then
+            const float first = to_float($(bias)[(long long)at.expert * WIDTH + column]);
+            const float bias = share == 0 ? first : 0.0f;
+%   end
+#pragma unroll
+            for (int i = 0; i < N / 4; i++) {
+                const int row = i / 2 * 8 + lane % 4 * 2 + i % 2;
+                if (at.row + row < at.end)
+                    part_of(args, share, slots[row])[column] =
+                        sum[m][i / 2 * 4 + eight * 2 + i % 2]$(bias and " + bias" or "");
+            }
+        }
+}
+
+__device__ __forceinline__ void make(const args_down_combine &args, const tile_map &map,
+                                     const tile_notes &notes, unsigned ring) {
+    const int mine = threadIdx.x; // a row of the tile
+    ring_place from;
+    int expert = 0;
+    walk_place at;
+    for (int item = blockIdx.x; find_place<N>(map, item / SPLIT, expert, at); item += gridDim.x) {
+        const bool live = mine < N && at.row + mine < at.end;
+        int counter = 0, parts = 0;
+        if (live) {
+            const int slot = args.row_slots[at.row + mine];
+            notes.slots[mine] = slot;
+            counter = counter_of(slot);
+            parts = parts_of(args, counter);
+        }
+        float sum[M_BLOCKS][N / 2];
+        multiply(sum, range_of(item), ring, from);
+        multipliers_sync();
+        store_parts(args, sum, item % SPLIT, notes.slots, at);
+        multipliers_sync();
+        if (mine < N)
+            notes.full[mine] = live && arrive(args, counter, at.block, parts) ? counter : -1;
+        multipliers_sync();
+        for (int i = 0; i < min(N, at.end - at.row); i++)
+            if (notes.full[i] >= 0)
+                sum_tokens(args, notes.full[i], at.block, threadIdx.x, MULTIPLIERS);
+    }
+    clear_dropped(args, threadIdx.x, MULTIPLIERS);
+}
+% else
 // Writes a tile: bias, activation, conversion, transposes; 16 bytes a lane pair or, of one group, a
 // quad.
 __device__ __forceinline__ void finish(const args_$(p.kind) &args,
@@ -237,12 +324,13 @@ __device__ __forceinline__ void make(const args_$(p.kind) &args, const tile_map 
     ring_place from;
     int expert = 0;
     walk_place at;
-    for (int tile = blockIdx.x; find_place<N>(map, tile, expert, at); tile += gridDim.x) {
+    for (int item = blockIdx.x; find_place<N>(map, item / SPLIT, expert, at); item += gridDim.x) {
         float sum[M_BLOCKS][N / 2];
-        multiply(sum, ring, from);
+        multiply(sum, range_of(item), ring, from);
         finish(args, sum, at);
     }
 }
+% end
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 $(moe.symbol())(const __grid_constant__ args_$(p.kind) args) {
@@ -277,8 +365,15 @@ $(moe.symbol())(const __grid_constant__ args_$(p.kind) args) {
 
     // Copies that are still under way need this block's shared memory: the multipliers wait for all
     // of them before they end.
+% if summed then
+    int *at_notes = (int *)(memory + TABLES) + TILE_MAP_INTS;
+    const tile_notes notes = {at_notes, at_notes + N};
+    if (threadIdx.x < MULTIPLIERS)
+        make(args, map, notes, ring);
+% else
     if (threadIdx.x < MULTIPLIERS)
         make(args, map, ring);
+% end
     else
         fetch_rows(args, map, ring);
 }

@@ -1,7 +1,8 @@
--- decode_gemm_sm90.lua - both expert GEMMs for few rows an expert, on sm_90a: weights stream once.
+-- decode_gemm_sm90.lua - both expert GEMMs for few rows an expert, on sm_90a: weights stream once. As
+-- down_combine the last block to finish something of a token sums its rows (see arrivals.cuh).
 --
 -- Parameters: n rows of x or h and `rows` rows of weights a tile; stages of the ring, 64 elements
--- of K each; blocks an SM.
+-- of K each; blocks an SM; for down_combine, split: tiles that share a result, each with a part of K.
 
 local loads = moe.use("loads.lua")
 local up_rows = moe.use("up_rows.lua")
@@ -13,6 +14,8 @@ local BK, THREADS = 64, 192
 local function shape(p, c)
     local s = {}
     s.up = p.kind == "gemm_up"
+    s.summed = p.kind == "down_combine"
+    s.split = s.summed and c.split or 1
     s.halves = s.up and p.gated and 2 or 1
     s.depth = s.up and p.d or p.f
     s.width = s.up and p.f or p.d
@@ -21,7 +24,8 @@ local function shape(p, c)
     s.n_blocks = moe.ceil_div(s.width, s.out_n)
     s.k_tiles = moe.ceil_div(s.depth, BK)
     s.stage = (c.rows + c.n) * BK * 2
-    s.tables = moe.align((3 * p.e + 1) * 4, 128)
+    local notes = s.summed and 2 * c.n or 0 -- slots of a tile, counters that are full
+    s.tables = moe.align((3 * p.e + 1 + notes) * 4, 128)
     s.smem = c.stages * s.stage + s.tables + c.stages * 16 + 1024 -- and room to align the ring
     return s
 end
@@ -32,6 +36,8 @@ local function require_(p, c, d)
         return false, "more shared memory than an SM has"
     end
     if c.rows > 64 and s.out_n >= 2 * s.width then return false, "rows is beyond the result" end
+    if s.split > 1 and s.k_tiles < 4 * s.split then return false, "a share of K is too short" end
+    if s.summed and s.n_blocks > 1024 then return false, "more column blocks than there are flags" end
     return true
 end
 
@@ -45,21 +51,26 @@ local function cost(p, c, d)
     local weights = weight_rows * s.depth * p.wbytes -- of an expert
     local inputs = s.up and math.min(p.t, w.rows) or w.rows
     local flops = 2 * w.rows * weight_rows * s.depth
-    local bytes = w.experts * weights + (inputs * s.depth + w.rows * s.width) * p.xbytes
+    local outputs = s.summed and p.t or w.rows
+    local bytes = w.experts * weights + (inputs * s.depth + outputs * s.width) * p.xbytes
 
     local latency = 0.8 * d.clock -- clocks
     local step = loads.soft_max(s.stage / 64, 120) + c.rows // 64 * math.max(16, c.n / 4) * 4 / 4
-    local tiles = w.tiles * s.n_blocks
+    local tiles = w.tiles * s.n_blocks * s.split
     local rounds = math.ceil(tiles / (d.sms * c.blocks)) * c.blocks
-    local own = rounds * (s.k_tiles * loads.soft_max(step, latency / (c.stages * c.blocks)) +
-                          100 + c.n * 4)
+    local k_tiles = s.k_tiles / s.split
+    local store = s.summed and 1500 or 100 -- with the arrival, and at times a sum
+    local own = rounds * (k_tiles * loads.soft_max(step, latency / (c.stages * c.blocks)) +
+                          store + c.n * 4)
     local clocks = 2600 + latency + own
-    local l2 = tiles * s.k_tiles * s.stage / (d.sms * loads.l2_rate(d))
+    local parts = s.summed and 2 * w.rows * s.width * 4 * s.split or 0 -- written and read, in L2
+    local l2 = (tiles * k_tiles * s.stage + parts) / (d.sms * loads.l2_rate(d))
 
     local flying = math.min(tiles, d.sms * c.blocks) * c.rows * BK * 2 * c.stages
     local needed = d.bandwidth * 800 -- that hide 800 ns
     local dram = bytes / (d.bandwidth * 0.92) * loads.soft_max(1, needed / flying)
-    local edges = 1500 -- the first tables and copies; nothing streams meanwhile
+    -- The first tables and copies; the last arrival and sum. Nothing streams meanwhile.
+    local edges = s.summed and 3200 or 1500
     local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock, dram + edges)
     return {flops = flops, bytes = bytes, ns = ns}
 end
@@ -69,12 +80,15 @@ local function default(p, d)
     local best, least
     for _, n in ipairs{8, 16, 32, 64} do
         for _, rows in ipairs{128, 64} do
-            for _, stages in ipairs{24, 16, 12, 8, 6, 4, 3, 2} do
-                local c = {n = n, rows = rows, stages = stages, blocks = 1}
-                if require_(p, c, d) then
-                    local ns = cost(p, c, d).ns
-                    if not best or ns < 0.98 * least then best, least = c, ns end
-                    break
+            for _, split in ipairs(p.kind == "down_combine" and {1, 2, 4} or {1}) do
+                for _, stages in ipairs{24, 16, 12, 8, 6, 4, 3, 2} do
+                    local c = {n = n, rows = rows, stages = stages, blocks = 1}
+                    if p.kind == "down_combine" then c.split = split end
+                    if require_(p, c, d) then
+                        local ns = cost(p, c, d).ns
+                        if not best or ns < 0.98 * least then best, least = c, ns end
+                        break
+                    end
                 end
             end
         end
@@ -84,14 +98,18 @@ end
 
 return moe.template{
     name = "decode_gemm_sm90",
-    op = {"gemm_up", "gemm_down"},
+    op = {"gemm_up", "gemm_down", "down_combine"},
     arch = {90, 90},
-    params = {
-        {"n", {8, 16, 32, 64}},
-        {"rows", {64, 128}},
-        {"stages", {2, 3, 4, 6, 8, 12, 16, 24}},
-        {"blocks", {1, 2}},
-    },
+    params = function(p, d)
+        local list = {
+            {"n", {8, 16, 32, 64}},
+            {"rows", {64, 128}},
+            {"stages", {2, 3, 4, 6, 8, 12, 16, 24}},
+            {"blocks", {1, 2}},
+        }
+        if p.kind == "down_combine" then list[#list + 1] = {"split", {1, 2, 4}} end
+        return list
+    end,
     supports = function(p, d)
         if p.x == "f32" then return false, "wgmma has no fp32 inputs" end
         return d.arch == "sm_90a", "its instructions need the target sm_90a"
@@ -110,6 +128,7 @@ return moe.template{
             kernels = {{grid = {"sms", c.blocks}, block = THREADS, smem = s.smem,
                         overlap = true}},
             maps = maps,
+            scratch = {token = s.summed and s.split * p.k * p.d * 4 or 0},
         }
     end,
     cost = cost,

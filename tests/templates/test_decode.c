@@ -14,16 +14,19 @@ enum { SWEEP = 6, SEEDS = 20 };
 
 typedef struct subject {
     const char *template, *device;
+    int kinds; /* of ops that it serves, as below */
 } subject;
 
-static subject sm90 = {"decode_gemm_sm90", "sim:h100"};
-static subject sm80 = {"decode_gemm", "sim:a100"};
-static subject gemv = {"gemv", "sim:a100"};
+static const moe_op_kind kinds[] = {MOE_OP_gemm_up, MOE_OP_gemm_down, MOE_OP_down_combine};
 
-static void check(fixture *f, const char *template, const char *layer, int64_t tokens,
+static subject sm90 = {"decode_gemm_sm90", "sim:h100", 3};
+static subject sm80 = {"decode_gemm", "sim:a100", 2};
+static subject gemv = {"gemv", "sim:a100", 2};
+
+static void check(fixture *f, const subject *s, const char *layer, int64_t tokens,
                   moe_routing routing) {
-    for (moe_op_kind kind = MOE_OP_gemm_up; kind <= MOE_OP_gemm_down; kind++)
-        gemm_case_check(f, template, &(gemm_case){kind, layer, tokens, routing, 1, ""});
+    for (int i = 0; i < s->kinds; i++)
+        gemm_case_check(f, s->template, &(gemm_case){kinds[i], layer, tokens, routing, 1, ""});
 }
 
 static void defaults_on_awkward_shapes(void **state) {
@@ -47,7 +50,7 @@ static void defaults_on_awkward_shapes(void **state) {
     fixture f;
     fixture_open(&f, s->device);
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        check(&f, s->template, table[i].layer, table[i].tokens, table[i].routing);
+        check(&f, s, table[i].layer, table[i].tokens, table[i].routing);
     fixture_close(&f);
 }
 
@@ -62,7 +65,7 @@ static void configs_from_all_over_the_space(void **state) {
     fixture f;
     fixture_open(&f, s->device);
     for (int i = 0, count = gemm_sweep_count(SWEEP); i < count; i++) {
-        gemm_case each = {i % 2 ? MOE_OP_gemm_down : MOE_OP_gemm_up, layers[i / 2 % 4],
+        gemm_case each = {kinds[i % s->kinds], layers[i / s->kinds % 4],
                           tokens[i % 5], (moe_routing)(i / 3 % MOE_ROUTING_COUNT), 1, NULL};
         gemm_sweep_check(&f, s->template, &each, &random);
     }
@@ -76,7 +79,7 @@ static void any_order_of_warps(void **state) {
         fixture f;
         snprintf(device, sizeof device, "%s,seed=%d", s->device, seed);
         fixture_open(&f, device);
-        check(&f, s->template, "d=200 f=176 e=6 k=2 bias=up", 7, MOE_ROUTING_ZIPF);
+        check(&f, s, "d=200 f=176 e=6 k=2 bias=up", 7, MOE_ROUTING_ZIPF);
         fixture_close(&f);
     }
 }
@@ -85,8 +88,8 @@ static void any_dtype(void **state) {
     fixture f;
     (void)state;
     fixture_open(&f, gemv.device);
-    check(&f, gemv.template, "d=200 f=176 e=6 k=2 bias=up,down x=f32", 7, MOE_ROUTING_ZIPF);
-    check(&f, gemv.template, "d=72 f=40 e=3 k=2 act=gelu x=f32", 1, MOE_ROUTING_UNIFORM);
+    check(&f, &gemv, "d=200 f=176 e=6 k=2 bias=up,down x=f32", 7, MOE_ROUTING_ZIPF);
+    check(&f, &gemv, "d=72 f=40 e=3 k=2 act=gelu x=f32", 1, MOE_ROUTING_UNIFORM);
     fixture_close(&f);
 }
 
