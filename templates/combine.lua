@@ -4,6 +4,8 @@
 --   tokens   of a block
 --   split    blocks that share the width of the same tokens
 
+local loads = moe.use("loads.lua")
+
 local function chunks(p) return moe.ceil_div(p.d * p.xbytes, 16) end
 
 -- 16-byte pieces of y that a block makes.
@@ -54,7 +56,7 @@ return moe.template {
         }
     end,
 
-    -- Time: one launch, and the larger of DRAM traffic and of the blocks' rounds of two dependent
+    -- Time: the launch, and the larger of DRAM traffic and of the blocks' rounds of two dependent
     -- accesses (maps, then rows), 800 ns each, at 8 blocks of 256 threads an SM.
     cost = function(p, c, d, b)
         local bytes = p.t * p.k * (p.d * p.xbytes + 8) + p.t * p.d * p.xbytes
@@ -65,6 +67,6 @@ return moe.template {
         local rounds = moe.ceil_div(pieces(p, c), c.threads) * moe.ceil_div(p.k, 8)
         local chain = moe.ceil_div(blocks, resident) * (900 + 800 * rounds)
         return { flops = 2 * p.t * p.k * p.d, bytes = bytes,
-                 ns = 2000 + math.max(bytes / (0.9 * d.bandwidth), chain) }
+                 ns = loads.launch(d) + math.max(bytes / (0.9 * d.bandwidth), chain) }
     end,
 }

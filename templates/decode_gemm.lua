@@ -47,8 +47,7 @@ local function require_(p, c, d)
     return true
 end
 
--- A ranking estimate: DRAM at the bytes that are under way (Little's law), L2, and the blocks' own
--- work: a warp's K tile costs its instructions, and no less than its share of a copy's latency.
+-- A ranking estimate: DRAM at the bytes that are under way, L2, and the blocks' own work: a warp's K tile costs its instructions, and no less than its share of a copy's latency.
 local function cost(p, c, d, b)
     local s = shape(p, c, d)
     if b then s.blocks = b.blocks[1] end
@@ -73,9 +72,8 @@ local function cost(p, c, d, b)
 
     local warps = math.min(blocks, d.sms * s.blocks) * math.min(c.warps, s.k_tiles)
     local flying = warps * c.rows * BK * 2 * (c.stages - 1)
-    local needed = d.bandwidth * 800 -- that hide 800 ns
-    local dram = bytes / (d.bandwidth * 0.92) * loads.soft_max(1, needed / flying)
-    local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock, dram + 1500)
+    local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock,
+                              loads.stream(d, bytes, flying))
     return {flops = flops, bytes = bytes, ns = ns}
 end
 

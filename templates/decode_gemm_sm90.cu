@@ -67,14 +67,14 @@ constexpr int MULTIPLIERS = 128, WEIGHT_WARP = 4, THREADS = MULTIPLIERS + 64;
 // What stands behind the ring.
 constexpr int TABLES = STAGES * STAGE_BYTES, FULL = TABLES + $(s.tables), EMPTY = FULL + STAGES * 8;
 
+% moe.include("ring.cuh")
+% moe.include("walk.cuh")
 % moe.include("up_rows.cuh")
 % if up then
 %   moe.include("up_box.cuh")
 % end
-$(moe.include("ring.cuh"))
-$(moe.include("walk.cuh"))
 % if summed then
-$(moe.include("arrivals.cuh"))
+%   moe.include("arrivals.cuh")
 % end
 
 // K tiles first .. end-1 are those of item `item`, one of SPLIT of a tile.

@@ -35,14 +35,16 @@ local function require_(p, c, d)
     if s.smem > d.smem or c.blocks * (s.smem + 1024) > d.smem_sm then
         return false, "more shared memory than an SM has"
     end
+    if s.summed and c.rows * c.n * c.blocks > 64 * 128 then
+        return false, "so many sums a thread would spill"
+    end
     if c.rows > 64 and s.out_n >= 2 * s.width then return false, "rows is beyond the result" end
     if s.split > 1 and s.k_tiles < 4 * s.split then return false, "a share of K is too short" end
     if s.summed and s.n_blocks > 1024 then return false, "more column blocks than there are flags" end
     return true
 end
 
--- A ranking estimate: DRAM at the bytes that are under way (Little's law), and the busiest SM's own
--- work: a K tile passes through shared memory once and is read once, at most 64 bytes a clock come
+-- A ranking estimate: DRAM at the bytes that are under way, and the busiest SM's own work: a K tile passes through shared memory once and is read once, at most 64 bytes a clock come
 -- in, and no ring is faster than its bytes in the 800 ns that one copy takes.
 local function cost(p, c, d)
     local s = shape(p, c)
@@ -67,12 +69,10 @@ local function cost(p, c, d)
     local l2 = (tiles * k_tiles * s.stage + parts) / (d.sms * loads.l2_rate(d))
 
     local flying = math.min(tiles, d.sms * c.blocks) * c.rows * BK * 2 * c.stages
-    local needed = d.bandwidth * 800 -- that hide 800 ns
-    local dram = bytes / (d.bandwidth * 0.92) * loads.soft_max(1, needed / flying)
-    -- The first tables and copies; the last arrival and sum. Nothing streams meanwhile.
-    local edges = s.summed and 3200 or 1500
-    local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock, dram + edges)
-    return {flops = flops, bytes = bytes, ns = ns}
+    local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock,
+                              loads.stream(d, bytes, flying))
+    local last = s.summed and 1700 or 0 -- its arrival and its sum, which nothing hides
+    return {flops = flops, bytes = bytes, ns = ns + last}
 end
 
 -- The best by cost of all n and rows, with as many stages as fit.

@@ -26,25 +26,24 @@ local function require_(p, c, d)
     return shape(p, c).smem <= d.smem, "more shared memory than a block can have"
 end
 
--- A ranking estimate: the experts' weights stream once at the bytes under way (Little's law), or the
--- busiest SM's steps are the limit. Before the first bytes come the launch and the maps, which every
--- block makes; between the halves of the work the stream does not stop, as weights wait for nobody;
--- behind it come the last flags and the sums. Clocks of latencies are round figures.
+-- A ranking estimate: the experts' weights stream once at the bytes under way, or the busiest SM's
+-- steps are the limit. Before the first bytes come the launch and the maps, which every block makes;
+-- between the halves of the work the stream does not stop, as weights wait for nobody; behind it come
+-- the last flags and the sums. Clocks of latencies are round figures.
 local function cost(p, c, d)
     local s = shape(p, c)
     local w = loads.work(p, c.n, 1 << 20)
     local flops = 2 * w.rows * p.d * (p.up_rows + p.f)
     local bytes = w.experts * p.d * (p.up_rows + p.f) * p.wbytes + 2 * p.t * p.d * p.xbytes
     local flying = d.sms * ROWS * BK * 2 * c.stages
-    local dram = bytes / (d.bandwidth * 0.92) * loads.soft_max(1, d.bandwidth * 800 / flying)
 
     local steps = w.tiles * (s.up_blocks * s.up_steps + s.down_blocks * s.down_steps)
     local items = w.tiles * (s.up_blocks + s.down_blocks)
     local step = loads.soft_max(s.stage / 64, 160, 0.8 * d.clock / c.stages)
     local clocks = steps / d.sms * step + math.ceil(items / d.sms) * (300 + c.n * 12)
     local slots = p.t * p.k
-    local edges = 3500 + slots * slots * 9 / 192 / (d.clock / 1000) + 1500
-    local ns = edges + loads.soft_max(dram, clocks * 1000 / d.clock)
+    local edges = 1000 + slots * slots * 9 / 192 / (d.clock / 1000) + 1500
+    local ns = edges + loads.soft_max(loads.stream(d, bytes, flying), clocks * 1000 / d.clock)
     return {flops = flops, bytes = bytes, ns = ns}
 end
 

@@ -31,7 +31,7 @@ local function require_(p, c, d)
     return true
 end
 
--- A ranking estimate: DRAM at the bytes that are under way (Little's law), and issue: a chunk of
+-- A ranking estimate: DRAM at the bytes that are under way, and issue: a chunk of
 -- weights is unpacked once and multiplied for every row, whose chunk is read from L1.
 local function cost(p, c, d, b)
     local s = shape(p, c)
@@ -56,9 +56,8 @@ local function cost(p, c, d, b)
 
     local warps = math.min(blocks, d.sms * resident) * c.warps
     local flying = warps * s.weights * math.min(c.unroll * 512, s.depth * p.wbytes)
-    local needed = d.bandwidth * 800 -- that hide 800 ns
-    local dram = bytes / (d.bandwidth * 0.92) * loads.soft_max(1, needed / flying)
-    return {flops = flops, bytes = bytes, ns = loads.soft_max(clocks * 1000 / d.clock, dram + 1500)}
+    local ns = loads.soft_max(clocks * 1000 / d.clock, loads.stream(d, bytes, flying))
+    return {flops = flops, bytes = bytes, ns = ns}
 end
 
 -- {warps, columns, unroll}: the best by cost is the default. The last is legal everywhere.

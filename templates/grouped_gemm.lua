@@ -118,7 +118,7 @@ local function cost(p, c, d, b)
     local flops = 2 * w.rows * weight_rows * s.depth
     local outputs = s.summed and p.t or w.rows
     local bytes = w.experts * weights + (inputs * s.depth + outputs * s.width) * p.xbytes
-    local added = s.summed and sums.cost(p, c, d, w.rows, loads.l2_rate(d))
+    local added = s.summed and sums.cost(p, c, d, w.rows)
                   or {bytes = 0, clocks = 0, ns = 0}
 
     local stage = (c.bm + c.bn) * s.row_bytes
@@ -142,12 +142,11 @@ local function cost(p, c, d, b)
     local l2 = blocks * s.k_tiles * stage / (d.sms * loads.l2_rate(d)) + added.clocks
 
     local walks = weights > d.l2 / 2 and w.walks or w.experts
-    local dram = (bytes + (walks - w.experts) * weights + added.bytes) / (d.bandwidth * 0.92)
+    local moved = bytes + (walks - w.experts) * weights + added.bytes
     local live = (c.bn + w.rows / w.tiles) * s.row_bytes           -- bytes of a stage, less padding
     local flying = math.min(blocks, slots) * live * (c.stages - 1) -- under way, of those
-    local needed = d.bandwidth * 800                               -- that hide 800 ns
     local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock,
-                        dram * loads.soft_max(1, needed / flying))
+                              loads.stream(d, moved, flying))
     return {flops = flops, bytes = bytes, ns = ns + added.ns}
 end
 

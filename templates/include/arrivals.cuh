@@ -50,7 +50,7 @@ __device__ __forceinline__ void sum_token(const $(op) &args, int t, int column) 
         for (int j = 0; j < AT_ONCE; j++) {
             const int slot = t * K + j0 + j;
             const bool kept = j0 + j < K && args.slot_rows[slot] >= 0;
-            weight[j] = kept ? args.weights[slot] : 0.0f;
+            weight[j] = kept ? $(p.weigh == "input" and "1.0f" or "args.weights[slot]") : 0.0f;
 #pragma unroll
             for (int i = 0; i < SPLIT; i++)
                 if (kept) part[j][i] = load_chunk(part_of(args, i, slot) + column);

@@ -1,5 +1,5 @@
 -- loads.lua - what templates' cost functions share: how rows spread over experts, what that makes of
--- tiles, and how several limits combine.
+-- tiles, what the start of a kernel and a stream of bytes take, and how several limits combine.
 
 -- A token takes the k largest of log(1/rank) and a Gumbel number each, so an expert is chosen with
 -- 1 - exp(-popularity / rank), where the popularity is such that these add up to k (Newton's steps
@@ -18,7 +18,8 @@ local function zipf_popularity(e, k)
     return popularity
 end
 
--- Rows that each expert may expect, as a list of {experts, rows of each}.
+-- Rows that each expert may expect, as a list of {experts, rows of each, share that get any}: of T
+-- tokens, each of which chooses an expert at most once.
 local function expected(p)
     local rows, e = p.t * p.k, p.e
     local list
@@ -34,6 +35,7 @@ local function expected(p)
     else
         list = {{e, rows / e}}
     end
+    for _, load in ipairs(list) do load[3] = 1 - (1 - math.min(1, load[2] / p.t)) ^ p.t end
     local factor = tonumber(p.capacity)
     if factor then
         local capacity = math.ceil(rows * factor / e)
@@ -47,8 +49,7 @@ end
 local function work(p, bm, group)
     local w = {rows = 0, experts = 0, tiles = 0, walks = 0}
     for _, load in ipairs(expected(p)) do
-        local n, rows = load[1], load[2]
-        local alive = 1 - math.exp(-rows) -- of a Poisson count
+        local n, rows, alive = load[1], load[2], load[3]
         local tiles = math.max(alive, rows > bm / 2 and rows / bm + 0.5 or 0)
         w.rows = w.rows + n * rows
         w.experts = w.experts + n * alive
@@ -70,4 +71,17 @@ local function soft_max(...)
     return sum ^ 0.25
 end
 
-return {expected = expected, work = work, l2_rate = l2_rate, soft_max = soft_max}
+-- ns from the end of the kernel ahead to the first instructions of the next: where both overlap, its
+-- blocks are there already, but only the end of all others lets them pass.
+local function launch(d) return d.sm >= 90 and 1000 or 2000 end
+
+-- ns of a kernel that streams `bytes` from DRAM with `flying` bytes under way, behind its launch: the
+-- tables and the first copies take a round trip each, before which nothing streams; no stream is
+-- faster than its bytes in the 800 ns that DRAM takes to answer (Little's law).
+local function stream(d, bytes, flying)
+    local slow = soft_max(1, d.bandwidth * 800 / flying)
+    return launch(d) + 1500 + bytes / (d.bandwidth * 0.92) * slow
+end
+
+return {expected = expected, work = work, l2_rate = l2_rate, soft_max = soft_max, launch = launch,
+        stream = stream}

@@ -6,6 +6,8 @@
 -- rounded at every addition, which makes the error of y, next to that of a pipeline that rounds each
 -- row once, 1.25 times as large for 4 rows a token and 1.48 times for 8: only up to 4 are added so.
 
+local loads = moe.use("loads.lua")
+
 local MOST_ROUNDED = 4 -- rows a token
 
 local THREADS = 256
@@ -37,16 +39,17 @@ end
 
 -- For cost functions, of `rows` rows: DRAM bytes that the additions cause where the sums outgrow L2
 -- (a sector that is not there is read and written again); clocks an SM of L2, which adds at half the
--- rate at which it is written; and ns of the other kernels, which start while the one ahead ends.
-local function cost(p, c, d, rows, l2_rate)
+-- rate at which it is written; and ns of the other kernels.
+local function cost(p, c, d, rows)
     local size = p.t * p.d * element(p, c)
     local there = math.min(1, 0.6 * d.l2 / size)
     local added = rows * p.d * element(p, c)
     local y = p.t * p.d * p.xbytes
     local rate = size < 0.5 * d.l2 and 2.5 * d.bandwidth or 0.9 * d.bandwidth
-    local passes = 1000 + size / rate
-    if c.wide == 1 then passes = passes + 1500 + (size + y) / rate end
-    return {bytes = 2 * (1 - there) * added, clocks = 2 * added / (d.sms * l2_rate), ns = passes}
+    local passes = loads.launch(d) + size / rate
+    if c.wide == 1 then passes = passes + loads.launch(d) + 800 + (size + y) / rate end
+    return {bytes = 2 * (1 - there) * added,
+            clocks = 2 * added / (d.sms * loads.l2_rate(d)), ns = passes}
 end
 
 return {legal = legal, launch = launch, tokens = tokens, cost = cost, threads = THREADS}

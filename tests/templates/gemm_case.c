@@ -206,9 +206,10 @@ static double *set_sums(fixture *f, const moe_layer *layer, int64_t tokens, cons
     }
     for (int64_t i = 0; i < n; i++) {
         int slot = m->slots[row[i]];
+        double weight = layer->router.input ? 1 : (double)weights[slot];
         slot_rows[slot] = (int)row[i];
         for (int64_t j = 0; j < d; j++)
-            sums[slot / layer->k * d + j] += (double)weights[slot] * want[i * d + j];
+            sums[slot / layer->k * d + j] += weight * want[i * d + j];
     }
     args->value[MOE_ARG_row_slots] = fixture_put(f, m->slots, (size_t)m->total * sizeof(int));
     args->value[MOE_ARG_slot_rows] = fixture_put(f, slot_rows, (size_t)slots * sizeof(int));
