@@ -4,11 +4,11 @@
 //   gemm_up    h[row]      = act(x[token of row] @ up[expert]^T + bias)      rows are gathered
 //   gemm_down  y_rows[row] = h[row] @ down[expert]^T + bias
 //
-// A ring of STAGES x (BM + BN) rows of 64 elements, each with the 128-byte swizzle, stands between
-// them. The weights of a stage come by one bulk copy: with a gate, its box holds BN/2 gate rows and
-// then the BN/2 up rows that pair with them, so that both meet in one thread's registers. Rows of h
-// come by bulk copies too; rows of x are gathered by 16-byte copies of all producer threads, which
-// arrive at the stage's barrier by themselves.
+// A ring of STAGES x (BM + BN) rows of BK elements, in slices of SLICE elements, each with the
+// swizzle of its row length, stands between them. The weights of a slice come by one bulk copy: with
+// a gate, its box holds BN/2 gate rows and then the BN/2 up rows that pair with them, so that both
+// meet in one thread's registers. Rows of h come by bulk copies too; rows of x are gathered by
+// 16-byte copies of all producer threads, which arrive at the stage's barrier by themselves.
 //
 // Two blocks of a cluster take row tiles that follow one another in an expert. Each fetches half of
 // the weights of a stage, for both.
@@ -24,7 +24,9 @@
 % moe.include("tma.cuh")
 % moe.include("wgmma.cuh")
 % moe.include("pdl.cuh")
-% moe.include("exchange.cuh")
+% if c.store == 0 then
+%   moe.include("exchange.cuh")
+% end
 % if up then
 %   moe.include("activate.cuh")
 % end
@@ -33,7 +35,6 @@ using XT = $(p.x);
 using WT = $(p.w);
 $(moe.args())
 
-constexpr int BK = 64;
 constexpr int DEPTH = $(up and "D" or "F");  // of the sums
 constexpr int WIDTH = $(up and "F" or "D");  // columns of the result
 constexpr int WEIGHT_ROWS = $(gated and "2 * F" or up and "F" or "D"); // of one expert
@@ -45,88 +46,82 @@ constexpr int GROUP_THREADS = 128;
 constexpr int M_BLOCKS = $(s.m_blocks);      // of 64 rows, of a consumer
 constexpr int HEIGHT = BM * CLUSTER;         // rows of a cluster's tile
 
-constexpr int ROW_BYTES = BK * 2;
-constexpr int A_BYTES = BM * ROW_BYTES, B_BYTES = BN * ROW_BYTES, STAGE_BYTES = A_BYTES + B_BYTES;
+constexpr int SLICE = BK < 64 ? BK : 64, SLICES = BK / SLICE, ROW_BYTES = SLICE * 2;
+constexpr int A_SLICE = BM * ROW_BYTES, B_SLICE = BN * ROW_BYTES;
+constexpr int A_BYTES = A_SLICE * SLICES, B_BYTES = B_SLICE * SLICES, STAGE_BYTES = A_BYTES + B_BYTES;
 
 // What stands behind the ring.
-constexpr int TABLES = STAGES * STAGE_BYTES, FULL = TABLES + $(s.tables), EMPTY = FULL + STAGES * 8;
+constexpr int STAGING = STAGES * STAGE_BYTES, TABLES = STAGING + $(s.staging);
+constexpr int FULL = TABLES + $(s.tables), EMPTY = FULL + STAGES * 8;
 
 % moe.include("ring.cuh")
-% moe.include("walk.cuh")
-
-struct place {
-    int expert, row, end; // rows row .. end-1 are the expert's; at most BM of them are ours
-    int column;
-};
-
-// Tile number `at` of all, for whole warps; see walk.cuh. Tiles of an expert are taken in stripes of
-// GROUP row tiles, all columns of a stripe before the next: blocks that run together share weights,
-// and the rows of a stripe stay in L2.
-__device__ __forceinline__ bool find_place(const tile_map &map, int at, int &expert, place &out) {
-    const int row_tile = at / N_BLOCKS;
-    if (row_tile >= map.tiles[E]) return false;
-    find_expert(map, row_tile, expert);
-    const int local = at - map.tiles[expert] * N_BLOCKS;
-    const int stripe = local / (GROUP * N_BLOCKS), in_stripe = local % (GROUP * N_BLOCKS);
-    const int left = map.tiles[expert + 1] - map.tiles[expert] - stripe * GROUP;
-    const int height = left < GROUP ? left : GROUP;
-    out.expert = expert;
-    out.row = map.start[expert] + (stripe * GROUP + in_stripe % height) * HEIGHT;
-    out.end = map.start[expert] + map.rows[expert];
-    out.column = in_stripe / height * OUT_N;
-% if c.cluster == 2 then
-    out.row += (int)cluster_rank() * BM;
+% moe.include("stripes.cuh")
+% if c.store > 0 then
+constexpr int PIECE = $(s.piece);
+%   moe.include("stage.cuh")
 % end
-    return true;
+
+// Gives a stage back to whoever fills it: a consumer's first lane does, or one for each block.
+__device__ __forceinline__ void release_stage(unsigned empty) {
+    const int tid = (int)threadIdx.x % GROUP_THREADS;
+% if c.cluster == 2 then
+    if (tid == 0 || tid == 32) barrier_arrive_remote(empty, tid / 32);
+% else
+    if (tid == 0) barrier_arrive(empty);
+% end
+    __syncwarp(); // wgmma wants whole warps
 }
 
-// Gives a stage back to whoever fills it.
-__device__ __forceinline__ void release_stage(unsigned empty) {
-% if c.cluster == 2 then
-    barrier_arrive_remote(empty, 0);
-    barrier_arrive_remote(empty, 1);
-% else
-    barrier_arrive(empty);
-% end
+// Blocks of 64 rows from `first` on that have a row of the expert; may be negative.
+__device__ __forceinline__ int live_blocks(const place &at, int first) {
+    return (at.end - at.row - first + 63) / 64;
 }
 
 // One stage's rows of weights, and the rows of h where they are not gathered.
 __device__ __forceinline__ void fetch(const args_$(p.kind) &args, unsigned stage, unsigned full,
                                       const place &at, int k) {
-    barrier_arrive_expect(full, $(up and "B_BYTES" or "STAGE_BYTES"));
+% if up then
+    barrier_arrive_expect(full, B_BYTES);
+% else
+    const int live = max(0, min(live_blocks(at, 0), BM / 64));
+    barrier_arrive_expect(full, B_BYTES + live * SLICES * 64 * ROW_BYTES);
+% end
+#pragma unroll
+    for (int i = 0; i < SLICES; i++) {
+        const unsigned weights = stage + A_BYTES + i * B_SLICE;
 % if c.cluster == 2 then
-    constexpr int PART = OUT_N / 2; // columns that this block fetches
-    const int first = (int)cluster_rank() * PART;
+        constexpr int PART = OUT_N / 2; // columns that this block fetches
+        const int first = (int)cluster_rank() * PART;
 %   for half = 0, s.halves - 1 do
-    tensor_load_multicast(stage + A_BYTES + ($(half) * OUT_N + first) * ROW_BYTES, args.map[0],
-                          full, 3, k, at.column + first, $(up and half .. ", " or "")at.expert);
+        tensor_load_multicast(weights + ($(half) * OUT_N + first) * ROW_BYTES, args.map[0], full, 3,
+                              k + i * SLICE, at.column + first, $(up and half .. ", " or "")at.expert);
 %   end
 % else
-    tensor_load(stage + A_BYTES, args.map[0], full, k, at.column, $(up and "0, " or "")at.expert);
+        tensor_load(weights, args.map[0], full, k + i * SLICE, at.column, $(up and "0, " or "")at.expert);
 % end
 % if not up then
-#pragma unroll
-    for (int i = 0; i < BM / 64; i++)
-        tensor_load(stage + i * 64 * ROW_BYTES, args.map[1], full, k, at.row + i * 64);
+        for (int m = 0; m < live; m++)
+            tensor_load(stage + i * A_SLICE + m * 64 * ROW_BYTES, args.map[1], full, k + i * SLICE,
+                        at.row + m * 64);
 % end
+    }
 }
 
 __device__ __forceinline__ void produce(const args_$(p.kind) &args, const tile_map &map,
                                         unsigned ring) {
     const int tid = (int)threadIdx.x;
 % if up then
-    // This thread copies chunk tid%8 of rows tid/8, tid/8 + 16, ...
-    constexpr int STEP = GROUP_THREADS / 8, COPIES = BM / STEP;
-    const int my_row = tid / 8, my_chunk = tid % 8;
+    // This thread copies chunk tid%CHUNKS of rows tid/CHUNKS, tid/CHUNKS + STEP, ...
+    constexpr int CHUNKS = SLICE / 8, STEP = GROUP_THREADS / CHUNKS, COPIES = BM / STEP;
+    const int my_row = tid / CHUNKS, my_chunk = tid % CHUNKS;
     const unsigned my_place = my_row * ROW_BYTES + swizzle<ROW_BYTES>(my_row, my_chunk) * 16;
 % else
     if (tid >= 32) return; // one warp walks the tiles, and one lane of it copies
 % end
     ring_place to;
-    int expert = 0;
-    place at;
-    for (int tile = blockIdx.x / CLUSTER; find_place(map, tile, expert, at);
-         tile += gridDim.x / CLUSTER) {
+    tile_walk walk;
+    const place &at = walk.at;
+    while (walk.next(map)) {
 % if up then
         int token[COPIES];
         const int my_rows = at.end - at.row - my_row; // my_row + i*STEP is live if i*STEP < this
@@ -145,13 +140,16 @@ __device__ __forceinline__ void produce(const args_$(p.kind) &args, const tile_m
 % else
             $(wait_empty)(ring + EMPTY + to.stage * 8, to.phase ^ 1);
             if (tid == 0) fetch(args, stage, full, at, k_tile * BK);
-            const int k = k_tile * BK + my_chunk * 8;
-            const bool inside = DEPTH % BK == 0 || k < DEPTH;
 #pragma unroll
-            for (int i = 0; i < COPIES; i++)
-                copy_async(stage + my_place + i * STEP * ROW_BYTES,
-                           args.x + (long long)token[i] * DEPTH + (inside ? k : 0),
-                           inside && i * STEP < my_rows);
+            for (int slice = 0; slice < SLICES; slice++) {
+                const int k = k_tile * BK + slice * SLICE + my_chunk * 8;
+                const bool inside = DEPTH % BK == 0 || k < DEPTH;
+#pragma unroll
+                for (int i = 0; i < COPIES; i++)
+                    copy_async(stage + slice * A_SLICE + my_place + i * STEP * ROW_BYTES,
+                               args.x + (long long)token[i] * DEPTH + (inside ? k : 0),
+                               inside && i * STEP < my_rows);
+            }
             barrier_arrive_copies(full);
 % end
             to.advance();
@@ -161,9 +159,10 @@ __device__ __forceinline__ void produce(const args_$(p.kind) &args, const tile_m
     // all of them before they end.
 }
 
-// Sums of one tile: the products of all K tiles.
+// Sums of one tile: the products of all K tiles, for the first LIVE blocks of rows.
+template <int LIVE>
 __device__ __forceinline__ void multiply(float (&sum)[M_BLOCKS][BN / 2], unsigned ring,
-                                         int first_row, ring_place &from, bool elected) {
+                                         int first_row, ring_place &from) {
     unsigned release = 0;
     for (int k_tile = 0; k_tile < K_TILES; k_tile++) {
         const unsigned stage = ring + from.stage * STAGE_BYTES;
@@ -171,38 +170,115 @@ __device__ __forceinline__ void multiply(float (&sum)[M_BLOCKS][BN / 2], unsigne
 % if up then
         async_proxy_fence(); // the gathered rows were written by ordinary copies
 % end
-        const unsigned long long a = matrix_of(stage + first_row * ROW_BYTES);
-        const unsigned long long b = matrix_of(stage + A_BYTES);
+        const unsigned long long a = matrix_of<ROW_BYTES>(stage + first_row * ROW_BYTES);
+        const unsigned long long b = matrix_of<ROW_BYTES>(stage + A_BYTES);
         wgmma_fence();
 #pragma unroll
-        for (int k = 0; k < BK / 16; k++)
+        for (int k = 0; k < BK / 16; k++) {
+            const int slice = k * 16 / SLICE, step = k % (SLICE / 16) * 2;
 #pragma unroll
-            for (int m = 0; m < M_BLOCKS; m++)
-                wgmma(sum[m], a + m * (64 * ROW_BYTES >> 4) + k * 2, b + k * 2, k_tile + k > 0);
+            for (int m = 0; m < LIVE; m++)
+                wgmma(sum[m], a + (slice * A_SLICE + m * 64 * ROW_BYTES >> 4) + step,
+                      b + (slice * B_SLICE >> 4) + step, k_tile + k > 0);
+        }
         wgmma_commit();
         // One step stays under way; the stage of the one before is free.
         if (k_tile > 0) {
             wgmma_wait<1>();
-            if (elected) release_stage(release);
-            __syncwarp(); // wgmma wants whole warps
+            release_stage(release);
         }
         release = ring + EMPTY + from.stage * 8;
         from.advance();
     }
     wgmma_wait<0>();
-    if (elected) release_stage(release);
-    __syncwarp();
+    release_stage(release);
 }
 
-// Writes the rows of one consumer: bias, activation, conversion, 16 bytes a lane.
+% if s.idle then
+// The same where no row is anybody's. One thread sees every phase pass; the others wait for it, so
+// that none takes an older phase for the one that it waits for next.
+__device__ __forceinline__ void pass_over(unsigned ring, ring_place &from, int consumer) {
+    if (threadIdx.x % GROUP_THREADS == 0) {
+        ring_place at = from;
+        for (int k_tile = 0; k_tile < K_TILES; k_tile++) {
+            barrier_wait(ring + FULL + at.stage * 8, at.phase);
+%   for block = 0, c.cluster - 1 do
+            $(c.cluster == 2 and "barrier_arrive_remote" or "barrier_arrive")(ring + EMPTY + at.stage * 8$(c.cluster == 2 and ", " .. block or ""));
+%   end
+            at.advance();
+        }
+    }
+    from.skip(K_TILES);
+    asm volatile("bar.sync %0, 128;" ::"r"(consumer + 3) : "memory");
+}
+
+% end
+% if bias then
+// What is added to two neighbouring columns.
+struct addends {
+    float gate[2], up[2];
+
+    __device__ __forceinline__ addends(const WT *bias, const place &at, int column) {
+        gate[0] = gate[1] = up[0] = up[1] = 0;
+        if (WIDTH % OUT_N != 0 && at.column + column >= WIDTH) return;
+        const WT *from = bias + (long long)at.expert * WEIGHT_ROWS + at.column + column;
+        unpack2<WT>(*(const unsigned *)from, gate[0], gate[1]);
+%   if gated then
+        unpack2<WT>(*(const unsigned *)(from + F), up[0], up[1]);
+%   end
+    }
+};
+
+% end
+// Two neighbouring results of a thread: columns 8j + 2q and the next, in row lane/4 + 8*half of the
+// warp's 16.
+__device__ __forceinline__ unsigned two_results(const float (&sum)[BN / 2], int j,
+                                                int half$(bias and ", const addends &add" or "")) {
+    float v[2];
+#pragma unroll
+    for (int e = 0; e < 2; e++) {
+        v[e] = sum[j * 4 + half * 2 + e]$(bias and " + add.gate[e]" or "");
+% if gated then
+        v[e] = activate(v[e], sum[(OUT_N / 8 + j) * 4 + half * 2 + e]$(bias and " + add.up[e]" or ""));
+% elseif up then
+        v[e] = activate(v[e]);
+% end
+    }
+    return pack2<XT>(v[0], v[1]);
+}
+
+% if c.store > 0 then
+// Writes the rows of one consumer: a warp's 16 rows, piece after piece.
+__device__ __forceinline__ void finish(const args_$(p.kind) &args,
+                                       const float (&sum)[M_BLOCKS][BN / 2], const place &at,
+                                       int first_row, outbox &out) {
+#pragma unroll
+    for (int m = 0; m < M_BLOCKS; m++) {
+        const int row = at.row + first_row + m * 64 + (int)threadIdx.x / 32 % 4 * 16;
+        if (row >= at.end) break;
+#pragma unroll
+        for (int i = 0; i < PIECES; i++) {
+            const int column = i * PIECE;
+            if (WIDTH % OUT_N != 0 && at.column + column >= WIDTH) break;
+            out.fill([&](int j, unsigned &low, unsigned &high) {
+                j += column / 8;
+%   if bias then
+                const addends add($(bias), at, j * 8 + (int)threadIdx.x % 4 * 2);
+%   end
+                low = two_results(sum[m], j, 0$(bias and ", add" or ""));
+                high = two_results(sum[m], j, 1$(bias and ", add" or ""));
+            });
+            out.send(args.map[$(up and 1 or 2)], $(result), row, at.column + column, at.end - row);
+        }
+    }
+}
+% else
+// Writes the rows of one consumer, 16 bytes a lane.
 __device__ __forceinline__ void finish(const args_$(p.kind) &args,
                                        const float (&sum)[M_BLOCKS][BN / 2], const place &at,
                                        int first_row) {
     const int lane = (int)threadIdx.x & 31, warp = (int)threadIdx.x / 32 % 4, q = lane & 3;
     constexpr int OUT_I = OUT_N / 8, COUNT = OUT_I % 4 == 0 ? 4 : OUT_I % 2 == 0 ? 2 : 1;
-% if bias then
-    const WT *bias = $(bias) + (long long)at.expert * WEIGHT_ROWS + at.column;
-% end
 #pragma unroll
     for (int m = 0; m < M_BLOCKS; m++) {
 #pragma unroll
@@ -214,31 +290,10 @@ __device__ __forceinline__ void finish(const args_$(p.kind) &args,
                 unsigned word[COUNT];
 #pragma unroll
                 for (int i = 0; i < COUNT; i++) {
-                    float v[2], gate[2];
-#pragma unroll
-                    for (int e = 0; e < 2; e++) {
-                        gate[e] = sum[m][(j + i) * 4 + half * 2 + e];
-% if gated then
-                        v[e] = sum[m][(OUT_I + j + i) * 4 + half * 2 + e];
-% end
-% if bias then
-                        const int from = (j + i) * 8 + 2 * q + e;
-                        if (WIDTH % OUT_N == 0 || at.column + from < WIDTH) {
-                            gate[e] += to_float(bias[from]);
-%   if gated then
-                            v[e] += to_float(bias[F + from]);
+%   if bias then
+                    const addends add($(bias), at, (j + i) * 8 + q * 2);
 %   end
-                        }
-% end
-% if gated then
-                        v[e] = activate(gate[e], v[e]);
-% elseif up then
-                        v[e] = activate(gate[e]);
-% else
-                        v[e] = gate[e];
-% end
-                    }
-                    word[i] = pack2<XT>(v[0], v[1]);
+                    word[i] = two_results(sum[m], j + i, half$(bias and ", add" or ""));
                 }
                 exchange<COUNT>(word, q);
                 const int column = COUNT == 4 ? (j + q) * 8
@@ -250,6 +305,7 @@ __device__ __forceinline__ void finish(const args_$(p.kind) &args,
         }
     }
 }
+% end
 
 % if c.pingpong == 1 then
 // Consumers take turns to multiply: turn w waits for the other's mainloop to end.
@@ -264,33 +320,49 @@ __device__ __forceinline__ void turn_give(int w) {
 % end
 __device__ __forceinline__ void consume(const args_$(p.kind) &args, const tile_map &map,
                                         unsigned ring) {
-    const int consumer = (int)threadIdx.x / GROUP_THREADS - 1;
-    const bool elected = threadIdx.x % GROUP_THREADS == 0;
+    // From a shuffle, so that descriptors stay in uniform registers.
+    const int consumer = __shfl_sync(~0u, (int)threadIdx.x / GROUP_THREADS, 0) - 1;
     ring_place from;
-    int expert = 0;
-    place at;
+    tile_walk walk;
+    const place &at = walk.at;
+% if c.store > 0 then
+    outbox out{ring + STAGING + ((int)threadIdx.x - GROUP_THREADS) / 32 * STORE * PIECE_BYTES, 0};
+% end
 % if c.pingpong == 1 then
-    constexpr int FIRST_ROW = 0, TURNS = 2;
-    from.skip(consumer * K_TILES);
-    if (consumer == 1) turn_give(0);
+    constexpr int FIRST_ROW = 0;
+    if (consumer == 1) {
+        turn_give(0);
+        from.skip(K_TILES);
+        walk.next(map); // the other's tile
+    }
 % else
-    constexpr int TURNS = 1;
     const int FIRST_ROW = consumer * M_BLOCKS * 64;
 % end
-    const int clusters = gridDim.x / CLUSTER;
-    for (int tile = blockIdx.x / CLUSTER + (TURNS - 1) * consumer * clusters;
-         find_place(map, tile, expert, at); tile += TURNS * clusters) {
+    while (walk.next(map)) {
         float sum[M_BLOCKS][BN / 2];
+        const int live = live_blocks(at, FIRST_ROW);
 % if c.pingpong == 1 then
         turn_wait(consumer);
-        multiply(sum, ring, FIRST_ROW, from, elected);
+% end
+% for m = s.m_blocks, 2, -1 do
+        if (live >= $(m)) multiply<$(m)>(sum, ring, FIRST_ROW, from); else
+% end
+% if s.idle then
+        if (live <= 0) pass_over(ring, from, consumer); else
+% end
+        multiply<1>(sum, ring, FIRST_ROW, from);
+% if c.pingpong == 1 then
         turn_give(1 - consumer);
         from.skip(K_TILES);
-% else
-        multiply(sum, ring, FIRST_ROW, from, elected);
 % end
-        finish(args, sum, at, FIRST_ROW);
+        if (live > 0) finish(args, sum, at, FIRST_ROW$(c.store > 0 and ", out" or ""));
+% if c.pingpong == 1 then
+        walk.next(map);
+% end
     }
+% if c.store > 0 then
+    tensor_store_wait_read<0>(); // the block's shared memory goes when it ends
+% end
 }
 
 extern "C" __global__ void __launch_bounds__($(s.threads), 1)
@@ -299,9 +371,8 @@ $(moe.symbol())(const __grid_constant__ args_$(p.kind) args) {
     const unsigned ring = shared_address(memory);
 
     if (threadIdx.x == 0) {
-        tensor_prefetch(args.map[0]);
-% if not up then
-        tensor_prefetch(args.map[1]);
+% for i = 0, s.maps - 1 do
+        tensor_prefetch(args.map[$(i)]);
 % end
         for (int i = 0; i < STAGES; i++) {
             barrier_init(ring + FULL + i * 8, $(up and "1 + GROUP_THREADS" or "1"));
@@ -309,23 +380,27 @@ $(moe.symbol())(const __grid_constant__ args_$(p.kind) args) {
         }
         barrier_init_fence();
     }
-    dependency_wait();
-    const tile_map map = load_map(args.tile_start + $(moe.tile(c.bm * c.cluster)) * (E + 1), args.expert_start,
-                                  args.expert_rows, (int *)(memory + TABLES));
+% if up then
+    dependency_wait(); // for the maps; gemm_down's are older than the kernel ahead
+% end
+    const tile_map map = load_units(args.expert_start, args.expert_rows, (int *)(memory + TABLES));
     __syncthreads();
 % if c.cluster == 2 then
     cluster_sync(); // the other block's barriers are ready too
+% end
+% if not up then
+    dependency_wait();
 % end
     dependents_launch();
 
     if (threadIdx.x < GROUP_THREADS) {
 % if c.wgs == 2 then
-        registers_lower<$(up and 56 or 40)>();
+        registers_lower<REGS>();
 % end
         produce(args, map, ring);
     } else {
 % if c.wgs == 2 then
-        registers_raise<$(up and 224 or 232)>();
+        registers_raise<(504 - REGS) / 2>(); // of 168 for each of three warpgroups
 % end
         consume(args, map, ring);
     }

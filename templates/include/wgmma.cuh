@@ -1,16 +1,19 @@
 // wgmma.cuh - tensor-core products of a warpgroup (four warps): d += a * b^T, fp32 accumulation.
 //
-// Both operands lie in shared memory, K-contiguous, in rows of 128 bytes with the 128-byte swizzle:
-// what bulk tensor copies with boxes of 64 elements leave there, eight rows after eight rows. With
-// g = lane/4, q = lane%4 and warp w of the group, d[4j .. 4j+3] are rows 16w + g (first two) and
-// 16w + g + 8, columns 8j + 2q and 8j + 2q + 1.
+// Both operands lie in shared memory, K-contiguous, in rows of 128 (64) bytes with the 128-byte
+// (64-byte) swizzle: what bulk tensor copies with boxes of 64 (32) elements leave there, eight rows
+// after eight rows. With g = lane/4, q = lane%4 and warp w of the group, d[4j .. 4j+3] are rows
+// 16w + g (first two) and 16w + g + 8, columns 8j + 2q and 8j + 2q + 1.
 //
 // The products that a template needs are made for the n in t.lib.columns(p, c, d).
 
-// A descriptor of rows from `address`, a multiple of 1024; + 2 is 16 elements further along K.
+// A descriptor of rows from `address`, a multiple of eight rows; + 2 is 16 elements further along K.
+template <int ROW_BYTES = 128>
 __device__ __forceinline__ unsigned long long matrix_of(unsigned address) {
-    constexpr unsigned long long STRIDE = 1024 >> 4, SWIZZLE_128 = 1ull << 62;
-    return SWIZZLE_128 | STRIDE << 32 | 1ull << 16 | (address & 0x3ffff) >> 4;
+    static_assert(ROW_BYTES == 128 || ROW_BYTES == 64, "row length");
+    constexpr unsigned long long STRIDE = 8 * ROW_BYTES >> 4; // from eight rows to the next
+    constexpr unsigned long long SWIZZLE = ROW_BYTES == 128 ? 1ull << 62 : 2ull << 62;
+    return SWIZZLE | STRIDE << 32 | 1ull << 16 | (address & 0x3ffff) >> 4;
 }
 
 // Registers that were written by other instructions may be used from here on.
