@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-static const char *const workload[] = {"t", "routing", "cache", NULL};
+static const char *const workload[] = {"t", "routing", "cache", "capacity_rows", NULL};
 
 #define SERVES_TOKENS                                                                              \
     "is known only to default and cost: one kernel serves every token count, routing and cache"
@@ -116,6 +116,8 @@ void gen_push_op(lua_State *L, const moe_op *op, gen_view view) {
     for (const moe_field *field = moe_op_fields; field->name; field++)
         if (view == GEN_VIEW_CHOOSE || !depends_on_workload(field->name)) set_field(L, field, op);
     set_derived(L, op);
+    if (view == GEN_VIEW_CHOOSE)
+        set_integer(L, "capacity_rows", moe_layer_capacity(&op->layer, op->t));
     lua_newtable(L);
     for (int i = 0; workload[i]; i++) set_text(L, workload[i], SERVES_TOKENS);
     gen_push_readonly(L, "p");

@@ -136,6 +136,38 @@ typedef enum moe_layout { /* of an expert's 2f rows of up weights and bias, wher
     MOE_LAYOUT_COUNT
 } moe_layout;
 
+/* The rows C that an expert keeps of T tokens, from the factor cf. At most T*k. */
+typedef enum moe_capacity_rule {
+    MOE_CAPACITY_SHARE,  /* ceil(T*k*cf / e) */
+    MOE_CAPACITY_SWITCH, /* round(T*cf / e), halves to even (Mesh TensorFlow, flaxformer) */
+    MOE_CAPACITY_GSHARD, /* floor(T*cf / e) (Mesh TensorFlow's top-2) */
+    MOE_CAPACITY_TUTEL,  /* k * floor(cf * ceil(T/e)) */
+    MOE_CAPACITY_NLLB,   /* ceil(cf * ceil(T/e)), with cf = 2 (fairseq's top-2) */
+    MOE_CAPACITY_TOKENS, /* ceil(cf * T), a share of all tokens (fairseq at evaluation) */
+    MOE_CAPACITY_COUNT
+} moe_capacity_rule;
+
+typedef struct moe_capacity {
+    double factor; /* cf; 0: no limit */
+    moe_capacity_rule rule;
+    int64_t least; /* C is at least this; 0: no least */
+} moe_capacity;
+
+/* Whose rows an expert keeps. First choices always come before second ones, and so on. */
+typedef enum moe_priority {
+    MOE_PRIORITY_ORDER, /* of a choice, those of earlier tokens */
+    MOE_PRIORITY_GATE,  /* of a choice, those of the largest weight (V-MoE's batch priority);
+                           of equal ones, those of earlier tokens */
+    MOE_PRIORITY_COUNT
+} moe_priority;
+
+/* What becomes of a token's weights when some of its rows are dropped. */
+typedef enum moe_drop {
+    MOE_DROP_PLAIN,  /* they stay as they are */
+    MOE_DROP_RENORM, /* they are divided by the sum of those kept, which is at least 2^-23 */
+    MOE_DROP_COUNT
+} moe_drop;
+
 enum { MOE_BIAS_ROUTER = 1, MOE_BIAS_UP = 2, MOE_BIAS_DOWN = 4 };
 
 typedef struct moe_layer {
@@ -147,9 +179,11 @@ typedef struct moe_layer {
     moe_dtype x;     /* dtype of x, y and everything between the kernels */
     moe_dtype w;     /* dtype of all weights and of the up and down biases; equal to x */
     moe_router router;
-    double capacity; /* capacity factor cf: an expert keeps C = ceil(T*k*cf/e) rows; 0 = no limit */
+    moe_capacity capacity;
     unsigned bias;   /* set of MOE_BIAS_* */
     moe_layout layout;
+    moe_priority priority;
+    moe_drop drop;
 } moe_layer;
 
 enum { MOE_LAYER_TEXT_SIZE = 512 }; /* bytes, always enough for a layer's text */
@@ -166,8 +200,14 @@ enum { MOE_LAYER_TEXT_SIZE = 512 }; /* bytes, always enough for a layer's text *
  *   renorm[(EPSILON)]                  epsilon is 0 for softmax, else 1e-20, unless it is written
  *   scale(S)
  *   input                              the weight multiplies the expert's input
- * `layout=gate_up|up_gate|interleaved` is gate_up unless written. The result is checked for
- * contradictions and limits.
+ *
+ * A capacity is a factor, which a formula and a least may follow: 1.25 | 1.25,switch | 2,nllb |
+ * 1.25,switch,min(4). `priority=gate` and `drop=renorm` are written only where they are not the
+ * usual order and plain.
+ *
+ * `layout=gate_up|up_gate|interleaved` is gate_up unless written.
+ *
+ * The result is checked for contradictions and limits.
  * MOE_E_PARSE, MOE_E_INVALID, MOE_E_UNSUPPORTED. */
 MOE_API moe_status moe_layer_parse(const char *text, moe_layer *out);
 
@@ -181,7 +221,7 @@ MOE_API size_t moe_layer_size(void);
 /* True where the activation has a gate: the up weights then hold 2f rows an expert. */
 MOE_API bool moe_layer_gated(const moe_layer *layer);
 
-/* C, the rows that an expert keeps at T tokens: ceil(T*k*cf/e), or T*k without a limit. */
+/* C, the rows that an expert keeps at T tokens by the layer's formula; T*k without a limit. */
 MOE_API int64_t moe_layer_capacity(const moe_layer *layer, int64_t tokens);
 
 /* Bytes of one element: 2, 2 or 4. */

@@ -278,7 +278,7 @@ static bool given_counts_are_right(const maps_check *c) {
 }
 
 moe_status moe_check_maps(const moe_layer *layer, int64_t tokens, int64_t row_align, const int *ids,
-                          const moe_maps *got, moe_verdict *out) {
+                          const float *weights, const moe_maps *got, moe_verdict *out) {
     int64_t slots = tokens * layer->k;
     moe_status status = MOE_OK;
     unsigned char *kept = malloc((size_t)slots + 1);
@@ -289,7 +289,7 @@ moe_status moe_check_maps(const moe_layer *layer, int64_t tokens, int64_t row_al
         status = moe_fail(MOE_E_MEMORY, "no memory to check %lld slots", LL(slots));
         goto done;
     }
-    moe_ref_capacity(layer, tokens, ids, kept);
+    moe_ref_capacity(layer, tokens, ids, weights, kept);
     for (int64_t s = 0; s < slots; s++) {
         bool mine = ids[s] >= 0 && ids[s] < layer->e;
         if (mine) counts[ids[s]]++;

@@ -43,12 +43,12 @@ typedef struct moe_maps {
     int64_t rows;      /* entries of row_slots */
 } moe_maps;
 
-/* Judges index maps made from ids [T,k] under a capacity and a row alignment: starts are multiples
+/* Judges index maps made from ids [T,k] (and weights [T,k], of priority=gate) under a capacity and a row alignment: starts are multiples
  * of the alignment, in order, with less than `row_align` rows of gap (so there is one right
  * answer); row_slots and slot_rows are inverse to each other, hold exactly the slots that the
  * capacity keeps, each with its expert, and -1 elsewhere; tile_start counts each expert's tiles.
  * The order of an expert's rows is free. */
 moe_status moe_check_maps(const moe_layer *layer, int64_t tokens, int64_t row_align, const int *ids,
-                          const moe_maps *got, moe_verdict *out);
+                          const float *weights, const moe_maps *got, moe_verdict *out);
 
 #endif

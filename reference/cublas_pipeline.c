@@ -65,7 +65,7 @@ static moe_status host_maps_init(host_maps *maps, moe_cublas_pipeline *p, const 
     p->start = calloc((size_t)p->layer.e + 2, sizeof *p->start);
     if (!maps->row_slots || !maps->row_experts || !maps->slot_rows || !maps->kept || !p->start)
         return moe_fail(MOE_E_MEMORY, "no memory for %zu rows of the pipeline", slots);
-    moe_ref_capacity(&p->layer, p->tokens, ids, maps->kept);
+    moe_ref_capacity(&p->layer, p->tokens, ids, NULL, maps->kept);
     for (size_t s = 0; s < slots; s++)
         if (maps->kept[s]) p->start[ids[s] + 2]++;
     for (int64_t e = 0; e < p->layer.e; e++) p->start[e + 2] += p->start[e + 1];
@@ -168,6 +168,8 @@ moe_status moe_cublas_pipeline_create(moe_device *device, const moe_layer *layer
                                       const int *ids, const moe_gemm *gemm,
                                       const moe_text_compiler *compiler,
                                       moe_cublas_pipeline **out) {
+    if (layer->priority != MOE_PRIORITY_ORDER || layer->drop != MOE_DROP_PLAIN)
+        return moe_fail(MOE_E_UNSUPPORTED, "the pipeline drops by order and renormalises nothing");
     moe_cublas_pipeline *p = calloc(1, sizeof *p);
     if (!p) return moe_fail(MOE_E_MEMORY, "no memory for a pipeline");
     *p = (moe_cublas_pipeline){.device = device, .layer = *layer, .tokens = tokens, .gemm = gemm};

@@ -222,6 +222,7 @@ static int64_t batch_fill(batch *b, const moe_layer *layer, const routing *r, co
             b->experts[pairs] = r->ids[slot];
             b->weights[pairs++] = r->weights[slot];
         }
+        moe_ref_drop(layer, pairs - b->first[i], b->weights + b->first[i]);
     }
     return b->first[n] = pairs;
 }

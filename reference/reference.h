@@ -65,9 +65,15 @@ void moe_ref_doubted_weights(const moe_layer *layer, int64_t tokens, const doubl
                              const int *ids, double slack, double *weights);
 
 /* kept [T,k]: 1 where the slot's expert has room under the layer's capacity. Room goes to all first
- * choices in token order, then to all second choices, and so on. An id outside 0..e-1 belongs to
+ * choices in token order, or of priority=gate by weights [T,k] (else NULL), then to all second
+ * choices, and so on. An id outside 0..e-1 belongs to
  * another device: it is not kept and takes no room. */
-void moe_ref_capacity(const moe_layer *layer, int64_t tokens, const int *ids, unsigned char *kept);
+void moe_ref_capacity(const moe_layer *layer, int64_t tokens, const int *ids, const float *weights,
+                      unsigned char *kept);
+
+/* Changes the weights [n] of a token's kept slots (dropped ones may be there as 0) as the layer's
+ * drop says. */
+void moe_ref_drop(const moe_layer *layer, int64_t n, double *weights);
 
 /* h [n,f] of n (token, expert) pairs: activation(x_t @ up_e^T + bias), where the router weighs the
  * input of w_i * x_t. `weights` [n] are read only there. Threaded. */

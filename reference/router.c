@@ -258,13 +258,41 @@ void moe_ref_route(const moe_layer *layer, int64_t tokens, const double *logits,
     if (mean_probs) moe_ref_mean_probs(layer, tokens, logits, mean_probs);
 }
 
-void moe_ref_capacity(const moe_layer *layer, int64_t tokens, const int *ids, unsigned char *kept) {
+/* Slots of one choice that come before others of the same expert: larger weights, then earlier
+ * tokens. */
+static int64_t better_slots(const moe_layer *layer, int64_t tokens, const int *ids,
+                            const float *weights, int64_t slot) {
+    int64_t better = 0;
+    for (int64_t t = 0; t < tokens; t++) {
+        int64_t other = t * layer->k + slot % layer->k;
+        if (ids[other] != ids[slot]) continue;
+        better += weights[other] > weights[slot] ||
+                  (weights[other] == weights[slot] && other < slot);
+    }
+    return better;
+}
+
+void moe_ref_capacity(const moe_layer *layer, int64_t tokens, const int *ids, const float *weights,
+                      unsigned char *kept) {
     int64_t used[MOE_MAX_EXPERTS] = {0}, room = moe_layer_capacity(layer, tokens);
     for (int64_t j = 0; j < layer->k; j++) {
+        int64_t before[MOE_MAX_EXPERTS];
+        memcpy(before, used, sizeof before);
         for (int64_t t = 0; t < tokens; t++) {
             int64_t slot = t * layer->k + j;
-            bool mine = ids[slot] >= 0 && ids[slot] < layer->e;
-            kept[slot] = mine && used[ids[slot]]++ < room;
+            kept[slot] = ids[slot] >= 0 && ids[slot] < layer->e;
+            if (!kept[slot]) continue;
+            int64_t rank = used[ids[slot]]++;
+            if (layer->priority == MOE_PRIORITY_GATE)
+                rank = before[ids[slot]] + better_slots(layer, tokens, ids, weights, slot);
+            kept[slot] = rank < room;
         }
     }
+}
+
+void moe_ref_drop(const moe_layer *layer, int64_t n, double *weights) {
+    double sum = 0;
+    if (layer->drop != MOE_DROP_RENORM) return;
+    for (int64_t i = 0; i < n; i++) sum += weights[i];
+    for (int64_t i = 0; i < n; i++) weights[i] /= fmax(sum, 0x1p-23);
 }

@@ -1,9 +1,9 @@
 /* layer.c - what a MoE layer is: names, text form, limits. */
 #include "layer.h"
 
+#include "capacity.h"
 #include "router.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,6 +32,12 @@ const char *const moe_layout_names[] = {
     [MOE_LAYOUT_INTERLEAVED] = "interleaved",
     [MOE_LAYOUT_COUNT] = NULL,
 };
+
+const char *const moe_priority_names[] = {
+    [MOE_PRIORITY_ORDER] = "order", [MOE_PRIORITY_GATE] = "gate", [MOE_PRIORITY_COUNT] = NULL};
+
+const char *const moe_drop_names[] = {
+    [MOE_DROP_PLAIN] = "plain", [MOE_DROP_RENORM] = "renorm", [MOE_DROP_COUNT] = NULL};
 
 static const char *const bias_names[] = {"router", "up", "down", NULL}; /* ORDER MOE_BIAS */
 
@@ -67,27 +73,6 @@ static void print_act(const moe_field *field, const void *value, moe_text *out) 
     moe_text_add(out, ")");
 }
 
-static moe_status parse_capacity(const moe_field *field, const char *text, void *value) {
-    (void)field;
-    double factor = 0;
-    if (strcmp(text, "none")) {
-        MOE_TRY(moe_real_parse(text, &factor));
-        if (!(factor > 0 && factor <= 1e6))
-            return moe_fail(MOE_E_INVALID, "'%.64s' should be 'none' or a factor above 0", text);
-    }
-    *(double *)value = factor;
-    return MOE_OK;
-}
-
-static void print_capacity(const moe_field *field, const void *value, moe_text *out) {
-    (void)field;
-    double factor = *(const double *)value;
-    if (factor == 0)
-        moe_text_add(out, "none");
-    else
-        moe_text_add_real(out, factor);
-}
-
 static moe_status parse_bias(const moe_field *field, const char *text, void *value) {
     (void)field;
     unsigned set = 0;
@@ -120,7 +105,6 @@ static void print_bias(const moe_field *field, const void *value, moe_text *out)
 }
 
 const moe_field_type moe_field_act = {parse_act, print_act, false};
-const moe_field_type moe_field_capacity = {parse_capacity, print_capacity, false};
 const moe_field_type moe_field_bias = {parse_bias, print_bias, false};
 
 #define AT(member) offsetof(moe_layer, member)
@@ -137,6 +121,8 @@ const moe_field moe_layer_fields[] = {
     {"capacity", AT(capacity), &moe_field_capacity, "none", NULL, 0, 0, false},
     {"bias", AT(bias), &moe_field_bias, "none", NULL, 0, 0, false},
     {"layout", AT(layout), &moe_field_enum, "gate_up", moe_layout_names, 0, 0, true},
+    {"priority", AT(priority), &moe_field_enum, "order", moe_priority_names, 0, 0, true},
+    {"drop", AT(drop), &moe_field_enum, "plain", moe_drop_names, 0, 0, true},
     {NULL, 0, NULL, NULL, NULL, 0, 0, false},
 };
 #undef AT
@@ -154,13 +140,6 @@ bool moe_layer_router_bias(const moe_layer *layer) {
 
 int64_t moe_layer_up_rows(const moe_layer *layer) {
     return moe_layer_gated(layer) ? 2 * layer->f : layer->f;
-}
-
-int64_t moe_layer_capacity(const moe_layer *layer, int64_t tokens) {
-    int64_t rows = tokens * layer->k;
-    if (layer->capacity == 0) return rows;
-    double share = ceil((double)rows * layer->capacity / (double)layer->e);
-    return share < (double)rows ? (int64_t)share : rows;
 }
 
 size_t moe_layer_size(void) { return sizeof(moe_layer); }
@@ -192,6 +171,9 @@ moe_status moe_layer_check(const moe_layer *layer) {
     if (layer->router.key_bias && layer->bias & MOE_BIAS_ROUTER)
         return moe_fail(MOE_E_INVALID, "layer: the router's bias joins the logits (bias=router) or "
                                        "the keys (+bias), not both");
+    if (layer->router.input && layer->drop == MOE_DROP_RENORM)
+        return moe_fail(MOE_E_INVALID, "layer: drop=renorm changes weights behind the experts, and "
+                                       "the router's are on their input");
     return moe_router_check(&layer->router, layer->e, layer->k);
 }
 
@@ -200,6 +182,9 @@ moe_status moe_layer_parse(const char *text, moe_layer *out) {
     MOE_TRY(moe_fields_parse(moe_layer_fields, "layer", text, &layer));
     /* w defaults to x, which the table cannot say. */
     if (!strstr(text, "w=")) layer.w = layer.x;
+    if (layer.capacity.factor == 0 && (layer.priority || layer.drop))
+        return moe_fail(MOE_E_INVALID, "layer: priority and drop say what a capacity does, and "
+                                       "there is none; add capacity=1.25 or leave them out");
     MOE_TRY(moe_layer_check(&layer));
     *out = layer;
     return MOE_OK;

@@ -9,14 +9,17 @@ enum { MOE_MAX_EXPERTS = 2048, MOE_MAX_TOPK = 32 };
 /* ORDER LAYER: the bits of a field mask follow these rows. */
 enum {
     MOE_LAYER_D, MOE_LAYER_F, MOE_LAYER_E, MOE_LAYER_K, MOE_LAYER_ACT, MOE_LAYER_X, MOE_LAYER_W,
-    MOE_LAYER_ROUTER, MOE_LAYER_CAPACITY, MOE_LAYER_BIAS, MOE_LAYER_LAYOUT, MOE_LAYER_FIELDS
+    MOE_LAYER_ROUTER, MOE_LAYER_CAPACITY, MOE_LAYER_BIAS, MOE_LAYER_LAYOUT, MOE_LAYER_PRIORITY,
+    MOE_LAYER_DROP, MOE_LAYER_FIELDS
 };
 
 extern const moe_field moe_layer_fields[];
 extern const char *const moe_dtype_names[];  /* by moe_dtype, NULL-terminated */
 extern const char *const moe_act_names[];    /* by moe_act_kind; swiglu_clamp without its numbers */
 extern const char *const moe_layout_names[]; /* by moe_layout */
-extern const moe_field_type moe_field_act, moe_field_capacity, moe_field_bias;
+extern const char *const moe_priority_names[]; /* by moe_priority */
+extern const char *const moe_drop_names[];   /* by moe_drop */
+extern const moe_field_type moe_field_act, moe_field_bias;
 
 /* True where an activation multiplies a gate with an up projection. */
 bool moe_act_gated(moe_act_kind kind);

@@ -1,6 +1,7 @@
 /* op.c - one step of a layer under a workload. */
 #include "op.h"
 
+#include "capacity.h"
 #include "router.h"
 
 #include <string.h>
@@ -76,6 +77,8 @@ const moe_field moe_op_fields[] = {
     {"capacity", AT(layer.capacity), &moe_field_capacity, "none", NULL, 0, 0, false},
     {"bias", AT(layer.bias), &moe_field_bias, "none", NULL, 0, 0, false},
     {"layout", AT(layer.layout), &moe_field_enum, "gate_up", moe_layout_names, 0, 0, true},
+    {"priority", AT(layer.priority), &moe_field_enum, "order", moe_priority_names, 0, 0, true},
+    {"drop", AT(layer.drop), &moe_field_enum, "plain", moe_drop_names, 0, 0, true},
     {"weigh", AT(layer.router.input), &field_weigh, "output", weigh_names, 0, 0, true},
     {"routing", AT(routing), &moe_field_enum, "uniform", moe_routing_names, 0, 0, false},
     {"cache", AT(cache), &moe_field_enum, "cold", moe_cache_names, 0, 0, false},
@@ -109,6 +112,8 @@ moe_op moe_op_make(moe_op_kind kind, const moe_layer *layer, int64_t tokens, moe
     if (keep & WEIGH && layer->router.input) op.layer.router = weighs_input;
     if (keep & F(CAPACITY)) op.layer.capacity = layer->capacity;
     if (keep & F(LAYOUT)) op.layer.layout = layer->layout;
+    if (keep & F(PRIORITY)) op.layer.priority = layer->priority;
+    if (keep & F(DROP)) op.layer.drop = layer->drop;
     if (keep & F(BIAS)) op.layer.bias = layer->bias & own_bias[kind];
     return op;
 }

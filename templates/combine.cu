@@ -57,6 +57,15 @@ $(moe.symbol())(const args_combine a) {
 % end
     }
     __syncthreads();
+% if p.drop == "renorm" then
+    // What is kept of a token's weights adds up to 1 again.
+    for (int t = threadIdx.x; t < tokens; t += THREADS) {
+        float sum = 0.0f;
+        for (int j = 0; j < K; j++) sum += row[t * K + j] >= 0 ? weight[t * K + j] : 0.0f;
+        for (int j = 0; j < K; j++) weight[t * K + j] /= fmaxf(sum, 0x1p-23f);
+    }
+    __syncthreads();
+% end
     for (int i = threadIdx.x; i < TOKENS * PART; i += THREADS) {
         const int token = i / PART, chunk_at = left + i % PART;
         if (token >= tokens || chunk_at >= CHUNKS) continue;

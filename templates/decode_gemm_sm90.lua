@@ -112,6 +112,7 @@ return moe.template{
     end,
     supports = function(p, d)
         if p.x == "f32" then return false, "wgmma has no fp32 inputs" end
+        if p.drop ~= "plain" then return false, "it leaves weights as they are" end
         return d.arch == "sm_90a", "its instructions need the target sm_90a"
     end,
     require = require_,

@@ -74,6 +74,8 @@ return moe.template{
     },
     supports = function(p, d)
         if p.x == "f32" then return false, "wgmma has no fp32 inputs" end
+        if p.priority ~= "order" then return false, "it keeps rows by token order only" end
+        if p.drop ~= "plain" then return false, "it leaves weights as they are" end
         if p.d > 65536 then return false, "more columns of y than there are flags" end
         return d.arch == "sm_90a", "its instructions need the target sm_90a"
     end,

@@ -188,6 +188,9 @@ return moe.template{
     arch = {80, 120},
     params = params,
     supports = function(p, d)
+        if p.drop ~= "plain" then
+            return false, "it adds rows as they come, before it is known what was dropped"
+        end
         return not (p.weigh == "input" and p.bias_up),
                "its sums start from the bias, which the router's weights must not multiply"
     end,

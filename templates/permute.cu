@@ -3,6 +3,7 @@
 // count:   every block counts the experts of its share of the slots.       [blocks][E]
 // scan:    (SCAN) turns each expert's column into its prefix sums and adds the total.
 // scatter: a block ranks its slots from what the blocks before it counted, and writes the maps.
+// gate:    (priority=gate) masks the ids whose slots are dropped; the others then take these.
 //
 // The shares grow with T, so that at most BLOCKS blocks read each other's counts. Ranks follow the
 // choice-major order whatever the config, so all configs write the same maps.
@@ -11,12 +12,29 @@ $(moe.args())
 constexpr int MAP_THREADS = THREADS;
 $(moe.include("pdl.cuh"))
 $(moe.include("permute.cuh"))
+% if p.priority == "gate" then
+%   moe.include("gate.cuh")
+% end
 
 // Places that a block takes: whole tiles.
 __device__ __forceinline__ unsigned share_of(unsigned places) {
     constexpr unsigned ROUND = (unsigned)BLOCKS * TILE;
     return (places + ROUND - 1) / ROUND * TILE;
 }
+
+// [blocks][E] and, with SCAN, the totals [E].
+__device__ __forceinline__ int *block_counts(const args_permute &a) {
+    return a.scratch$(p.priority == "gate" and " + (size_t)a.tokens * K" or "");
+}
+% if p.priority == "gate" then
+
+extern "C" __global__ void __launch_bounds__(GATE_THREADS)
+$(moe.symbol("gate"))(const args_permute a) {
+    dependency_wait();
+    dependents_launch();
+    mask_ids(a, a.scratch);
+}
+% end
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 $(moe.symbol("count"))(const args_permute a) {
@@ -38,7 +56,7 @@ $(moe.symbol("count"))(const args_permute a) {
     }
     __syncthreads();
     for (int e = threadIdx.x; e < E; e += THREADS)
-        a.scratch[(size_t)blockIdx.x * E + e] = counts[e];
+        block_counts(a)[(size_t)blockIdx.x * E + e] = counts[e];
 }
 % if c.scan == 1 then
 
@@ -57,7 +75,7 @@ $(moe.symbol("scan"))(const args_permute a) {
 #pragma unroll
     for (int i = 0; i < PER_WARP; i++) {
         const int block = warp * PER_WARP + i;
-        count[i] = block < live && expert < E ? a.scratch[(size_t)block * E + expert] : 0;
+        count[i] = block < live && expert < E ? block_counts(a)[(size_t)block * E + expert] : 0;
         sum += count[i];
     }
     sums[warp][lane] = sum;
@@ -68,10 +86,10 @@ $(moe.symbol("scan"))(const args_permute a) {
 #pragma unroll
     for (int i = 0; i < PER_WARP; i++) {
         const int block = warp * PER_WARP + i;
-        if (block < live) a.scratch[(size_t)block * E + expert] = before;
+        if (block < live) block_counts(a)[(size_t)block * E + expert] = before;
         before += count[i];
     }
-    if (warp == 31) a.scratch[(size_t)BLOCKS * E + expert] = before;
+    if (warp == 31) block_counts(a)[(size_t)BLOCKS * E + expert] = before;
 }
 
 // [E] from global to shared memory, with four loads of a thread in flight.
@@ -100,8 +118,8 @@ $(moe.symbol("scatter"))(const args_permute a) {
     tile_slots mine;
     tile_load(mine, a, first, end);
 % if c.scan == 1 then
-    load_counts(a.scratch + (size_t)block * E, m.running);
-    load_counts(a.scratch + (size_t)BLOCKS * E, m.total);
+    load_counts(block_counts(a) + (size_t)block * E, m.running);
+    load_counts(block_counts(a) + (size_t)BLOCKS * E, m.total);
 % else
     for (int e = threadIdx.x; e < E; e += THREADS) m.running[e] = m.total[e] = 0;
     __syncthreads();
@@ -115,7 +133,7 @@ $(moe.symbol("scatter"))(const args_permute a) {
 #pragma unroll
             for (int j = 0; j < AT_ONCE; j++) {
                 const int at = other + j * GROUPS;
-                count[j] = at < live ? a.scratch[(size_t)at * E + e] : 0;
+                count[j] = at < live ? block_counts(a)[(size_t)at * E + e] : 0;
             }
 #pragma unroll
             for (int j = 0; j < AT_ONCE; j++) {

@@ -40,21 +40,22 @@ return moe.template {
     launch = function(p, c, d)
         local all = { "fixed", c.blocks }
         local overlap = d.sm >= 90
-        local kernels = { { name = "count", grid = all, block = c.threads, smem = p.e * 4,
-                            overlap = overlap } }
-        if c.scan == 1 then
-            local experts = { "fixed", moe.ceil_div(p.e, 32) }
-            kernels[2] = { name = "scan", grid = experts, block = 1024, smem = 0,
-                           overlap = overlap }
+        local gate, kernels = p.priority == "gate", {}
+        local function add(name, grid, block, smem)
+            kernels[#kernels + 1] = { name = name, grid = grid, block = block, smem = smem,
+                                      overlap = overlap }
         end
-        kernels[#kernels + 1] =
-            { name = "scatter", grid = all, block = c.threads, smem = scatter_bytes(p, c),
-              overlap = overlap }
+        if gate then add("gate", { "fixed", p.e }, 256, 0) end
+        add("count", all, c.threads, p.e * 4)
+        if c.scan == 1 then add("scan", { "fixed", moe.ceil_div(p.e, 32) }, 1024, 0) end
+        add("scatter", all, c.threads, scatter_bytes(p, c))
         return { kernels = kernels, align = 1, deterministic = true,
-                 scratch = { fixed = c.scan * p.e * 4, token = 0, block = p.e * 4 } }
+                 scratch = { fixed = (c.scan + c.blocks) * p.e * 4, token = gate and p.k * 4 or 0,
+                             block = 0 } }
     end,
 
-    -- Time: launches, then by kernel the rounds of dependent memory accesses and, for scatter, what
+    -- Time: the gate reads all ids for each expert and the weights of a choice four times, at the L2's
+    -- rate of about 2 KB a ns; launches, then by kernel the rounds of dependent memory accesses and, for scatter, what
     -- a block reads of the counts. Fitted to the simulated H100: a launch with its first accesses
     -- is 2 us, a further tile of count 340 ns; sixteen loads of counts in flight take 600 cycles.
     cost = function(p, c, d)
@@ -73,6 +74,7 @@ return moe.template {
         local bytes = slots * 12 + p.e * 40
         local ns = 4300 + c.scan * 2600 + waves * (share - 1) * 340
             + waves * (read + starts + share * rank) / clock
-        return { flops = 0, bytes = bytes, ns = ns + bytes / d.bandwidth }
+        local gate = p.priority == "gate" and 2600 + p.e * slots * 16 / 2048 or 0
+        return { flops = 0, bytes = bytes, ns = ns + gate + bytes / d.bandwidth }
     end,
 }

@@ -12,6 +12,7 @@ return moe.template {
     name = "permute_small",
     op = { "permute" },
     arch = { 80, 120 },
+    supports = maps.by_order,
     params = {
         { "threads", { 64, 128, 256, 512, 1024 } },
         { "items", { 1, 2, 4, 8, 16 } },

@@ -98,6 +98,7 @@ return moe.template {
     name = "route_permute",
     op = { "route_permute" },
     arch = { 80, 120 },
+    supports = maps.by_order,
 
     params = function(p, d)
         local all = {}

@@ -55,7 +55,7 @@ static moe_layer layer_of(const int *row) {
         .d = widths[row[WIDTHS]][0], .f = widths[row[WIDTHS]][1], .e = experts[row[EXPERTS]],
         .k = choices[row[CHOICES]], .act = acts[row[ACT]], .x = (moe_dtype)row[DTYPE],
         .w = (moe_dtype)row[DTYPE], .router = routers[row[ROUTER]],
-        .capacity = capacities[row[CAPACITY]], .bias = biases[row[BIAS]],
+        .capacity = {.factor = capacities[row[CAPACITY]]}, .bias = biases[row[BIAS]],
         .layout = gated ? (moe_layout)row[LAYOUT] : MOE_LAYOUT_GATE_UP,
     };
 }

@@ -1,6 +1,7 @@
 /* cmd_run.c - moetune run: one layer on given tensors. */
 #include "command.h"
 #include "presets.h"
+#include "reference.h"
 #include "run_inputs.h"
 #include "spot.h"
 
@@ -112,9 +113,19 @@ static moe_status download(moe_device *device, const moe_io *io, outputs *out) {
     MOE_TRY(moe_device_copy_out(device, out->ids, io->ids, out->slots * 4));
     MOE_TRY(moe_device_copy_out(device, out->weights, io->weights, out->slots * 4));
     MOE_TRY(moe_device_copy_out(device, out->slot_rows, io->slot_rows, out->slots * 4));
-    for (size_t i = 0; i < out->slots; i++)
-        if (out->slot_rows[i] < 0) out->weights[i] = 0;
     return MOE_OK;
+}
+
+/* The weights with which the rows were added. */
+static void apply_drops(const moe_layer *layer, outputs *out) {
+    double weights[MOE_MAX_TOPK];
+    int64_t k = layer->k;
+    for (int64_t first = 0; first < (int64_t)out->slots; first += k) {
+        for (int64_t j = 0; j < k; j++)
+            weights[j] = out->slot_rows[first + j] < 0 ? 0 : (double)out->weights[first + j];
+        moe_ref_drop(layer, k, weights);
+        for (int64_t j = 0; j < k; j++) out->weights[first + j] = (float)weights[j];
+    }
 }
 
 static moe_status write_outputs(const char *path, const moe_layer *layer, int64_t tokens,
@@ -138,6 +149,7 @@ static moe_status run_plan(const moe_plan *plan, moe_run_buffers *b, const moe_l
     if (!status) status = moe_plan_run(plan, &io, tokens, NULL);
     if (!status) status = moe_device_sync(b->device, NULL);
     if (!status) status = download(b->device, &io, &out);
+    if (!status) apply_drops(layer, &out);
     if (!status) status = write_outputs(path, layer, tokens, &out);
     free_outputs(&out);
     return status;

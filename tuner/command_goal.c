@@ -1,8 +1,10 @@
 /* command_goal.c - the options that tune, check and bench have in common. */
 #include "command_goal.h"
 
+#include "capacity.h"
 #include "presets.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +15,7 @@ static const struct argp_option option_table[] = {
     {"device", 'd', "D", 0, "cuda:N, sim:CHIP or auto (the first GPU, else sim:h100)", 0},
     {"layer", 'l', "L", 0, "a preset, a config.json, or text: d=1024 f=512 e=32 k=8 ...", 0},
     {"tokens", KEY_TOKENS, "LIST", 0, "token counts, for example 1,16,256", 0},
-    {"capacity", KEY_CAPACITY, "LIST", 0, "capacity factors, for example none,1.25", 0},
+    {"capacity", KEY_CAPACITY, "LIST", 0, "capacity factors, for example none,1.25,switch,2", 0},
     {"routing", KEY_ROUTING, "LIST", 0, "uniform, zipf, one, empty", 0},
     {"cache", KEY_CACHE, "STATE", 0, "caches at the start of a run: cold or warm", 0},
     {"db", KEY_DB, "FILE", 0, "the database; default $MOETUNE_DB, else ~/.cache/moetune/tuning.db",
@@ -84,6 +86,19 @@ static moe_status read_tokens(const char *list, moe_goal *out) {
     return out->token_count ? MOE_OK : moe_fail(MOE_E_PARSE, "--tokens: the list is empty");
 }
 
+/* The next capacity of a list such as 1.25,switch,2,none: what follows a factor and is no factor
+ * belongs to it. */
+static bool next_capacity(const char **list, char *item, size_t size) {
+    char word[32];
+    bool found = next_item(list, item, size);
+    while (found && isalpha((unsigned char)**list) && strncmp(*list, "none", 4) != 0) {
+        size_t used = strlen(item);
+        next_item(list, word, sizeof word);
+        if (used + sizeof word < size) snprintf(item + used, size - used, ",%.31s", word);
+    }
+    return found;
+}
+
 /* Without a list the layer's own capacity stands. */
 static moe_status read_capacities(const char *list, const moe_layer *layer, moe_goal *out) {
     char item[64];
@@ -91,7 +106,7 @@ static moe_status read_capacities(const char *list, const moe_layer *layer, moe_
         out->layer[out->layers++] = *layer;
         return MOE_OK;
     }
-    while (next_item(&list, item, sizeof item)) {
+    while (next_capacity(&list, item, sizeof item)) {
         moe_layer with = *layer;
         moe_status status =
             moe_field_capacity.parse(&moe_layer_fields[MOE_LAYER_CAPACITY], item, &with.capacity);

@@ -3,9 +3,9 @@
 
 #include "columns.h"
 #include "layer_figures.h"
+#include "layer_words.h"
 #include "model_size.h"
 #include "roofline.h"
-#include "router_words.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -47,7 +47,9 @@ static void print_tensors(const moe_layer *layer, FILE *to) {
 
 static void print_counts(const moe_layer *layer, FILE *to) {
     const moe_layer_figures f = moe_layer_count(layer);
-    char rule[RULE_SIZE];
+    char rule[RULE_SIZE], capacity[RULE_SIZE];
+    moe_text words = moe_text_start(capacity, sizeof capacity);
+    moe_capacity_words(layer, &words);
     fprintf(to, "\nparameters  %.6g M in all, %.6g M active for a token, %.6g M an expert\n",
             (double)f.all / 1e6, (double)f.active / 1e6, (double)f.expert / 1e6);
     fprintf(to, "bytes       %.6g MB of weights; as", (double)f.bytes / 1e6);
@@ -57,12 +59,7 @@ static void print_counts(const moe_layer *layer, FILE *to) {
     fprintf(to, "\nFLOPs       %.6g M a token in the experts, %.6g M in the router\n",
             (double)f.flops / 1e6, (double)f.router_flops / 1e6);
     fprintf(to, "router      %s\n", rule_of(layer, rule));
-    if (layer->capacity > 0)
-        fprintf(to, "capacity    an expert keeps ceil(T*%" PRId64 "*%g/%" PRId64
-                    ") rows, first choices first; the rest are dropped\n",
-                layer->k, layer->capacity, layer->e);
-    else
-        fprintf(to, "capacity    none: no row is ever dropped\n");
+    fprintf(to, "capacity    %s\n", capacity);
 }
 
 static void print_model(const moe_model *model, FILE *to) {

@@ -220,7 +220,7 @@ static moe_status judge(moe_layer_case *c, results *r, moe_layer_verdict *out) {
     MOE_TRY(judge_routing(c, r, out));
     if (!out->ok || !statistics_are_right(c, r, out)) return MOE_OK;
     MOE_TRY(make_room(c, r));
-    moe_ref_capacity(&c->layer, c->tokens, r->ids, r->kept);
+    moe_ref_capacity(&c->layer, c->tokens, r->ids, r->weights, r->kept);
     if (!drops_are_right(c, r, out) || !c->spots) return MOE_OK;
     MOE_TRY(make_references(c, r));
     judge_y(c, r, out);
@@ -235,7 +235,7 @@ static moe_layer_verdict good_so_far(const moe_layer_case *c) {
 static moe_status judge_y_alone(moe_layer_case *c, results *r, moe_layer_verdict *out) {
     MOE_TRY(download_all(c, r));
     MOE_TRY(make_room(c, r));
-    moe_ref_capacity(&c->layer, c->tokens, r->ids, r->kept);
+    moe_ref_capacity(&c->layer, c->tokens, r->ids, r->weights, r->kept);
     MOE_TRY(make_references(c, r));
     judge_y(c, r, out);
     return MOE_OK;

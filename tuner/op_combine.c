@@ -26,18 +26,28 @@ static moe_status make_routing(moe_op_case *c, uint64_t seed) {
     return MOE_OK;
 }
 
+static double slot_weight(const moe_op_case *c, int64_t slot) {
+    if (!c->kept[slot]) return 0;
+    return c->op.layer.router.input ? 1 : (double)c->weights[slot];
+}
+
 static void make_reference(moe_op_case *c) {
     const moe_layer *layer = &c->op.layer;
     int64_t d = layer->d, k = layer->k;
 #pragma omp parallel for
     for (int64_t i = 0; i < c->spots; i++) {
-        for (int64_t j = 0; j < d; j++) {
+        double weights[MOE_MAX_TOPK];
+        int64_t first = c->spot[i] * k;
+        for (int64_t j = 0; j < k; j++)
+            weights[j] = slot_weight(c, first + j);
+        moe_ref_drop(layer, k, weights);
+        for (int64_t column = 0; column < d; column++) {
             double sum = 0;
-            for (int64_t s = c->spot[i] * k; s < (c->spot[i] + 1) * k; s++)
-                if (c->kept[s])
-                    sum += (layer->router.input ? 1 : (double)c->weights[s]) *
-                           moe_load(layer->x, c->slot_values, s * d + j);
-            c->want[i * d + j] = sum;
+            for (int64_t j = 0; j < k; j++)
+                if (c->kept[first + j])
+                    sum += weights[j] *
+                           moe_load(layer->x, c->slot_values, (first + j) * d + column);
+            c->want[i * d + column] = sum;
         }
     }
 }

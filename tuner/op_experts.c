@@ -108,7 +108,7 @@ static moe_status judge_slot_rows(moe_op_case *c, op_layout *layout, moe_verdict
     if (!status) {
         const moe_maps got = {maps->expert_start, maps->expert_rows, row_slots, slot_rows,
                               maps->tile_start, counts, maps->rows};
-        status = moe_check_maps(&c->op.layer, c->op.t, layout->align, c->ids, &got, out);
+        status = moe_check_maps(&c->op.layer, c->op.t, layout->align, c->ids, c->weights, &got, out);
     }
     free(slot_rows);
     free(counts);

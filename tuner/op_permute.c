@@ -24,7 +24,7 @@ moe_status op_make_ids(moe_op_case *c, uint64_t seed) {
         for (int64_t i = 0; i < tokens * experts; i++) logits[i] = (double)routed.logits[i];
         moe_ref_route(layer, tokens, logits, NULL, c->ids, weights, NULL, NULL);
         for (int64_t s = 0; s < c->slots; s++) c->weights[s] = (float)weights[s];
-        moe_ref_capacity(layer, tokens, c->ids, c->kept);
+        moe_ref_capacity(layer, tokens, c->ids, c->weights, c->kept);
     }
     free(logits);
     free(weights);
@@ -86,7 +86,7 @@ moe_status op_judge_maps(moe_op_case *c, op_layout *layout, const int *ids, moe_
     if (!status) status = op_download(c, &c->buffers, MOE_ARG_counts, &counts);
     if (!status) {
         const moe_maps got = {maps[0], maps[1], maps[2], maps[3], maps[4], counts, layout->rows};
-        status = moe_check_maps(&c->op.layer, c->op.t, layout->align, ids, &got, out);
+        status = moe_check_maps(&c->op.layer, c->op.t, layout->align, ids, c->weights, &got, out);
     }
     for (int i = 0; i < 5; i++) free(maps[i]);
     free(counts);
@@ -99,6 +99,8 @@ static moe_status make(moe_op_case *c, uint64_t seed) {
     size_t experts = (size_t)c->op.layer.e;
     MOE_TRY(op_make_ids(c, seed));
     MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_ids, c->ids, (size_t)c->slots * sizeof(int)));
+    MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_weights, c->weights,
+                      (size_t)c->slots * sizeof(float)));
     MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_counts, NULL, experts * sizeof(int)));
     MOE_TRY(op_upload_prob_sums(c));
     return op_upload(c, &c->buffers, MOE_ARG_mean_probs, NULL, experts * sizeof(float));

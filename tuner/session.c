@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include "candidates.h"
+#include "capacity.h"
 #include "roofline.h"
 
 #include <math.h>
@@ -90,7 +91,10 @@ static void note_result(moe_tuner *tuner, const moe_op_result *r) {
     const moe_measurement *standard = &r->standard.record.measurement;
     moe_text out = moe_text_start(text, sizeof text);
     moe_text_add(&out, "%-9s t=%-6lld", moe_op_names[r->op.kind], (long long)r->op.t);
-    if (r->op.layer.capacity > 0) moe_text_add(&out, " capacity=%g", r->op.layer.capacity);
+    if (r->op.layer.capacity.factor > 0) {
+        moe_text_add(&out, " capacity=");
+        moe_field_capacity.print(NULL, &r->op.layer.capacity, &out);
+    }
     if (r->finalists)
         moe_text_add(&out, " %10.2f us", r->finalist[0].record.measurement.med * 1e-3);
     if (r->finalists && standard->outcome == MOE_OUTCOME_OK)

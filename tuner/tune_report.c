@@ -1,6 +1,7 @@
 /* tune_report.c - what a tune has to say at its end. */
 #include "tune_report.h"
 
+#include "capacity.h"
 #include "command.h"
 #include "roofline.h"
 #include "columns.h"

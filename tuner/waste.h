@@ -4,12 +4,19 @@
 
 #include "op.h"
 
+/* Shares, 0..1. */
 typedef struct moe_waste {
-    double dropped; /* share of all slots that the capacity drops */
-    double padding; /* share of the rows of tiles that hold no row */
+    double dropped; /* of all slots: those that the capacity drops */
+    double lost;    /* of all tokens: those without any row left */
+    double weight;  /* of the sum of all weights: that of dropped slots */
+    double padding; /* of the rows of tiles: those that hold no row */
 } moe_waste;
 
-/* For random tokens of a routing class, in tiles of `tile` rows. MOE_E_MEMORY. */
+/* For ids and weights [T,k], in tiles of `tile` rows. MOE_E_MEMORY. */
+moe_status moe_waste_of_ids(const moe_layer *layer, int64_t tokens, const int *ids,
+                            const float *weights, int64_t tile, moe_waste *out);
+
+/* For random tokens of a routing class. MOE_E_MEMORY. */
 moe_status moe_waste_of(const moe_layer *layer, int64_t tokens, moe_routing routing, int64_t tile,
                         uint64_t seed, moe_waste *out);
 

@@ -36,11 +36,8 @@ local function expected(p)
         list = {{e, rows / e}}
     end
     for _, load in ipairs(list) do load[3] = 1 - (1 - math.min(1, load[2] / p.t)) ^ p.t end
-    local factor = tonumber(p.capacity)
-    if factor then
-        local capacity = math.ceil(rows * factor / e)
-        for _, load in ipairs(list) do load[2] = math.min(load[2], capacity) end
-    end
+    local most = math.max(1, p.capacity_rows) -- what keeps nothing costs as if it kept a row
+    for _, load in ipairs(list) do load[2] = math.min(load[2], most) end
     return list
 end
 

@@ -43,6 +43,11 @@ __device__ __forceinline__ int slot_at(unsigned place, unsigned tokens) {
     return (int)(place % tokens * K + place / tokens);
 }
 
+// The ids that maps are made of.
+__device__ __forceinline__ const int *map_ids(const op_args &a) {
+    return $(p.priority == "gate" and "a.scratch" or "a.ids");
+}
+
 // Only starts the loads: nothing waits for them before tile_order.
 __device__ __forceinline__ void tile_load(tile_slots &tile, const op_args &a, unsigned first,
                                           unsigned end) {
@@ -52,7 +57,7 @@ __device__ __forceinline__ void tile_load(tile_slots &tile, const op_args &a, un
         const unsigned place = mine + 32 * i;
         tile.slot[i] = place < end ? slot_at(place, (unsigned)a.tokens) : -1;
         tile.expert[i] = -1;
-        if (place < end) tile.expert[i] = a.ids[tile.slot[i]];
+        if (place < end) tile.expert[i] = map_ids(a)[tile.slot[i]];
     }
 }
 
@@ -138,7 +143,9 @@ __device__ __forceinline__ void make_starts(const op_args &a, const int *total, 
 __device__ __forceinline__ void write_counts(const op_args &a, const int *total) {
     for (int e = threadIdx.x; e < E; e += MAP_THREADS) {
         a.expert_rows[e] = min(total[e], a.capacity);
+% if p.priority ~= "gate" then -- else these are what is left
         if (a.counts) a.counts[e] = total[e];
+% end
         if (a.mean_probs)
             a.mean_probs[e] = (float)a.prob_sums[e] * 2.3283064365386963e-10f / (float)a.tokens;
     }

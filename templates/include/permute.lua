@@ -21,4 +21,7 @@ local function alone(p, d, threads, items)
     return (count + tables + tiles * rank) / (d.clock / 1000)
 end
 
-return { shared_bytes = shared_bytes, alone = alone }
+-- For templates that cannot rank by weight.
+local function by_order(p, d) return p.priority == "order", "it keeps rows by token order only" end
+
+return { shared_bytes = shared_bytes, alone = alone, by_order = by_order }

@@ -93,7 +93,7 @@ static void reference(batch *b) {
     b->rounded = malloc(outputs * sizeof *b->rounded + 1);
     moe_ref_logits(l, b->tokens, &b->in, logits);
     moe_ref_route(l, b->tokens, logits, b->workload.router_bias, b->ids, b->weights, NULL, NULL);
-    moe_ref_capacity(l, b->tokens, b->ids, kept);
+    moe_ref_capacity(l, b->tokens, b->ids, NULL, kept);
     moe_ref_layer(l, b->tokens, &b->in, b->ids, b->weights, kept, NULL, b->tokens, b->want);
     moe_ref_rounded_layer(l, b->tokens, &b->in, b->ids, b->weights, kept, NULL, b->tokens,
                           b->rounded);

@@ -184,7 +184,7 @@ static moe_verdict judge_maps(const maps *m) {
     const moe_maps got = {m->start, m->rows,   m->row_slots, m->slot_rows,
                           m->tiles, m->counts, MAX_ROWS};
     moe_verdict verdict;
-    assert_int_equal(moe_check_maps(&m->layer, m->tokens, m->align, m->ids, &got, &verdict),
+    assert_int_equal(moe_check_maps(&m->layer, m->tokens, m->align, m->ids, NULL, &got, &verdict),
                      MOE_OK);
     return verdict;
 }

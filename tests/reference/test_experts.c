@@ -158,7 +158,7 @@ static routed routed_make(const char *text, int64_t tokens, moe_routing routing)
     double *logits = malloc((size_t)(tokens * r.layer.e) * sizeof *logits + 1);
     assert_int_equal(moe_ref_logits(&r.layer, tokens, &r.in, logits), MOE_OK);
     moe_ref_route(&r.layer, tokens, logits, NULL, r.ids, r.weights, NULL, NULL);
-    moe_ref_capacity(&r.layer, tokens, r.ids, r.kept);
+    moe_ref_capacity(&r.layer, tokens, r.ids, NULL, r.kept);
     free(logits);
     return r;
 }

@@ -178,8 +178,64 @@ static void capacity_fills_by_choice_then_token(void **state) {
     const int ids[8] = {0, 1, 0, 2, 0, 1, 1, 0};
     const unsigned char want[8] = {1, 1, 1, 1, 0, 0, 1, 0};
     unsigned char kept[8];
-    moe_ref_capacity(&layer, 4, ids, kept);
+    moe_ref_capacity(&layer, 4, ids, NULL, kept);
     assert_memory_equal(kept, want, sizeof want);
+}
+
+/* The formulas at T = 10, k = 2, e = 4: T*k = 20, T/e = 2.5, ceil(T/e) = 3. */
+static void capacity_formulas(void **state) {
+    (void)state;
+    static const struct {
+        const char *capacity;
+        int64_t rows;
+    } cases[] = {
+        {"1.25", 7},          /* ceil(20*1.25/4) = ceil(6.25) */
+        {"1.4,switch", 4},    /* round(3.5), half to even */
+        {"1.8,switch", 4},    /* round(4.5), half to even */
+        {"0.1,switch,min(4)", 4},
+        {"1.25,gshard", 3},   /* floor(3.125) */
+        {"0.3,gshard", 0},    /* floor(0.75) */
+        {"1.25,tutel", 6},    /* 2*floor(1.25*3) = 2*3 */
+        {"2,nllb", 6},        /* 2*ceil(10/4) */
+        {"0.25,tokens", 3},   /* ceil(2.5) */
+        {"9", 20},            /* never more than T*k */
+        {"none", 20},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "d=8 f=8 e=4 k=2 capacity=%s", cases[i].capacity);
+        moe_layer layer = layer_of(text);
+        if (moe_layer_capacity(&layer, 10) != cases[i].rows)
+            fail_msg("capacity=%s keeps %lld rows, should be %lld", cases[i].capacity,
+                     (long long)moe_layer_capacity(&layer, 10), (long long)cases[i].rows);
+    }
+}
+
+/* C = ceil(4*2*0.75/3) = 2. First choices 0 0 0 1 with weights .6 .9 .6 .8: expert 0 keeps the
+ * second and, of equal ones, the first. Second choices 1 2 1 0: expert 1 has one place left, which
+ * goes to the larger weight of token 2. */
+static void capacity_by_gate(void **state) {
+    (void)state;
+    moe_layer layer = layer_of("d=8 f=8 e=3 k=2 capacity=0.75 priority=gate");
+    const int ids[8] = {0, 1, 0, 2, 0, 1, 1, 0};
+    const float weights[8] = {.6f, .3f, .9f, .1f, .6f, .4f, .8f, .2f};
+    const unsigned char want[8] = {1, 0, 1, 1, 0, 1, 1, 0};
+    unsigned char kept[8];
+    moe_ref_capacity(&layer, 4, ids, weights, kept);
+    assert_memory_equal(kept, want, sizeof want);
+}
+
+static void drops_renormalise(void **state) {
+    (void)state;
+    moe_layer layer = layer_of("d=8 f=8 e=4 k=3 capacity=1 drop=renorm");
+    double weights[3] = {0.5, 0, 0.125}, none[3] = {0};
+    moe_ref_drop(&layer, 3, weights);
+    assert_true(weights[0] == 0.8 && weights[1] == 0 && weights[2] == 0.2);
+    moe_ref_drop(&layer, 3, none);
+    assert_true(none[0] == 0 && none[1] == 0 && none[2] == 0);
+    layer = layer_of("d=8 f=8 e=4 k=3 capacity=1");
+    moe_ref_drop(&layer, 3, weights);
+    assert_true(weights[0] == 0.8);
 }
 
 static void foreign_ids_take_no_room(void **state) {
@@ -188,11 +244,11 @@ static void foreign_ids_take_no_room(void **state) {
     const int ids[6] = {-1, 0, 2, 0, 0, 0};                     /* one id twice in a token */
     const unsigned char want[6] = {0, 1, 0, 0, 1, 0};
     unsigned char kept[6];
-    moe_ref_capacity(&layer, 3, ids, kept);
+    moe_ref_capacity(&layer, 3, ids, NULL, kept);
     assert_memory_equal(kept, want, sizeof want);
-    layer.capacity = 0;
+    layer.capacity.factor = 0;
     const unsigned char all[6] = {0, 1, 0, 1, 1, 1};
-    moe_ref_capacity(&layer, 3, ids, kept);
+    moe_ref_capacity(&layer, 3, ids, NULL, kept);
     assert_memory_equal(kept, all, sizeof all);
 }
 
@@ -235,6 +291,9 @@ int main(void) {
         cmocka_unit_test(weights_of_a_given_choice),
         cmocka_unit_test(every_size_selects_the_k_best),
         cmocka_unit_test(capacity_fills_by_choice_then_token),
+        cmocka_unit_test(capacity_formulas),
+        cmocka_unit_test(capacity_by_gate),
+        cmocka_unit_test(drops_renormalise),
         cmocka_unit_test(foreign_ids_take_no_room),
         cmocka_unit_test(logits_by_hand),
         cmocka_unit_test(no_tokens),

@@ -136,7 +136,7 @@ static void check_statistics(const problem *p, int tokens, const outputs *out) {
 static void check_maps(const problem *p, int tokens, const outputs *out) {
     unsigned char kept[MOST * K];
     int first[E], last[E], rows[E] = {0}, expected[E] = {0};
-    moe_ref_capacity(&p->layer, tokens, out->ids, kept);
+    moe_ref_capacity(&p->layer, tokens, out->ids, NULL, kept);
     for (int slot = 0; slot < tokens * K; slot++) {
         int row = out->slot_rows[slot], expert = out->ids[slot];
         assert_int_equal(row >= 0, kept[slot]);

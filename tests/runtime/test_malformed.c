@@ -101,6 +101,14 @@ static void test_bad_layers(void **unused) {
         {"d=64 f=64 e=8 k=2 capacity=0", MOE_E_INVALID, "'none' or a factor above 0"},
         {"d=64 f=64 e=8 k=2 capacity=-1", MOE_E_INVALID, "'none' or a factor above 0"},
         {"d=64 f=64 e=8 k=2 capacity=nan", MOE_E_PARSE, "not a number"},
+        {"d=64 f=64 e=8 k=2 capacity=switch", MOE_E_PARSE, "switch"},
+        {"d=64 f=64 e=8 k=2 capacity=none,switch", MOE_E_PARSE, "none"},
+        {"d=64 f=64 e=8 k=2 capacity=1,best", MOE_E_PARSE, "no formula"},
+        {"d=64 f=64 e=8 k=2 capacity=1,min(0)", MOE_E_PARSE, "no formula"},
+        {"d=64 f=64 e=8 k=2 capacity=1,min(4", MOE_E_PARSE, "no formula"},
+        {"d=64 f=64 e=8 k=2 capacity=1 drop=renorm router=topk>sigmoid>input", MOE_E_INVALID,
+         "on their input"},
+        {"d=64 f=64 e=8 k=2 priority=gate", MOE_E_INVALID, "add capacity=1.25"},
         {"d=64 f=64 e=8 k=2 bias=left", MOE_E_PARSE, "router,up,down"},
     };
     ALL_BAD(parse_layer, table);

@@ -76,7 +76,7 @@ static void test_args(void **unused) {
         int tokens;
     } expected;
     struct permute {
-        void *ids, *counts, *prob_sums, *mean_probs, *expert_start, *expert_rows, *row_slots,
+        void *ids, *weights, *counts, *prob_sums, *mean_probs, *expert_start, *expert_rows, *row_slots,
             *slot_rows, *tile_start, *scratch;
         int tokens, capacity, row_align;
     } second;

@@ -380,7 +380,7 @@ static void test_row_bound(void **unused) {
         for (int64_t tokens = 1; tokens <= 10; tokens++)
             for (int64_t align = 1; align <= 8; align *= 2)
                 for (int i = 0; i < 3; i++) {
-                    moe_layer layer = {.d = 8, .f = 8, .e = e, .k = 1, .capacity = 0.5 * i};
+                    moe_layer layer = {.d = 8, .f = 8, .e = e, .k = 1, .capacity = {.factor = 0.5 * i}};
                     int64_t bound = moe_workspace_rows(&layer, tokens, align);
                     int64_t worst =
                         worst_rows(tokens, e, align, moe_layer_capacity(&layer, tokens));

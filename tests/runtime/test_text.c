@@ -63,7 +63,13 @@ static moe_layer random_layer(dice *d) {
         layer.act.limit = (double)dice_between(d, 1, 1000) / 7;
         layer.act.alpha = (double)dice_between(d, 1, 1000) / 3;
     }
-    if (dice_roll(d) % 2) layer.capacity = (double)dice_between(d, 1, 1 << 20) / 997;
+    if (dice_roll(d) % 2) {
+        layer.capacity.factor = (double)dice_between(d, 1, 1 << 20) / 997;
+        layer.capacity.rule = (moe_capacity_rule)dice_between(d, 0, MOE_CAPACITY_COUNT - 1);
+        layer.capacity.least = dice_between(d, 0, 9);
+        layer.priority = (moe_priority)dice_between(d, 0, MOE_PRIORITY_COUNT - 1);
+        layer.drop = (moe_drop)dice_between(d, 0, layer.router.input ? 0 : MOE_DROP_COUNT - 1);
+    }
     return layer;
 }
 
@@ -150,7 +156,11 @@ static void test_layers(void **unused) {
                     back.k == layer.k && back.act.kind == layer.act.kind &&
                     back.act.limit == layer.act.limit && back.act.alpha == layer.act.alpha &&
                     back.x == layer.x && back.w == layer.w && same_router(&back.router, &layer.router) &&
-                    back.capacity == layer.capacity && back.bias == layer.bias);
+                    back.capacity.factor == layer.capacity.factor &&
+                    back.capacity.rule == layer.capacity.rule &&
+                    back.capacity.least == layer.capacity.least &&
+                    back.priority == layer.priority && back.drop == layer.drop &&
+                    back.bias == layer.bias);
     }
 }
 
@@ -164,9 +174,9 @@ static void test_layer_forms(void **unused) {
                               "router=softmax>topk>renorm capacity=none bias=none");
     CHECK_FAILS(moe_layer_print(&layer, text, 20), MOE_E_INVALID, "20 bytes");
     assert_int_equal(moe_layer_capacity(&layer, 100), 800);
-    layer.capacity = 1.25;
+    layer.capacity.factor = 1.25;
     assert_int_equal(moe_layer_capacity(&layer, 100), 32); /* ceil(800 * 1.25 / 32) = 31.25 up */
-    layer.capacity = 1e6;
+    layer.capacity.factor = 1e6;
     assert_int_equal(moe_layer_capacity(&layer, 100), 800);
 }
 

@@ -75,7 +75,7 @@ static maps route(const moe_workload *w, int64_t row_align) {
     double *logits = make(w->tokens * w->layer.e, sizeof(double));
     for (int64_t i = 0; i < w->tokens * w->layer.e; i++) logits[i] = (double)w->logits[i];
     moe_ref_route(&w->layer, w->tokens, logits, w->router_bias, ids, weights, NULL, NULL);
-    moe_ref_capacity(&w->layer, w->tokens, ids, kept);
+    moe_ref_capacity(&w->layer, w->tokens, ids, NULL, kept);
     maps m = maps_make(&w->layer, w->tokens, ids, kept, row_align);
     m.weights = make(slots, sizeof(float));
     for (int64_t s = 0; s < slots; s++) m.weights[s] = (float)weights[s];

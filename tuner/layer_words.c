@@ -1,5 +1,5 @@
-/* router_words.c - a router's rule in plain words. */
-#include "router_words.h"
+/* layer_words.c - what a layer does, in plain words. */
+#include "layer_words.h"
 
 #include "router.h"
 
@@ -39,4 +39,36 @@ void moe_router_words(const moe_router *r, moe_text *out) {
         moe_text_add_real(out, r->scale);
     }
     if (r->input) moe_text_add(out, ", and multiply the experts' input");
+}
+
+/* The formulas, in which K, C and E stand for the layer's numbers. */
+static const char *const formulas[MOE_CAPACITY_COUNT] = {
+    [MOE_CAPACITY_SHARE] = "ceil(T*K*C/E)",        [MOE_CAPACITY_SWITCH] = "round(T*C/E)",
+    [MOE_CAPACITY_GSHARD] = "floor(T*C/E)",        [MOE_CAPACITY_TUTEL] = "K*floor(C*ceil(T/E))",
+    [MOE_CAPACITY_NLLB] = "ceil(C*ceil(T/E))",     [MOE_CAPACITY_TOKENS] = "ceil(C*T)",
+};
+
+static void add_formula(const moe_layer *layer, moe_text *out) {
+    for (const char *at = formulas[layer->capacity.rule]; *at; at++) {
+        if (*at == 'K') moe_text_add(out, "%lld", (long long)layer->k);
+        else if (*at == 'E') moe_text_add(out, "%lld", (long long)layer->e);
+        else if (*at == 'C') moe_text_add_real(out, layer->capacity.factor);
+        else moe_text_add(out, "%c", *at);
+    }
+}
+
+void moe_capacity_words(const moe_layer *layer, moe_text *out) {
+    if (layer->capacity.factor == 0) {
+        moe_text_add(out, "none: no row is ever dropped");
+        return;
+    }
+    moe_text_add(out, "an expert keeps ");
+    add_formula(layer, out);
+    moe_text_add(out, " rows");
+    if (layer->capacity.least)
+        moe_text_add(out, ", at least %lld", (long long)layer->capacity.least);
+    moe_text_add(out, ", first choices first%s; the rest are dropped%s",
+                 layer->priority == MOE_PRIORITY_GATE ? ", of these the largest weights" : "",
+                 layer->drop == MOE_DROP_RENORM ? ", and a token's other weights divided by their sum"
+                                                : "");
 }
