@@ -3,6 +3,7 @@
 
 #include "assemble.h"
 #include "bench_rival.h"
+#include "capacity.h"
 #include "layer_case.h"
 #include "layer_replay.h"
 #include "op_case.h"
@@ -30,15 +31,17 @@ moe_status moe_bench_add(moe_bench *bench, const moe_bench_row *row) {
 
 void moe_bench_free(moe_bench *bench) {
     free(bench->row);
+    free(bench->tradeoff);
     bench->row = NULL;
-    bench->rows = bench->room = 0;
+    bench->tradeoff = NULL;
+    bench->rows = bench->room = bench->tradeoffs = 0;
 }
 
 /* One workload of a goal, and the plan that serves it. */
 typedef struct workload {
     const moe_layer *layer;
     int64_t tokens;
-    moe_routing routing;
+    const moe_traffic *traffic;
     moe_cache cache;
     moe_plan *plan;
     bool tuned;     /* the plan came from the database */
@@ -46,7 +49,9 @@ typedef struct workload {
 } workload;
 
 static moe_status start_row(const workload *w, const char *region, moe_bench_row *row) {
-    *row = (moe_bench_row){.tokens = w->tokens, .routing = w->routing, .cache = w->cache};
+    *row = (moe_bench_row){.tokens = w->tokens, .cache = w->cache};
+    moe_text traffic = moe_text_start(row->traffic, sizeof row->traffic);
+    moe_traffic_print(w->traffic, &traffic);
     snprintf(row->region, sizeof row->region, "%s", region);
     snprintf(row->system, sizeof row->system, "moetune");
     return moe_layer_print(w->layer, row->layer, sizeof row->layer);
@@ -102,7 +107,7 @@ static moe_status time_trial(moe_bench *bench, moe_op_case *c, const moe_image *
 }
 
 static moe_status bench_op(moe_bench *bench, const workload *w, moe_op_kind kind) {
-    const moe_op op = moe_op_make(kind, w->layer, w->tokens, w->routing, w->cache);
+    const moe_op op = moe_op_make(kind, w->layer, w->tokens, w->traffic->routing, w->cache);
     moe_op_case *c = NULL;
     moe_bench_row row;
     moe_image image;
@@ -164,14 +169,34 @@ static moe_status time_plan(moe_bench *bench, const workload *w, moe_layer_case 
     return status;
 }
 
+/* Given the ids and weights of the traffic, whatever it is. */
+static moe_status open_routed(moe_bench *bench, const workload *w, moe_layer_case **out) {
+    size_t slots = (size_t)(w->tokens * w->layer->k);
+    int *ids = malloc((slots + 1) * sizeof *ids);
+    float *weights = malloc((slots + 1) * sizeof *weights);
+    moe_status status = MOE_OK;
+    if (!ids || !weights) status = moe_fail(MOE_E_MEMORY, "no memory for %zu slots", slots);
+    if (!status)
+        status = moe_traffic_route(w->traffic, w->layer, w->tokens, bench->seed, ids, weights);
+    if (!status)
+        status = moe_layer_case_open_routed(bench->device, w->layer, w->tokens, ids, weights,
+                                            bench->seed, out);
+    free(ids);
+    free(weights);
+    return status;
+}
+
 static moe_status bench_whole(moe_bench *bench, const workload *w, const char *region,
                               moe_entry entry, moe_work_size work) {
     moe_layer_case *c = NULL;
     moe_bench_row row;
     MOE_TRY(start_row(w, region, &row));
     snprintf(row.what, sizeof row.what, "%s", w->match);
-    moe_status status = moe_layer_case_open(bench->device, w->layer, w->tokens, w->routing, entry,
-                                            bench->seed, &c);
+    moe_status status =
+        entry == MOE_ENTRY_GIVEN
+            ? open_routed(bench, w, &c)
+            : moe_layer_case_open(bench->device, w->layer, w->tokens, w->traffic->routing, entry,
+                                  bench->seed, &c);
     if (!status) status = time_plan(bench, w, c, work, &row);
     moe_layer_case_close(c);
     return finish_row(bench, &row, status);
@@ -179,7 +204,7 @@ static moe_status bench_whole(moe_bench *bench, const workload *w, const char *r
 
 static moe_status open_plan(moe_bench *bench, workload *w) {
     const moe_plan_options options = {.worst = MOE_MATCH_DEFAULT,
-                                      .routing = moe_routing_names[w->routing],
+                                      .routing = moe_routing_names[w->traffic->routing],
                                       .cache = moe_cache_names[w->cache],
                                       .any_order = moe_gen_any_order(bench->gen)};
     char note[1024];
@@ -197,32 +222,59 @@ static moe_status open_plan(moe_bench *bench, workload *w) {
     return MOE_OK;
 }
 
-static moe_status bench_workload(moe_bench *bench, workload *w) {
-    bool uniform = w->routing == MOE_ROUTING_UNIFORM;
-    moe_status status = open_plan(bench, w);
-    const moe_pipeline_info *form = status ? NULL : moe_plan_form(w->plan, w->tokens);
-    for (int i = 0; !status && i < form->steps; i++) {
+/* What the capacity does to the traffic, and what the experts took: the last row. */
+static moe_status add_tradeoff(moe_bench *bench, const workload *w) {
+    const moe_bench_row *experts = &bench->row[bench->rows - 1];
+    moe_tradeoff *t = &bench->tradeoff[bench->tradeoffs++];
+    *t = (moe_tradeoff){.tokens = w->tokens, .rows = moe_layer_capacity(w->layer, w->tokens),
+                        .ns = experts->good ? experts->median : 0};
+    moe_text capacity = moe_text_start(t->capacity, sizeof t->capacity);
+    moe_field_capacity.print(NULL, &w->layer->capacity, &capacity);
+    snprintf(t->traffic, sizeof t->traffic, "%s", experts->traffic);
+    return moe_waste_of(w->layer, w->tokens, w->traffic, moe_plan_tile(w->plan, w->tokens),
+                        bench->seed, &t->waste);
+}
+
+static moe_status bench_ops(moe_bench *bench, const workload *w) {
+    const moe_pipeline_info *form = moe_plan_form(w->plan, w->tokens);
+    for (int i = 0; i < form->steps; i++) {
         moe_progress_show(&bench->progress, bench->progress.share, "%s t=%lld",
                           moe_op_names[form->op[i]], (long long)w->tokens);
-        status = bench_op(bench, w, form->op[i]);
+        MOE_TRY(bench_op(bench, w, form->op[i]));
     }
-    if (!status)
-        status = bench_whole(bench, w, "experts", MOE_ENTRY_GIVEN,
-                             moe_experts_work(w->layer, w->tokens, w->routing));
-    if (!status)
-        status = bench_whole(bench, w, "layer", uniform ? MOE_ENTRY_ROUTER : MOE_ENTRY_LOGITS,
-                             moe_layer_work(w->layer, w->tokens, w->routing));
+    return MOE_OK;
+}
+
+/* Ops and routers are timed by routing class; other traffic starts behind the router. */
+static moe_status bench_parts(moe_bench *bench, const workload *w) {
+    const moe_routing routing = w->traffic->routing;
+    const bool plain = moe_traffic_plain(w->traffic);
+    moe_entry entry = routing == MOE_ROUTING_UNIFORM ? MOE_ENTRY_ROUTER : MOE_ENTRY_LOGITS;
+    if (plain) MOE_TRY(bench_ops(bench, w));
+    if (plain)
+        MOE_TRY(bench_whole(bench, w, "layer", entry,
+                            moe_layer_work(w->layer, w->tokens, routing)));
+    MOE_TRY(bench_whole(bench, w, "experts", MOE_ENTRY_GIVEN,
+                        moe_experts_work(w->layer, w->tokens, routing)));
+    return add_tradeoff(bench, w);
+}
+
+static moe_status bench_workload(moe_bench *bench, workload *w) {
+    moe_status status = open_plan(bench, w);
+    if (!status) status = bench_parts(bench, w);
     moe_plan_destroy(w->plan);
     return status;
 }
 
 moe_status moe_bench_goal(moe_bench *bench, const moe_goal *goal) {
     int all = goal->layers * goal->token_count * goal->routings, done = 0;
-    for (int l = 0; l < goal->layers; l++)
+    bench->tradeoff = calloc((size_t)all, sizeof *bench->tradeoff);
+    if (!bench->tradeoff) return moe_fail(MOE_E_MEMORY, "no memory for %d results", all);
+    for (int r = 0; r < goal->routings; r++)
         for (int t = 0; t < goal->token_count; t++)
-            for (int r = 0; r < goal->routings; r++) {
+            for (int l = 0; l < goal->layers; l++) {
                 workload w = {.layer = &goal->layer[l], .tokens = goal->tokens[t],
-                              .routing = goal->routing[r], .cache = goal->cache};
+                              .traffic = &goal->traffic[r], .cache = goal->cache};
                 bench->progress.share = (double)done++ / all;
                 MOE_TRY(bench_workload(bench, &w));
             }

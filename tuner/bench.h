@@ -6,13 +6,14 @@
 #include "meter.h"
 #include "progress.h"
 #include "session.h"
+#include "tradeoff.h"
 
 typedef struct moe_bench_row {
     char layer[MOE_LAYER_TEXT_SIZE];     /* text */
     char region[16];     /* an op's name (experts_kernel for the fused one), "experts" (all behind
                             the router: ids and weights given) or "layer" */
     int64_t tokens;
-    moe_routing routing;
+    char traffic[MOE_TRAFFIC_TEXT_SIZE]; /* text */
     moe_cache cache;
     char system[16];     /* moetune, cublas */
     char what[600];      /* template and config of an op; match of a plan */
@@ -36,6 +37,8 @@ typedef struct moe_bench {
     moe_progress progress;
     moe_bench_row *row; /* owned */
     int64_t rows, room;
+    moe_tradeoff *tradeoff; /* owned; one for each layer, token count and traffic */
+    int64_t tradeoffs;
 } moe_bench;
 
 /* Times everything of the goal. What runs wrong has a row that says so. */

@@ -8,17 +8,18 @@
 #include <jansson.h>
 #include <string.h>
 
-enum { KEY_JSON = 256, KEY_QUIET };
+enum { KEY_JSON = 256, KEY_CHART, KEY_QUIET };
 enum { COMPILE_DEADLINE = 60 };
 
 typedef struct options {
     command_goal goal;
-    const char *json;
+    const char *json, *chart;
     bool quiet;
 } options;
 
 static const struct argp_option option_table[] = {
     {"json", KEY_JSON, "FILE", 0, "write the results as JSON (-: to standard output, no table)", 0},
+    {"chart", KEY_CHART, "FILE", 0, "draw time and drops by capacity into an SVG file", 0},
     {"quiet", KEY_QUIET, NULL, 0, "show no progress", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
@@ -28,6 +29,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->goal; break;
     case KEY_JSON: o->json = value; break;
+    case KEY_CHART: o->chart = value; break;
     case KEY_QUIET: o->quiet = true; break;
     case ARGP_KEY_ARG:
         argp_error(state, "'%s' is not an option; --layer names the layer", value);
@@ -83,10 +85,14 @@ static moe_status open_tools(const options *o, tools *t) {
 
 /* ------------------------------------------------------------------------------------ results */
 
-static void print_table(const tools *t, bool simulated) {
+static const char *time_head(const tools *t) {
+    return moe_device_facts(t->bench.device)->simulated ? "us (model)" : "us";
+}
+
+static void print_table(const tools *t) {
     char head[256];
     snprintf(head, sizeof head, "region\t>t\tcapacity\trouting\tsystem\t>%s\t>mad\t>n\t>TFLOP/s"
-             "\t>GB/s\t>roofline\t>error\tkernel or plan", simulated ? "us (model)" : "us");
+             "\t>GB/s\t>roofline\t>error\tkernel or plan", time_head(t));
     moe_columns *table = moe_columns_new(head);
     for (int64_t i = 0; i < t->bench.rows; i++) {
         const moe_bench_row *row = &t->bench.row[i];
@@ -95,25 +101,36 @@ static void print_table(const tools *t, bool simulated) {
         if (!row->good) {
             moe_columns_add(table, "%s\t%lld\t%.*s\t%s\t%s\twrong\t\t\t\t\t\t%.1e\t%s",
                           row->region, (long long)row->tokens, length, capacity + 9,
-                          moe_routing_names[row->routing], row->system, row->max_over_rms,
+                          row->traffic, row->system, row->max_over_rms,
                           row->text);
             continue;
         }
         moe_columns_add(table,
                       "%s\t%lld\t%.*s\t%s\t%s\t%.2f\t%.2f\t%lld\t%.2f\t%.0f\t%.1f%%\t%.1e\t%s",
                       row->region, (long long)row->tokens, length, capacity + 9,
-                      moe_routing_names[row->routing], row->system, row->median * 1e-3,
+                      row->traffic, row->system, row->median * 1e-3,
                       row->mad * 1e-3, (long long)row->n, row->tflops, row->gbps,
                       100 * row->roofline, row->max_over_rms, row->what);
     }
     moe_columns_print(table, stdout);
 }
 
+/* Capacities beside each other, where there are any. */
+static void print_results(const tools *t) {
+    bool limited = false;
+    for (int64_t i = 0; i < t->bench.tradeoffs; i++)
+        limited |= strcmp(t->bench.tradeoff[i].capacity, "none") != 0;
+    print_table(t);
+    if (!limited) return;
+    printf("\n");
+    moe_tradeoff_print(t->bench.tradeoff, t->bench.tradeoffs, time_head(t), stdout);
+}
+
 static json_t *json_row(const moe_bench_row *row, const char *config) {
     json_t *out = json_pack(
         "{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:I, s:b, s:s}", "config", config, "layer",
         row->layer, "region", row->region, "tokens", (json_int_t)row->tokens, "distribution",
-        moe_routing_names[row->routing], "cache", moe_cache_names[row->cache], "system",
+        row->traffic, "cache", moe_cache_names[row->cache], "system",
         row->system, "kernel", row->what, "n", (json_int_t)row->n, "good", row->good, "timer",
         moe_timer_names[row->timer]);
     const struct {
@@ -154,7 +171,9 @@ static moe_status write_json(const tools *t, const options *o) {
 
 static moe_status bench(const options *o, tools *t) {
     moe_goal goal;
-    MOE_TRY(command_goal_read(&o->goal, "1,16,64", &goal));
+    command_goal given = o->goal;
+    given.any_traffic = true;
+    MOE_TRY(command_goal_read(&given, "1,16,64", &goal));
     for (int i = 0; i < goal.token_count; i++)
         if (!goal.tokens[i])
             return moe_fail(MOE_E_INVALID, "--tokens: 0 tokens take no time; leave the 0 out");
@@ -171,8 +190,11 @@ int cmd_bench(int argc, char **argv) {
     bool wrong = false;
     for (int64_t i = 0; i < t.bench.rows; i++) wrong |= !t.bench.row[i].good;
     if (t.bench.rows && !(o.json && !strcmp(o.json, "-")))
-        print_table(&t, moe_device_facts(t.bench.device)->simulated);
+        print_results(&t);
     if (!status && o.json) status = write_json(&t, &o);
+    if (!status && o.chart)
+        status = moe_tradeoff_chart(t.bench.tradeoff, t.bench.tradeoffs, o.goal.layer, time_head(&t),
+                                    o.chart);
     int result = status ? command_fail(status) : wrong ? COMMAND_FAILED : COMMAND_GOOD;
     close_tools(&t);
     return result;

@@ -16,7 +16,7 @@ static const struct argp_option option_table[] = {
     {"layer", 'l', "L", 0, "a preset, a config.json, or text: d=1024 f=512 e=32 k=8 ...", 0},
     {"tokens", KEY_TOKENS, "LIST", 0, "token counts, for example 1,16,256", 0},
     {"capacity", KEY_CAPACITY, "LIST", 0, "capacity factors, for example none,1.25,switch,2", 0},
-    {"routing", KEY_ROUTING, "LIST", 0, "uniform, zipf, one, empty", 0},
+    {"routing", KEY_ROUTING, "LIST", 0, "uniform, zipf, one, empty; in bench also zipf:1.2, trace:FILE", 0},
     {"cache", KEY_CACHE, "STATE", 0, "caches at the start of a run: cold or warm", 0},
     {"db", KEY_DB, "FILE", 0, "the database; default $MOETUNE_DB, else ~/.cache/moetune/tuning.db",
      0},
@@ -125,14 +125,25 @@ static moe_status read_name(const char *option, const char *text, const char *co
     return status ? moe_fail_context(status, "%s", option) : MOE_OK;
 }
 
-static moe_status read_routings(const char *list, moe_goal *out) {
-    char item[64];
-    int routing;
+static moe_status add_routing(const command_goal *goal, const char *item, moe_goal *out) {
+    moe_traffic *traffic = &out->traffic[out->routings];
+    moe_status status = moe_traffic_parse(item, traffic);
+    if (status) return moe_fail_context(status, "--routing");
+    if (!goal->any_traffic && !moe_traffic_plain(traffic))
+        return moe_fail(MOE_E_INVALID, "--routing: '%s' is for bench; here give a class: uniform, "
+                                       "zipf, one or empty",
+                        item);
+    out->routing[out->routings++] = traffic->routing;
+    return MOE_OK;
+}
+
+static moe_status read_routings(const command_goal *goal, moe_goal *out) {
+    const char *list = goal->routing ? goal->routing : "uniform";
+    char item[MOE_TRAFFIC_TEXT_SIZE];
     while (next_item(&list, item, sizeof item)) {
-        MOE_TRY(read_name("--routing", item, moe_routing_names, &routing));
-        if (out->routings == MOE_ROUTING_COUNT)
-            return moe_fail(MOE_E_INVALID, "--routing: a class comes twice");
-        out->routing[out->routings++] = (moe_routing)routing;
+        if (out->routings == MOE_MAX_ROUTINGS)
+            return moe_fail(MOE_E_INVALID, "--routing: more than %d", MOE_MAX_ROUTINGS);
+        MOE_TRY(add_routing(goal, item, out));
     }
     return out->routings ? MOE_OK : moe_fail(MOE_E_PARSE, "--routing: the list is empty");
 }
@@ -147,7 +158,7 @@ moe_status command_goal_read(const command_goal *goal, const char *tokens, moe_g
     MOE_TRY(moe_preset(goal->layer, &layer));
     MOE_TRY(read_tokens(goal->tokens ? goal->tokens : tokens, &read));
     MOE_TRY(read_capacities(goal->capacity, &layer, &read));
-    MOE_TRY(read_routings(goal->routing ? goal->routing : "uniform", &read));
+    MOE_TRY(read_routings(goal, &read));
     MOE_TRY(read_name("--cache", goal->cache ? goal->cache : "cold", moe_cache_names, &cache));
     read.cache = (moe_cache)cache;
     *out = read;

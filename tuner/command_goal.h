@@ -15,6 +15,7 @@ typedef struct command_goal {
     const char *db;        /* NULL: default */
     const char *templates; /* NULL: default */
     bool any_order;        /* kernels whose sums are not bitwise repeatable are welcome */
+    bool any_traffic;      /* routing may be more than a class */
     uint64_t seed;
 } command_goal;
 

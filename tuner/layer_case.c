@@ -1,6 +1,8 @@
 /* layer_case.c - a whole layer on one device: inputs, buffers, runs. */
 #include "layer_case_private.h"
 
+#include "traffic.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,59 +138,67 @@ static moe_status make_logits(moe_layer_case *c) {
     return status;
 }
 
-/* Given ids and weights: the reference's, of all tokens. */
-static moe_status make_routing(moe_layer_case *c) {
-    int64_t cells = c->tokens * c->layer.e, slots = c->tokens * c->layer.k;
-    double *logits = malloc((size_t)(cells + 1) * sizeof *logits);
-    double *weights = malloc((size_t)(slots + 1) * sizeof *weights);
-    c->ids = malloc((size_t)(slots + 1) * sizeof *c->ids);
-    c->weights = malloc((size_t)(slots + 1) * sizeof *c->weights);
-    moe_status status = MOE_OK;
-    if (!logits || !weights || !c->ids || !c->weights) {
-        status = moe_fail(MOE_E_MEMORY, "no memory for a layer's routing");
-    } else {
-        for (int64_t i = 0; i < cells; i++) logits[i] = (double)c->work.logits[i];
-        moe_ref_route(&c->layer, c->tokens, logits, c->work.router_bias, c->ids, weights,
-                      NULL, NULL);
-        for (int64_t i = 0; i < slots; i++) c->weights[i] = (float)weights[i];
-    }
-    free(logits);
-    free(weights);
-    return status;
+/* Ids and weights of all tokens: those given, else by routing class. */
+static moe_status make_routing(moe_layer_case *c, moe_routing routing, const int *ids,
+                               const float *weights, uint64_t seed) {
+    const moe_traffic traffic = {.routing = routing, .exponent = 1};
+    size_t slots = (size_t)(c->tokens * c->layer.k);
+    c->ids = malloc((slots + 1) * sizeof *c->ids);
+    c->weights = malloc((slots + 1) * sizeof *c->weights);
+    if (!c->ids || !c->weights)
+        return moe_fail(MOE_E_MEMORY, "no memory for a layer's routing");
+    if (!ids) return moe_traffic_route(&traffic, &c->layer, c->tokens, seed, c->ids, c->weights);
+    memcpy(c->ids, ids, slots * sizeof *ids);
+    memcpy(c->weights, weights, slots * sizeof *weights);
+    return MOE_OK;
 }
 
 static const unsigned makes[MOE_ENTRY_COUNT] = {
     [MOE_ENTRY_ROUTER] = MOE_MAKE_ROUTER,
     [MOE_ENTRY_LOGITS] = MOE_MAKE_LOGITS,
-    [MOE_ENTRY_GIVEN] = MOE_MAKE_LOGITS,
+    [MOE_ENTRY_GIVEN] = 0,
 };
 
-static moe_status make(moe_layer_case *c, moe_routing routing, uint64_t seed) {
+static moe_status make(moe_layer_case *c, moe_routing routing, const int *ids,
+                       const float *weights, uint64_t seed) {
     MOE_TRY(moe_workload_init(&c->work, &c->layer, c->tokens, routing, seed,
                               MOE_MAKE_X | MOE_MAKE_UP | MOE_MAKE_DOWN | makes[c->entry]));
     MOE_TRY(choose_tokens(c));
     if (c->entry == MOE_ENTRY_GIVEN)
-        MOE_TRY(make_routing(c));
+        MOE_TRY(make_routing(c, routing, ids, weights, seed));
     else
         MOE_TRY(make_logits(c));
     return upload(c);
 }
 
-moe_status moe_layer_case_open(moe_device *device, const moe_layer *layer, int64_t tokens,
-                               moe_routing routing, moe_entry entry, uint64_t seed,
-                               moe_layer_case **out) {
+static moe_status open_case(moe_device *device, const moe_layer *layer, int64_t tokens,
+                            moe_routing routing, moe_entry entry, const int *ids,
+                            const float *weights, uint64_t seed, moe_layer_case **out) {
     moe_layer_case *c = calloc(1, sizeof *c);
     if (!c) return moe_fail(MOE_E_MEMORY, "no memory for a layer");
     c->device = device;
     c->layer = *layer;
     c->tokens = tokens;
     c->entry = entry;
-    moe_status status = make(c, routing, seed);
+    moe_status status = make(c, routing, ids, weights, seed);
     if (status)
         moe_layer_case_close(c);
     else
         *out = c;
     return status;
+}
+
+moe_status moe_layer_case_open(moe_device *device, const moe_layer *layer, int64_t tokens,
+                               moe_routing routing, moe_entry entry, uint64_t seed,
+                               moe_layer_case **out) {
+    return open_case(device, layer, tokens, routing, entry, NULL, NULL, seed, out);
+}
+
+moe_status moe_layer_case_open_routed(moe_device *device, const moe_layer *layer, int64_t tokens,
+                                      const int *ids, const float *weights, uint64_t seed,
+                                      moe_layer_case **out) {
+    return open_case(device, layer, tokens, MOE_ROUTING_UNIFORM, MOE_ENTRY_GIVEN, ids, weights,
+                     seed, out);
 }
 
 void moe_layer_case_close(moe_layer_case *c) {

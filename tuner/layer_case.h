@@ -24,6 +24,10 @@ extern const char *const moe_entry_names[]; /* by moe_entry: router, logits, giv
 moe_status moe_layer_case_open(moe_device *device, const moe_layer *layer, int64_t tokens,
                                moe_routing routing, moe_entry entry, uint64_t seed,
                                moe_layer_case **out);
+/* The same with ids and weights [T,k] given. */
+moe_status moe_layer_case_open_routed(moe_device *device, const moe_layer *layer, int64_t tokens,
+                                      const int *ids, const float *weights, uint64_t seed,
+                                      moe_layer_case **out);
 void moe_layer_case_close(moe_layer_case *c);
 
 /* How y compares. All errors but `error` are relative l2. */

@@ -36,3 +36,15 @@ moe_status moe_plan_image(moe_db *db, moe_device *device, const moe_gen *gen, mo
     snprintf(what, size, "%s %s", row->template_id, row->config);
     return moe_db_image(db, row->image, image);
 }
+
+int64_t moe_plan_tile(const moe_plan *plan, int64_t tokens) {
+    const moe_bucket *bucket = moe_plan_bucket(plan, tokens);
+    for (int i = 0; i < bucket->form->steps; i++) {
+        moe_config config;
+        if (bucket->form->op[i] != MOE_OP_gemm_up) continue;
+        if (moe_config_parse(bucket->step[i].row.config, &config)) continue;
+        int64_t rows = moe_config_get(&config, "bm", moe_config_get(&config, "n", 1));
+        return rows > 0 ? rows : 1;
+    }
+    return 1;
+}

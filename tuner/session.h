@@ -2,9 +2,10 @@
 #ifndef MOE_SESSION_H
 #define MOE_SESSION_H
 
+#include "traffic.h"
 #include "tune.h"
 
-enum { MOE_MAX_LAYERS = 16, MOE_MAX_TOKENS = 64 };
+enum { MOE_MAX_LAYERS = 16, MOE_MAX_TOKENS = 64, MOE_MAX_ROUTINGS = 8 };
 
 /* What to tune: the product of the lists. */
 typedef struct moe_goal {
@@ -12,7 +13,8 @@ typedef struct moe_goal {
     int layers;
     int64_t tokens[MOE_MAX_TOKENS];
     int token_count;
-    moe_routing routing[MOE_ROUTING_COUNT];
+    moe_routing routing[MOE_MAX_ROUTINGS];
+    moe_traffic traffic[MOE_MAX_ROUTINGS]; /* of the classes; plain but in benchmarks */
     int routings;
     moe_cache cache;
     unsigned ops;  /* bits of the kinds of op to tune, and no whole layers; 0: all, and layers */

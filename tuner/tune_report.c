@@ -62,7 +62,8 @@ static moe_waste waste_of(const moe_tuner *tuner, const moe_layer_result *r) {
     for (int64_t i = 0; i < r->choice.steps; i++)
         if (r->choice.step[i].kind == MOE_OP_gemm_up)
             tile = moe_config_get(&r->choice.step[i].config, "bm", 1);
-    if (moe_waste_of(&r->layer, r->t, r->routing, tile > 0 ? tile : 1, tuner->seed, &waste))
+    const moe_traffic traffic = {.routing = r->routing, .exponent = 1};
+    if (moe_waste_of(&r->layer, r->t, &traffic, tile > 0 ? tile : 1, tuner->seed, &waste))
         return (moe_waste){0};
     return waste;
 }

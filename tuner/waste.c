@@ -1,7 +1,7 @@
 /* waste.c - what a capacity costs: rows that are dropped, and rows of tiles that hold nothing. */
 #include "waste.h"
 
-#include "workload.h"
+#include "reference.h"
 
 #include <stdlib.h>
 
@@ -54,30 +54,18 @@ moe_status moe_waste_of_ids(const moe_layer *layer, int64_t tokens, const int *i
     return made ? MOE_OK : moe_fail(MOE_E_MEMORY, "no memory for %lld slots", (long long)slots);
 }
 
-moe_status moe_waste_of(const moe_layer *layer, int64_t tokens, moe_routing routing, int64_t tile,
-                        uint64_t seed, moe_waste *out) {
-    int64_t slots = tokens * layer->k, cells = tokens * layer->e;
-    float *given = malloc((size_t)(cells + 1) * sizeof *given);
-    double *logits = malloc((size_t)(cells + 1) * sizeof *logits);
-    double *exact = malloc((size_t)(slots + 1) * sizeof *exact);
-    float *weights = malloc((size_t)(slots + 1) * sizeof *weights);
-    int *ids = malloc((size_t)(slots + 1) * sizeof *ids);
+moe_status moe_waste_of(const moe_layer *layer, int64_t tokens, const moe_traffic *traffic,
+                        int64_t tile, uint64_t seed, moe_waste *out) {
+    size_t slots = (size_t)(tokens * layer->k + 1);
+    int *ids = malloc(slots * sizeof *ids);
+    float *weights = malloc(slots * sizeof *weights);
     moe_status status = MOE_OK;
-    if (!given || !logits || !exact || !weights || !ids) {
+    if (!ids || !weights)
         status = moe_fail(MOE_E_MEMORY, "no memory for the routing of %lld tokens",
                           (long long)tokens);
-        goto out;
-    }
-    moe_workload_logits(layer, tokens, routing, seed, given);
-    for (int64_t i = 0; i < cells; i++) logits[i] = (double)given[i];
-    moe_ref_route(layer, tokens, logits, NULL, ids, exact, NULL, NULL);
-    for (int64_t i = 0; i < slots; i++) weights[i] = (float)exact[i];
-    status = moe_waste_of_ids(layer, tokens, ids, weights, tile, out);
-out:
-    free(given);
-    free(logits);
-    free(exact);
-    free(weights);
+    if (!status) status = moe_traffic_route(traffic, layer, tokens, seed, ids, weights);
+    if (!status) status = moe_waste_of_ids(layer, tokens, ids, weights, tile, out);
     free(ids);
+    free(weights);
     return status;
 }

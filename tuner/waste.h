@@ -2,7 +2,7 @@
 #ifndef MOE_WASTE_H
 #define MOE_WASTE_H
 
-#include "op.h"
+#include "traffic.h"
 
 /* Shares, 0..1. */
 typedef struct moe_waste {
@@ -16,8 +16,8 @@ typedef struct moe_waste {
 moe_status moe_waste_of_ids(const moe_layer *layer, int64_t tokens, const int *ids,
                             const float *weights, int64_t tile, moe_waste *out);
 
-/* For random tokens of a routing class. MOE_E_MEMORY. */
-moe_status moe_waste_of(const moe_layer *layer, int64_t tokens, moe_routing routing, int64_t tile,
-                        uint64_t seed, moe_waste *out);
+/* For the tokens of a traffic. MOE_E_MEMORY, and what a trace may be wrong in. */
+moe_status moe_waste_of(const moe_layer *layer, int64_t tokens, const moe_traffic *traffic,
+                        int64_t tile, uint64_t seed, moe_waste *out);
 
 #endif
