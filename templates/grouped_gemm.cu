@@ -11,6 +11,8 @@
 // eight-column tiles alternate gate, up, gate, up, so each pair meets in one thread's registers.
 % local up = p.kind == "gemm_up"
 % local summed = p.kind == "down_combine"
+% local staged = summed and c.bulk == 1 -- rows are added from shared memory, else by lanes
+% local by_lanes = summed and not staged
 % local gated = up and p.gated
 % local fma = p.x == "f32" and c.math == 0
 % local s = t.lib.shape(p, c, d)
@@ -24,8 +26,10 @@
 %     if gated then return "activate(" .. sum .. "[2 * j]" .. at .. ", " .. sum .. "[2 * j + 1]" .. at .. ")" end
 %     return (up and "activate(" or summed and "(target.weight * " or "(") .. sum .. "[j]" .. at .. ")"
 % end
-% local store_one = summed and "atomicAdd(out + column, " .. finish("") .. ")"
+% local store_one = by_lanes and "atomicAdd(out + column, " .. finish("") .. ")"
 %                   or "out[column] = " .. finish("")
+% local out_row = staged and "(sum_type *)(ring_memory + (row - at.row) * PITCH) - at.column"
+%                 or "sums_of(args) + (long long)target.token * WIDTH"
 % moe.include("types.cuh")
 % moe.include("memory.cuh")
 % moe.include("tiles.cuh")
@@ -71,6 +75,9 @@ constexpr int A_COPIES = (BM + STEP - 1) / STEP, B_COPIES = (BN + STEP - 1) / ST
 
 % moe.include("up_rows.cuh")
 
+% if staged then
+constexpr int PITCH = $(s.pitch);            // bytes from a row of staged sums to the next
+% end
 static_assert(STEP % 8 == 0, "a thread's rows must share their swizzle");
 static_assert(SLICES >= 2, "the loop loads one slice ahead");
 
@@ -105,14 +112,14 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
     place at;
 % if summed then
     // What is read here is older than the kernel ahead, which clears the sums.
-    if (!find_place(args, (int *)(ring_memory + STAGES * STAGE_BYTES), at)) {
+    if (!find_place(args, (int *)(ring_memory + $(s.body)), at)) {
         dependency_wait();
         return;
     }
 % else
     dependency_wait();
     dependents_launch();
-    if (!find_place(args, (int *)(ring_memory + STAGES * STAGE_BYTES), at)) return;
+    if (!find_place(args, (int *)(ring_memory + $(s.body)), at)) return;
 % end
 
     const unsigned ring = shared_address(ring_memory);
@@ -186,7 +193,7 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
         copy_commit();
     }
 % if summed then
-    row_target *targets = (row_target *)(ring_memory + STAGES * STAGE_BYTES + 32);
+    row_target *targets = (row_target *)(ring_memory + $(s.body) + 32);
     for (int i = tid; i < min(BM, at.end - at.row); i += THREADS)
         targets[i] = find_target(args, at.row + i);
 % end
@@ -253,7 +260,9 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
         write = write + 1 == STAGES ? 0 : write + 1;
     }
 
-% if summed then
+% if staged then
+    __syncthreads(); // the sums take the ring's place
+% elseif summed then
     dependency_wait();
     dependents_launch();
 % end
@@ -262,7 +271,7 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
         const int row = at.row + warp_row + lane_row + i * 4;
 % if summed then
         const row_target target = row < at.end ? targets[row - at.row] : row_target{0, 0.0f};
-        sum_type *out = sums_of(args) + (long long)target.token * WIDTH;
+        sum_type *out = $(out_row);
 % else
         XT *out = $(result) + (long long)row * WIDTH;
 % end
@@ -373,7 +382,9 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
         }
     }
 
-% if summed then
+% if staged then
+    __syncthreads(); // the sums take the ring's place
+% elseif summed then
     dependency_wait();
     dependents_launch();
 % end
@@ -384,7 +395,7 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
             const int row = at.row + warp_row + i * 16 + half * 8 + lane_row;
 % if summed then
             const row_target target = row < at.end ? targets[row - at.row] : row_target{0, 0.0f};
-            sum_type *out = sums_of(args) + (long long)target.token * WIDTH;
+            sum_type *out = $(out_row);
 % else
             XT *out = $(result) + (long long)row * WIDTH;
 % end
@@ -402,7 +413,7 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
             for (int j = 0; j < OUT_I; j++) {
                 const int column = at.column + warp_column + j * 8 + 2 * q;
                 if (row < at.end && (WIDTH % OUT_N == 0 || column < WIDTH))
-%     if summed then
+%     if by_lanes then
                     add_pair(out + column, value[j][0], value[j][1]);
 %     else
                     *(float2 *)(out + column) = make_float2(value[j][0], value[j][1]);
@@ -420,10 +431,20 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
                 const int column = at.column + warp_column + (j + q % COUNT) * 8 +
                                    q / COUNT * COUNT * 2;
                 if (row < at.end && (WIDTH % OUT_N == 0 || column < WIDTH))
-                    $(summed and "add_words" or "store_words")(out + column, word);
+                    $(by_lanes and "add_words" or "store_words")(out + column, word);
             }
 %   end
         }
     }
+% end
+% if staged then
+    async_proxy_fence();
+    __syncthreads();
+    dependency_wait();
+    dependents_launch();
+    for (int i = tid; i < min(BM, at.end - at.row); i += THREADS)
+        add_row(args, targets[i].token, ring + i * PITCH, at.column, min(OUT_N, WIDTH - at.column));
+    tensor_store_commit();
+    tensor_store_wait<0>();
 % end
 }

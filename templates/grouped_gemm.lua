@@ -3,7 +3,7 @@
 --
 -- Parameters: tile bm x bn (rows of x or h, rows of weights) by bk; stages of the ring; warps, wm
 -- of them along bm; group, the row tiles of a stripe (see find_place in the .cu); and for f32,
--- math: 1 = three tf32 products, 0 = FFMA; for down_combine, wide: 1 = fp32 sums.
+-- math: 1 = three tf32 products, 0 = FFMA; for down_combine, those of sums.lua.
 
 local loads = moe.use("loads.lua")
 local sums = moe.use("sums.lua")
@@ -24,7 +24,8 @@ local function registers(p, c, s)
     return sums + slices + parts + gather + 36
 end
 
--- Numbers that follow from op and config. The .cu uses `blocks`.
+-- Numbers that follow from op and config. The .cu uses `blocks`, and `body`, the bytes of the ring or
+-- of the sums that take its place.
 local function shape(p, c, d)
     local s = {}
     s.up = p.kind == "gemm_up"
@@ -39,7 +40,12 @@ local function shape(p, c, d)
     s.wn = c.warps // c.wm
     s.row_bytes = c.bk * p.xbytes
     s.step = s.threads * 16 // s.row_bytes
-    s.smem = c.stages * (c.bm + c.bn) * s.row_bytes + 32 + (s.summed and c.bm * 8 or 0)
+    s.body = c.stages * (c.bm + c.bn) * s.row_bytes
+    if s.summed and c.bulk == 1 then
+        s.pitch = sums.pitch(p, c, c.bn)
+        s.body = math.max(s.body, c.bm * s.pitch)
+    end
+    s.smem = s.body + 32 + (s.summed and c.bm * 8 or 0)
     s.registers = registers(p, c, s)
     local by_registers = d.regs_sm // (s.threads * moe.align(s.registers, 8))
     local by_smem = d.smem_sm // (s.smem + 1024)
@@ -60,7 +66,9 @@ local function params(p, d)
         {"group", {1, 8}},
     }
     if f32 then list[#list + 1] = {"math", {0, 1}} end
-    if p.kind == "down_combine" then list[#list + 1] = {"wide", f32 and {0} or {0, 1}} end
+    for _, param in ipairs(p.kind == "down_combine" and sums.params(p, d) or {}) do
+        list[#list + 1] = param
+    end
     return list
 end
 
@@ -169,7 +177,7 @@ local function default(p, d)
         local c = {bm = from[1], bn = from[2], bk = from[3] // p.xbytes, stages = from[4],
                    warps = from[5], wm = from[6], group = 8}
         if p.x == "f32" then c.math = math_ end
-        if p.kind == "down_combine" then c.wide = wide end
+        if p.kind == "down_combine" then c.wide, c.bulk = wide, d.sm >= 90 and 1 or 0 end
         if not require_(p, c, d) then return end
         local ns = cost(p, c, d).ns
         if not best or ns < 0.98 * least then best, least = c, ns end

@@ -1,11 +1,15 @@
 // sums.cuh - sums of rows in memory: cleared, added to in any order, rounded to y. See sums.lua. Needs
-// XT, D, WIDE and the op's arguments, and a template with `lib.sums`.
+// XT, D, the op's arguments, and a template with `lib.sums` and its parameters.
 //
-// Additions are vectors of red: nobody waits for them.
+// Nobody waits for additions by vectors of red; those by the copy engine have a wait of their own.
 % local op = "args_" .. p.kind
 % local wide = c.wide == 1
+% local bulk_type = (wide or p.x == "f32") and "f32" or "noftz." .. p.x
 % moe.include("memory.cuh")
 % moe.include("pdl.cuh")
+% if c.bulk == 1 then
+%   moe.include("tma.cuh")
+% end
 
 using sum_type = $(wide and "float" or "XT");
 constexpr int SUM_TOKENS = $(t.lib.sums.tokens(p, c)), SUM_THREADS = $(t.lib.sums.threads);
@@ -24,6 +28,18 @@ __device__ __forceinline__ row_target find_target(const $(op) &args, int row) {
     const int slot = args.row_slots[row];
     return {(int)((unsigned)slot / K), $(p.weigh == "input" and "1.0f" or "args.weights[slot]")};
 }
+% if c.bulk == 1 then
+
+// Adds `columns` sums of a row in shared memory to those of its token, from `column` on. Behind an
+// async_proxy_fence of those who wrote the row, and a barrier; tensor_store_commit and _wait follow.
+__device__ __forceinline__ void add_row(const $(op) &args, int token, unsigned from, int column,
+                                        int columns) {
+    asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.$(bulk_type) [%0], [%1], %2;"
+                 ::"l"(sums_of(args) + (long long)token * D + column), "r"(from),
+                 "r"(columns * (int)sizeof(sum_type))
+                 : "memory");
+}
+% elseif wide or p.x == "f32" then
 
 // Adds two neighbours, of 8-aligned floats.
 __device__ __forceinline__ void add_pair(float *to, float low, float high) {
@@ -34,7 +50,7 @@ __device__ __forceinline__ void add_pair(float *to, float low, float high) {
     atomicAdd(to + 1, high);
 % end
 }
-% if not wide and p.x ~= "f32" then
+% else
 
 // Adds pairs of 16-bit numbers to as many bytes, so aligned.
 template <int COUNT>

@@ -5,6 +5,9 @@
 -- cost a pass over them and, where they outgrow L2, twice the traffic of the others. The others are
 -- rounded at every addition, which makes the error of y, next to that of a pipeline that rounds each
 -- row once, 1.25 times as large for 4 rows a token and 1.48 times for 8: only up to 4 are added so.
+--
+-- Lanes add with vectors of red or (bulk) put rows into shared memory, from where the copy engine adds
+-- them.
 
 local loads = moe.use("loads.lua")
 
@@ -13,6 +16,15 @@ local MOST_ROUNDED = 4 -- rows a token
 local THREADS = 256
 
 local function element(p, c) return c.wide == 1 and 4 or p.xbytes end
+
+local function params(p, d)
+    return {{"wide", p.x == "f32" and {0} or {0, 1}}, {"bulk", d.sm >= 90 and {0, 1} or {0}}}
+end
+
+-- Bytes from a row in shared memory to the next, of `columns` sums: lanes meet all banks.
+local function pitch(p, c, columns)
+    return columns * element(p, c) + (element(p, c) == 4 and 32 or 16)
+end
 
 -- Tokens that a block clears or rounds: some 16 KB of sums.
 local function tokens(p, c) return math.max(1, 16384 // (p.d * element(p, c))) end
@@ -52,4 +64,5 @@ local function cost(p, c, d, rows)
             clocks = 2 * added / (d.sms * loads.l2_rate(d)), ns = passes}
 end
 
-return {legal = legal, launch = launch, tokens = tokens, cost = cost, threads = THREADS}
+return {params = params, legal = legal, launch = launch, pitch = pitch, tokens = tokens, cost = cost,
+        threads = THREADS}

@@ -54,12 +54,13 @@ static void configs_from_all_over_the_space(void **state) {
 }
 
 static void any_order_of_warps(void **state) {
-    char device[64];
+    char device[64], config[64];
     for (int seed = 1, count = gemm_sweep_count(SEEDS); seed <= count; seed++) {
         fixture f;
         snprintf(device, sizeof device, "%s,seed=%d", (const char *)*state, seed);
         fixture_open(&f, device);
-        check(&f, "d=72 f=40 e=6 k=3 x=f16", 17, MOE_ROUTING_ZIPF, seed % 2 ? "wide=1" : "wide=0");
+        snprintf(config, sizeof config, "wide=%d bulk=%d", seed % 2, seed / 2 % 2);
+        check(&f, "d=72 f=40 e=6 k=3 x=f16", 17, MOE_ROUTING_ZIPF, config);
         fixture_close(&f);
     }
 }

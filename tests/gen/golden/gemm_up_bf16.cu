@@ -483,7 +483,7 @@ moe_gemm_up_000000000000(const args_gemm_up args) {
     place at;
     dependency_wait();
     dependents_launch();
-    if (!find_place(args, (int *)(ring_memory + STAGES * STAGE_BYTES), at)) return;
+    if (!find_place(args, (int *)(ring_memory + 49152), at)) return;
 
     const unsigned ring = shared_address(ring_memory);
     const int tid = (int)threadIdx.x, lane = tid & 31, warp = tid >> 5;
