@@ -114,7 +114,15 @@ typedef enum moe_group_rule { /* the score of a group of experts, from the keys 
     MOE_GROUP_COUNT
 } moe_group_rule;
 
+typedef enum moe_rule {
+    MOE_RULE_TOPK, /* a token takes its k best experts, by the choices below */
+    MOE_RULE_BASE, /* as many tokens for each expert, with nearly the largest sum of logits; the
+                      weight is 1 / (1 + exp(-l)) (BASE layers) */
+    MOE_RULE_COUNT
+} moe_rule;
+
 typedef struct moe_router {
+    moe_rule rule;             /* other than MOE_RULE_TOPK it decides on the choices below, too */
     moe_score score;
     bool key_bias;             /* key = score + router_bias; else the key is the score */
     int64_t groups;            /* of e/groups neighbours each, at most 32; 0: none */
@@ -200,6 +208,12 @@ enum { MOE_LAYER_TEXT_SIZE = 512 }; /* bytes, always enough for a layer's text *
  *   renorm[(EPSILON)]                  epsilon is 0 for softmax, else 1e-20, unless it is written
  *   scale(S)
  *   input                              the weight multiplies the expert's input
+ * or one word, for a rule with a logic of its own:
+ *   base      each of e experts gets T/e tokens (one more for the first T%e of them), such that the
+ *             sum of their logits is within T*epsilon of the largest, epsilon = max((largest -
+ *             smallest logit)/50, 1e-4); k=1. y is what a residual layer adds to x: with experts
+ *             F(x) = x + f(x), x + weight*f(x) = weight*F(x) + (1-weight)*x. To evaluate such a
+ *             layer use topk>sigmoid, which gives each token its best expert
  *
  * A capacity is a factor, which a formula and a least may follow: 1.25 | 1.25,switch | 2,nllb |
  * 1.25,switch,min(4). `priority=gate` and `drop=renorm` are written only where they are not the

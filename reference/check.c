@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include "args.h"
+#include "balance.h"
 #include "router.h"
 
 #include <math.h>
@@ -93,11 +94,52 @@ static bool choice_is_best(const route_check *c, int64_t t) {
 }
 
 static bool ids_are_right(const route_check *c) {
+    bool each = c->layer->router.rule == MOE_RULE_TOPK; /* token chooses for itself */
     for (int64_t t = 0; t < c->tokens; t++) {
         if (!ids_are_distinct(c, t)) return false;
-        if (logits_are_finite(c, t) && !choice_is_best(c, t)) return false;
+        if (each && logits_are_finite(c, t) && !choice_is_best(c, t)) return false;
     }
     return true;
+}
+
+bool moe_check_shares(const moe_layer *layer, int64_t tokens, const int *ids, moe_verdict *out) {
+    int64_t counts[MOE_MAX_EXPERTS] = {0};
+    for (int64_t t = 0; t < tokens; t++) counts[ids[t]]++;
+    for (int64_t e = 0; e < layer->e; e++) {
+        int64_t share = moe_balance_share(tokens, layer->e, e);
+        if (counts[e] != share)
+            return bad(out, "expert %lld has %lld tokens, should have %lld", LL(e), LL(counts[e]),
+                       LL(share));
+    }
+    return true;
+}
+
+/* No better assignment is known than a finer auction's; a kernel's may be worse than the best by
+ * epsilon a token, and by the errors of the logits it compares. */
+enum { FINER = 4, FINER_ROUNDS = 1000 };
+
+static moe_status judge_balance(const route_check *c) {
+    const moe_layer *layer = c->layer;
+    double epsilon = moe_balance_epsilon(layer, c->tokens, c->logits), n = (double)c->tokens;
+    moe_balance fine;
+    if (!moe_check_shares(layer, c->tokens, c->got->ids, c->verdict)) return MOE_OK;
+    int *ids = malloc((size_t)c->tokens * sizeof *ids + 1);
+    if (!ids) return moe_fail(MOE_E_MEMORY, "no memory to judge %lld tokens", LL(c->tokens));
+    moe_status status = moe_balance_assign(layer, c->tokens, c->logits, epsilon / FINER,
+                                           FINER_ROUNDS, ids, &fine);
+    double total = moe_balance_total(layer, c->tokens, c->logits, c->got->ids);
+    double least = fine.total - n * (epsilon + 2 * c->logit_error);
+    if (!status && total < least - 1e-6 * fabs(least))
+        bad(c->verdict, "the logits of the assignment add up to %.9g, should be %.9g at least",
+            total, least);
+    free(ids);
+    return status;
+}
+
+/* Rules that look at all tokens are judged where all are at hand, as their counts tell. */
+static moe_status judge_rule(const route_check *c) {
+    bool all = c->got->counts && c->tokens;
+    return c->layer->router.rule == MOE_RULE_BASE && all ? judge_balance(c) : MOE_OK;
 }
 
 /* Root mean square of the weights wanted; 1 where there are none. */
@@ -184,7 +226,9 @@ moe_status moe_check_route(const moe_layer *layer, int64_t tokens, const double 
         moe_ref_doubted_weights(layer, tokens, logits, got->ids, weight_slack(&c), least);
         moe_ref_doubted_weights(layer, tokens, logits, got->ids, -weight_slack(&c), most);
         moe_ref_mean_probs(layer, tokens, logits, probs);
-        if (weights_are_right(&c, least, most) && counts_are_right(&c)) probs_are_right(&c, probs);
+        status = judge_rule(&c);
+        if (out->ok && weights_are_right(&c, least, most) && counts_are_right(&c))
+            probs_are_right(&c, probs);
     }
     free(least);
     free(most);

@@ -64,6 +64,10 @@ void moe_ref_weights(const moe_layer *layer, int64_t tokens, const double *logit
 void moe_ref_doubted_weights(const moe_layer *layer, int64_t tokens, const double *logits,
                              const int *ids, double slack, double *weights);
 
+/* moe_ref_route by whatever rule the router has, without statistics. MOE_E_MEMORY. */
+moe_status moe_ref_rule(const moe_layer *layer, int64_t tokens, const double *logits,
+                        const float *key_bias, int *ids, double *weights);
+
 /* kept [T,k]: 1 where the slot's expert has room under the layer's capacity. Room goes to all first
  * choices in token order, or of priority=gate by weights [T,k] (else NULL), then to all second
  * choices, and so on. An id outside 0..e-1 belongs to

@@ -5,6 +5,7 @@
  * keys is that of the logits, the logits are compared: the same choice in exact arithmetic, and no
  * ties by rounding. Capacity is the choice-major order of Mesh TensorFlow and Tutel: all first
  * choices are placed before any second choice. */
+#include "balance.h"
 #include "matmul.h"
 #include "number.h"
 #include "reference.h"
@@ -256,6 +257,20 @@ void moe_ref_route(const moe_layer *layer, int64_t tokens, const double *logits,
     moe_ref_weights(layer, tokens, logits, ids, weights);
     if (counts) count_ids(layer, tokens * layer->k, ids, counts);
     if (mean_probs) moe_ref_mean_probs(layer, tokens, logits, mean_probs);
+}
+
+moe_status moe_ref_rule(const moe_layer *layer, int64_t tokens, const double *logits,
+                        const float *key_bias, int *ids, double *weights) {
+    moe_balance balance;
+    if (layer->router.rule == MOE_RULE_BASE) {
+        double epsilon = moe_balance_epsilon(layer, tokens, logits);
+        MOE_TRY(moe_balance_assign(layer, tokens, logits, epsilon, MOE_BALANCE_ROUNDS, ids,
+                                   &balance));
+        moe_ref_weights(layer, tokens, logits, ids, weights);
+        return MOE_OK;
+    }
+    moe_ref_route(layer, tokens, logits, key_bias, ids, weights, NULL, NULL);
+    return MOE_OK;
 }
 
 /* Slots of one choice that come before others of the same expert: larger weights, then earlier

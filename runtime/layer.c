@@ -3,6 +3,7 @@
 
 #include "capacity.h"
 #include "router.h"
+#include "rule.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -174,6 +175,7 @@ moe_status moe_layer_check(const moe_layer *layer) {
     if (layer->router.input && layer->drop == MOE_DROP_RENORM)
         return moe_fail(MOE_E_INVALID, "layer: drop=renorm changes weights behind the experts, and "
                                        "the router's are on their input");
+    MOE_TRY(moe_rule_check(layer));
     return moe_router_check(&layer->router, layer->e, layer->k);
 }
 

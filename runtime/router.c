@@ -4,6 +4,8 @@
  * numbers it takes and how it is read and written; parsing and printing loop over it. */
 #include "router.h"
 
+#include "rule.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -150,6 +152,7 @@ static moe_status parse_stage(char *text, int *place, moe_router *router) {
 
 static moe_status parse_router(const moe_field *field, const char *text, void *value) {
     (void)field;
+    if (moe_rule_named(text)) return moe_rule_parse(text, value);
     moe_router router = {.scale = 1};
     int place = -1;
     bool topk = false;
@@ -192,6 +195,10 @@ static void print_weights(const moe_router *r, moe_text *out) {
 static void print_router(const moe_field *field, const void *value, moe_text *out) {
     (void)field;
     const moe_router *r = value;
+    if (r->rule != MOE_RULE_TOPK) {
+        moe_rule_print(r, out);
+        return;
+    }
     if (r->score) moe_text_add(out, "%s%s>", moe_score_names[r->score], r->key_bias ? "+bias" : "");
     if (r->groups)
         moe_text_add(out, "groups(%lld,%lld,%s%s)>", (long long)r->groups,

@@ -15,6 +15,7 @@ return moe.template {
     op = { "route" },
     arch = { 80, 120 },
     params = router.params,
+    supports = router.supports,
     require = router.legal,
 
     -- The best by the prediction among common choices.

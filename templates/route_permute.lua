@@ -100,6 +100,7 @@ return moe.template {
     arch = { 80, 120 },
     supports = maps.by_order,
 
+    supports = router.supports,
     params = function(p, d)
         local all = {}
         for _, param in ipairs(router.params) do all[#all + 1] = param end

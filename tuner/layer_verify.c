@@ -128,6 +128,11 @@ static moe_status judge_routing(const moe_layer_case *c, const results *r,
         memcpy(ids + i * k, r->ids + c->chosen[i] * k, (size_t)k * sizeof *ids);
         memcpy(weights + i * k, r->weights + c->chosen[i] * k, (size_t)k * sizeof *weights);
     }
+    if (c->layer.router.rule == MOE_RULE_BASE &&
+        !moe_check_shares(&c->layer, c->tokens, r->ids, &verdict)) {
+        fail(out, verdict.text);
+        goto out;
+    }
     const moe_route_result got = {.ids = ids, .weights = weights, .counts = all ? r->counts : NULL,
                                   .mean_probs = all ? r->mean_probs : NULL};
     double slack = c->entry == MOE_ENTRY_LOGITS ? 0 : moe_logit_tolerance(&c->layer);

@@ -24,7 +24,16 @@ static const char *const weights[MOE_WEIGH_COUNT] = {
     [MOE_WEIGH_SPARSEMIXER] = "each one's softmax among the near experts that are not taken yet",
 };
 
+static const char *const rules[MOE_RULE_COUNT] = {
+    [MOE_RULE_BASE] = "a balanced assignment, as many tokens for each expert, by an auction that "
+                      "nearly has the largest sum of logits; weights are their sigmoids",
+};
+
 void moe_router_words(const moe_router *r, moe_text *out) {
+    if (rules[r->rule]) {
+        moe_text_add(out, "%s", rules[r->rule]);
+        return;
+    }
     bool by_logits = moe_router_selects_logits(r);
     moe_text_add(out, "the k largest %s", by_logits ? keys[MOE_SCORE_LOGIT] : keys[r->score]);
     if (r->key_bias) moe_text_add(out, " plus bias");

@@ -118,10 +118,8 @@ moe_status moe_traffic_route(const moe_traffic *traffic, const moe_layer *layer,
     if (!logits || !exact)
         status = moe_fail(MOE_E_MEMORY, "no memory for %lld tokens", (long long)tokens);
     if (!status) status = make_logits(traffic, layer, tokens, seed, logits);
-    if (!status) {
-        moe_ref_route(layer, tokens, logits, NULL, ids, exact, NULL, NULL);
-        for (int64_t s = 0; s < tokens * layer->k; s++) weights[s] = (float)exact[s];
-    }
+    if (!status) status = moe_ref_rule(layer, tokens, logits, NULL, ids, exact);
+    for (int64_t s = 0; s < tokens * layer->k && !status; s++) weights[s] = (float)exact[s];
     free(logits);
     free(exact);
     return status;

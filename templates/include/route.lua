@@ -31,6 +31,11 @@ local function shared_bytes(p, c)
 end
 local function select_bytes(p, c) return (c.warps + 1) * p.e * 4 + c.warps * 8 end
 
+-- Rules of one word have templates of their own.
+local function supports(p)
+    return p.router_rule == "topk", "it has no rule " .. p.router
+end
+
 local function legal(p, c, d)
     local tiles = c.be // 16
     local warps_e = math.min(c.warps, tiles)
@@ -166,6 +171,6 @@ local params = {
     { "split", { 0, 1, 2, 4, 8 } },
 }
 
-return { params = params, legal = legal, predict = predict, common = common,
-         first_kernel = first_kernel, selection = selection, shared_bytes = shared_bytes,
+return { params = params, supports = supports, legal = legal, predict = predict,
+         common = common, first_kernel = first_kernel, selection = selection, shared_bytes = shared_bytes,
          select_bytes = select_bytes, sums = sums }

@@ -31,6 +31,9 @@ static const struct {
      "route t=1 d=7168 e=256 k=8 "
      "router=sigmoid+bias>groups(8,4,sum2)>topk>renorm>scale(2.5)",
      "bt=64 be=256 bk=64 stages=3 warps=8 split=0", false},
+    {"route_base_64", "templates", "sm_90a", "route_base",
+     "route t=1 d=1024 e=64 k=1 router=base",
+     "bt=16 be=64 bk=64 stages=4 warps=8 split=0 blocks=64 bidders=256 keep=8192", false},
     {"permute_64", "templates", "sm_80", "permute", "permute t=1 e=64 k=8 capacity=1.25", "",
      false},
     {"permute_small_8", "templates", "sm_80", "permute_small", "permute t=1 e=8 k=2", "", false},

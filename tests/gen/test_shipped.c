@@ -19,6 +19,8 @@ static const char *const ops[] = {
     "route t=%d d=2048 e=2048 k=1",
     "route t=%d d=7168 e=256 k=8 router=sigmoid+bias>groups(8,4,sum2)>topk>renorm>scale(2.5)",
     "route t=%d d=4096 e=16 k=2 router=topk>sparsemixer(0.01)",
+    "route t=%d d=1024 e=64 k=1 router=base",
+    "route t=%d d=64 e=257 k=1 x=f32 router=base bias=router",
     "permute t=%d e=32 k=8",
     "permute t=%d e=2048 k=32 capacity=1.25",
     "permute t=%d e=1 k=1",

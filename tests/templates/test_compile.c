@@ -25,10 +25,11 @@ static const char *const layers[] = {
     "d=2048 f=768 e=128 k=8", /* qwen3-30b-a3b */
     "d=2880 f=2880 e=32 k=4 act=swiglu_clamp(7,1.702) router=topk>softmax bias=router,up,down",
     "d=768 f=3072 e=64 k=1 act=gelu x=f32 router=softmax>topk capacity=1.25",
+    "d=1024 f=512 e=64 k=1 x=f16 act=relu router=base",
 };
 static const int64_t tokens[] = {1, 256, 4096};
 
-enum { LAYERS = 3, EACH = 2 };
+enum { LAYERS = sizeof layers / sizeof *layers, EACH = 2 };
 
 static void compile_op(fixture *f, const moe_template *t, const moe_op *op,
                        const moe_facts *facts) {

@@ -1,0 +1,58 @@
+/* rule.c - rules of a router with a logic of their own: text form, and what they ask of a layer.
+ *
+ * A rule is a row of one table: its word, and whether a layer suits it. */
+#include "rule.h"
+
+#include <string.h>
+
+const char *const moe_rule_names[] = {
+    [MOE_RULE_TOPK] = "topk",
+    [MOE_RULE_BASE] = "base",
+    [MOE_RULE_COUNT] = NULL,
+};
+
+static moe_status check_any(const moe_layer *layer) {
+    (void)layer;
+    return MOE_OK;
+}
+
+/* The assignment itself shares tokens out, so there is nothing left to drop. */
+static moe_status check_base(const moe_layer *layer) {
+    if (layer->k != 1)
+        return moe_fail(MOE_E_INVALID, "layer: base assigns each token to one expert; k=%lld "
+                                       "should be 1",
+                        (long long)layer->k);
+    if (layer->capacity.factor != 0)
+        return moe_fail(MOE_E_INVALID, "layer: base shares tokens out evenly; leave the capacity "
+                                       "out");
+    return MOE_OK;
+}
+
+static const struct {
+    moe_weigh weigh; /* what its weights are */
+    moe_status (*check)(const moe_layer *layer);
+} rules[MOE_RULE_COUNT] = {
+    [MOE_RULE_TOPK] = {MOE_WEIGH_SCORE, check_any},
+    [MOE_RULE_BASE] = {MOE_WEIGH_SIGMOID, check_base},
+};
+
+/* The rule whose word the text is; MOE_RULE_TOPK where it is none: `topk` is also a stage. */
+static moe_rule find(const char *text) {
+    for (int i = MOE_RULE_TOPK + 1; i < MOE_RULE_COUNT; i++)
+        if (!strcmp(text, moe_rule_names[i])) return (moe_rule)i;
+    return MOE_RULE_TOPK;
+}
+
+bool moe_rule_named(const char *text) { return find(text) != MOE_RULE_TOPK; }
+
+moe_status moe_rule_parse(const char *text, moe_router *out) {
+    moe_rule rule = find(text);
+    *out = (moe_router){.rule = rule, .weigh = rules[rule].weigh, .scale = 1};
+    return MOE_OK;
+}
+
+void moe_rule_print(const moe_router *router, moe_text *out) {
+    moe_text_add(out, "%s", moe_rule_names[router->rule]);
+}
+
+moe_status moe_rule_check(const moe_layer *layer) { return rules[layer->router.rule].check(layer); }
