@@ -6,9 +6,10 @@
 //
 // A ring of STAGES x (BM + BN) rows of BK elements, in slices of SLICE elements, each with the
 // swizzle of its row length, stands between them. The weights of a slice come by one bulk copy: with
-// a gate, its box holds BN/2 gate rows and then the BN/2 up rows that pair with them, so that both
-// meet in one thread's registers. Rows of h come by bulk copies too; rows of x are gathered by
-// 16-byte copies of all producer threads, which arrive at the stage's barrier by themselves.
+// a gate, it brings BN/2 gate rows and then the BN/2 up rows that pair with them (two copies, where
+// the layout interleaves them), so that both meet in one thread's registers. Rows of h come by bulk
+// copies too; rows of x are gathered by 16-byte copies of all producer threads, which arrive at the
+// stage's barrier by themselves.
 //
 // Two blocks of a cluster take row tiles that follow one another in an expert. Each fetches half of
 // the weights of a stage, for both.
@@ -16,6 +17,8 @@
 % local gated = up and p.gated
 % local s = t.lib.shape(p, c, d)
 % local bias = up and p.bias_up and "args.up_bias" or not up and p.bias_down and "args.down_bias"
+% local weighs = up and p.weigh == "input"
+% local apart = up and p.gated and p.layout == "interleaved" -- a copy brings one half
 % local result = up and "args.h" or "args.y_rows"
 % local wait_empty = c.cluster == 2 and "barrier_wait_cluster" or "barrier_wait"
 % moe.include("types.cuh")
@@ -29,11 +32,15 @@
 % end
 % if up then
 %   moe.include("activate.cuh")
+%   moe.include("up_rows.cuh")
 % end
 
 using XT = $(p.x);
 using WT = $(p.w);
 $(moe.args())
+% if weighs then
+%   moe.include("input_weight.cuh")
+% end
 
 constexpr int DEPTH = $(up and "D" or "F");  // of the sums
 constexpr int WIDTH = $(up and "F" or "D");  // columns of the result
@@ -55,6 +62,9 @@ constexpr int STAGING = STAGES * STAGE_BYTES, TABLES = STAGING + $(s.staging);
 constexpr int FULL = TABLES + $(s.tables), EMPTY = FULL + STAGES * 8;
 
 % moe.include("ring.cuh")
+% if up and c.cluster == 1 then
+%   moe.include("up_box.cuh")
+% end
 % moe.include("stripes.cuh")
 % if c.store > 0 then
 constexpr int PIECE = $(s.piece);
@@ -93,11 +103,14 @@ __device__ __forceinline__ void fetch(const args_$(p.kind) &args, unsigned stage
         constexpr int PART = OUT_N / 2; // columns that this block fetches
         const int first = (int)cluster_rank() * PART;
 %   for half = 0, s.halves - 1 do
+%     local order = not up and "at.column + first" or apart and half .. ", at.column + first" or "at.column + first, " .. half
         tensor_load_multicast(weights + ($(half) * OUT_N + first) * ROW_BYTES, args.map[0], full, 3,
-                              k + i * SLICE, at.column + first, $(up and half .. ", " or "")at.expert);
+                              k + i * SLICE, $(order), at.expert);
 %   end
+% elseif up then
+        load_up_rows<OUT_N>(weights, args.map[0], full, k + i * SLICE, at.column, at.expert);
 % else
-        tensor_load(weights, args.map[0], full, k + i * SLICE, at.column, $(up and "0, " or "")at.expert);
+        tensor_load(weights, args.map[0], full, k + i * SLICE, at.column, at.expert);
 % end
 % if not up then
         for (int m = 0; m < live; m++)
@@ -214,35 +227,34 @@ __device__ __forceinline__ void pass_over(unsigned ring, ring_place &from, int c
 
 % end
 % if bias then
-// What is added to two neighbouring columns.
+// What is added to two neighbouring columns of both halves.
 struct addends {
-    float gate[2], up[2];
+    float half[HALVES][2];
 
     __device__ __forceinline__ addends(const WT *bias, const place &at, int column) {
-        gate[0] = gate[1] = up[0] = up[1] = 0;
-        if (WIDTH % OUT_N != 0 && at.column + column >= WIDTH) return;
-        const WT *from = bias + (long long)at.expert * WEIGHT_ROWS + at.column + column;
-        unpack2<WT>(*(const unsigned *)from, gate[0], gate[1]);
-%   if gated then
-        unpack2<WT>(*(const unsigned *)(from + F), up[0], up[1]);
-%   end
+        const bool inside = WIDTH % OUT_N == 0 || at.column + column < WIDTH;
+        const WT *from = bias + (long long)at.expert * WEIGHT_ROWS;
+#pragma unroll
+        for (int h = 0; h < HALVES; h++)
+#pragma unroll
+            for (int e = 0; e < 2; e++)
+                half[h][e] = inside ? to_float(from[$(up and "h * HALF_ROWS + (at.column + column + e) * COLUMN_ROWS" or "at.column + column + e")]) : 0.0f;
     }
 };
 
 % end
+% local takes = (weighs and ", float scale" or "") .. (bias and ", const addends &add" or "")
 // Two neighbouring results of a thread: columns 8j + 2q and the next, in row lane/4 + 8*half of the
 // warp's 16.
-__device__ __forceinline__ unsigned two_results(const float (&sum)[BN / 2], int j,
-                                                int half$(bias and ", const addends &add" or "")) {
+__device__ __forceinline__ unsigned two_results(const float (&sum)[BN / 2], int j, int half$(takes)) {
     float v[2];
 #pragma unroll
     for (int e = 0; e < 2; e++) {
-        v[e] = sum[j * 4 + half * 2 + e]$(bias and " + add.gate[e]" or "");
-% if gated then
-        v[e] = activate(v[e], sum[(OUT_N / 8 + j) * 4 + half * 2 + e]$(bias and " + add.up[e]" or ""));
-% elseif up then
-        v[e] = activate(v[e]);
-% end
+        float of[HALVES];
+#pragma unroll
+        for (int h = 0; h < HALVES; h++)
+            of[h] = $(weighs and "scale * " or "")sum[(h * OUT_N / 8 + j) * 4 + half * 2 + e]$(bias and " + add.half[h][e]" or "");
+        v[e] = $(gated and "activate(of[0], of[1])" or up and "activate(of[0])" or "of[0]");
     }
     return pack2<XT>(v[0], v[1]);
 }
@@ -256,6 +268,10 @@ __device__ __forceinline__ void finish(const args_$(p.kind) &args,
     for (int m = 0; m < M_BLOCKS; m++) {
         const int row = at.row + first_row + m * 64 + (int)threadIdx.x / 32 % 4 * 16;
         if (row >= at.end) break;
+%   if weighs then
+        const int lane_row = row + (int)threadIdx.x % 32 / 4;
+        const float scale[2] = {input_weight(args, lane_row, at.end), input_weight(args, lane_row + 8, at.end)};
+%   end
 #pragma unroll
         for (int i = 0; i < PIECES; i++) {
             const int column = i * PIECE;
@@ -265,8 +281,8 @@ __device__ __forceinline__ void finish(const args_$(p.kind) &args,
 %   if bias then
                 const addends add($(bias), at, j * 8 + (int)threadIdx.x % 4 * 2);
 %   end
-                low = two_results(sum[m], j, 0$(bias and ", add" or ""));
-                high = two_results(sum[m], j, 1$(bias and ", add" or ""));
+                low = two_results(sum[m], j, 0$(weighs and ", scale[0]" or "")$(bias and ", add" or ""));
+                high = two_results(sum[m], j, 1$(weighs and ", scale[1]" or "")$(bias and ", add" or ""));
             });
             out.send(args.map[$(up and 1 or 2)], $(result), row, at.column + column, at.end - row);
         }
@@ -285,6 +301,9 @@ __device__ __forceinline__ void finish(const args_$(p.kind) &args,
         for (int half = 0; half < 2; half++) {
             const int row = at.row + first_row + m * 64 + warp * 16 + half * 8 + lane / 4;
             XT *out = $(result) + (long long)row * WIDTH + at.column;
+%   if weighs then
+            const float scale = input_weight(args, row, at.end);
+%   end
 #pragma unroll
             for (int j = 0; j < OUT_I; j += COUNT) {
                 unsigned word[COUNT];
@@ -293,7 +312,7 @@ __device__ __forceinline__ void finish(const args_$(p.kind) &args,
 %   if bias then
                     const addends add($(bias), at, (j + i) * 8 + q * 2);
 %   end
-                    word[i] = two_results(sum[m], j + i, half$(bias and ", add" or ""));
+                    word[i] = two_results(sum[m], j + i, half$(weighs and ", scale" or "")$(bias and ", add" or ""));
                 }
                 exchange<COUNT>(word, q);
                 const int column = COUNT == 4 ? (j + q) * 8

@@ -10,6 +10,7 @@
 -- registers where there are two consumers.
 
 local loads = moe.use("loads.lua")
+local up_rows = moe.use("up_rows.lua")
 
 -- Of the data sheet's tensor rate, what large library GEMMs reach on an H100 (798 of 949 TFLOP/s at
 -- its clock); bytes a clock that L2 sends to each SM when neighbours ask for the same tiles, which
@@ -65,13 +66,16 @@ local function require_stages(c, s, d)
 end
 
 -- Whether a consumer's sums leave too few registers for its epilogue, as seen in the compiler's log:
--- 128 sums leave enough, but for an activation without a gate that lanes store; more only where there
+-- 128 sums leave enough, but where lanes store and add a bias or have no gate; more only where there
 -- is no bias, and with an activation only where that is short and all consumers share a tile.
 local function spills(p, c, s)
-    if s.sums <= 128 then return s.up and not p.gated and c.store == 0 and s.sums == 128 end
-    if s.sums > 192 or c.wgs == 1 or s.up and p.bias_up or not s.up and p.bias_down then return true end
+    local bias = s.up and p.bias_up or not s.up and p.bias_down
+    if s.sums < 128 then return false end
+    if s.sums == 128 then return s.up and c.store == 0 and (bias or not p.gated) end
+    if s.sums > 192 or c.wgs == 1 or bias then return true end
     if s.up then
-        return p.act_kind ~= "swiglu" or c.pingpong == 1 or s.sums > 160 and c.store > 0
+        return p.act_kind ~= "swiglu" or p.weigh == "input" or c.pingpong == 1
+               or s.sums > 160 and c.store > 0
     end
     return s.sums > 160 and c.pingpong == 0
 end
@@ -200,11 +204,12 @@ local function default(p, d)
 end
 
 local function maps(p, c, s)
-    local columns = c.cluster == 2 and s.out_n // 2 or s.out_n -- of a copy
-    local parts = c.cluster == 2 and 1 or s.halves
     local row, list = 2 * s.slice, {}
+    local columns = c.cluster == 2 and s.out_n // 2 or s.out_n -- of a copy
     if s.up then
-        list[1] = {"up", {s.slice, columns, parts, 1}, row}
+        local box = up_rows.box(p, s.slice, columns)
+        if c.cluster == 2 and p.layout ~= "interleaved" then box[3] = 1 end -- one half a copy
+        list[1] = {"up", box, row}
     else
         list[1] = {"down", {s.slice, columns, 1}, row}
         list[2] = {"h", {s.slice, 64}, row}
@@ -237,10 +242,6 @@ return moe.template{
     end,
     supports = function(p, d)
         if p.x == "f32" then return false, "wgmma has no fp32 inputs" end
-        if p.kind == "gemm_up" and p.weigh == "input" then
-            return false, "it does not weigh inputs"
-        end
-        if p.layout == "interleaved" then return false, "it takes no interleaved rows" end
         return d.arch == "sm_90a", "its instructions need the target sm_90a"
     end,
     require = require_,

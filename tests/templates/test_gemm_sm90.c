@@ -27,15 +27,15 @@ static void defaults_on_awkward_shapes(void **state) {
         moe_routing routing;
     } table[] = {
         {"d=64 f=176 e=8 k=2", 1, MOE_ROUTING_UNIFORM},
-        {"d=64 f=192 e=8 k=2 act=geglu", 7, MOE_ROUTING_UNIFORM},
-        {"d=136 f=352 e=4 k=2 bias=up,down", 64, MOE_ROUTING_UNIFORM},
+        {"d=64 f=192 e=8 k=2 act=geglu layout=up_gate", 7, MOE_ROUTING_UNIFORM},
+        {"d=136 f=352 e=4 k=2 layout=interleaved bias=up,down", 64, MOE_ROUTING_UNIFORM},
         {"d=72 f=704 e=8 k=2 act=silu x=f16", 129, MOE_ROUTING_ONE},
         {"d=264 f=88 e=40 k=4 act=swiglu_clamp(7,1.702) bias=up,down", 129, MOE_ROUTING_EMPTY},
         {"d=64 f=64 e=257 k=8", 64, MOE_ROUTING_ZIPF},
         {"d=64 f=64 e=2048 k=2", 7, MOE_ROUTING_UNIFORM},
         {"d=64 f=176 e=8 k=2", 0, MOE_ROUTING_UNIFORM},
         {"d=136 f=144 e=1 k=1 act=relu2", 129, MOE_ROUTING_UNIFORM},
-        {"d=136 f=80 e=8 k=2 capacity=0.5", 129, MOE_ROUTING_UNIFORM},
+        {"d=136 f=80 e=8 k=2 router=topk>sigmoid>input capacity=0.5", 129, MOE_ROUTING_UNIFORM},
     };
     fixture f;
     (void)state;
@@ -73,6 +73,7 @@ static void configs_from_all_over_the_space(void **state) {
     static const char *const layers[] = {
         "d=200 f=176 e=6 k=2 bias=up,down", "d=136 f=352 e=8 k=2 x=f16",
         "d=264 f=192 e=40 k=4 act=geglu_tanh", "d=72 f=704 e=3 k=1 act=gelu",
+        "d=88 f=240 e=6 k=2 layout=interleaved router=topk>sigmoid>input bias=up",
         "d=64 f=1408 e=8 k=2", "d=80 f=1856 e=40 k=2 act=relu2",
         "d=64 f=2880 e=8 k=1 act=swiglu_clamp(7,1.702) bias=up,down", "d=120 f=64 e=257 k=2",
         "d=248 f=144 e=1 k=1", "d=512 f=96 e=8 k=2 capacity=0.5", "d=328 f=240 e=3 k=3 act=silu",

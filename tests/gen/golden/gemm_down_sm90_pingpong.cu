@@ -28,9 +28,10 @@
 //
 // A ring of STAGES x (BM + BN) rows of BK elements, in slices of SLICE elements, each with the
 // swizzle of its row length, stands between them. The weights of a slice come by one bulk copy: with
-// a gate, its box holds BN/2 gate rows and then the BN/2 up rows that pair with them, so that both
-// meet in one thread's registers. Rows of h come by bulk copies too; rows of x are gathered by
-// 16-byte copies of all producer threads, which arrive at the stage's barrier by themselves.
+// a gate, it brings BN/2 gate rows and then the BN/2 up rows that pair with them (two copies, where
+// the layout interleaves them), so that both meet in one thread's registers. Rows of h come by bulk
+// copies too; rows of x are gathered by 16-byte copies of all producer threads, which arrive at the
+// stage's barrier by themselves.
 //
 // Two blocks of a cluster take row tiles that follow one another in an expert. Each fetches half of
 // the weights of a stage, for both.
@@ -876,26 +877,32 @@ __device__ __forceinline__ void multiply(float (&sum)[M_BLOCKS][BN / 2], unsigne
     release_stage(release);
 }
 
-// What is added to two neighbouring columns.
+// What is added to two neighbouring columns of both halves.
 struct addends {
-    float gate[2], up[2];
+    float half[HALVES][2];
 
     __device__ __forceinline__ addends(const WT *bias, const place &at, int column) {
-        gate[0] = gate[1] = up[0] = up[1] = 0;
-        if (WIDTH % OUT_N != 0 && at.column + column >= WIDTH) return;
-        const WT *from = bias + (long long)at.expert * WEIGHT_ROWS + at.column + column;
-        unpack2<WT>(*(const unsigned *)from, gate[0], gate[1]);
+        const bool inside = WIDTH % OUT_N == 0 || at.column + column < WIDTH;
+        const WT *from = bias + (long long)at.expert * WEIGHT_ROWS;
+#pragma unroll
+        for (int h = 0; h < HALVES; h++)
+#pragma unroll
+            for (int e = 0; e < 2; e++)
+                half[h][e] = inside ? to_float(from[at.column + column + e]) : 0.0f;
     }
 };
 
 // Two neighbouring results of a thread: columns 8j + 2q and the next, in row lane/4 + 8*half of the
 // warp's 16.
-__device__ __forceinline__ unsigned two_results(const float (&sum)[BN / 2], int j,
-                                                int half, const addends &add) {
+__device__ __forceinline__ unsigned two_results(const float (&sum)[BN / 2], int j, int half, const addends &add) {
     float v[2];
 #pragma unroll
     for (int e = 0; e < 2; e++) {
-        v[e] = sum[j * 4 + half * 2 + e] + add.gate[e];
+        float of[HALVES];
+#pragma unroll
+        for (int h = 0; h < HALVES; h++)
+            of[h] = sum[(h * OUT_N / 8 + j) * 4 + half * 2 + e] + add.half[h][e];
+        v[e] = of[0];
     }
     return pack2<XT>(v[0], v[1]);
 }

@@ -28,9 +28,10 @@
 //
 // A ring of STAGES x (BM + BN) rows of BK elements, in slices of SLICE elements, each with the
 // swizzle of its row length, stands between them. The weights of a slice come by one bulk copy: with
-// a gate, its box holds BN/2 gate rows and then the BN/2 up rows that pair with them, so that both
-// meet in one thread's registers. Rows of h come by bulk copies too; rows of x are gathered by
-// 16-byte copies of all producer threads, which arrive at the stage's barrier by themselves.
+// a gate, it brings BN/2 gate rows and then the BN/2 up rows that pair with them (two copies, where
+// the layout interleaves them), so that both meet in one thread's registers. Rows of h come by bulk
+// copies too; rows of x are gathered by 16-byte copies of all producer threads, which arrive at the
+// stage's barrier by themselves.
 //
 // Two blocks of a cluster take row tiles that follow one another in an expert. Each fetches half of
 // the weights of a stage, for both.
@@ -567,6 +568,11 @@ __device__ __forceinline__ float act_swiglu_clamp(float gate, float up, float li
 __device__ __forceinline__ float activate(float gate, float up) {
     return act_swiglu<false>(gate, up);
 }
+// up_rows.cuh - where gate and up rows stand among an expert's weights and biases: half h of column c
+// is row h * HALF_ROWS + c * COLUMN_ROWS. Half 0 is the gate or, for layout=up_gate, what it gates:
+// activate() knows. gemm_down has one half.
+constexpr int COLUMN_ROWS = 1;
+constexpr int HALF_ROWS = F;
 
 using XT = bf16;
 using WT = bf16;
@@ -916,13 +922,15 @@ __device__ __forceinline__ void pass_over(unsigned ring, ring_place &from, int c
 
 // Two neighbouring results of a thread: columns 8j + 2q and the next, in row lane/4 + 8*half of the
 // warp's 16.
-__device__ __forceinline__ unsigned two_results(const float (&sum)[BN / 2], int j,
-                                                int half) {
+__device__ __forceinline__ unsigned two_results(const float (&sum)[BN / 2], int j, int half) {
     float v[2];
 #pragma unroll
     for (int e = 0; e < 2; e++) {
-        v[e] = sum[j * 4 + half * 2 + e];
-        v[e] = activate(v[e], sum[(OUT_N / 8 + j) * 4 + half * 2 + e]);
+        float of[HALVES];
+#pragma unroll
+        for (int h = 0; h < HALVES; h++)
+            of[h] = sum[(h * OUT_N / 8 + j) * 4 + half * 2 + e];
+        v[e] = activate(of[0], of[1]);
     }
     return pack2<XT>(v[0], v[1]);
 }
