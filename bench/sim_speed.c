@@ -28,16 +28,24 @@ typedef struct speed_case {
     int pointers, numbers;
     int32_t number[2];
     double flops; /* of the whole launch; 0: count warp instructions */
+    bool sm_90;   /* of an H100, else of an A100 */
 } speed_case;
+
+/* The code of all kernels that a chip can run. */
+typedef struct speed_code {
+    moe_facts facts;
+    moe_compiled compiled;
+} speed_code;
 
 #define GEMM_FLOPS (2.0 * SIDE * SIDE * SIDE)
 static const speed_case cases[] = {
-    {"ALU loop", "alu", 8, 256, 0, 1, 1, {4000, 0}, 0},
-    {"shared loads", "shared_loads", 8, 256, 0, 1, 1, {4000, 0}, 0},
-    {"global copy", "global_copy", 16, 256, 0, 2, 1, {BYTES / 4, 0}, 0},
-    {"divergent Collatz", "collatz", 16, 256, 0, 1, 1, {10000, 0}, 0},
-    {"mma tile 64x64x32", "gemm64", 16, 128, 3 * 128 * 80, 3, 2, {SIDE, SIDE}, GEMM_FLOPS},
-    {"mma tile 128x128x32", "gemm128", 4, 256, 3 * 256 * 80, 3, 2, {SIDE, SIDE}, GEMM_FLOPS},
+    {"ALU loop", "alu", 8, 256, 0, 1, 1, {4000, 0}, 0, false},
+    {"shared loads", "shared_loads", 8, 256, 0, 1, 1, {4000, 0}, 0, false},
+    {"global copy", "global_copy", 16, 256, 0, 2, 1, {BYTES / 4, 0}, 0, false},
+    {"divergent Collatz", "collatz", 16, 256, 0, 1, 1, {10000, 0}, 0, false},
+    {"mma tile 64x64x32", "gemm64", 16, 128, 3 * 128 * 80, 3, 2, {SIDE, SIDE}, GEMM_FLOPS, false},
+    {"mma tile 128x128x32", "gemm128", 4, 256, 3 * 256 * 80, 3, 2, {SIDE, SIDE}, GEMM_FLOPS, false},
+    {"wgmma tile 128x128x64", "gemm_wgmma", 4, 256, 65536, 3, 2, {SIDE, SIDE}, GEMM_FLOPS, true},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -107,12 +115,13 @@ static moe_status time_launches(sim_context *gpu, const sim_module *module, cons
     return MOE_OK;
 }
 
-static moe_status run_case(const moe_facts *facts, const char *ptx, const speed_case *c,
-                           bool checks, int threads, int runs, speed_result *out) {
+static moe_status run_case(const speed_code *code, const speed_case *c, bool checks, int threads,
+                           int runs, speed_result *out) {
     sim_context *gpu;
     sim_module *module = NULL;
     uint64_t buffer[3];
-    MOE_TRY(sim_open(facts, &(sim_options){.checks = checks, .threads = threads}, &gpu));
+    const char *ptx = code->compiled.ptx;
+    MOE_TRY(sim_open(&code->facts, &(sim_options){.checks = checks, .threads = threads}, &gpu));
     moe_status status = sim_load(gpu, ptx, strlen(ptx), &module);
     if (status == MOE_OK) status = fill_buffers(gpu, buffer);
     if (status == MOE_OK) status = time_launches(gpu, module, c, buffer, runs, out);
@@ -121,11 +130,12 @@ static moe_status run_case(const moe_facts *facts, const char *ptx, const speed_
     return status;
 }
 
-static moe_status time_loads(const moe_facts *facts, const char *ptx, int runs, speed_result *out) {
+static moe_status time_loads(const speed_code *code, int runs, speed_result *out) {
     sim_context *gpu;
     double ms[MAX_RUNS];
     moe_status status = MOE_OK;
-    MOE_TRY(sim_open(facts, &(sim_options){.checks = true}, &gpu));
+    const char *ptx = code->compiled.ptx;
+    MOE_TRY(sim_open(&code->facts, &(sim_options){.checks = true}, &gpu));
     for (int run = 0; run < runs && status == MOE_OK; run++) {
         sim_module *module;
         double start = seconds();
@@ -155,20 +165,19 @@ static void print_row(bool json, const char *name, const char *unit, double scal
     fflush(stdout);
 }
 
-static moe_status run_all(const char *ptx, bool json, int runs) {
-    moe_facts facts;
+/* code[0] for an A100, code[1] for an H100 */
+static moe_status run_all(const speed_code *code, bool json, int runs) {
     speed_result result;
-    MOE_TRY(moe_facts_parse(sim_chip_facts("a100"), &facts));
     if (json) printf("{\"bench\": \"sim_speed\", \"runs\": %d, \"rows\": [", runs);
     for (int i = 0; i < CASES; i++)
         for (int checks = 1; checks >= 0; checks--)
             for (int threads = 1; threads <= 2; threads++) {
                 const speed_case *c = &cases[i];
-                MOE_TRY(run_case(&facts, ptx, c, checks, threads, runs, &result));
+                MOE_TRY(run_case(&code[c->sm_90], c, checks, threads, runs, &result));
                 print_row(json, c->name, c->flops > 0 ? "GFLOP/s" : "M warp instructions/s",
                           c->flops > 0 ? 1e9 : 1e6, checks, threads, &result);
             }
-    MOE_TRY(time_loads(&facts, ptx, runs, &result));
+    MOE_TRY(time_loads(&code[0], runs, &result));
     print_row(json, "load, all 6 kernels", "ms", 1, 1, 1, &result);
     if (json) printf("\n]}\n");
     return MOE_OK;
@@ -191,17 +200,26 @@ static moe_status read_text(const char *path, char **out) {
     return MOE_OK;
 }
 
+static moe_status compile(const char *path, const char *text, const char *chip, speed_code *out) {
+    char arch[16];
+    MOE_TRY(moe_facts_parse(sim_chip_facts(chip), &out->facts));
+    snprintf(arch, sizeof arch, "%s", out->facts.arch);
+    MOE_TRY(moe_compile_text(path, text, arch, &out->compiled));
+    if (out->compiled.outcome != MOE_OUTCOME_OK)
+        return moe_fail(MOE_E_COMPILE, "%s: %s", path, out->compiled.reason);
+    return MOE_OK;
+}
+
 static moe_status bench(const char *path, bool json, int runs) {
-    moe_compiled compiled;
+    speed_code code[2];
     char *text = NULL;
+    memset(code, 0, sizeof code);
     MOE_TRY(read_text(path, &text));
-    moe_status status = moe_compile_text(path, text, "sm_80", &compiled);
+    moe_status status = compile(path, text, "a100", &code[0]);
+    if (status == MOE_OK) status = compile(path, text, "h100", &code[1]);
     free(text);
-    if (status != MOE_OK) return status;
-    if (compiled.outcome != MOE_OUTCOME_OK)
-        status = moe_fail(MOE_E_COMPILE, "%s: %s", path, compiled.reason);
-    if (status == MOE_OK) status = run_all(compiled.ptx, json, runs);
-    moe_compiled_free(&compiled);
+    if (status == MOE_OK) status = run_all(code, json, runs);
+    for (int i = 0; i < 2; i++) moe_compiled_free(&code[i].compiled);
     return status;
 }
 

@@ -14,7 +14,10 @@ void sim_async_free(sim_block *block) {
 
     if (!async) return;
     for (uint32_t i = 0; i < async->bulks; i++) free(async->bulk[i].snapshot);
-    for (uint32_t w = 0; w < SIM_MAX_WARPS; w++) free(async->matrix[w].region);
+    for (uint32_t w = 0; w < SIM_MAX_WARPS; w++) {
+        free(async->matrix[w].region);
+        free(async->matrix[w].loan);
+    }
     free(async->bulk);
     free(async->barrier);
     free(async->tile.value);
@@ -34,6 +37,22 @@ static void report_bulk(sim_block *block, const sim_bulk *bulk) {
              bulk->warp, bulk->lane, texts[bulk->kind]);
 }
 
+/* A warpgroup's warps change their registers together. */
+static void check_shares(sim_block *block) {
+    const sim_register_pool *pool = &block->async->registers;
+
+    for (uint32_t w = 0; pool->open && w < block->warps; w++) {
+        const struct sim_register_share *own = &pool->warp[w], *lead = &pool->warp[w / 4 * 4];
+        if (own->changes == lead->changes) continue;
+        sim_find(&block->warp[w], SIM_FINDING_collective,
+                 &block->kernel->code[own->changes ? own->pc : lead->pc], UINT32_MAX,
+                 "block %u: warp %u has executed setmaxnreg (%%p) %u times and warp %u of its "
+                 "warpgroup %u times: all four must",
+                 block->index, w, own->changes, w / 4 * 4, lead->changes);
+        return;
+    }
+}
+
 void sim_async_finish(sim_block *block) {
     sim_async *async = block->async;
     bool aborted = __atomic_load_n(&block->launch->abort, __ATOMIC_RELAXED);
@@ -47,6 +66,7 @@ void sim_async_finish(sim_block *block) {
                      "wgmma.wait_group",
                      block->index, w);
     }
+    if (async && !aborted) check_shares(block);
     if (async && !aborted) sim_bulk_store_end(block);
     for (uint32_t i = 0; async && !aborted && i < async->bulks; i++)
         report_bulk(block, &async->bulk[i]);

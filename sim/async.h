@@ -57,6 +57,12 @@ typedef struct sim_region {
     uint32_t group; /* the warp's commits when it was issued */
 } sim_region;
 
+/* A register that matrix operations may use (exec_lent.c). */
+typedef struct sim_loan {
+    uint32_t group; /* number of the commit group that returns it, from 1; 0: it is not lent */
+    uint32_t pc;    /* of the operation, and above SIM_PC_MASK what it is to it */
+} sim_loan;
+
 typedef struct sim_matrix_warp {
     uint32_t issued, commits, complete; /* operations, groups, groups found complete */
     bool fenced;                      /* wgmma.fence was executed */
@@ -65,9 +71,23 @@ typedef struct sim_matrix_warp {
     uint64_t last_cycle;
     sim_region *region;
     uint32_t regions, room;
+    uint32_t returned; /* groups that the warp has waited for: their registers are its own again */
+    sim_loan *loan;    /* by the register's place in the file, in lines; NULL: none yet */
 } sim_matrix_warp;
 
+/* The registers of a block's warps, a thread's share each, and those that none of them has. */
+typedef struct sim_register_pool {
+    bool open;
+    uint32_t free;
+    struct sim_register_share {
+        uint32_t has;
+        uint32_t changes; /* setmaxnreg so far */
+        uint32_t pc;      /* of the last */
+    } warp[SIM_MAX_WARPS];
+} sim_register_pool;
+
 struct sim_async {
+    sim_register_pool registers;
     sim_mbarrier *barrier;
     uint32_t barriers, barrier_room;
     sim_bulk *bulk;
@@ -113,7 +133,7 @@ void sim_mbarrier_expect(sim_mbarrier *barrier, int64_t bytes);
  * what arrived. */
 bool sim_mbarrier_test(sim_warp *warp, const sim_instruction *in, sim_mbarrier *barrier,
                        uint32_t parity);
-/* Describes barriers that wait, behind `text`. */
+/* Describes barriers that wait, and registers that are free, behind `text`. */
 void sim_mbarrier_describe(const sim_block *block, char *text, size_t size);
 
 /* ---- bulk copies (bulk.c) */

@@ -123,7 +123,8 @@ static void load_row(void *context, uint32_t shared, uint64_t address, uint32_t 
         n = 16 - (shared + at) % 16;
         if (n > bytes - at) n = bytes - at;
         uint8_t *to = t->warp->block->shared + sim_swizzle(shared + at, t->bulk->map.swizzle);
-        if (from) memcpy(to, from + at, n);
+        if (from && n == 16) memcpy(to, from + at, 16); /* inline */
+        else if (from) memcpy(to, from + at, n);
         else memset(to, 0, n);
     }
 }

@@ -66,6 +66,15 @@ typedef struct sim_special_register {
     uint32_t offset;
 } sim_special_register;
 
+/* An instruction that reads or writes registers that matrix operations may use: what it does, and
+ * which registers these are (decode_lent.c). */
+typedef struct sim_lent {
+    sim_handler run;
+    bool moves; /* hands one register's value, and loan, to another */
+    uint8_t inputs, outputs;
+    int32_t place[]; /* of the inputs, then of the outputs, in the register file */
+} sim_lent;
+
 typedef struct sim_kernel {
     const char *name;
     uint32_t count;
@@ -73,6 +82,7 @@ typedef struct sim_kernel {
     uint32_t *line;    /* of the PTX text, for each instruction */
     ptx_place *place;  /* of the source */
     const char **text; /* opcodes */
+    const sim_lent **lent; /* by instruction; NULL: it touches none; NULL: the kernel has none */
     uint32_t start;    /* the entry's first instruction; what it calls is in front */
     uint32_t register_bytes;
     uint8_t *constants;

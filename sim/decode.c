@@ -366,6 +366,7 @@ static moe_status decode_all(sim_decoder *d) {
     k->start = d->frames[d->frame_count - 1].start;
     if (k->count > 0xfffff)
         return moe_fail(MOE_E_UNSUPPORTED, "kernel %s has over a million instructions", k->name);
+    MOE_TRY(sim_watch_lent(d));
     return set_stalls(d);
 }
 
@@ -390,6 +391,7 @@ moe_status sim_decode(ptx_module *module, ptx_function *entry, const sim_isa *is
         free(d.pool);
     }
     free(d.schedule);
+    free(d.lent);
     if (status == MOE_OK) *out = d.kernel;
     return status;
 }

@@ -47,6 +47,8 @@ typedef struct sim_decoder {
     uint32_t fixups;
     uint32_t *statement_pc; /* of the function being decoded */
     uint32_t carry_register, memory_register;
+    uint8_t *lent; /* by register number: matrix operations use it; NULL: there are none */
+    uint32_t lent_room;
 } sim_decoder;
 
 /* ---- operands (decode_operand.c). Each returns a register-file offset. */
@@ -81,6 +83,14 @@ void sim_note_read(sim_decoder *d, uint32_t number);
 moe_status sim_emit(sim_decoder *d, sim_op op, sim_instruction in);
 /* Has a label's address put into the next instruction's imm, or into *list. */
 moe_status sim_fix(sim_decoder *d, int32_t *list, uint32_t label);
+
+/* ---- registers of matrix operations (decode_lent.c) */
+
+/* Those of a list are accumulators or factors of an operation. */
+moe_status sim_lend(sim_decoder *d, const ptx_operand *list);
+/* Has all instructions watched that touch such registers, or what moves may hand their loans on to.
+ * Once everything is decoded. */
+moe_status sim_watch_lent(sim_decoder *d);
 
 /* ---- opcodes */
 

@@ -190,24 +190,29 @@ static uint32_t shape_columns(const sim_decoder *d) {
     return 0;
 }
 
-static bool immediate_is(const ptx_operand *operand, int64_t value) {
-    return operand->kind == PTX_IMMEDIATE && operand->value == value;
+/* An immediate that is one of two values: adds the flag for the second. */
+static moe_status choice(sim_decoder *d, const ptx_operand *operand, int64_t first, int64_t second,
+                         uint32_t flag, sim_instruction *in) {
+    if (operand->kind != PTX_IMMEDIATE || (operand->value != first && operand->value != second))
+        return sim_bad(d, "scales are immediates of 1 or -1, transpositions of 0 or 1");
+    if (operand->value == second) in->aux |= flag;
+    return MOE_OK;
 }
 
-/* d, a, b, p, scale-a, scale-b[, trans-a], trans-b: both factors unscaled and K-major */
+/* d, a, b, p, scale-a, scale-b[, trans-a], trans-b; without trans-a if a is in registers */
 static moe_status decode_wgmma_product(sim_decoder *d) {
     const ptx_operand *operand = d->statement->operand;
     bool brain = sim_has(d, "bf16"), registers = operand[1].kind == PTX_LIST;
     uint32_t n = shape_columns(d), count = 0, left = 0;
-    sim_instruction in = {.aux = brain, .e = (int32_t)n};
+    sim_instruction in = {.aux = brain ? WGMMA_BRAIN : 0, .e = (int32_t)n};
     int32_t *sums, *factors = NULL;
 
     if (!n || !sim_has(d, "f32") || !(brain || sim_has(d, "f16"))) return sim_unknown(d);
     MOE_TRY(sim_expect(d, registers ? 7 : 8));
-    if (!immediate_is(&operand[4], 1) || !immediate_is(&operand[5], 1))
-        return sim_bad(d, "a scale that the simulator does not know");
-    for (uint32_t i = 6; i < d->statement->operands; i++)
-        if (!immediate_is(&operand[i], 0)) return sim_bad(d, "a matrix that is not K-major");
+    MOE_TRY(choice(d, &operand[4], 1, -1, WGMMA_NEGATE_A, &in));
+    MOE_TRY(choice(d, &operand[5], 1, -1, WGMMA_NEGATE_B, &in));
+    if (!registers) MOE_TRY(choice(d, &operand[6], 0, 1, WGMMA_TRANSPOSE_A, &in));
+    MOE_TRY(choice(d, &operand[registers ? 6 : 7], 0, 1, WGMMA_TRANSPOSE_B, &in));
     if (registers) MOE_TRY(sim_list(d, &operand[1], 32, true, &factors, &left));
     else MOE_TRY(sim_source(d, &operand[1], 64, &in.a));
     MOE_TRY(sim_source(d, &operand[2], 64, &in.b));
@@ -219,6 +224,8 @@ static moe_status decode_wgmma_product(sim_decoder *d) {
     memcpy(list, sums, count * sizeof *list);
     if (left) memcpy(list + count, factors, left * sizeof *list);
     in.list = list;
+    MOE_TRY(sim_lend(d, &operand[0]));
+    if (registers) MOE_TRY(sim_lend(d, &operand[1]));
     return sim_emit(d, SIM_OP_wgmma, in);
 }
 

@@ -17,6 +17,15 @@ enum {
     BULK_READ = 1 << 20,      /* of a wait: only for the sources */
 };
 
+/* aux of wgmma. ORDER decode_async.c */
+enum {
+    WGMMA_BRAIN = 1, /* bf16, else f16 */
+    WGMMA_NEGATE_A = 2,
+    WGMMA_NEGATE_B = 4,
+    WGMMA_TRANSPOSE_A = 8, /* MN-major, in shared memory */
+    WGMMA_TRANSPOSE_B = 16,
+};
+
 /* Addresses of shared memory in a cluster: the block's rank + 1 stands above the offset. */
 enum { CLUSTER_SHIFT = 24, CLUSTER_OFFSET = (1 << CLUSTER_SHIFT) - 1 };
 

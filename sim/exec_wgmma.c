@@ -5,8 +5,8 @@
  * register fragments"). What the operation reads in shared memory stays marked as in use until
  * wgmma.wait_group, and that waits until all four warps have come as far, since the operation is
  * complete for all of them or for none. */
-#include "async.h"
-#include "exec_memory.h"
+#include "exec_async.h"
+#include "exec_lent.h"
 
 #include <stdlib.h>
 
@@ -15,29 +15,43 @@ enum { GROUP_WARPS = 4, K = 16, LINE_BYTES = 16 };
 typedef f32 row8 __attribute__((vector_size(32)));
 
 /* ---- operands in shared memory. A descriptor holds, in units of 16 bytes, the start address (bits
- * 0-13), the leading (16-29) and the stride byte offset (32-45), and the swizzle (62-63). */
+ * 0-13), the leading (16-29) and the stride byte offset (32-45); the base offset (49-51) and the
+ * swizzle (62-63). */
 
 typedef struct matrix {
-    u32 start, leading, stride, swizzle;
+    u32 start, leading, stride, base, swizzle;
+    bool k_major; /* k is contiguous; else the rows of A, the columns of B */
 } matrix;
 
-static matrix decode_descriptor(u64 d) {
+static matrix decode_descriptor(u64 d, bool transposed) {
     static const u32 swizzles[] = {0, 128, 64, 32};
 
     return (matrix){.start = (u32)(d & 0x3fff) << 4,
                     .leading = (u32)(d >> 16 & 0x3fff) << 4,
                     .stride = (u32)(d >> 32 & 0x3fff) << 4,
-                    .swizzle = swizzles[d >> 62]};
+                    .base = (u32)(d >> 49 & 7),
+                    .swizzle = swizzles[d >> 62],
+                    .k_major = !transposed};
 }
 
-/* The 16 bytes of row r that hold k = 8*half .. 8*half + 7, K being contiguous: rows in groups of
- * eight, `stride` apart; without a swizzle the halves are `leading` apart. */
-static u32 line_offset(const matrix *m, u32 r, u32 half) {
+/* K-major: the 16 bytes of row r that hold k = 8*half .. 8*half + 7. Rows in groups of eight,
+ * `stride` apart; without a swizzle the halves are `leading` apart. */
+static u32 row_line(const matrix *m, u32 r, u32 half) {
     u32 width = m->swizzle ? m->swizzle : LINE_BYTES;
-    u32 at = m->start + r / 8 * m->stride + r % 8 * width +
-             half * (m->swizzle ? LINE_BYTES : m->leading);
 
-    return sim_swizzle(at, m->swizzle);
+    return m->start + r / 8 * m->stride + r % 8 * width +
+           half * (m->swizzle ? LINE_BYTES : m->leading);
+}
+
+/* MN-major: the 16 bytes of column k that hold rows 8*part .. 8*part + 7. With a swizzle, as many
+ * rows as it is wide lie in one piece, `leading` from the next, and columns in groups of eight,
+ * `stride` apart; without one the two offsets change places. */
+static u32 column_line(const matrix *m, u32 k, u32 part) {
+    u32 width = m->swizzle ? m->swizzle : LINE_BYTES, parts = width / LINE_BYTES;
+    u32 pieces = m->swizzle ? m->leading : m->stride, groups = m->swizzle ? m->stride : m->leading;
+
+    return m->start + part / parts * pieces + part % parts * LINE_BYTES + k / 8 * groups +
+           k % 8 * width;
 }
 
 static bool in_bounds(sim_warp *warp, const sim_instruction *in, u32 offset) {
@@ -51,11 +65,17 @@ static bool in_bounds(sim_warp *warp, const sim_instruction *in, u32 offset) {
     return false;
 }
 
+/* A swizzle may bring the second half of a row before the first. */
+static inline bool extends(sim_region *region, u32 offset) {
+    if (offset + LINE_BYTES == region->offset) return region->offset = offset, true;
+    return region->offset + region->bytes == offset;
+}
+
 static void remember(sim_warp *warp, const sim_instruction *in, u32 offset) {
     sim_matrix_warp *w = &warp->block->async->matrix[warp->index];
     sim_region *last = w->regions ? &w->region[w->regions - 1] : NULL;
 
-    if (last && last->group == w->commits && last->offset + last->bytes == offset) {
+    if (last && last->group == w->commits && extends(last, offset)) {
         last->bytes += LINE_BYTES;
         return;
     }
@@ -88,39 +108,69 @@ static void use_line(sim_warp *warp, const sim_instruction *in, u32 offset) {
     remember(warp, in, offset);
 }
 
-/* Rows first .. first + rows - 1 as floats [rows][16]. */
-static bool read_rows(sim_warp *warp, const sim_instruction *in, const matrix *m, u32 first,
-                      u32 rows, bool brain, f32 *out) {
-    for (u32 r = 0; r < rows; r++) {
-        for (u32 half = 0; half < 2; half++) {
-            u32 offset = line_offset(m, first + r, half);
-            u16 raw[8];
-            if (!in_bounds(warp, in, offset)) return false;
-            use_line(warp, in, offset);
-            memcpy(raw, warp->block->shared + offset, sizeof raw);
-            for (int i = 0; i < 8; i++)
-                out[r * K + half * 8 + (u32)i] =
-                    brain ? bf16_to_f32(raw[i]) : half_to_f32(raw[i]);
-        }
-    }
+/* How the elements of an operand are read. */
+typedef struct format {
+    bool brain, negated;
+} format;
+
+static inline f32 element(format f, u16 raw) {
+    f32 value = f.brain ? bf16_to_f32(raw) : half_to_f32(raw);
+
+    return f.negated ? -value : value;
+}
+
+/* Eight elements to out[0], out[step], ... */
+static bool read_line(sim_warp *warp, const sim_instruction *in, u32 offset, format f, f32 *out,
+                      u32 step) {
+    u16 raw[8];
+
+    if (!in_bounds(warp, in, offset)) return false;
+    use_line(warp, in, offset);
+    memcpy(raw, warp->block->shared + offset, sizeof raw);
+    for (u32 i = 0; i < 8; i++) out[i * step] = element(f, raw[i]);
     return true;
 }
 
-/* B transposed, [16][n], made by the first warp of the group to come. */
-static const f32 *tile_of(sim_warp *warp, const sim_instruction *in, u64 descriptor, u32 n,
-                          bool brain) {
+/* Rows first .. first + rows - 1, element (r, k) to out[(r - first) * row_step + k * k_step]. */
+static bool read_matrix(sim_warp *warp, const sim_instruction *in, const matrix *m, u32 first,
+                        u32 rows, format f, f32 *out, u32 row_step, u32 k_step) {
+    for (u32 r = 0; m->k_major && r < rows; r++)
+        for (u32 half = 0; half < 2; half++)
+            if (!read_line(warp, in, sim_swizzle(row_line(m, first + r, half), m->swizzle), f,
+                           out + r * row_step + half * 8 * k_step, k_step))
+                return false;
+    for (u32 part = 0; !m->k_major && part < rows / 8; part++)
+        for (u32 k = 0; k < K; k++)
+            if (!read_line(warp, in, sim_swizzle(column_line(m, k, first / 8 + part), m->swizzle),
+                           f, out + part * 8 * row_step + k * k_step, row_step))
+                return false;
+    return true;
+}
+
+/* What the simulator does not know of a descriptor is no guess. */
+static bool is_known(sim_warp *warp, const sim_instruction *in, const matrix *m) {
+    if (!m->base) return true;
+    sim_find(warp, SIM_FINDING_value, in, UINT32_MAX,
+             "wgmma by block %u warp %u (%%p) with a base offset of %u in a descriptor, which the "
+             "simulator does not know: let swizzled tiles start at a multiple of 1024 bytes",
+             warp->block->index, warp->index, m->base);
+    return false;
+}
+
+/* B as [16][n], made by the first warp of the group to come. */
+static const f32 *tile_of(sim_warp *warp, const sim_instruction *in, u64 descriptor, u32 n) {
     sim_async *async = warp->block->async;
     u32 group = warp->index / GROUP_WARPS, issued = async->matrix[warp->index].issued;
-    matrix m = decode_descriptor(descriptor);
-    f32 rows[256 * K];
+    matrix m = decode_descriptor(descriptor, in->aux & WGMMA_TRANSPOSE_B);
+    format f = {in->aux & WGMMA_BRAIN, in->aux & WGMMA_NEGATE_B};
 
     if (async->tile.value && async->tile.descriptor == descriptor &&
         async->tile.issued == issued && async->tile.n == n && async->tile.group == group)
         return async->tile.value;
     if (!async->tile.value) async->tile.value = aligned_alloc(64, 256 * K * sizeof(f32));
-    if (!async->tile.value || !read_rows(warp, in, &m, 0, n, brain, rows)) return NULL;
-    for (u32 k = 0; k < K; k++)
-        for (u32 i = 0; i < n; i++) async->tile.value[k * n + i] = rows[i * K + k];
+    if (!async->tile.value || !is_known(warp, in, &m)) return NULL;
+    async->tile.n = 0; /* none while it is made */
+    if (!read_matrix(warp, in, &m, 0, n, f, async->tile.value, 1, n)) return NULL;
     async->tile.descriptor = descriptor;
     async->tile.issued = issued;
     async->tile.n = n;
@@ -129,14 +179,27 @@ static const f32 *tile_of(sim_warp *warp, const sim_instruction *in, u64 descrip
 }
 
 /* A of this warp from registers: as the A operand of mma.m16n8k16. */
-static void read_registers(sim_warp *warp, const s32 *list, bool brain, f32 *out) {
+static void read_registers(sim_warp *warp, const s32 *list, format f, f32 *out) {
     for (u32 i = 0; i < 4; i++) {
         const u16 *from = operand(warp, list[i]);
         for (u32 r = 0; r < 8; r++)
             for (u32 c = 0; c < 8; c++)
-                out[(i % 2 * 8 + r) * K + i / 2 * 8 + c] =
-                    brain ? bf16_to_f32(from[8 * r + c]) : half_to_f32(from[8 * r + c]);
+                out[(i % 2 * 8 + r) * K + i / 2 * 8 + c] = element(f, from[8 * r + c]);
     }
+}
+
+/* The 16 rows of A that are this warp's, as [16][16]. */
+static bool read_a(sim_warp *warp, const sim_instruction *in, f32 *out) {
+    format f = {in->aux & WGMMA_BRAIN, in->aux & WGMMA_NEGATE_A};
+
+    if (!in->a) {
+        read_registers(warp, in->list + in->e / 2, f, out);
+        return true;
+    }
+    matrix m = decode_descriptor(LANES_OF(const u64, warp, in->a)[0],
+                                 in->aux & WGMMA_TRANSPOSE_A);
+    return is_known(warp, in, &m) &&
+           read_matrix(warp, in, &m, warp->index % GROUP_WARPS * 16, 16, f, out, K, 1);
 }
 
 /* ---- the product */
@@ -148,31 +211,46 @@ static inline row8 load8(const f32 *from) {
     return row;
 }
 
-/* 16 rows of A times 8 columns of B onto an accumulator's four registers. */
+/* sum + left * row, rounded once where the host can; products of f16 and bf16 are exact anyhow. */
+static inline row8 multiply_add(f32 left, row8 row, row8 sum) {
+#if defined(__FMA__)
+    return (row8)_mm256_fmadd_ps(_mm256_set1_ps(left), (__m256)row, (__m256)sum);
+#else
+    return sum + left * row;
+#endif
+}
+
+/* Eight columns of a row are four even ones in a register and four odd ones in the next. */
+static inline row8 join_columns(const f32 *even, const f32 *odd) {
+#if defined(__AVX2__)
+    __m128 e = _mm_load_ps(even), o = _mm_load_ps(odd);
+    return (row8)_mm256_set_m128(_mm_unpackhi_ps(e, o), _mm_unpacklo_ps(e, o));
+#else
+    return (row8){even[0], odd[0], even[1], odd[1], even[2], odd[2], even[3], odd[3]};
+#endif
+}
+
+static inline void split_columns(row8 sum, f32 *even, f32 *odd) {
+    for (u32 c = 0; c < 4; c++) {
+        even[c] = sum[2 * c];
+        odd[c] = sum[2 * c + 1];
+    }
+}
+
+/* 16 rows of A times 8 columns of B onto an accumulator's four registers. Eight rows are summed side
+ * by side: B is read once for all of them, and no sum waits for its last addition. */
 static void multiply_block(sim_warp *warp, const s32 *d, const f32 *a, const f32 *b, u32 n,
                            bool add) {
     for (u32 half = 0; half < 2; half++) {
         f32 *even = LANES_OF(f32, warp, d[2 * half]), *odd = LANES_OF(f32, warp, d[2 * half + 1]);
-        for (u32 r = 0; r < 8; r++) {
-            row8 sum = {0};
-            for (u32 c = 0; add && c < 4; c++) {
-                sum[2 * c] = even[4 * r + c];
-                sum[2 * c + 1] = odd[4 * r + c];
-            }
-            for (u32 k = 0; k < K; k++) {
-                f32 left = a[(half * 8 + r) * K + k];
-#if defined(__FMA__)
-                sum = (row8)_mm256_fmadd_ps(_mm256_set1_ps(left), (__m256)load8(b + k * n),
-                                            (__m256)sum);
-#else
-                sum += left * load8(b + k * n);
-#endif
-            }
-            for (u32 c = 0; c < 4; c++) {
-                even[4 * r + c] = sum[2 * c];
-                odd[4 * r + c] = sum[2 * c + 1];
-            }
+        row8 sum[8] = {{0}};
+        for (u32 r = 0; add && r < 8; r++) sum[r] = join_columns(even + 4 * r, odd + 4 * r);
+        for (u32 k = 0; k < K; k++) {
+            row8 row = load8(b + k * n);
+            for (u32 r = 0; r < 8; r++)
+                sum[r] = multiply_add(a[(half * 8 + r) * K + k], row, sum[r]);
         }
+        for (u32 r = 0; r < 8; r++) split_columns(sum[r], even + 4 * r, odd + 4 * r);
     }
 }
 
@@ -204,12 +282,21 @@ static void spend_time(sim_warp *warp, u32 n) {
     warp->block->worker->counters.mma_flops[SIM_MMA_WARPGROUP] += flops / GROUP_WARPS;
 }
 
+/* What the operation reads and writes in registers is lent to it. */
+static void lend_registers(sim_warp *warp, const sim_instruction *in) {
+    u32 sums = (u32)in->e / 2, factors = in->a ? 0 : 4;
+
+    if (!warp->block->checks) return;
+    for (u32 i = 0; i < sums + factors; i++)
+        lend_register(warp, in->list[i], instruction_pc(warp, in),
+                      i < sums ? LENT_SUM : LENT_FACTOR);
+}
+
 /* list: d n/2, a 4 where it is in registers; a: descriptor of A or 0; b: of B; c: predicate of d;
- * e: n; aux 1: bf16 */
+ * e: n; aux: WGMMA_* */
 HANDLER(wgmma) {
     u32 n = (u32)in->e;
     f32 a[K * K];
-    bool brain = in->aux & 1;
 
     if (!may_run(warp, in, exec)) return SIM_STEP;
     sim_matrix_warp *w = &warp->block->async->matrix[warp->index];
@@ -220,15 +307,10 @@ HANDLER(wgmma) {
                  warp->block->index, warp->index);
     w->fenced = true;
     bool add = predicate_value(warp, in->c) & 1;
-    const f32 *b = tile_of(warp, in, LANES_OF(const u64, warp, in->b)[0], n, brain);
-    if (in->a) {
-        matrix m = decode_descriptor(LANES_OF(const u64, warp, in->a)[0]);
-        if (!b || !read_rows(warp, in, &m, warp->index % GROUP_WARPS * 16, 16, brain, a))
-            return SIM_STEP;
-    } else {
-        read_registers(warp, in->list + n / 2, brain, a);
-    }
-    for (u32 j = 0; b && j < n / 8; j++) multiply_block(warp, in->list + 4 * j, a, b + 8 * j, n, add);
+    const f32 *b = tile_of(warp, in, LANES_OF(const u64, warp, in->b)[0], n);
+    if (!b || !read_a(warp, in, a)) return SIM_STEP;
+    for (u32 j = 0; j < n / 8; j++) multiply_block(warp, in->list + 4 * j, a, b + 8 * j, n, add);
+    lend_registers(warp, in);
     w->issued++;
     spend_time(warp, n);
     warp->block->progress++;
@@ -329,17 +411,8 @@ HANDLER(wgmma_wait) {
     }
     if ((s32)(w->complete - commits) < 0 && warp->block->checks) end_groups(warp, commits);
     if (warp->block->checks) learn(warp, w, commits - 1);
+    if ((s32)(w->returned - commits) < 0) w->returned = commits;
     u64 end = w->group_cycle[(commits - 1) % SIM_GROUP_RING];
     if (end > warp->cycles) warp->cycles = end;
-    return SIM_STEP;
-}
-
-/* imm: registers; aux 1: more of them */
-HANDLER(setmaxnreg) {
-    if (exec != ~0u || in->imm % 8 || in->imm < 24 || in->imm > 256)
-        sim_find(warp, SIM_FINDING_collective, in, UINT32_MAX,
-                 "setmaxnreg to %d by lanes 0x%08x of block %u warp %u (%%p): all lanes, and a "
-                 "multiple of 8 from 24 to 256",
-                 (int)in->imm, exec, warp->block->index, warp->index);
     return SIM_STEP;
 }

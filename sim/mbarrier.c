@@ -181,7 +181,10 @@ void sim_mbarrier_describe(const sim_block *block, char *text, size_t size) {
                             "; mbarrier at shared byte %u, phase %u, lacks %u of %u arrivals and "
                             "%lld bytes",
                             b->offset, b->phase, b->pending, b->expected, (long long)b->tx);
-        if (more < 0) break;
+        if (more < 0) return;
         at += (size_t)more;
     }
+    if (block->async && block->async->registers.open && at + 1 < size)
+        snprintf(text + at, size - at, "; %u registers a thread of one warp are free",
+                 block->async->registers.free);
 }

@@ -23,11 +23,13 @@ extern "C" __global__ void __launch_bounds__(128) k(const __grid_constant__ argu
     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
     asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32, g = lane / 4, q = lane % 4;
+#pragma unroll // d stays in registers: it must not be touched before the wait
     for (int j = 0; j < N / 8; j++)
         for (int i = 0; i < 4; i++) {
             int row = warp * 16 + g + i / 2 * 8, column = j * 8 + 2 * q + i % 2;
             if (row >= ROWS) continue;
             float sum = 0;
+#pragma unroll 1
             for (int k = 0; k < 64; k++) sum += bf16(A[row * 64 + k]) * bf16(B[(column * 64 + k) % 8192]);
             a.out[row * N + column] = __float_as_uint(d[j * 4 + i]);
             a.out[ROWS * N + row * N + column] = __float_as_uint(sum);

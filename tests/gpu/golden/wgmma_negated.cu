@@ -1,0 +1,41 @@
+// wgmma_negated.cu - wgmma m64n32k16 with A in registers and a negated B
+// block=128 smem=5120 out=1024 twin=1 data=bf16
+extern "C" __global__ void __launch_bounds__(128) k(const __grid_constant__ arguments a)
+{
+    extern __shared__ __align__(1024) unsigned char s[]; // B [N][32]
+    const unsigned short *A = (const unsigned short *)a.in, *B = A + 2048;
+    const int N = 32, K = 32;
+    for (int i = threadIdx.x; i < N * K; i += 128) {
+        int r = i / K, k = i % K;
+        *(unsigned short *)(s + swizzle(r * 64 + k * 2, 64)) = B[i];
+    }
+    unsigned left[2][4]; // each thread's pairs of A: rows g and g + 8, then the same 8 columns further on
+    for (int i = 0; i < 8; i++) {
+        int row = threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4 + i % 2 * 8, column = i / 2 * 8 + threadIdx.x % 4 * 2;
+        left[i / 4][i % 4] = a.in[(row * K + column) / 2];
+    }
+    proxy_fence();
+    __syncthreads();
+    float d[N / 2];
+    for (int i = 0; i < N / 2; i++) d[i] = 0;
+    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+    for (int step = 0; step < 2; step++) {
+        unsigned long long db = 2ull << 62 | 32ull << 32 | 1ull << 16 | (window(s) + step * 32) >> 4;
+        asm volatile("wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15}, {%16,%17,%18,%19}, %20, 1, 1, -1, 0;"
+                     : "+f"(d[0]),"+f"(d[1]),"+f"(d[2]),"+f"(d[3]),"+f"(d[4]),"+f"(d[5]),"+f"(d[6]),"+f"(d[7]),"+f"(d[8]),"+f"(d[9]),"+f"(d[10]),"+f"(d[11]),"+f"(d[12]),"+f"(d[13]),"+f"(d[14]),"+f"(d[15]) : "r"(left[step][0]), "r"(left[step][1]), "r"(left[step][2]), "r"(left[step][3]), "l"(db));
+    }
+    asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+    asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, g = lane / 4, q = lane % 4;
+#pragma unroll // d stays in registers: it must not be touched before the wait
+    for (int j = 0; j < N / 8; j++)
+        for (int i = 0; i < 4; i++) {
+            int row = warp * 16 + g + i / 2 * 8, column = j * 8 + 2 * q + i % 2;
+            if (column % 4 != row % 4) continue; // a quarter of the results, of all rows and columns
+            float sum = 0;
+#pragma unroll 1
+            for (int k = 0; k < K; k++) sum += -bf16(A[row * K + k]) * bf16(B[column * K + k]);
+            a.out[row * N / 4 + column / 4] = __float_as_uint(d[j * 4 + i]);
+            a.out[16 * N + row * N / 4 + column / 4] = __float_as_uint(sum);
+        }
+}

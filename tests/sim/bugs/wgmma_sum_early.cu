@@ -1,0 +1,28 @@
+// wgmma_sum_early.cu - of two groups of products the wait leaves the one whose sums are used
+// grid=1 block=128 arch=90 expect="matrix operation misuse"
+#include "async.cuh"
+
+extern "C" __global__ void k(const int *in, int *out, int n)
+{
+    __shared__ __align__(1024) int a[512], b[64];
+    int t = threadIdx.x;
+    float d[4] = {0, 0, 0, 0}, e[4] = {0, 0, 0, 0};
+    for (int i = t; i < 512; i += 128) a[i] = 0x3f803f80;
+    if (t < 64) b[t] = 0x3f803f80;
+    proxy_fence();
+    __syncthreads();
+    multiply_fence();
+    multiply(d, a, b);
+    multiply_commit();
+    asm volatile("wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0, %1, %2, %3}, %4, %5, 0, 1, 1, 0, 0;" : "+f"(e[0]), "+f"(e[1]), "+f"(e[2]), "+f"(e[3]) : "l"(matrix(a)), "l"(matrix(b))); // BUG
+    multiply_commit();
+    asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
+#ifdef BUG
+    float early = e[0] + 1; // BUG
+#else
+    float early = d[0] + 1;
+#endif
+    asm volatile("" : "+f"(early));
+    multiply_wait();
+    out[t] = (int)early;
+}
