@@ -136,20 +136,26 @@ static moe_status read_layer(const json_t *root, const moe_family *family, moe_l
     return MOE_OK;
 }
 
-/* Which layers have experts: all that the file says of itself, so a wrong count makes it unusable
- * where a missing one does not. */
-static moe_status read_pattern(const json_t *root, const moe_family *family, moe_model *out) {
+/* All layers, of encoder and decoder together; 0 where the file does not say. */
+static moe_status count_layers(const json_t *root, const moe_family *family, int64_t *out) {
     char keys[2][40] = {"", ""};
     sscanf(usual(family->layers, "num_hidden_layers"), "%39s %39s", keys[0], keys[1]);
+    int64_t sum = 0;
     for (int i = 0; i < 2 && *keys[i]; i++) {
         int64_t count;
         if (!moe_config_at(root, keys[i])) return MOE_OK;
         MOE_TRY(moe_config_size(root, keys[i], &count));
-        if (count < 1 || out->layers + count > MOE_MODEL_LAYERS)
+        if (count < 1 || count > MOE_MODEL_LAYERS - sum)
             return moe_fail(MOE_E_INVALID, "'%s' is %" PRId64 ", not in 1..%d", keys[i], count,
                             MOE_MODEL_LAYERS);
-        out->layers += count;
+        sum += count;
     }
+    *out = sum;
+    return MOE_OK;
+}
+
+static moe_status read_pattern(const json_t *root, const moe_family *family, moe_model *out) {
+    MOE_TRY(count_layers(root, family, &out->layers));
     for (int64_t i = 0; i < out->layers; i++) {
         out->moe[i] = !family->moe || family->moe(root, i, out->layers);
         out->moe_layers += out->moe[i];

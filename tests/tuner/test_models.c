@@ -163,6 +163,9 @@ static void refused_configs_say_why(void **state) {
 /* Classes name a family where model_type does not; keys of the rest of a model may be missing. */
 static void less_is_enough(void **state) {
     (void)state;
+    static const char encoder[] =
+        "{\"model_type\":\"switch_transformers\",\"d_model\":64,\"d_ff\":32,\"num_experts\":8,"
+        "\"num_layers\":3}";
     static const char config[] =
         "{\"architectures\":[\"MixtralForCausalLM\"],\"hidden_size\":64,\"intermediate_size\":32,"
         "\"num_local_experts\":8,\"num_experts_per_tok\":2,\"num_hidden_layers\":3}";
@@ -172,6 +175,8 @@ static void less_is_enough(void **state) {
     assert_int_equal(model.moe_layers, 3);
     assert_false(model.parameters.whole);
     assert_true(moe_model_total(&model.parameters) == 3. * 8 * (64 * 32 * 3 + 64));
+    assert_int_equal(moe_config_model_text(encoder, strlen(encoder), &model), MOE_OK);
+    assert_int_equal(model.layers, 0); /* the decoder's are not told */
 }
 
 int main(void) {
