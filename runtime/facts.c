@@ -49,7 +49,7 @@ int64_t moe_arch_parse(const char *arch, char *suffix) {
     int64_t sm = 0;
     if (strncmp(arch, "sm_", 3) != 0) return 0;
     const char *digit = arch + 3;
-    for (; isdigit((unsigned char)*digit) && sm < 1000; digit++) sm = sm * 10 + (*digit - '0');
+    for (; isdigit((unsigned char)*digit) && sm < 100; digit++) sm = sm * 10 + (*digit - '0');
     bool family = *digit == 'a' || *digit == 'f';
     if (digit[family] != '\0' || sm < 10) return 0;
     if (suffix) *suffix = *digit;

@@ -55,7 +55,7 @@ static void test_archs(void **unused) {
     assert_int_equal(suffix, 0);
     assert_int_equal(moe_arch_parse("sm_100f", &suffix), 100);
     const char *const wrong[] = {"",     "90",      "sm_",    "sm_x",
-                                 "sm_9", "sm_90aa", "sm_90 ", "compute_90"};
+                                 "sm_9", "sm_90aa", "sm_90 ", "compute_90", "sm_8021"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         assert_int_equal(moe_arch_parse(wrong[i], NULL), 0);
     moe_facts facts;
