@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_BUDGET = 256, KEY_OP, KEY_TEMPLATE, KEY_STRATEGY, KEY_LIMIT, KEY_JSON, KEY_QUIET };
+enum { KEY_BUDGET = 256, KEY_OP, KEY_TEMPLATE, KEY_STRATEGY, KEY_LIMIT, KEY_DRY_RUN, KEY_JSON, KEY_QUIET };
 enum { COMPILE_DEADLINE = 60, DEFAULT_LIMIT = 400 };
+static const double FLOP_RATE = 2e9; /* of a simulated device, until it is learned */
 
 typedef struct options {
     command_goal goal;
@@ -17,7 +18,7 @@ typedef struct options {
     unsigned ops;  /* bits by kind */
     double budget; /* seconds */
     int64_t limit;
-    bool json, quiet;
+    bool dry_run, json, quiet;
 } options;
 
 static const struct argp_option option_table[] = {
@@ -27,6 +28,7 @@ static const struct argp_option option_table[] = {
     {"strategy", KEY_STRATEGY, "S", 0,
      "exhaustive, random, halving or survey; default: by the space", 0},
     {"limit", KEY_LIMIT, "N", 0, "most candidates of one op (default 400)", 0},
+    {"dry-run", KEY_DRY_RUN, NULL, 0, "say what would be tried, and how long that should take", 0},
     {"json", KEY_JSON, NULL, 0, "write the results as JSON", 0},
     {"quiet", KEY_QUIET, NULL, 0, "show no progress", 0},
     {NULL, 0, NULL, 0, NULL, 0},
@@ -74,6 +76,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
         if (moe_integer_parse(value, &o->limit) || o->limit < 1)
             argp_error(state, "--limit '%s' should be a number above 0", value);
         break;
+    case KEY_DRY_RUN: o->dry_run = true; break;
     case KEY_JSON: o->json = true; break;
     case KEY_QUIET: o->quiet = true; break;
     case ARGP_KEY_ARG:
@@ -153,7 +156,7 @@ static moe_status open_tools(const options *o, tools *t) {
     tuner->workers = moe_compile_pool_size();
     tuner->seed = o->goal.seed;
     tuner->stop = &stop;
-    tuner->flop_rate = 2e9;
+    tuner->flop_rate = FLOP_RATE;
     moe_tuner_provenance(t->device, nvrtc->version, &tuner->provenance);
     moe_meter_init(&tuner->meter, t->device);
     return MOE_OK;
@@ -184,6 +187,27 @@ static moe_status tune(const work *w, tools *t, moe_heart *heart, moe_session *s
     if (heart && t->tuner.facts->simulated) heart->patience = 300 + 3 * (int64_t)goal.left;
     if (!heart || !heart->restarts) show_start(t, w);
     return moe_session_run(&t->tuner, &goal, session);
+}
+
+/* Needs neither a compiler nor a database. */
+static int dry_run(const work *w) {
+    tools t = {.tuner = {.limit = w->o->limit, .workers = moe_compile_pool_size(),
+                         .flop_rate = FLOP_RATE}};
+    moe_session session = {0};
+    moe_op_plan *plan = NULL;
+    moe_status status = command_goal_templates(&w->o->goal, &t.gen);
+    if (!status) status = moe_device_open(w->o->goal.device, &t.device);
+    if (!status) {
+        t.tuner.device = t.device;
+        t.tuner.facts = moe_device_facts(t.device);
+        t.tuner.gen = t.gen;
+        status = moe_session_plan(&t.tuner, &w->goal, &session, &plan);
+    }
+    if (!status) status = moe_tune_plan_report(&t.tuner, &w->goal, &session, plan);
+    free(plan);
+    moe_session_free(&session);
+    close_tools(&t);
+    return status ? command_fail(status) : COMMAND_GOOD;
 }
 
 static int run(void *context, moe_heart *heart) {
@@ -222,6 +246,7 @@ int cmd_tune(int argc, char **argv) {
     w.goal.ops = o.ops;
     w.goal.budget = o.budget;
     w.end = moe_seconds() + o.budget;
+    if (o.dry_run) return dry_run(&w);
     if (!needs_supervisor(o.goal.device)) return run(&w, NULL);
     status = moe_supervise(run, &w, &result);
     return status ? command_fail(status) : result;

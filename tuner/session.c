@@ -3,7 +3,7 @@
 
 #include "candidates.h"
 #include "capacity.h"
-#include "roofline.h"
+#include "tune_plan.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -12,18 +12,8 @@
 /* Of the budget, for whole layers. */
 static const double LAYER_SHARE = 0.12;
 
-/* Candidates of an op that are worth trying, next to the others': what is large and slow has more
- * to win. */
-static const int wish[MOE_OP_COUNT] = {
-    [MOE_OP_route] = 60, [MOE_OP_permute] = 30, [MOE_OP_gemm_up] = 150, [MOE_OP_gemm_down] = 150,
-    [MOE_OP_combine] = 16, [MOE_OP_route_permute] = 60, [MOE_OP_experts] = 120,
-    [MOE_OP_down_combine] = 150,
-};
-
 /* An op may take this much more than its share. */
 static const double SLACK = 1.5;
-
-enum { FEWEST = 8 }; /* candidates of an op, however small the budget */
 
 const moe_op_result *moe_session_op(const moe_session *session, const moe_op *op) {
     for (int64_t i = 0; i < session->ops; i++)
@@ -63,29 +53,6 @@ static moe_status list_work(const moe_tuner *tuner, const moe_goal *goal, moe_se
     return MOE_OK;
 }
 
-/* Seconds that one candidate is expected to take: its share of the compilers, and its run. */
-static double seconds_each(const moe_tuner *tuner, const moe_op *op) {
-    return 0.6 / tuner->workers + 0.02 + 1.3 * moe_tuner_seconds(tuner, moe_op_work(op).flops);
-}
-
-/* Limits follow from the budget and nothing else, so that a second run asks for the same
- * candidates, which all have rows, and is over at once. */
-static moe_status make_limits(const moe_tuner *tuner, double budget, const moe_session *s,
-                              int64_t **out) {
-    double all = 0;
-    int64_t *limit = malloc((size_t)(s->ops + 1) * sizeof *limit);
-    if (!limit) return moe_fail(MOE_E_MEMORY, "no memory for a session");
-    for (int64_t i = 0; i < s->ops; i++)
-        all += wish[s->op[i].op.kind] * seconds_each(tuner, &s->op[i].op);
-    for (int64_t i = 0; i < s->ops; i++) {
-        double fit = budget * wish[s->op[i].op.kind] / all;
-        limit[i] = fit < (double)tuner->limit ? (int64_t)fit : tuner->limit;
-        if (limit[i] < FEWEST) limit[i] = FEWEST < tuner->limit ? FEWEST : tuner->limit;
-    }
-    *out = limit;
-    return MOE_OK;
-}
-
 static void note_result(moe_tuner *tuner, const moe_op_result *r) {
     char text[256];
     const moe_measurement *standard = &r->standard.record.measurement;
@@ -107,18 +74,16 @@ static void note_result(moe_tuner *tuner, const moe_op_result *r) {
 
 /* Each op gets its share of what is left and half as much again, so that time an op does not need
  * goes to the others. */
-static moe_status tune_ops(moe_tuner *tuner, double start, double end, const int64_t *limit,
+static moe_status tune_ops(moe_tuner *tuner, double start, double end, const moe_op_plan *plan,
                            moe_session *s) {
     for (int64_t i = 0; i < s->ops && !s->stopped; i++) {
-        double own = (double)limit[i] * seconds_each(tuner, &s->op[i].op), rest = 0;
-        double now = moe_seconds();
-        for (int64_t j = i; j < s->ops; j++)
-            rest += (double)limit[j] * seconds_each(tuner, &s->op[j].op);
+        double own = moe_op_plan_seconds(&plan[i]), rest = 0, now = moe_seconds();
+        for (int64_t j = i; j < s->ops; j++) rest += moe_op_plan_seconds(&plan[j]);
         double deadline = now + (end - now) * fmin(1, SLACK * own / rest);
         tuner->share_from = (1 - LAYER_SHARE) * (now - start) / (end - start);
         tuner->share_to = (1 - LAYER_SHARE) * (deadline - start) / (end - start);
         const moe_op op = s->op[i].op;
-        MOE_TRY(moe_tune_op(tuner, &op, limit[i], deadline, &s->op[i]));
+        MOE_TRY(moe_tune_op(tuner, &op, plan[i].limit, deadline, &s->op[i]));
         note_result(tuner, &s->op[i]);
         s->stopped = moe_tuner_stopped(tuner) || tuner->lost;
     }
@@ -143,14 +108,30 @@ static moe_status tune_layers(moe_tuner *tuner, moe_cache cache, moe_session *s)
     return MOE_OK;
 }
 
+moe_status moe_session_plan(const moe_tuner *tuner, const moe_goal *goal, moe_session *out,
+                            moe_op_plan **plan) {
+    moe_session s = {0};
+    moe_status status = list_work(tuner, goal, &s);
+    moe_op_plan *plans = calloc((size_t)s.ops + 1, sizeof *plans);
+    if (!status && !plans) status = moe_fail(MOE_E_MEMORY, "no memory for a session");
+    if (status) {
+        moe_session_free(&s);
+        free(plans);
+        return status;
+    }
+    moe_tune_plan(tuner, s.op, s.ops, goal->budget * (1 - LAYER_SHARE), plans);
+    *out = s;
+    *plan = plans;
+    return MOE_OK;
+}
+
 moe_status moe_session_run(moe_tuner *tuner, const moe_goal *goal, moe_session *out) {
     moe_session s = {0};
-    int64_t *limit = NULL;
+    moe_op_plan *plan;
     double start = moe_seconds(), end = start + goal->left * (1 - LAYER_SHARE);
-    moe_status status = list_work(tuner, goal, &s);
-    if (!status) status = make_limits(tuner, goal->budget * (1 - LAYER_SHARE), &s, &limit);
-    if (!status) status = tune_ops(tuner, start, end, limit, &s);
-    free(limit);
+    MOE_TRY(moe_session_plan(tuner, goal, &s, &plan));
+    moe_status status = tune_ops(tuner, start, end, plan, &s);
+    free(plan);
     if (!status) status = tune_layers(tuner, goal->cache, &s);
     moe_progress_end(&tuner->progress);
     if (status)

@@ -10,9 +10,11 @@
 #include "winner.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { PIPELINES = MOE_PIPELINE_COUNT * (2 + MOE_STEP_COUNT), LAYER_SAMPLES = 50 };
+enum { FIRST_SAMPLES = 10, LAST_ROUND = 4 };
 
 typedef struct pipeline {
     const moe_pipeline_info *form;
@@ -157,33 +159,58 @@ static moe_status lose(layer_search *s, pipeline *const *racing, const moe_rival
     return fault;
 }
 
-/* The right ones run against each other, as replayed graphs where the device has them. */
-static moe_status race(layer_search *s) {
+/* Pipelines run against each other, as replayed graphs where the device has them. */
+static moe_status race(layer_search *s, pipeline *const *racing, int count, int64_t least) {
     const moe_timing timing = {.cache = s->cache, .span = true};
     moe_rival rivals[PIPELINES] = {0};
     moe_layer_replay replays[PIPELINES];
     const moe_plan *plans[PIPELINES];
-    pipeline *racing[PIPELINES];
     char note[512];
-    int count = 0;
-    if (s->tuner->meter.timer == MOE_TIMER_MODEL) return MOE_OK;
-    for (int i = 0; i < s->count; i++) {
-        if (s->pipeline[i].measurement.outcome != MOE_OUTCOME_OK) continue;
-        rivals[count] = (moe_rival){.run = moe_layer_replay_run, .context = &replays[count]};
-        plans[count] = s->pipeline[i].plan;
-        racing[count++] = &s->pipeline[i];
+    for (int i = 0; i < count; i++) {
+        rivals[i] = (moe_rival){.run = moe_layer_replay_run, .context = &replays[i]};
+        plans[i] = racing[i]->plan;
     }
     MOE_TRY(moe_layer_replays_open(s->tuner->device, s->c, plans, count, replays, note,
                                    sizeof note));
     if (*note) moe_progress_note(&s->tuner->progress, "    whole layers: %s", note);
-    moe_status status = moe_meter_race(&s->tuner->meter, &timing, rivals, count, LAYER_SAMPLES,
-                                       2 * LAYER_SAMPLES);
+    moe_status status =
+        moe_meter_race(&s->tuner->meter, &timing, rivals, count, least, 2 * least);
     if (!status) status = judge_replays(racing, replays, count);
     moe_layer_replays_close(replays, count);
     if (status == MOE_E_FAULT || status == MOE_E_DEVICE)
         return lose(s, racing, rivals, count, status);
     for (int i = 0; i < count && !status; i++) take_samples(s, racing[i], &rivals[i].samples);
     return status;
+}
+
+static int by_time(const void *a, const void *b) {
+    double x = (*(pipeline *const *)a)->measurement.med, y = (*(pipeline *const *)b)->measurement.med;
+    return (x > y) - (x < y);
+}
+
+/* The right ones by time, at most `room` of them, and the default wherever it stands. */
+static int list_right(layer_search *s, int room, pipeline **out) {
+    int count = 0, kept = 0;
+    for (int i = 0; i < s->count; i++)
+        if (s->pipeline[i].measurement.outcome == MOE_OUTCOME_OK) out[count++] = &s->pipeline[i];
+    qsort(out, (size_t)count, sizeof *out, by_time);
+    for (int i = 0; i < count; i++)
+        if (i < room || out[i]->is_default) out[kept++] = out[i];
+    return kept;
+}
+
+/* All that are right run a few times; then the best of them, with the default, often enough to name a
+ * winner. */
+static moe_status run_races(layer_search *s) {
+    pipeline *racing[PIPELINES];
+    if (s->tuner->meter.timer == MOE_TIMER_MODEL) return MOE_OK;
+    int count = list_right(s, PIPELINES, racing);
+    if (count > LAST_ROUND + 1) {
+        MOE_TRY(race(s, racing, count, FIRST_SAMPLES));
+        if (s->faulted) return MOE_OK;
+        count = list_right(s, LAST_ROUND, racing);
+    }
+    return count ? race(s, racing, count, LAYER_SAMPLES) : MOE_OK;
 }
 
 static moe_choice choice_of(const layer_search *s, const pipeline *p) {
@@ -279,7 +306,7 @@ static moe_status run(layer_search *s) {
         MOE_TRY(verify(s, &s->pipeline[i]));
         if (s->tuner->lost) return conclude_loss(s, &s->pipeline[i]);
     }
-    MOE_TRY(race(s));
+    MOE_TRY(run_races(s));
     return s->faulted && s->tuner->lost ? conclude_loss(s, s->faulted) : conclude(s);
 }
 

@@ -19,6 +19,9 @@ enum {
     FIRST_ROUND = 16      /* candidates that run again after the search */
 };
 
+/* A run of so many seconds of real time is done however little is left of the budget. */
+static const double SOON = 2;
+
 /* Slower candidates than this, next to the best so far, are stored without their code. */
 static const double KEEP_IMAGE = 1.25;
 
@@ -447,7 +450,7 @@ static moe_status run(op_search *s) {
     s->run_seconds = seconds;
     MOE_TRY(open_search(s));
     MOE_TRY(resume_all(s));
-    if (seconds > 2 * (s->deadline - s->start)) {
+    if (seconds > fmax(SOON, 2 * (s->deadline - s->start))) {
         snprintf(s->result->note, sizeof s->result->note,
                  "one run on %s would take about %.0f s; give fewer tokens, a larger --budget or "
                  "a GPU", s->tuner->device->name, seconds);

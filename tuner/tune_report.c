@@ -1,6 +1,7 @@
 /* tune_report.c - what a tune has to say at its end. */
 #include "tune_report.h"
 
+#include "candidates.h"
 #include "capacity.h"
 #include "command.h"
 #include "roofline.h"
@@ -254,4 +255,39 @@ int moe_tune_report(const moe_tuner *tuner, const moe_session *session, const ch
     for (int64_t i = 0; i < session->layers; i++)
         if (session->layer[i].wrong) fprintf(stderr, "moetune: %s\n", session->layer[i].note);
     return wrong ? COMMAND_FAILED : missing ? COMMAND_BROKEN : COMMAND_GOOD;
+}
+
+/* ------------------------------------------------------------------------------- the plan */
+
+static moe_status add_plan(const moe_tuner *tuner, const moe_op *op, const moe_op_plan *plan,
+                           moe_columns *table) {
+    moe_candidates all;
+    char variant[64];
+    MOE_TRY(moe_candidates_init(&all, tuner->gen, op, tuner->facts, tuner->only));
+    int64_t tried = plan->limit < all.count ? plan->limit : all.count;
+    print_variant(op, variant, sizeof variant);
+    moe_columns_add(table, "%s\t%lld\t%s\t%lld\t%lld\t%.1f\t%.1f\t%.1f\t%.1f", moe_op_names[op->kind],
+                    (long long)op->t, variant, (long long)all.count, (long long)tried, plan->setup,
+                    (double)tried * plan->compile, (double)tried * plan->measure, plan->races);
+    moe_candidates_free(&all);
+    return MOE_OK;
+}
+
+moe_status moe_tune_plan_report(const moe_tuner *tuner, const moe_goal *goal,
+                                const moe_session *session, const moe_op_plan *plan) {
+    moe_columns *table = moe_columns_new("op\t>t\tcapacity\t>space\t>tried\t>inputs s\t>compile s"
+                                         "\t>measure s\t>races s");
+    moe_status status = MOE_OK;
+    double ops = 0, layers = 0;
+    for (int64_t i = 0; i < session->ops && !status; i++) {
+        status = add_plan(tuner, &session->op[i].op, &plan[i], table);
+        ops += moe_op_plan_seconds(&plan[i]);
+    }
+    for (int64_t i = 0; i < session->layers; i++)
+        layers += moe_layer_plan_seconds(tuner, &session->layer[i]);
+    moe_columns_print(table, stdout);
+    if (!status)
+        printf("\nabout %.0f s for ops and %.0f s for whole layers, with %d compilers; budget %.0f s\n",
+               ops, layers, tuner->workers, goal->budget);
+    return status;
 }

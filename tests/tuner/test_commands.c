@@ -294,6 +294,19 @@ static void test_bad_records_name_file_and_line(void **state) {
     }
 }
 
+static void test_a_dry_run_tells_its_plan_and_leaves_nothing(void **state) {
+    (void)state;
+    const char *const args[] = {"tune", "--device", "sim:a100", "--layer", LAYER, "--tokens", "8",
+                                "--budget", "4:00", "--dry-run", "--db", in_folder("dry.db"), NULL};
+    assert_int_equal(run(args), 0);
+    char *text = read_text(in_folder("out"));
+    assert_non_null(strstr(text, "\ngemm_down  "));
+    assert_non_null(strstr(text, "for whole layers"));
+    assert_non_null(strstr(text, "budget 240 s"));
+    free(text);
+    assert_int_not_equal(access(in_folder("dry.db"), F_OK), 0);
+}
+
 /* A survey of one template says how well its predictions order what was timed. */
 static void test_a_survey_ranks_one_template(void **state) {
     (void)state;
@@ -406,6 +419,7 @@ static int drop_folder(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_killed_tune_resumes),
+        cmocka_unit_test(test_a_dry_run_tells_its_plan_and_leaves_nothing),
         cmocka_unit_test(test_a_survey_ranks_one_template),
         cmocka_unit_test(test_check_and_bench_use_what_was_tuned),
         cmocka_unit_test(test_databases_go_to_text_and_back),
