@@ -26,7 +26,7 @@ for program in moetune "${tests[@]}"; do
 done
 strip -o "$folder/build/libmoetune.so" "$BUILD/libmoetune.so"
 cp -r templates tuning_db python "$folder"
-cp -r bench/headline "$folder/bench"
+cp -r bench/headline bench/ranking.py "$folder/bench"
 cp scripts/gpu.sh "$folder/scripts"
 cp -r --parents "${sources[@]%/*}" "$folder"
 # The tests' own library has no archive everywhere.

@@ -73,9 +73,9 @@ class Environment:
         return self.moetune.Plan(database, self.device, layer, routing=ROUTING[distribution])
 
     def has_exact_plan(self, config, tokens):
-        """Whether the database has rows tuned for just this, for uniform routing."""
+        """Whether the database has rows tuned for just this."""
         try:
-            return self.plan(self.layer(config), "U").match(tokens) == "exact"
+            return self.plan(self.layer(config), config.distribution).match(tokens) == "exact"
         except self.moetune.Error:
             return False
 
@@ -92,7 +92,8 @@ class Environment:
         begin = time.time()
         extra = ("--limit", limit) if limit else ()
         self.tool("tune", "--device", self.device_name, "--layer", config.layer, "--tokens",
-                  tokens, "--budget", budget, "--db", self.database, "--quiet", *extra)
+                  tokens, "--routing", ROUTING[config.distribution], "--budget", budget, "--db",
+                  self.database, "--quiet", *extra)
         return {"config": config.name, "tokens": tokens, "budget": budget,
                 "seconds": round(time.time() - begin, 1)}
 

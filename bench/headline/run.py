@@ -24,7 +24,7 @@ import results as result_files
 import systems
 import table
 from case import Case, accuracy
-from environment import ROOT, Environment, ToolError
+from environment import ROOT, ROUTING, Environment, ToolError
 from systems.system import Unsupported
 
 UNFINISHED = 4
@@ -36,7 +36,8 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--list", action="store_true", help="name, tokens and layer of each, and do nothing")
+    add("--list", action="store_true",
+        help="name, tokens, routing and layer of each, and do nothing")
     add("--device", default="cuda:0", help="cuda:N or sim:CHIP")
     add("--configs", default="headline", help="headline, regression, all, or numbers and names")
     add("--systems", help="only these, separated by commas (default: all)")
@@ -289,13 +290,15 @@ def write_report(results):
 
 
 def list_layers(chosen):
-    """A line a layer, with all its token counts: what a tuner has to know beforehand."""
+    """A line a layer and class of routing, with all its token counts: what a tuner has to know
+    beforehand."""
     layers = {}
     for config in chosen:
-        name, tokens = layers.setdefault(config.layer, (config.name, set()))
+        key = (config.layer, ROUTING[config.distribution])
+        name, tokens = layers.setdefault(key, (config.name, set()))
         tokens.update(config.tokens)
-    for layer, (name, tokens) in layers.items():
-        print(name, ",".join(map(str, sorted(tokens))), layer, sep="\t")
+    for (layer, routing), (name, tokens) in layers.items():
+        print(name, ",".join(map(str, sorted(tokens))), routing, layer, sep="\t")
 
 
 def main():

@@ -56,6 +56,14 @@ def leads(rows):
     return aligned(lines) if lines else []
 
 
+def worst(data):
+    """moetune's row of the least share of the roofline, of those that are timed by a GPU; None where
+    there is none."""
+    ours = [row for row in data["rows"] if row["system"] == "moetune" and row["roofline"]
+            and row["timer"] != "model" and row["region"] != "maps"]
+    return min(ours, key=lambda row: row["roofline"], default=None)
+
+
 def text(data):
     lines = [f"{data['head']['device']}", f"commit {data['head']['commit']}, "
              f"{data['head']['date']}, driver {data['head']['driver']}"]

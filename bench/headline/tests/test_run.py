@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -11,11 +12,25 @@ ROOT = Path(__file__).resolve().parents[3]
 BUILD = Path(os.environ.get("MOETUNE_BUILD", ROOT / "build"))
 
 
-def run_gpu(out, *extra):
+def run_gpu(out, *extra, path=None):
+    environment = dict(os.environ, PATH=f"{path}:{os.environ['PATH']}") if path else None
     return subprocess.run(["bash", ROOT / "scripts" / "gpu.sh", "--device", "sim:h100", "--tiny",
                            "--configs", "1,10a", "--build", BUILD, "--out", out,
                            "--stages", "info,tune,check,headline,records", *extra],
-                          capture_output=True, text=True)
+                          capture_output=True, text=True, env=environment)
+
+
+def stand_in(folder, name, text):
+    """A tool of NVIDIA's that this machine lacks."""
+    path = Path(folder) / name
+    path.write_text(f"#!/bin/bash\n{text}\n")
+    path.chmod(0o755)
+
+
+# Runs what stands behind the options; finds an error if it is told to.
+SANITIZER = """echo "$*" >>"$(dirname "$0")/calls"
+while [[ $1 == --* ]]; do [[ $1 == *processes || $1 == *tool || $1 == *code ]] && shift; shift; done
+"$@" || exit; [ ! -e "$(dirname "$0")/bad" ] || { echo "========= Invalid __global__ read"; exit 99; }"""
 
 
 class Slices(unittest.TestCase):
@@ -53,6 +68,61 @@ class Slices(unittest.TestCase):
             done = run_gpu(Path(other), "--from", out / "bundle.tar.gz", "--slice", "300")
             self.assertEqual(done.returncode, 0, done.stdout)
             self.assertNotIn("gpu: headline\n", done.stdout)
+
+
+def state(out):
+    return dict(line.split(" ", 1) for line in (out / "state").read_text().splitlines())
+
+
+@unittest.skipIf(shutil.which("compute-sanitizer") or shutil.which("ncu"), "the tools are here")
+class Tools(unittest.TestCase):
+    def test_what_is_not_installed_is_skipped_with_its_reason(self):
+        with tempfile.TemporaryDirectory() as name:
+            done = run_gpu(name, "--stages", "sanitize,profile")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            for step in ("sanitize-memcheck", "sanitize-racecheck"):
+                self.assertIn("skipped: no compute-sanitizer in PATH", state(Path(name))[step])
+            self.assertIn("skipped: no ncu in PATH", state(Path(name))["profile"])
+
+    def test_sanitizer(self):
+        with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory() as tools:
+            stand_in(tools, "compute-sanitizer", SANITIZER)
+            done = run_gpu(name, "--stages", "sanitize", path=tools)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertIn("combine combine: exit 0",
+                          (Path(name) / "sanitize-memcheck.txt").read_text())
+            calls = (Path(tools) / "calls").read_text()
+            self.assertIn("--tool memcheck", calls)
+            self.assertIn("--tool racecheck", calls)
+        with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory() as tools:
+            stand_in(tools, "compute-sanitizer", SANITIZER)
+            (Path(tools) / "bad").touch()
+            done = run_gpu(name, "--stages", "sanitize", path=tools)
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(state(Path(name))["sanitize-memcheck"], "failed(1)")
+            self.assertIn("combine combine: exit 99",
+                          (Path(name) / "sanitize-memcheck.txt").read_text())
+
+    def test_profile(self):
+        row = {"config": "c", "layer": "d=64 f=32 e=4 k=2", "tokens": 4, "region": "experts",
+               "cache": "cold", "system": "moetune", "roofline": 0.5, "timer": "events"}
+        better = dict(row, layer="d=8 f=8 e=4 k=2", roofline=0.6)
+        model = dict(row, roofline=0.1, timer="model")
+        with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory() as tools:
+            stand_in(tools, "ncu", 'echo "$*" >>"$(dirname "$0")/calls"')
+            folder = Path(name) / "headline" / "gpu"
+            folder.mkdir(parents=True)
+            (folder / "r.json").write_text(json.dumps({"rows": [model]}))
+            run_gpu(name, "--stages", "profile", path=tools)
+            self.assertIn("skipped: no row of the headline was timed on a GPU",
+                          state(Path(name))["profile"])
+            (Path(name) / "state").write_text("")
+            (folder / "r.json").write_text(json.dumps({"rows": [model, better, row]}))
+            done = run_gpu(name, "--stages", "profile", path=tools)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            calls = (Path(tools) / "calls").read_text()
+            self.assertIn("--layer d=64 f=32 e=4 k=2 --tokens 4", calls)
+            self.assertIn("--import", calls)
 
 
 class Misuse(unittest.TestCase):
