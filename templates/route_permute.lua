@@ -98,9 +98,11 @@ return moe.template {
     name = "route_permute",
     op = { "route_permute" },
     arch = { 80, 120 },
-    supports = maps.by_order,
-
-    supports = router.supports,
+    supports = function(p, d)
+        local good, reason = router.supports(p)
+        if not good then return false, reason end
+        return maps.by_order(p, d)
+    end,
     params = function(p, d)
         local all = {}
         for _, param in ipairs(router.params) do all[#all + 1] = param end
