@@ -53,9 +53,26 @@ static void check_shares(sim_block *block) {
     }
 }
 
+/* Other blocks may have accessed shared memory when none of the warps had seen them finish. */
+static void check_peers(sim_block *block) {
+    uint32_t agent = block->warps + SIM_PROXY_REMOTE, seen = 0;
+
+    if (!block->checks || block->agents == block->warps) return;
+    for (uint32_t w = 0; w < block->warps; w++)
+        if (block->warp[w].seen[agent] > seen) seen = block->warp[w].seen[agent];
+    if (seen >= block->agent_time[SIM_PROXY_REMOTE]) return;
+    sim_find(&block->warp[0], SIM_FINDING_async, &block->kernel->code[block->remote_pc],
+             UINT32_MAX,
+             "block %u ends while another block of its cluster may still access its shared memory "
+             "(%%p): no barrier.cluster at the end",
+             block->index);
+}
+
 void sim_async_finish(sim_block *block) {
     sim_async *async = block->async;
     bool aborted = __atomic_load_n(&block->launch->abort, __ATOMIC_RELAXED);
+
+    if (!aborted) check_peers(block);
 
     for (uint32_t w = 0; async && !aborted && w < block->warps; w++) {
         const sim_matrix_warp *m = &async->matrix[w];

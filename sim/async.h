@@ -26,6 +26,7 @@ typedef struct sim_mbarrier {
     uint32_t init_arrivals; /* of the initialising warp at the cluster's barrier, until then */
     uint32_t seen[SIM_MAX_WARPS]; /* what arrived in this phase had seen and done */
     uint32_t done[SIM_MAX_WARPS]; /* the same of all completed phases */
+    uint32_t peers[SIM_MAX_CLUSTER]; /* clocks of other blocks when they last arrived */
     uint64_t cycle, done_cycle;   /* latest arrival; completion of the last phase */
 } sim_mbarrier;
 

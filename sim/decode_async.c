@@ -241,17 +241,35 @@ static moe_status decode_wgmma(sim_decoder *d) {
     return sim_emit(d, SIM_OP_wgmma_wait, in);
 }
 
-/* mapa.shared::cluster.u32 d, a, rank */
+/* The width of an address that a block's rank is in: of the shared window, or generic. */
+static moe_status cluster_bits(const sim_decoder *d, uint32_t *bits) {
+    *bits = sim_has(d, "u64") ? 64 : 32;
+    return *bits == 64 || sim_has(d, "shared::cluster") ? MOE_OK : sim_unknown(d);
+}
+
+/* mapa{.shared::cluster}.u32|u64 d, a, rank */
 static moe_status decode_mapa(sim_decoder *d) {
     const ptx_operand *operand = d->statement->operand;
     sim_instruction in = {0};
 
-    if (!sim_has(d, "shared::cluster") || !sim_has(d, "u32")) return sim_unknown(d);
+    MOE_TRY(cluster_bits(d, &in.aux));
     MOE_TRY(sim_expect(d, 3));
-    MOE_TRY(sim_source(d, &operand[1], 32, &in.a));
+    MOE_TRY(sim_source(d, &operand[1], in.aux, &in.a));
     MOE_TRY(sim_source(d, &operand[2], 32, &in.b));
-    MOE_TRY(sim_destination(d, &operand[0], 32, &in.d));
+    MOE_TRY(sim_destination(d, &operand[0], in.aux, &in.d));
     return sim_emit(d, SIM_OP_mapa, in);
+}
+
+/* getctarank d, a */
+static moe_status decode_getctarank(sim_decoder *d) {
+    const ptx_operand *operand = d->statement->operand;
+    sim_instruction in = {0};
+
+    MOE_TRY(cluster_bits(d, &in.aux));
+    MOE_TRY(sim_expect(d, 2));
+    MOE_TRY(sim_source(d, &operand[1], in.aux, &in.a));
+    MOE_TRY(sim_destination(d, &operand[0], 32, &in.d));
+    return sim_emit(d, SIM_OP_getctarank, in);
 }
 
 static moe_status decode_setmaxnreg(sim_decoder *d) {
@@ -267,6 +285,7 @@ moe_status sim_decode_async(sim_decoder *d, bool *known) {
         {"wgmma", decode_wgmma},
         {"setmaxnreg", decode_setmaxnreg},
         {"mapa", decode_mapa},
+        {"getctarank", decode_getctarank},
         {NULL, NULL},
     };
 

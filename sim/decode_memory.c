@@ -110,6 +110,7 @@ static moe_status decode_ld(sim_decoder *d) {
     MOE_TRY(sim_address(d, &operand[1], &in));
     MOE_TRY(decode_values(d, &operand[0], false, &in));
     if (space == SIM_PARAM && is_argument(d, &operand[1])) op = SIM_OP_ld_argument;
+    if (sim_has(d, "shared::cluster")) op = SIM_OP_ld_cluster;
     note_shared(d, space, memory_bytes(&in), true, false);
     return sim_emit(d, op, in);
 }
@@ -129,7 +130,7 @@ static moe_status decode_st(sim_decoder *d) {
     MOE_TRY(sim_address(d, &operand[0], &in));
     MOE_TRY(decode_values(d, &operand[1], true, &in));
     note_shared(d, space, memory_bytes(&in), false, true);
-    return sim_emit(d, ops[space], in);
+    return sim_emit(d, sim_has(d, "shared::cluster") ? SIM_OP_st_cluster : ops[space], in);
 }
 
 /* prefetch, discard, applypriority: no effect on values */
@@ -159,7 +160,10 @@ int sim_reduce_type_of(const sim_decoder *d) {
     return index_of(d, names, 13);
 }
 
-static sim_op atomic_op(sim_space space) {
+static sim_op atomic_op(const sim_decoder *d) {
+    sim_space space = space_of(d);
+
+    if (sim_has(d, "shared::cluster")) return SIM_OP_atom_cluster;
     return space == SIM_GLOBAL   ? SIM_OP_atom_global
            : space == SIM_SHARED ? SIM_OP_atom_shared
                                  : SIM_OP_atom_generic;
@@ -178,7 +182,7 @@ static moe_status emit_atomics(sim_decoder *d, sim_instruction in, const ptx_ope
     for (uint32_t i = 0; i < count; i++) {
         in.b = from[i];
         in.d = to ? to[i] : 0;
-        MOE_TRY(sim_emit(d, atomic_op(space_of(d)), in));
+        MOE_TRY(sim_emit(d, atomic_op(d), in));
         in.imm += bits / 8;
     }
     return MOE_OK;

@@ -30,8 +30,9 @@ enum { SIM_MAX_CLUSTER = 16 };
 
 enum { SIM_PAGE_SHIFT = 12, SIM_PAGE_BYTES = 1 << SIM_PAGE_SHIFT };
 
-/* Agents besides the warps: what bulk loads write; what matrix operations have read. */
-enum { SIM_PROXY_LOADS, SIM_PROXY_MATRIX, SIM_PROXIES };
+/* Agents besides the warps: what bulk loads write; what matrix operations have read; what other
+ * blocks of the cluster do. */
+enum { SIM_PROXY_LOADS, SIM_PROXY_MATRIX, SIM_PROXY_REMOTE, SIM_PROXIES };
 
 typedef struct sim_block sim_block;
 typedef struct sim_launch_state sim_launch_state;
@@ -230,6 +231,11 @@ struct sim_block {
     uint32_t id[3];
     uint32_t rank;                      /* in its cluster */
     sim_block *cluster[SIM_MAX_CLUSTER]; /* by rank, itself too; NULL: has ended */
+    uint32_t peer_seen[SIM_MAX_CLUSTER]; /* of their clocks; see exec_remote.c */
+    uint32_t remote_pc;                  /* of the last access by another block */
+    uint32_t synced_arrivals; /* at the last barrier.cluster that opened; the clock then, and */
+    uint32_t synced_now;      /* when other blocks had last been active here */
+    uint32_t synced_remote;
     uint32_t warps, live;
     sim_warp *warp;
     uint8_t *shared;
@@ -241,7 +247,7 @@ struct sim_block {
     uint32_t generation;    /* how often it has started anew */
     sim_barrier barrier[SIM_BARRIERS];
     uint32_t agents;                    /* warps, and behind them, where there is room: */
-    uint32_t agent_time[SIM_PROXIES];   /* the asynchronous proxy's; when each was last active */
+    uint32_t agent_time[SIM_PROXIES];   /* the proxies; when each was last active */
     sim_async *async;                   /* NULL until the block uses any of async.h */
     uint32_t published[SIM_MAX_WARPS]; /* what strong stores behind fences have released */
     /* across blocks; see race.h */

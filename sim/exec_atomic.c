@@ -1,5 +1,5 @@
 /* exec_atomic.c - atom, red and fences. */
-#include "exec_memory.h"
+#include "exec_remote.h"
 #include "reduce.h"
 
 #define OFFSET_MASK ((1ull << SIM_ADDRESS_SHIFT) - 1)
@@ -15,7 +15,7 @@ static sim_reduction reduction_of(const sim_instruction *in, bool global) {
         .operation = (u8)in->e, .type = (u8)((u32)in->e >> 8), .flush = global};
 }
 
-static void lane_operation(sim_warp *warp, const sim_instruction *in, u32 lane, u8 *at,
+void SIM_EXEC(atomic_lane)(sim_warp *warp, const sim_instruction *in, u32 lane, u8 *at,
                            bool global) {
     u32 bytes = memory_bytes(in);
     sim_reduction r = reduction_of(in, global);
@@ -64,7 +64,7 @@ static void global_atomic(sim_warp *warp, const sim_instruction *in, u32 exec, t
         } else {
             sim_global_touch(warp, range.allocation, range.offset, bytes);
         }
-        lane_operation(warp, in, lane, range.allocation->bytes + range.offset, true);
+        SIM_EXEC(atomic_lane)(warp, in, lane, range.allocation->bytes + range.offset, true);
     }
     sim_race_acquire(warp);
 }
@@ -79,7 +79,7 @@ static void shared_atomic(sim_warp *warp, const sim_instruction *in, u32 exec, t
     FOR_LANES(lane, t->lanes) {
         sim_access access = {.in = in, .offset = (u32)t->address[lane], .lane = lane};
         if (block->checks) shared_strong(warp, &access, bytes, true, true);
-        lane_operation(warp, in, lane, block->shared + access.offset, false);
+        SIM_EXEC(atomic_lane)(warp, in, lane, block->shared + access.offset, false);
     }
     sim_race_acquire(warp);
 }
@@ -100,6 +100,26 @@ HANDLER(atom_shared) {
     return SIM_STEP;
 }
 
+/* Shared memory of any block of the cluster. */
+static void cluster_atomic(sim_warp *warp, const sim_instruction *in, u32 lanes,
+                           const u64 *offset) {
+    u32 remote = remote_lanes(warp, offset, lanes), own = lanes & ~remote;
+    target t;
+
+    if (remote) SIM_EXEC(remote_atomic)(warp, in, remote, offset);
+    if (!own) return;
+    own_offsets(offset, own, t.address);
+    shared_atomic(warp, in, own, &t);
+}
+
+HANDLER(atom_cluster) {
+    u64 offset[SIM_LANES];
+
+    lane_addresses(warp, in, exec, offset);
+    cluster_atomic(warp, in, exec, offset);
+    return SIM_STEP;
+}
+
 HANDLER(atom_generic) {
     u64 address[SIM_LANES];
     target t;
@@ -114,7 +134,7 @@ HANDLER(atom_generic) {
         u64 mask = part == 0 ? OFFSET_MASK : ~0ull, fill = address[first_lane(parts[part])] & mask;
         for (int i = 0; i < SIM_LANES; i++)
             t.address[i] = parts[part] >> i & 1 ? address[i] & mask : fill;
-        if (part == 0) shared_atomic(warp, in, shared, &t);
+        if (part == 0) cluster_atomic(warp, in, shared, t.address);
         else global_atomic(warp, in, parts[1], &t);
     }
     return SIM_STEP;

@@ -1,5 +1,6 @@
 /* exec_memory.c - loads and stores. */
 #include "exec_move.h"
+#include "exec_remote.h"
 
 #define OFFSET_MASK ((1ull << SIM_ADDRESS_SHIFT) - 1)
 
@@ -252,6 +253,39 @@ HANDLER(st_shared) {
     return SIM_STEP;
 }
 
+/* ---- shared memory of any block of the cluster */
+
+typedef void shared_access(sim_warp *warp, const sim_instruction *in, u32 exec, target *t);
+typedef void remote_access(sim_warp *warp, const sim_instruction *in, u32 lanes,
+                           const u64 *offset);
+
+static void cluster_access(sim_warp *warp, const sim_instruction *in, u32 lanes, const u64 *offset,
+                           shared_access *shared, remote_access *remote) {
+    u32 there = remote_lanes(warp, offset, lanes), here = lanes & ~there;
+    target t;
+
+    if (there) remote(warp, in, there, offset);
+    if (!here) return;
+    own_offsets(offset, here, t.address);
+    shared(warp, in, here, &t);
+}
+
+HANDLER(ld_cluster) {
+    u64 offset[SIM_LANES];
+
+    lane_addresses(warp, in, exec, offset);
+    cluster_access(warp, in, exec, offset, shared_load, SIM_EXEC(remote_load));
+    return SIM_STEP;
+}
+
+HANDLER(st_cluster) {
+    u64 offset[SIM_LANES];
+
+    lane_addresses(warp, in, exec, offset);
+    cluster_access(warp, in, exec, offset, shared_store, SIM_EXEC(remote_store));
+    return SIM_STEP;
+}
+
 /* ---- local: each lane has its own bytes */
 
 static u32 local_pointers(sim_warp *warp, const sim_instruction *in, u32 exec, u32 bytes,
@@ -380,7 +414,7 @@ HANDLER(ld_generic) {
     u32 global = exec & ~(shared | local | param);
     if (shared) {
         window_offsets(address, shared, t.address);
-        shared_load(warp, in, shared, &t);
+        cluster_access(warp, in, shared, t.address, shared_load, SIM_EXEC(remote_load));
     }
     if (local) {
         window_offsets(address, local, t.address);
@@ -407,7 +441,7 @@ HANDLER(st_generic) {
     u32 global = exec & ~(shared | local);
     if (shared) {
         window_offsets(address, shared, t.address);
-        shared_store(warp, in, shared, &t);
+        cluster_access(warp, in, shared, t.address, shared_store, SIM_EXEC(remote_store));
     }
     if (local) {
         window_offsets(address, local, t.address);

@@ -137,6 +137,10 @@ void sim_mbarrier_arrive_remote(sim_warp *warp, const sim_instruction *in, sim_b
         return;
     }
     if (warp->cycles > barrier->cycle) barrier->cycle = warp->cycles;
+    if (owner->agents > owner->warps)
+        barrier->seen[owner->warps + SIM_PROXY_REMOTE] = owner->agent_time[SIM_PROXY_REMOTE];
+    barrier->peers[warp->block->rank] = warp->block->now;
+    sim_race_tick(warp->block); /* what follows is later */
     barrier->pending--;
     complete_if_done(barrier, owner->agents);
     owner->progress++;
@@ -166,6 +170,7 @@ bool sim_mbarrier_test(sim_warp *warp, const sim_instruction *in, sim_mbarrier *
     uint32_t own = warp->seen[warp->index];
     larger(warp->seen, barrier->done, block->agents);
     warp->seen[warp->index] = own;
+    larger(block->peer_seen, barrier->peers, SIM_MAX_CLUSTER);
     sim_race_refresh(warp);
     if (barrier->done_cycle > warp->cycles) warp->cycles = barrier->done_cycle;
     return true;

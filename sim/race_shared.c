@@ -8,6 +8,8 @@ static void agent_name(const sim_block *block, uint32_t stamp, char *text, size_
     uint32_t by = sim_stamp_warp(stamp), lane = sim_stamp_lane(stamp);
 
     if (by < block->warps) snprintf(text, size, "warp %u lane %u", by, lane);
+    else if (by == block->warps + SIM_PROXY_REMOTE)
+        snprintf(text, size, "block %u of the cluster", lane);
     else snprintf(text, size, by == block->warps ? "a bulk copy" : "a matrix operation");
 }
 

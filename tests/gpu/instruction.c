@@ -44,6 +44,7 @@ void instruction_read(const char *path, instruction *out) {
     snprintf(line, sizeof line, "%.*s ", (int)strcspn(second, "\n"), second);
     if (strncmp(line, "// ", 3)) fail_msg("%s: the second line should hold keys", path);
     out->block = number(line, " block=", 128);
+    out->cluster = number(line, " cluster=", 1);
     out->smem = number(line, " smem=", 0);
     out->out = number(line, " out=", 256);
     out->twin = number(line, " twin=", 0);
@@ -114,8 +115,8 @@ typedef struct arguments {
 
 static moe_status launch(moe_device *device, const instruction *i, const moe_image *image,
                          const arguments *args) {
-    const moe_dims dims = {.grid = {1, 1, 1}, .block = {i->block, 1, 1}, .cluster = 1,
-                           .smem = i->smem};
+    const moe_dims dims = {.grid = {i->cluster, 1, 1}, .block = {i->block, 1, 1},
+                           .cluster = i->cluster, .smem = i->smem};
     void *module;
     MOE_TRY(device->class->load(device->self, image, &module));
     moe_status status =

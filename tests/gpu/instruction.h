@@ -3,6 +3,7 @@
  * The second line of the file holds `key=value` pairs:
  *   block   threads (128)                    smem   dynamic shared memory, bytes (0)
  *   out     words of the result (256)        twin   1: the second half is computed another way
+ *   cluster blocks of the one cluster (1)
  *   data    of `in`: bf16, f16, f32, bits    ulp    allowed distance of f32 results (0: same bits)
  *   in_map, out_map   tensor maps of in and out: size x size:box x box:swizzle; elements as the
  *           data, bits taken for bf16
@@ -16,7 +17,7 @@ enum { INSTRUCTION_WORDS = 8192 };
 
 typedef struct instruction {
     char name[64];
-    unsigned block, smem, out, twin, ulp;
+    unsigned block, cluster, smem, out, twin, ulp;
     char data[8], in_map[64], out_map[64];
     char *source; /* owned */
 } instruction;

@@ -20,7 +20,7 @@ static void require(moe_status status) {
 }
 
 void rig_open(sim_rig *rig, const char *options) {
-    *rig = (struct sim_rig){NULL, NULL};
+    *rig = (sim_rig){.cluster = 1};
     require(sim->open(options, &rig->self));
 }
 
@@ -74,7 +74,8 @@ void rig_read(sim_rig *rig, void *data, moe_ptr from, size_t bytes) {
 
 moe_status rig_try(sim_rig *rig, uint32_t grid, uint32_t block, uint32_t smem, const void *args,
                    size_t size) {
-    moe_dims dims = {.grid = {grid, 1, 1}, .block = {block, 1, 1}, .cluster = 1, .smem = smem};
+    moe_dims dims = {.grid = {grid, 1, 1}, .block = {block, 1, 1},
+                     .cluster = rig->cluster, .smem = smem};
 
     MOE_TRY(sim->launch(rig->self, rig->module, 0, &dims, args, size, NULL));
     return sim->sync(rig->self, NULL);

@@ -10,6 +10,7 @@
 typedef struct sim_rig {
     void *self;   /* of the device class */
     void *module; /* loaded, or NULL */
+    uint32_t cluster; /* blocks of a cluster, of launches to come; rig_open: 1 */
 } sim_rig;
 
 /* `options` as behind "sim:", for example "h100,seed=3". */

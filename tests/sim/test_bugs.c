@@ -5,7 +5,7 @@
  * that carries a `// BUG` mark. The right one must run clean, with equal results, under 20
  * schedules. A bug is added by adding a file. Its second line holds the launch:
  *
- *     // grid=2 block=64 smem=256 n=130 raw=1 free=1 arch=90 expect="out of bounds"
+ *     // grid=2 block=64 smem=256 n=130 raw=1 free=1 arch=90 cluster=2 expect="out of bounds"
  *
  * Kernels are k(const int *in, int *out, int n), n words each (128 unless given), in from 0 to 100
  * and out zeroed, or never written if raw=1. free=1: the host frees `in` before the wrong
@@ -30,7 +30,7 @@ enum { WORDS = 1024, SCHEDULES = 20, BUG_SCHEDULES = 4 };
 typedef struct bug {
     const char *path;
     char *source;
-    uint32_t grid, block, smem, n, arch;
+    uint32_t grid, block, smem, n, arch, cluster;
     bool raw, freed;
     char expect[64];
 } bug;
@@ -55,6 +55,7 @@ static void bug_read(bug *b, const char *path) {
     b->smem = number_after(line, "smem=", 0);
     b->n = number_after(line, " n=", 128);
     b->arch = number_after(line, "arch=", 80);
+    b->cluster = number_after(line, "cluster=", 1);
     b->raw = number_after(line, "raw=", 0) != 0;
     b->freed = number_after(line, "free=", 0) != 0;
     expect = strstr(line, "expect=\"");
@@ -78,6 +79,7 @@ static moe_status bug_run(const bug *b, const char *ptx, int seed, bool freed, i
     for (int i = 0; i < WORDS; i++) in[i] = i * 37 % 101;
     snprintf(options, sizeof options, "%s,seed=%d", b->arch == 90 ? "h100" : "a100", seed);
     rig_open(&rig, options);
+    rig.cluster = b->cluster;
     args.in = rig_buffer(&rig, in, b->n * sizeof *in);
     args.out = rig_buffer(&rig, NULL, b->n * sizeof *out);
     if (!b->raw) rig_zero(&rig, args.out, b->n * sizeof *out);

@@ -59,6 +59,26 @@ __device__ void proxy_fence()
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
+__device__ void cluster_sync()
+{
+    asm volatile("barrier.cluster.arrive.release.aligned; barrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
+
+__device__ unsigned cluster_rank()
+{
+    unsigned rank;
+    asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+    return rank;
+}
+
+// The place of shared memory in another block of the cluster.
+__device__ unsigned there(const void *p, unsigned rank)
+{
+    unsigned at;
+    asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(at) : "r"(window(p)), "r"(rank));
+    return at;
+}
+
 // One m64n8k16 product of what lies at `a` (64 rows) and `b` (8 rows), 32 bytes a row and
 // swizzled by 32 bytes; rows of zeros and ones do not care.
 __device__ unsigned long long matrix(const void *p)
