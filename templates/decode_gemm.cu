@@ -1,8 +1,9 @@
 // Few rows an expert, on sm_80 and up: the weights are the 16-row operand of mma.sync and are read
 // once; the rows of x or h are its n, eight at a time.
 //
-//   gemm_up    h[row]      = act(x[token of row] @ up[expert]^T + bias)      rows are gathered
-//   gemm_down  y_rows[row] = h[row] @ down[expert]^T + bias
+//   gemm_up       h[row]      = act(x[token of row] @ up[expert]^T + bias)      rows are gathered
+//   gemm_down     y_rows[row] = h[row] @ down[expert]^T + bias
+//   down_combine  y[token]    = sum of weight * (h[row] @ down[expert]^T + bias)
 //
 // A block makes N rows x OUT_N columns. Its warps share K: warp w takes the K tiles w, w + WARPS, ...
 // of all ROWS weight rows, through a ring of its own, so that no warp ever waits for another one's
@@ -10,6 +11,7 @@
 //
 // With a gate, each 16-row product has eight gate rows and then the eight up rows that pair with them.
 % local up = p.kind == "gemm_up"
+% local summed = p.kind == "down_combine"
 % local gated = up and p.gated
 % local s = t.lib.shape(p, c, d)
 % local weights = up and "args.up" or "args.down"
@@ -41,6 +43,9 @@ constexpr int OUT_N = ROWS / HALVES;         // columns of a block
 constexpr int N_BLOCKS = (WIDTH + OUT_N - 1) / OUT_N;
 constexpr int K_TILES = (DEPTH + BK - 1) / BK;
 constexpr int THREADS = WARPS * 32;
+% if summed then
+constexpr int SPLIT = 1;                     // shares of K among blocks
+% end
 constexpr int MI = ROWS / 16, NI = N / 8;    // products of a 16-element step
 
 constexpr int WEIGHT_BYTES = ROWS * ROW_BYTES, STAGE_BYTES = WEIGHT_BYTES + N * ROW_BYTES;
@@ -49,6 +54,10 @@ constexpr int STEP = 4;                      // rows that a warp copies at once
 constexpr int SUMS = MI * NI * 4;            // of a lane
 % moe.include("up_rows.cuh")
 
+% if summed then
+$(moe.include("arrivals.cuh"))
+
+% end
 // The block's place: rows row .. end-1 are the expert's, at most N of them ours.
 struct place {
     int expert, row, end, column;
@@ -191,13 +200,53 @@ __device__ __forceinline__ float value_of(const args_$(p.kind) &args, const plac
     return $(gated and "activate(value[0], value[1])" or up and "activate(value[0])" or "value[0]");
 }
 
+% if summed then
+// What the block notes of its rows.
+struct row_notes {
+    int *slot; // [N]
+    int *full; // [N] first how many parts its counter waits for, at the end the counter if it is full
+};
+
+__device__ __forceinline__ void note_rows(const args_down_combine &args, const place &at,
+                                          const row_notes &notes) {
+    for (int i = threadIdx.x; i < min(N, at.end - at.row); i += THREADS) {
+        notes.slot[i] = args.row_slots[at.row + i];
+        notes.full[i] = parts_of(args, counter_of(notes.slot[i]));
+    }
+}
+
+// Counts the block's parts, which are stored, and sums the tokens that are complete by them.
+__device__ __forceinline__ void count_parts(const args_down_combine &args, const place &at,
+                                            const row_notes &notes) {
+    const int rows = min(N, at.end - at.row), block = at.column / OUT_N;
+    __syncthreads();
+    for (int i = threadIdx.x; i < rows; i += THREADS) {
+        const int counter = counter_of(notes.slot[i]);
+        notes.full[i] = arrive(args, counter, block, notes.full[i]) ? counter : -1;
+    }
+    __syncthreads();
+    for (int i = 0; i < rows; i++)
+        if (notes.full[i] >= 0) sum_tokens(args, notes.full[i], block, threadIdx.x, THREADS);
+}
+
+% end
 extern "C" __global__ void __launch_bounds__(THREADS)
 $(moe.symbol())(const args_$(p.kind) args) {
     extern __shared__ __align__(1024) unsigned char memory[];
     place at;
     dependency_wait();
     dependents_launch();
+% if summed then
+    if (!find_place(args, (int *)(memory + $(s.body)), at)) {
+        clear_dropped(args, threadIdx.x, THREADS);
+        return;
+    }
+    int *at_notes = (int *)(memory + $(s.body) + 32);
+    const row_notes notes = {at_notes, at_notes + N};
+    note_rows(args, at, notes);
+% else
     if (!find_place(args, (int *)(memory + $(s.body)), at)) return;
+% end
 
     float sum[MI][NI][4] = {};
     multiply(args, at, shared_address(memory) + threadIdx.x / 32 * RING_BYTES, sum);
@@ -214,7 +263,16 @@ $(moe.symbol())(const args_$(p.kind) args) {
         if (WIDTH % OUT_N != 0 && at.column + column >= WIDTH) continue;
         const float low = value_of(args, at, sums, column, token);
         const float high = value_of(args, at, sums, column + 1, token);
+% if summed then
+        *(float2 *)(part_of(args, 0, notes.slot[token]) + at.column + column) =
+            make_float2(low, high);
+% else
         *(unsigned *)($(result) + (long long)(at.row + token) * WIDTH + at.column + column) =
             pack2<XT>(low, high);
+% end
     }
+% if summed then
+    count_parts(args, at, notes);
+    clear_dropped(args, threadIdx.x, THREADS);
+% end
 }

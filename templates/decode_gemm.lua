@@ -1,4 +1,5 @@
--- decode_gemm.lua - both expert GEMMs for few rows an expert, on sm_80 and up: weights stream once.
+-- decode_gemm.lua - both expert GEMMs for few rows an expert, on sm_80 and up: weights stream once. As
+-- down_combine the last block to finish something of a token sums its rows (see arrivals.cuh).
 --
 -- Parameters: n rows of x or h and `rows` rows of weights a block; warps, which share K; stages of
 -- each warp's ring, 64 elements of K each.
@@ -27,7 +28,8 @@ local function shape(p, c, d)
     s.threads = 32 * c.warps
     s.stage = (c.rows + c.n) * BK * 2
     s.body = c.warps * math.max(c.stages * s.stage, c.rows * c.n * 4)
-    s.smem = s.body + 32
+    s.summed = p.kind == "down_combine"
+    s.smem = s.body + 32 + (s.summed and 2 * c.n * 4 or 0)
     s.registers = registers(p, c, s)
     local by_registers = d.regs_sm // (s.threads * moe.align(s.registers, 8))
     local by_smem = d.smem_sm // (s.smem + 1024)
@@ -44,6 +46,7 @@ local function require_(p, c, d)
         return false, "more stages than a warp has K tiles"
     end
     if c.rows > 16 and s.out_n >= 2 * s.width then return false, "rows is beyond the result" end
+    if s.summed and s.n_blocks > 1024 then return false, "more column blocks than there are flags" end
     return true
 end
 
@@ -56,12 +59,14 @@ local function cost(p, c, d, b)
     local weights = weight_rows * s.depth * p.wbytes -- of an expert
     local inputs = s.up and math.min(p.t, w.rows) or w.rows
     local flops = 2 * w.rows * weight_rows * s.depth
-    local bytes = w.experts * weights + (inputs * s.depth + w.rows * s.width) * p.xbytes
+    local outputs = s.summed and p.t or w.rows
+    local bytes = w.experts * weights + (inputs * s.depth + outputs * s.width) * p.xbytes
 
     local latency = 0.8 * d.clock -- clocks
     local issue = (c.rows + c.n) / 4 * 6 + c.rows // 16 * (8 + c.n // 8 * 8) + c.n // 8 * 4 + 30
     local turns = moe.ceil_div(s.k_tiles, c.warps)
-    local edges = 2400 + c.rows * c.n // s.threads * (4 + 2 * c.warps)
+    local store = s.summed and 1500 or 0 -- with the arrival, and at times a sum
+    local edges = 2400 + store + c.rows * c.n // s.threads * (4 + 2 * c.warps)
     local alone = edges + turns * loads.soft_max(issue, latency / (c.stages - 1))
     local shared = turns * c.warps * issue / 4 + edges / s.blocks -- of a block among s.blocks
     local blocks = w.tiles * s.n_blocks
@@ -74,7 +79,8 @@ local function cost(p, c, d, b)
     local flying = warps * c.rows * BK * 2 * (c.stages - 1)
     local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock,
                               loads.stream(d, bytes, flying))
-    return {flops = flops, bytes = bytes, ns = ns}
+    local last = s.summed and 1700 or 0 -- its arrival and its sum, which nothing hides
+    return {flops = flops, bytes = bytes, ns = ns + last}
 end
 
 -- {n, rows, warps, stages}: the best by cost is the default. The last is legal everywhere.
@@ -97,7 +103,7 @@ end
 
 return moe.template{
     name = "decode_gemm",
-    op = {"gemm_up", "gemm_down"},
+    op = {"gemm_up", "gemm_down", "down_combine"},
     arch = {80, 120},
     params = {
         {"n", {8, 16, 32, 64}},
@@ -116,6 +122,7 @@ return moe.template{
         return {
             kernels = {{grid = {"row_tiles", c.n, s.n_blocks}, block = s.threads, smem = s.smem,
                         overlap = d.sm >= 90}},
+            scratch = {token = s.summed and p.k * p.d * 4 or 0},
         }
     end,
     cost = cost,

@@ -65,6 +65,8 @@ static const struct {
      "gemm_up t=1 d=2048 f=768 e=128 k=8 bias=up", "n=8 rows=128 stages=12 blocks=1", false},
     {"decode_sums_sm90", "templates", "sm_90a", "decode_gemm_sm90",
      "down_combine t=1 d=2048 f=768 e=128 k=8", "n=8 rows=128 stages=12 blocks=1 split=2", false},
+    {"decode_sums_f16", "templates", "sm_80", "decode_gemm",
+     "down_combine t=1 d=2048 f=768 e=128 k=8 x=f16", "n=8 rows=32 warps=4 stages=4", false},
     {"decode_down_f16", "templates", "sm_80", "decode_gemm",
      "gemm_down t=1 d=2048 f=768 e=128 k=8 x=f16", "n=16 rows=32 warps=4 stages=3", false},
     {"gemv_up_f32", "templates", "sm_80", "gemv", "gemm_up t=1 d=1024 f=512 e=8 k=2 x=f32",

@@ -20,7 +20,7 @@ typedef struct subject {
 static const moe_op_kind kinds[] = {MOE_OP_gemm_up, MOE_OP_gemm_down, MOE_OP_down_combine};
 
 static subject sm90 = {"decode_gemm_sm90", "sim:h100", 3};
-static subject sm80 = {"decode_gemm", "sim:a100", 2};
+static subject sm80 = {"decode_gemm", "sim:a100", 3};
 static subject gemv = {"gemv", "sim:a100", 2};
 
 static void check(fixture *f, const subject *s, const char *layer, int64_t tokens,

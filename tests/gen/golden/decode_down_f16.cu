@@ -16,8 +16,9 @@
 // Few rows an expert, on sm_80 and up: the weights are the 16-row operand of mma.sync and are read
 // once; the rows of x or h are its n, eight at a time.
 //
-//   gemm_up    h[row]      = act(x[token of row] @ up[expert]^T + bias)      rows are gathered
-//   gemm_down  y_rows[row] = h[row] @ down[expert]^T + bias
+//   gemm_up       h[row]      = act(x[token of row] @ up[expert]^T + bias)      rows are gathered
+//   gemm_down     y_rows[row] = h[row] @ down[expert]^T + bias
+//   down_combine  y[token]    = sum of weight * (h[row] @ down[expert]^T + bias)
 //
 // A block makes N rows x OUT_N columns. Its warps share K: warp w takes the K tiles w, w + WARPS, ...
 // of all ROWS weight rows, through a ring of its own, so that no warp ever waits for another one's
