@@ -222,6 +222,7 @@ __device__ __forceinline__ void pass_over(unsigned ring, ring_place &from, int c
         }
     }
     from.skip(K_TILES);
+    __syncwarp();
     asm volatile("bar.sync %0, 128;" ::"r"(consumer + 3) : "memory");
 }
 
@@ -424,6 +425,7 @@ $(moe.symbol())(const __grid_constant__ args_$(p.kind) args) {
         consume(args, map, ring);
     }
 % if c.cluster == 2 then
+    __syncwarp(); // the lane that copies may be ahead
     cluster_sync(); // the other block may still copy to this one's memory
 % end
 }

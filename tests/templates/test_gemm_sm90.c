@@ -49,7 +49,7 @@ static void defaults_on_awkward_shapes(void **state) {
  * rasters, pairs of short tiles, columns and rows that end inside a tile. */
 static void paths_in_company(void **state) {
     static const char *const configs[] = {
-        "bm=128 bn=128 bk=64 stages=3 wgs=2 pingpong=0 cluster=2 raster=1 group=4 store=1",
+        "bm=128 bn=128 bk=32 stages=5 wgs=2 pingpong=0 cluster=2 raster=1 group=4 store=1",
         "bm=128 bn=128 bk=128 stages=3 wgs=2 pingpong=1 cluster=1 raster=0 group=4 store=2",
         "bm=128 bn=240 bk=32 stages=6 wgs=2 pingpong=0 cluster=1 raster=0 group=8 store=1",
         "bm=64 bn=192 bk=32 stages=6 wgs=2 pingpong=1 cluster=2 raster=1 group=4 store=2",

@@ -917,6 +917,7 @@ __device__ __forceinline__ void pass_over(unsigned ring, ring_place &from, int c
         }
     }
     from.skip(K_TILES);
+    __syncwarp();
     asm volatile("bar.sync %0, 128;" ::"r"(consumer + 3) : "memory");
 }
 
@@ -1008,5 +1009,6 @@ moe_gemm_up_000000000000(const __grid_constant__ args_gemm_up args) {
         registers_raise<(504 - REGS) / 2>(); // of 168 for each of three warpgroups
         consume(args, map, ring);
     }
+    __syncwarp(); // the lane that copies may be ahead
     cluster_sync(); // the other block may still copy to this one's memory
 }
