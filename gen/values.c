@@ -103,6 +103,8 @@ static void set_derived(lua_State *L, const moe_op *op) {
     set_boolean(L, "bias_router", layer->bias & MOE_BIAS_ROUTER);
     set_boolean(L, "bias_up", layer->bias & MOE_BIAS_UP);
     set_boolean(L, "bias_down", layer->bias & MOE_BIAS_DOWN);
+    set_text(L, "router_w", moe_dtype_names[moe_layer_router_dtype(layer)]);
+    set_integer(L, "router_wbytes", (int64_t)moe_dtype_size(moe_layer_router_dtype(layer)));
     set_integer(L, "xbytes", (int64_t)moe_dtype_size(layer->x));
     set_integer(L, "wbytes", (int64_t)moe_dtype_size(layer->w));
 }

@@ -178,6 +178,12 @@ typedef enum moe_drop {
 
 enum { MOE_BIAS_ROUTER = 1, MOE_BIAS_UP = 2, MOE_BIAS_DOWN = 4 };
 
+typedef enum moe_router_dtype { /* dtype of the router's weight */
+    MOE_ROUTER_W,   /* w */
+    MOE_ROUTER_F32, /* f32, where w is not: logits are then those of an f32 product with x */
+    MOE_ROUTER_DTYPE_COUNT
+} moe_router_dtype;
+
 typedef struct moe_layer {
     int64_t d;       /* width of x and y; a multiple of 8 */
     int64_t f;       /* hidden width of one expert, after the gate; a multiple of 8 */
@@ -192,6 +198,7 @@ typedef struct moe_layer {
     moe_layout layout;
     moe_priority priority;
     moe_drop drop;
+    moe_router_dtype router_dtype;
 } moe_layer;
 
 enum { MOE_LAYER_TEXT_SIZE = 512 }; /* bytes, always enough for a layer's text */
@@ -219,7 +226,7 @@ enum { MOE_LAYER_TEXT_SIZE = 512 }; /* bytes, always enough for a layer's text *
  * 1.25,switch,min(4). `priority=gate` and `drop=renorm` are written only where they are not the
  * usual order and plain.
  *
- * `layout=gate_up|up_gate|interleaved` is gate_up unless written.
+ * `layout=gate_up|up_gate|interleaved` is gate_up unless written, `router_dtype=w|f32` is w.
  *
  * The result is checked for contradictions and limits.
  * MOE_E_PARSE, MOE_E_INVALID, MOE_E_UNSUPPORTED. */
@@ -327,7 +334,7 @@ MOE_API moe_status moe_plan_explain(const moe_plan *plan, int64_t tokens, char *
 typedef struct moe_io {
     /* inputs */
     const void *x;             /* [T,d] */
-    const void *router_weight; /* [e,d] in w's dtype; unused where logits or routing are given */
+    const void *router_weight; /* [e,d] in w's dtype, or f32; unused where logits or routing are given */
     const float *router_bias;  /* [e], added to the logits (bias=router) or the keys (+bias) */
     const void *up;            /* gated: [e,2f,d], rows in the layer's layout; else [e,f,d] */
     const void *up_bias;       /* gated: [e,2f]; else [e,f]; bias=up only */

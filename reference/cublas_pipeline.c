@@ -247,20 +247,26 @@ static moe_status run_combine(const moe_cublas_pipeline *p, const moe_pipeline_i
     return launch(p, COMBINE, packs(p, p->tokens * p->layer.d), &args, sizeof args, stream);
 }
 
-static moe_status run_route(const moe_cublas_pipeline *p, const moe_pipeline_io *io, void *stream) {
+static moe_status run_router_gemm(const moe_cublas_pipeline *p, const moe_pipeline_io *io,
+                                  void *stream) {
     const moe_layer *l = &p->layer;
-    bool bias = l->bias & MOE_BIAS_ROUTER && !io->logits;
-    if (!io->logits && p->tokens) {
-        const moe_gemm_call call = {.dtype = l->x,
-                                    .out_dtype = MOE_F32,
-                                    .rows = p->tokens,
-                                    .outputs = l->e,
-                                    .inputs = l->d,
-                                    .in = io->x,
-                                    .weight = io->router_weight,
-                                    .out = address(p, LOGITS)};
-        MOE_TRY(p->gemm->run(p->gemm->self, &call, stream));
-    }
+    if (moe_layer_router_dtype(l) != l->x)
+        return moe_fail(MOE_E_UNSUPPORTED, "no library GEMM takes %s x with f32 router weights; give "
+                                           "it logits", moe_dtype_names[l->x]);
+    const moe_gemm_call call = {.dtype = l->x,
+                                .out_dtype = MOE_F32,
+                                .rows = p->tokens,
+                                .outputs = l->e,
+                                .inputs = l->d,
+                                .in = io->x,
+                                .weight = io->router_weight,
+                                .out = address(p, LOGITS)};
+    return p->gemm->run(p->gemm->self, &call, stream);
+}
+
+static moe_status run_route(const moe_cublas_pipeline *p, const moe_pipeline_io *io, void *stream) {
+    bool bias = p->layer.bias & MOE_BIAS_ROUTER && !io->logits;
+    if (!io->logits && p->tokens) MOE_TRY(run_router_gemm(p, io, stream));
     const struct {
         moe_ptr logits, logit_bias, key_bias, ids, weights;
         int64_t tokens;

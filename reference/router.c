@@ -39,7 +39,7 @@ static moe_status router_gemm(const moe_layer *layer, int64_t tokens, const moe_
         rows[t] = x + t * layer->d;
         out[t] = logits + t * layer->e;
     }
-    moe_matmul_run(&(moe_matmul){.dtype = layer->w,
+    moe_matmul_run(&(moe_matmul){.dtype = moe_layer_router_dtype(layer),
                                  .weight = in->router_weight,
                                  .groups = 1,
                                  .outputs = layer->e,

@@ -81,7 +81,7 @@ moe_status moe_workload_init(moe_workload *workload, const moe_layer *layer, int
     const unsigned biased = MOE_MAKE_ROUTER | (layer->router.key_bias ? MOE_MAKE_LOGITS : 0);
     bool made =
         make(&w.x, layer->x, set & MOE_MAKE_X, n.x, STREAM(X), 1) &&
-        make(&w.router_weight, layer->w, set & MOE_MAKE_ROUTER, n.router_weight,
+        make(&w.router_weight, moe_layer_router_dtype(layer), set & MOE_MAKE_ROUTER, n.router_weight,
              STREAM(ROUTER_WEIGHT), by_d) &&
         make(&router_bias, MOE_F32, set & biased, n.router_bias, STREAM(ROUTER_BIAS),
              bias_deviation) &&

@@ -39,6 +39,9 @@ const char *const moe_priority_names[] = {
 
 const char *const moe_drop_names[] = {
     [MOE_DROP_PLAIN] = "plain", [MOE_DROP_RENORM] = "renorm", [MOE_DROP_COUNT] = NULL};
+const char *const moe_router_dtype_names[] = {
+    [MOE_ROUTER_W] = "w", [MOE_ROUTER_F32] = "f32", [MOE_ROUTER_DTYPE_COUNT] = NULL,
+};
 
 static const char *const bias_names[] = {"router", "up", "down", NULL}; /* ORDER MOE_BIAS */
 
@@ -124,6 +127,7 @@ const moe_field moe_layer_fields[] = {
     {"layout", AT(layout), &moe_field_enum, "gate_up", moe_layout_names, 0, 0, true},
     {"priority", AT(priority), &moe_field_enum, "order", moe_priority_names, 0, 0, true},
     {"drop", AT(drop), &moe_field_enum, "plain", moe_drop_names, 0, 0, true},
+    {"router_dtype", AT(router_dtype), &moe_field_enum, "w", moe_router_dtype_names, 0, 0, true},
     {NULL, 0, NULL, NULL, NULL, 0, 0, false},
 };
 #undef AT
@@ -144,6 +148,10 @@ int64_t moe_layer_up_rows(const moe_layer *layer) {
 }
 
 size_t moe_layer_size(void) { return sizeof(moe_layer); }
+
+moe_dtype moe_layer_router_dtype(const moe_layer *layer) {
+    return layer->router_dtype == MOE_ROUTER_F32 ? MOE_F32 : layer->w;
+}
 
 size_t moe_dtype_size(moe_dtype dtype) { return dtype == MOE_F32 ? 4 : 2; }
 
@@ -169,6 +177,8 @@ moe_status moe_layer_check(const moe_layer *layer) {
     if (layer->layout != MOE_LAYOUT_GATE_UP && !moe_layer_gated(layer))
         return moe_fail(MOE_E_INVALID, "layer: %s has no gate, so there is no layout=%s",
                         moe_act_names[layer->act.kind], moe_layout_names[layer->layout]);
+    if (layer->router_dtype == MOE_ROUTER_F32 && layer->w == MOE_F32)
+        return moe_fail(MOE_E_INVALID, "layer: w is f32 already; leave router_dtype out");
     if (layer->router.key_bias && layer->bias & MOE_BIAS_ROUTER)
         return moe_fail(MOE_E_INVALID, "layer: the router's bias joins the logits (bias=router) or "
                                        "the keys (+bias), not both");

@@ -10,7 +10,7 @@ enum { MOE_MAX_EXPERTS = 2048, MOE_MAX_TOPK = 32 };
 enum {
     MOE_LAYER_D, MOE_LAYER_F, MOE_LAYER_E, MOE_LAYER_K, MOE_LAYER_ACT, MOE_LAYER_X, MOE_LAYER_W,
     MOE_LAYER_ROUTER, MOE_LAYER_CAPACITY, MOE_LAYER_BIAS, MOE_LAYER_LAYOUT, MOE_LAYER_PRIORITY,
-    MOE_LAYER_DROP, MOE_LAYER_FIELDS
+    MOE_LAYER_DROP, MOE_LAYER_ROUTER_DTYPE, MOE_LAYER_FIELDS
 };
 
 extern const moe_field moe_layer_fields[];
@@ -19,6 +19,7 @@ extern const char *const moe_act_names[];    /* by moe_act_kind; swiglu_clamp wi
 extern const char *const moe_layout_names[]; /* by moe_layout */
 extern const char *const moe_priority_names[]; /* by moe_priority */
 extern const char *const moe_drop_names[];   /* by moe_drop */
+extern const char *const moe_router_dtype_names[]; /* by moe_router_dtype */
 extern const moe_field_type moe_field_act, moe_field_bias;
 
 /* True where an activation multiplies a gate with an up projection. */
@@ -29,6 +30,9 @@ moe_status moe_layer_check(const moe_layer *layer);
 
 /* True where the router has a bias, of its logits or of its keys. */
 bool moe_layer_router_bias(const moe_layer *layer);
+
+/* The dtype of the router's weight. */
+moe_dtype moe_layer_router_dtype(const moe_layer *layer);
 
 /* Rows of up weights an expert: 2f where gated, else f. */
 int64_t moe_layer_up_rows(const moe_layer *layer);

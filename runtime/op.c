@@ -79,6 +79,8 @@ const moe_field moe_op_fields[] = {
     {"layout", AT(layer.layout), &moe_field_enum, "gate_up", moe_layout_names, 0, 0, true},
     {"priority", AT(layer.priority), &moe_field_enum, "order", moe_priority_names, 0, 0, true},
     {"drop", AT(layer.drop), &moe_field_enum, "plain", moe_drop_names, 0, 0, true},
+    {"router_dtype", AT(layer.router_dtype), &moe_field_enum, "w", moe_router_dtype_names, 0, 0,
+     true},
     {"weigh", AT(layer.router.input), &field_weigh, "output", weigh_names, 0, 0, true},
     {"routing", AT(routing), &moe_field_enum, "uniform", moe_routing_names, 0, 0, false},
     {"cache", AT(cache), &moe_field_enum, "cold", moe_cache_names, 0, 0, false},
@@ -114,6 +116,7 @@ moe_op moe_op_make(moe_op_kind kind, const moe_layer *layer, int64_t tokens, moe
     if (keep & F(LAYOUT)) op.layer.layout = layer->layout;
     if (keep & F(PRIORITY)) op.layer.priority = layer->priority;
     if (keep & F(DROP)) op.layer.drop = layer->drop;
+    if (keep & F(ROUTER_DTYPE)) op.layer.router_dtype = layer->router_dtype;
     if (keep & F(BIAS)) op.layer.bias = layer->bias & own_bias[kind];
     return op;
 }

@@ -156,7 +156,7 @@ return moe.template {
     cost = function(p, c, d, b)
         return {
             flops = 2 * p.t * p.d * p.e,
-            bytes = (p.t + p.e) * p.d * p.xbytes + p.t * p.k * 20 + p.e * 40,
+            bytes = (p.t * p.xbytes + p.e * p.router_wbytes) * p.d + p.t * p.k * 20 + p.e * 40,
             ns = predict(p, c, d, b),
         }
     end,

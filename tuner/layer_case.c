@@ -30,7 +30,8 @@ static moe_status upload(moe_layer_case *c) {
         size_t size;
     } inputs[] = {
         {LAYER_X, w->x, n.x, x},
-        {LAYER_ROUTER_WEIGHT, w->router_weight, n.router_weight, x},
+        {LAYER_ROUTER_WEIGHT, w->router_weight, n.router_weight,
+         moe_dtype_size(moe_layer_router_dtype(&c->layer))},
         {LAYER_ROUTER_BIAS, w->router_bias, n.router_bias, f},
         {LAYER_LOGITS, w->logits, n.logits, f},
         {LAYER_UP, w->up, n.up, x},

@@ -15,7 +15,7 @@ int moe_layer_tensors(const moe_layer *l, moe_tensor_row *rows) {
         moe_tensor_row row;
     } all[] = {
         {true, {"x", x, "T", {l->d}}},
-        {true, {"router.weight", w, NULL, {l->e, l->d}}},
+        {true, {"router.weight", moe_dtype_names[moe_layer_router_dtype(l)], NULL, {l->e, l->d}}},
         {moe_layer_router_bias(l), {"router.bias", "f32", NULL, {l->e}}},
         {true, {gated ? "experts.gate_up" : "experts.up", w, NULL, {l->e, up, l->d}}},
         {l->bias & MOE_BIAS_UP,
@@ -38,8 +38,8 @@ moe_layer_figures moe_layer_count(const moe_layer *l) {
     moe_layer_figures f = {.router = n.router_weight + n.router_bias, .expert = experts / l->e};
     f.all = f.router + experts;
     f.active = f.router + l->k * f.expert;
-    f.bytes = (n.router_weight + experts) * (int64_t)moe_dtype_size(l->w) +
-              n.router_bias * (int64_t)sizeof(float);
+    f.bytes = n.router_weight * (int64_t)moe_dtype_size(moe_layer_router_dtype(l)) +
+              experts * (int64_t)moe_dtype_size(l->w) + n.router_bias * (int64_t)sizeof(float);
     f.flops = 2 * l->k * (n.up + n.down) / l->e;
     f.router_flops = 2 * n.router_weight;
     return f;

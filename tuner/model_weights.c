@@ -57,7 +57,7 @@ static int list_parts(const moe_model_weights *w, moe_weight_role role, part *ou
     const moe_weight_names *n = w->names;
     const char *bias = l->router.key_bias ? n->key_bias : n->router_bias;
     switch (role) {
-    case MOE_WEIGHT_ROUTER: *out = whole(n->router, l->e, l->d, l->w, true); return 1;
+    case MOE_WEIGHT_ROUTER: *out = whole(n->router, l->e, l->d, moe_layer_router_dtype(l), true); return 1;
     case MOE_WEIGHT_ROUTER_BIAS: *out = whole(bias, l->e, 1, MOE_F32, true); return 1;
     case MOE_WEIGHT_UP:
         return list_halves(w, n->gate, n->up, n->gate_up, l->d, n->turned, out);

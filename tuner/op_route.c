@@ -38,7 +38,8 @@ moe_status op_make_route(moe_op_case *c, uint64_t seed) {
     op_buffers *b = &c->buffers;
     MOE_TRY(op_upload(c, b, MOE_ARG_x, c->work.x, (size_t)sizes.x * element));
     MOE_TRY(op_upload(c, b, MOE_ARG_router_weight, c->work.router_weight,
-                      (size_t)sizes.router_weight * element));
+                      (size_t)sizes.router_weight *
+                          moe_dtype_size(moe_layer_router_dtype(layer))));
     if (c->work.router_bias)
         MOE_TRY(op_upload(c, b, MOE_ARG_router_bias, c->work.router_bias, e * sizeof(float)));
     MOE_TRY(op_upload(c, b, MOE_ARG_ids, NULL, slots * sizeof(int)));

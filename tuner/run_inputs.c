@@ -18,12 +18,13 @@ enum { X = -1 };
 
 static void list_inputs(const moe_layer *l, int64_t tokens, input *out) {
     const moe_tensor_type x = moe_tensor_type_of(l->x), w = moe_tensor_type_of(l->w);
+    const moe_tensor_type router = moe_tensor_type_of(moe_layer_router_dtype(l));
     const bool gated = moe_layer_gated(l);
     const int64_t up = moe_layer_up_rows(l);
 #define TO(member) offsetof(moe_io, member)
     const input all[MOE_RUN_INPUTS] = {
         {"x", true, x, 2, {tokens, l->d}, TO(x), X},
-        {"router.weight", true, w, 2, {l->e, l->d}, TO(router_weight), MOE_WEIGHT_ROUTER},
+        {"router.weight", true, router, 2, {l->e, l->d}, TO(router_weight), MOE_WEIGHT_ROUTER},
         {"router.bias", moe_layer_router_bias(l), MOE_TENSOR_F32, 1, {l->e}, TO(router_bias),
          MOE_WEIGHT_ROUTER_BIAS},
         {gated ? "experts.gate_up" : "experts.up", true, w, 3, {l->e, up, l->d}, TO(up),
@@ -49,8 +50,8 @@ void moe_run_buffers_free(moe_run_buffers *b) {
     b->count = 0;
 }
 
-/* The router's bias may be in the weights' dtype, as some models ship it; every such value is exact
- * in f32. */
+/* What the router has in f32 may be in the weights' dtype, as some models ship it; every such value is
+ * exact in f32. */
 static moe_status widen(moe_run_buffers *b, const moe_tensor *tensor, int64_t n, void **out) {
     const size_t bytes = (size_t)n * sizeof(float);
     float *wide = malloc(bytes);
@@ -68,7 +69,7 @@ static moe_status upload_tensor(moe_run_buffers *b, const moe_tensor_file *file,
     const moe_tensor_type own = moe_tensor_type_of(layer->w);
     bool narrow = tensor && in->type == MOE_TENSOR_F32 && tensor->type == own && own != in->type;
     MOE_TRY(moe_tensor_get(file, in->name, narrow ? own : in->type, in->rank, in->shape, &tensor));
-    if (narrow) return widen(b, tensor, in->shape[0], out);
+    if (narrow) return widen(b, tensor, in->shape[0] * (in->rank > 1 ? in->shape[1] : 1), out);
     MOE_TRY(moe_run_buffer(b, tensor->bytes, out));
     return moe_device_copy_in(b->device, *out, tensor->data, tensor->bytes);
 }

@@ -30,6 +30,11 @@ class Layer:
     w = property(lambda self: self.fields["w"], doc="dtype of the weights")
 
     @property
+    def router_w(self):
+        """dtype of the router's weight: f32 where router_dtype=f32, else w"""
+        return {"w": self.w}.get(dtype := self.fields.get("router_dtype", "w"), dtype)
+
+    @property
     def gated(self):
         return bool(lib.moe_layer_gated(self.struct))
 
@@ -51,7 +56,7 @@ class Layer:
         """{name: (dtype, shape)} of all that a run of `tokens` tokens may take or give."""
         d, e, k, rows = self.d, self.e, self.k, self.up_rows
         return {
-            "x": (self.x, (tokens, d)), "router_weight": (self.w, (e, d)),
+            "x": (self.x, (tokens, d)), "router_weight": (self.router_w, (e, d)),
             "router_bias": ("f32", (e,)), "up": (self.w, (e, rows, d)),
             "up_bias": (self.w, (e, rows)), "down": (self.w, (e, d, self.f)),
             "down_bias": (self.w, (e, d)), "logits": ("f32", (tokens, e)),

@@ -6,6 +6,9 @@
 // asynchronous copies. Warps share the experts of a tile, and where these are few, the K steps of a
 // stage. What becomes of a token's logits is in rule.cuh.
 //
+// 16-bit tokens meet f32 weights in tf32 products: a 16-bit number is one of tf32, and a weight is
+// two, so that logits are those of an f32 product.
+//
 // SPLIT = 0: a block keeps all logits of its tokens in shared memory and selects from them, one
 //            warp a token.
 // SPLIT > 0: for few tokens. Blocks also share the experts' tiles and SPLIT slices of K; a second
@@ -17,18 +20,18 @@
 using op_args = args_$(p.kind);
 
 constexpr int THREADS = WARPS * 32;
-constexpr int ROW = BK * 2;                     // bytes of a row of a stage,
-constexpr int CHUNKS = ROW / 16;                // chunks of it,
-constexpr int STEPS = ROW / 32;                 // K steps: 16 or, f32, 8 elements,
-constexpr int DEPTH = ROW / (int)sizeof(XT);    // and elements
-constexpr int STAGE = (BE + BT) * ROW;          // bytes; experts, then tokens
+constexpr int ROW = BK * 2;                     // bytes of an expert's row of a stage,
+constexpr int DEPTH = ROW / (int)sizeof(RT);    // its elements,
+constexpr int ROW_X = DEPTH * (int)sizeof(XT);  // and the bytes of a token's
+constexpr int STEPS = ROW_X / 32;               // K steps: 16 or, of f32 tokens, 8 elements
+constexpr int STAGE = BE * ROW + BT * ROW_X;    // bytes; experts, then tokens
+constexpr bool MIXED = ROW != ROW_X;
 constexpr int WARPS_E = WARPS < BE / 16 ? WARPS : BE / 16;
 constexpr int WARPS_K = WARPS / WARPS_E;
 constexpr int TILES_E = BE / 16 / WARPS_E;      // 16x8 products of a warp
 constexpr int TILES_T = BT / 8;
 constexpr int BLOCKS_E = (E + BE - 1) / BE;     // tiles of experts
 constexpr int STEPS_D = (D + DEPTH - 1) / DEPTH; // stages that a tile takes
-constexpr int AT_ONCE = THREADS / CHUNKS;       // rows that the block copies together
 constexpr bool LOGIT_BIAS = $(p.bias_router);
 constexpr bool WHOLE_D = D % DEPTH == 0, WHOLE_E = E % BE == 0; // tiles have no edge
 // Floats of a token's logits: 4 more than a multiple of 16, so that store_tile meets all banks.
@@ -39,7 +42,7 @@ constexpr int LOGITS = BT * PITCH * 4;
 constexpr int END = OVER_RING ? (RING > LOGITS ? RING : LOGITS) : RING + LOGITS; // bytes of both
 
 static_assert(BE / 16 % WARPS_E == 0 && STEPS % WARPS_K == 0, "warps share tiles evenly");
-static_assert(AT_ONCE % 8 == 0, "the rows of a thread are swizzled alike");
+static_assert(THREADS * 16 / ROW % 8 == 0, "the rows of a thread are swizzled alike");
 
 using sums = float[TILES_E][TILES_T][4];
 
@@ -49,34 +52,83 @@ __device__ __forceinline__ void clear_flags(const op_args &a) {
     for (int i = threadIdx.x; i < 1024; i += THREADS) a.flags[i] = 0;
 }
 
-// Starts this thread's copies of a matrix's ROWS rows, from its own first row on: 16 bytes of every
-// AT_ONCE-th. Rows from `rows` on become zeros, and all where !inside; ALL: neither occurs.
-template <int ROWS, bool ALL, typename T>
+// A thread's share of the copies of rows of BYTES: one chunk of every AT_ONCE-th row.
+template <int BYTES> struct copies {
+    static constexpr int CHUNKS = BYTES / 16, AT_ONCE = THREADS / CHUNKS;
+    int row = (int)threadIdx.x / CHUNKS, chunk = (int)threadIdx.x % CHUNKS;
+};
+
+// Where chunk `c` of an expert's row `r` lies. With f32 beside 16 bits a lane reads pairs of chunks:
+// there four rows' pairs meet all banks.
+__device__ __forceinline__ int expert_chunk(int r, int c) {
+    return MIXED ? c ^ (r & 3) << 1 : swizzle<ROW>(r, c);
+}
+
+// Starts this thread's copies of a matrix's ROWS rows, from its own first row on. Rows from `rows` on
+// become zeros, and all where !inside; ALL: neither occurs.
+template <int ROWS, int BYTES, bool ALL, typename T>
 __device__ __forceinline__ void load_rows(unsigned to, const T *from, int rows, bool inside) {
-    if (ROWS < AT_ONCE && (int)threadIdx.x / CHUNKS >= ROWS) return;
+    constexpr int AT_ONCE = copies<BYTES>::AT_ONCE;
+    if (ROWS < AT_ONCE && copies<BYTES>().row >= ROWS) return;
 #pragma unroll
     for (int i = 0; i < ROWS; i += AT_ONCE) {
         if constexpr (ALL)
-            copy_async(to + i * ROW, from + (size_t)i * D);
+            copy_async(to + i * BYTES, from + (size_t)i * D);
         else
-            copy_async(to + i * ROW, from + (size_t)i * D, inside && i < rows);
+            copy_async(to + i * BYTES, from + (size_t)i * D, inside && i < rows);
     }
 }
 
+% if p.router_w ~= p.x then
+__device__ __forceinline__ void load_pair(unsigned (&out)[2], unsigned address) {
+    asm volatile("ld.shared.v2.u32 {%0, %1}, [%2];"
+                 : "=r"(out[0]), "=r"(out[1])
+                 : "r"(address)
+                 : "memory");
+}
+
+% end
 // One K step's product of a warp.
 __device__ __forceinline__ void multiply_step(unsigned stage, int step, sums &sum) {
     const int lane = (int)threadIdx.x % 32, warp_e = (int)threadIdx.x / 32 % WARPS_E;
-    unsigned w[TILES_E][4], x[(TILES_T + 1) / 2][4];
-#pragma unroll
-    for (int m = 0; m < TILES_E; m++) {
-        const int r = (warp_e * TILES_E + m) * 16 + lane % 16;
-        load_matrix(w[m], stage + r * ROW + swizzle<ROW>(r, 2 * step + lane / 16) * 16);
-    }
+    unsigned x[(TILES_T + 1) / 2][4];
 #pragma unroll
     for (int n = 0; n < TILES_T; n += 2) {
         const int r = n * 8 + lane % 8 + (TILES_T > 1 ? lane / 16 * 8 : 0);
-        load_matrix(x[n / 2], stage + (BE + r) * ROW +
-                                  swizzle<ROW>(r, 2 * step + lane / 8 % 2) * 16);
+        load_matrix(x[n / 2], stage + BE * ROW + r * ROW_X +
+                                  swizzle<ROW_X>(r, 2 * step + lane / 8 % 2) * 16);
+    }
+% if p.router_w ~= p.x then
+    // Of each 8 elements a lane has 2 * (lane % 4) and the next: in the place of elements lane % 4
+    // and + 4, for both operands alike.
+#pragma unroll
+    for (int m = 0; m < TILES_E; m++)
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            unsigned big[4], small[4];
+#pragma unroll
+            for (int i = 0; i < 2; i++) {
+                const int r = (warp_e * TILES_E + m) * 16 + i * 8 + lane / 4;
+                const int c = 4 * step + 2 * half + lane % 4 / 2;
+                unsigned w[2];
+                load_pair(w, stage + r * ROW + expert_chunk(r, c) * 16 + lane % 2 * 8);
+                split_tf32(w[0], big[i], small[i]);
+                split_tf32(w[1], big[i + 2], small[i + 2]);
+            }
+#pragma unroll
+            for (int n = 0; n < TILES_T; n++) {
+                float low, high;
+                unpack2<XT>(x[n / 2][n % 2 * 2 + half], low, high);
+                mma_tf32(sum[m][n], small, __float_as_uint(low), __float_as_uint(high));
+                mma_tf32(sum[m][n], big, __float_as_uint(low), __float_as_uint(high));
+            }
+        }
+% else
+    unsigned w[TILES_E][4];
+#pragma unroll
+    for (int m = 0; m < TILES_E; m++) {
+        const int r = (warp_e * TILES_E + m) * 16 + lane % 16;
+        load_matrix(w[m], stage + r * ROW + expert_chunk(r, 2 * step + lane / 16) * 16);
     }
 % if p.x == "f32" then
     // Three tf32 products reach fp32's accuracy.
@@ -102,11 +154,12 @@ __device__ __forceinline__ void multiply_step(unsigned stage, int step, sums &su
         for (int n = 0; n < TILES_T; n++)
             mma_16bit<XT>(sum[m][n], w[m], x[n / 2][n % 2 * 2], x[n / 2][n % 2 * 2 + 1]);
 % end
+% end
 }
 
 __device__ __forceinline__ void multiply_stage(unsigned stage, sums &sum) {
     const int warp_k = (int)threadIdx.x / 32 / WARPS_E;
-% if p.x == "f32" then
+% if p.router_w == "f32" then
     // Tensor cores cut off what does not fit an addition; short sums, added up by rounding ones,
     // keep that from growing with D.
     sums part = {};
@@ -149,18 +202,23 @@ __device__ __forceinline__ void store_tile(const sums &sum, float *logits, int c
 __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, float *logits,
                                             int first_token, int first_tile, int tiles,
                                             int first_step, int steps, const float *bias) {
-    const int row = (int)threadIdx.x / CHUNKS, c = (int)threadIdx.x % CHUNKS;
-    const int token = first_token + row, all = tiles * steps;
-    const unsigned to = ring + row * ROW + swizzle<ROW>(row, c) * 16;
-    int expert = first_tile * BE + row, k = first_step * DEPTH + c * per_chunk<XT>();
-    const WT *w = a.router_weight + (size_t)expert * D + k;
-    const XT *x = a.x + (size_t)token * D + k;
+    const copies<ROW> of_w;
+    const copies<ROW_X> of_x;
+    const int token = first_token + of_x.row, all = tiles * steps;
+    const unsigned to_w = ring + of_w.row * ROW + expert_chunk(of_w.row, of_w.chunk) * 16;
+    const unsigned to_x = ring + BE * ROW + of_x.row * ROW_X +
+                          swizzle<ROW_X>(of_x.row, of_x.chunk) * 16;
+    int expert = first_tile * BE + of_w.row, k = first_step * DEPTH;
+    const int k_w = of_w.chunk * per_chunk<RT>(), k_x = of_x.chunk * per_chunk<XT>();
+    const RT *w = a.router_weight + (size_t)expert * D + k + k_w;
+    const XT *x = a.x + (size_t)token * D + k + k_x;
     int step = 0, tile = 0, stage = 0, loaded = 0, load_step = 0;
     auto load = [&](int into) {
         if (loaded < all) {
-            const unsigned at = to + into * STAGE;
-            load_rows<BE, WHOLE_D && WHOLE_E>(at, w, E - expert, WHOLE_D || k < D);
-            load_rows<BT, false>(at + BE * ROW, x, a.tokens - token, WHOLE_D || k < D);
+            load_rows<BE, ROW, WHOLE_D && WHOLE_E>(to_w + into * STAGE, w, E - expert,
+                                                   WHOLE_D || k + k_w < D);
+            load_rows<BT, ROW_X, false>(to_x + into * STAGE, x, a.tokens - token,
+                                        WHOLE_D || k + k_x < D);
             k += DEPTH, w += DEPTH, x += DEPTH, loaded++;
             if (++load_step == steps) { // on to the next tile of experts
                 load_step = 0, expert += BE;

@@ -3,8 +3,11 @@
 
 local loads = moe.use("loads.lua")
 
-local function bk(p, c) return c.bk * 2 // p.xbytes end
-local function stage_bytes(p, c) return (c.be + c.bt) * bk(p, c) * p.xbytes end
+-- Elements of K of a stage.
+local function bk(p, c) return c.bk * 2 // p.router_wbytes end
+local function stage_bytes(p, c)
+    return (c.be * p.router_wbytes + c.bt * p.xbytes) * bk(p, c)
+end
 local function ring_bytes(p, c) return c.stages * stage_bytes(p, c) end
 
 -- The narrowest tile that holds all experts, or the widest.
@@ -14,10 +17,10 @@ local function most(p)
     return be
 end
 
--- fp32 sums that a thread keeps; f32 has a second set, see multiply_stage.
+-- fp32 sums that a thread keeps; f32 weights take a second set, see multiply_stage.
 local function sums(p, c)
     local tiles = c.be // 16 // math.min(c.warps, c.be // 16) * (c.bt // 8)
-    return tiles * 4 * (p.x == "f32" and 2 or 1)
+    return tiles * 4 * (p.router_w == "f32" and 2 or 1)
 end
 
 -- Bytes of shared memory: of the one kernel or of `logits`; of `select`.
@@ -42,7 +45,7 @@ local function legal(p, c, d)
     if c.be > most(p) then
         return false, "the tile has more experts than the layer"
     end
-    if c.bk // 16 % (c.warps // warps_e) ~= 0 then
+    if bk(p, c) * p.xbytes // 32 % (c.warps // warps_e) ~= 0 then
         return false, "the warps do not share a stage evenly"
     end
     if sums(p, c) > (c.warps > 8 and 64 or 128) then
@@ -93,8 +96,8 @@ local function issue(p, c)
     local warps_e = math.min(c.warps, c.be // 16)
     local warps_k = c.warps // warps_e
     local tiles_e, tiles_t = c.be // 16 // warps_e, c.bt // 8
-    local products = tiles_e * tiles_t * (p.x == "f32" and 8 or 1)
-    local copies = 6 * moe.ceil_div((c.be + c.bt) * row // 16, c.warps * 32)
+    local products = tiles_e * tiles_t * (p.router_w == "f32" and 8 or 1)
+    local copies = 6 * moe.ceil_div(stage_bytes(p, c) // 16, c.warps * 32)
     local stage = row // 32 // warps_k * (tiles_e + moe.ceil_div(tiles_t, 2) + products) + copies + 40
     return stage, warps_k * (tiles_e * tiles_t * 16 + 60)
 end
@@ -114,8 +117,9 @@ local function first_kernel(p, c, d, b, most)
     local tiles = c.split > 0 and 1 or moe.ceil_div(p.e, c.be)
     local width, depth = tiles * c.be, p.d / math.max(1, c.split)
     local tokens = math.min(c.bt, p.t)
-    local copy = (width + tiles * tokens) * depth * p.xbytes / 32
-    local work = 2 * width * c.bt * depth / (d.tensor_rate * 0.5) * (p.x == "f32" and 6 or 1)
+    local copy = (width * p.router_wbytes + tiles * tokens * p.xbytes) * depth / 32
+    local products = p.x == "f32" and 6 or p.router_w == "f32" and 4 or 1 -- of 16 bits
+    local work = 2 * width * c.bt * depth / (d.tensor_rate * 0.5) * products
     local steps = tiles * depth / bk(p, c)
     local slots_stage, slots_store = issue(p, c)
     local chain = loads.soft_max(150 + slots_stage * math.max(1, c.warps / 4), 900 / (c.stages - 1))
@@ -123,7 +127,7 @@ local function first_kernel(p, c, d, b, most)
                                 steps * slots_stage * c.warps / 4 * sharing)
         + tiles * slots_store
     local again = tiles > 1 and slots * c.bt * p.d * p.xbytes > d.l2 and tiles or 1
-    local memory = (p.t * again + p.e) * p.d * p.xbytes / (0.9 * d.bandwidth)
+    local memory = (p.t * again * p.xbytes + p.e * p.router_wbytes) * p.d / (0.9 * d.bandwidth)
     local rounds = c.split == 0 and moe.ceil_div(tokens, c.warps) or 0
     return 2000 + loads.soft_max(memory, waves * (800 + (gemm + rounds * choice(p)) / clock))
 end

@@ -109,6 +109,7 @@ static void test_bad_layers(void **unused) {
         {"d=64 f=64 e=8 k=2 capacity=1 drop=renorm router=topk>sigmoid>input", MOE_E_INVALID,
          "on their input"},
         {"d=64 f=64 e=8 k=2 priority=gate", MOE_E_INVALID, "add capacity=1.25"},
+        {"d=64 f=64 e=8 k=2 x=f32 router_dtype=f32", MOE_E_INVALID, "leave router_dtype out"},
         {"d=64 f=64 e=8 k=2 bias=left", MOE_E_PARSE, "router,up,down"},
     };
     ALL_BAD(parse_layer, table);

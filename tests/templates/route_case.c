@@ -40,7 +40,9 @@ void route_case_run(fixture *f, route_case *r) {
     moe_arg_values args = {0};
     if (r->x) args.value[MOE_ARG_x] = fixture_put(f, r->x, (size_t)r->tokens * width);
     if (r->router_weight)
-        args.value[MOE_ARG_router_weight] = fixture_put(f, r->router_weight, e * width);
+        args.value[MOE_ARG_router_weight] =
+            fixture_put(f, r->router_weight,
+                        e * (size_t)layer->d * moe_dtype_size(moe_layer_router_dtype(layer)));
     if (r->router_bias)
         args.value[MOE_ARG_router_bias] = fixture_put(f, r->router_bias, e * sizeof(float));
     if (r->logits)

@@ -83,10 +83,11 @@ static void given_logits_of_every_kind(void **state) {
 
 static void random_inputs_of_every_dtype(void **state) {
     (void)state;
-    static const char *const dtypes[] = {"bf16", "f16", "f32"};
+    static const char *const dtypes[] = {"bf16", "f16", "f32", "bf16 router_dtype=f32",
+                                         "f16 router_dtype=f32"};
     fixture f;
     fixture_open(&f, "sim:a100");
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 5; i++) {
         char text[128];
         moe_layer layer;
         fixture_kernel kernel;
@@ -95,7 +96,7 @@ static void random_inputs_of_every_dtype(void **state) {
         route_case r;
         int64_t tokens = i == 0 ? 1000 : 100;
         snprintf(text, sizeof text, "d=1024 f=8 e=128 k=8 x=%s router=%s bias=router", dtypes[i],
-                 rules[i]);
+                 rules[i % 3]);
         route_build(&f, text, tokens, "", &layer, &kernel);
         CHECK(moe_workload_init(&inputs, &layer, tokens, MOE_ROUTING_UNIFORM, 3,
                                 MOE_MAKE_X | MOE_MAKE_ROUTER));

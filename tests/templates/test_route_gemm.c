@@ -24,21 +24,22 @@ static void fill_integers(moe_dtype dtype, void *array, int64_t n, uint64_t stre
 static void check_integers(fixture *f, fixture_kernel *kernel, const moe_layer *layer,
                            int64_t tokens) {
     int64_t d = layer->d, e = layer->e;
-    size_t size = moe_dtype_size(layer->x);
-    void *x = route_room((size_t)(tokens * d), size), *w = route_room((size_t)(e * d), size);
+    moe_dtype wide = moe_layer_router_dtype(layer);
+    void *x = route_room((size_t)(tokens * d), moe_dtype_size(layer->x));
+    void *w = route_room((size_t)(e * d), moe_dtype_size(wide));
     float *bias = route_room((size_t)e, sizeof *bias);
     double *logits = route_room((size_t)(tokens * e), sizeof *logits);
     route_case r;
     route_case_make(&r, kernel, layer, tokens);
     fill_integers(layer->x, x, tokens * d, 1);
-    fill_integers(layer->w, w, e * d, 2);
+    fill_integers(wide, w, e * d, 2);
     fill_integers(MOE_F32, bias, e, 3);
-    for (int64_t i = 0; i < e * d; i++) moe_store(layer->w, w, i, moe_load(layer->w, w, i) / 8);
+    for (int64_t i = 0; i < e * d; i++) moe_store(wide, w, i, moe_load(wide, w, i) / 8);
     for (int64_t t = 0; t < tokens; t++) {
         for (int64_t i = 0; i < e; i++) {
             double sum = layer->bias & MOE_BIAS_ROUTER ? (double)bias[i] : 0;
             for (int64_t n = 0; n < d; n++)
-                sum += moe_load(layer->x, x, t * d + n) * moe_load(layer->w, w, i * d + n);
+                sum += moe_load(layer->x, x, t * d + n) * moe_load(wide, w, i * d + n);
             logits[t * e + i] = sum;
         }
     }
@@ -86,6 +87,8 @@ static void every_shape_by_default_config(void **state) {
         {"d=64 f=8 e=1024 k=16", ""},
         {"d=72 f=8 e=2048 k=32", ""},
         {"d=72 f=8 e=2048 k=1 x=f32", ""},
+        {"d=264 f=8 e=60 k=4 router_dtype=f32 bias=router", ""},
+        {"d=136 f=8 e=896 k=16 x=f16 router_dtype=f32", ""},
     };
     static const int64_t few[] = {1, 7}, many[] = {129};
     run_integers("sim:a100", cases, sizeof cases / sizeof *cases, few, 2);
@@ -109,6 +112,10 @@ static void every_kind_of_config(void **state) {
         {"d=136 f=8 e=60 k=4 x=f32", "bt=8 be=64 bk=64 stages=3 warps=4 split=0"},
         {"d=136 f=8 e=300 k=4 x=f32", "bt=32 be=128 bk=64 stages=3 warps=8 split=0"},
         {"d=264 f=8 e=60 k=4 x=f32", "bt=16 be=16 bk=128 stages=4 warps=8 split=2"},
+        {"d=136 f=8 e=60 k=4 router_dtype=f32", "bt=8 be=64 bk=64 stages=3 warps=4 split=0"},
+        {"d=136 f=8 e=300 k=4 x=f16 router_dtype=f32",
+         "bt=32 be=128 bk=128 stages=2 warps=8 split=0"},
+        {"d=264 f=8 e=60 k=4 router_dtype=f32", "bt=16 be=16 bk=128 stages=4 warps=4 split=2"},
         {"d=136 f=8 e=60 k=4 x=f16", "bt=64 be=32 bk=128 stages=4 warps=8 split=2"},
     };
     static const int64_t tokens[] = {7, 133};

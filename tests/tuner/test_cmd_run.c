@@ -52,7 +52,8 @@ static int64_t list_tensors(const moe_workload *w, moe_tensor *out) {
     const bool gated = moe_layer_gated(l);
     const moe_tensor all[MAX_TENSORS] = {
         {"x", x, 2, {w->tokens, l->d}, w->x, 0},
-        {"router.weight", x, 2, {l->e, l->d}, w->router_weight, 0},
+        {"router.weight", moe_tensor_type_of(moe_layer_router_dtype(l)), 2, {l->e, l->d},
+         w->router_weight, 0},
         {gated ? "experts.gate_up" : "experts.up", x, 3, {l->e, up, l->d}, w->up, 0},
         {"experts.down", x, 3, {l->e, l->d, l->f}, w->down, 0},
         {"router.bias", MOE_TENSOR_F32, 1, {l->e}, w->router_bias, 0},
@@ -125,7 +126,7 @@ static void remove_files(void) {
 static void a_layer_on_given_tensors(void **state) {
     (void)state;
     static const char *const layers[] = {
-        "d=32 f=16 e=5 k=2 act=swiglu x=bf16 w=bf16 router=softmax>topk>renorm",
+        "d=32 f=16 e=5 k=2 act=swiglu x=bf16 w=bf16 router=softmax>topk>renorm router_dtype=f32",
         "d=16 f=24 e=4 k=2 act=gelu x=f32 w=f32 router=softmax>topk capacity=0.5",
         "d=24 f=8 e=6 k=3 act=swiglu_clamp(7,1.702) x=f16 w=f16 router=topk>softmax "
         "bias=router,up,down",

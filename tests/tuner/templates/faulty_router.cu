@@ -1,6 +1,7 @@
 // faulty_router.cu - see faulty_router.lua. The rule is softmax>topk>renorm.
 using XT = float;
 using WT = float;
+using RT = float;
 $(moe.args())
 
 __device__ void route(const args_route_permute &a, int t) {
