@@ -130,6 +130,7 @@ static moe_status read_layer(const json_t *root, const moe_family *family, moe_l
     MOE_TRY(read_act(root, family, &layer.act));
     MOE_TRY(read_dtype(root, &layer.x));
     layer.w = layer.x;
+    if (layer.w != MOE_F32) layer.router_dtype = family->router_dtype;
     MOE_TRY(read_router(root, family, &layer.router));
     MOE_TRY(moe_layer_check(&layer));
     *out = layer;

@@ -23,6 +23,7 @@ typedef struct moe_family {
     const char *act, *act_default; /* key of the activation's name; the name where it is absent */
     bool plain;              /* no gate */
     const char *router;      /* as in a layer's text; what follows adds to it */
+    moe_router_dtype router_dtype; /* f32 where the family keeps the router's weight in it */
     const char *renorm;      /* key: true adds renorm */
     bool renorm_default;
     const char *groups;      /* keys "COUNT KEPT" of groups by the rule below */
