@@ -329,6 +329,19 @@ MOE_API moe_status moe_plan_match(const moe_plan *plan, int64_t tokens, moe_matc
  * NUL-terminated, cut off at `size`. */
 MOE_API moe_status moe_plan_explain(const moe_plan *plan, int64_t tokens, char *text, size_t size);
 
+/* How evenly a router loads its experts. T tokens, mean over them; f1_e and f_e are the tokens whose
+ * first, and any, choice is expert e; P_e is the mean softmax of the logits. CV^2 is
+ * var/(mean^2 + 1e-10) over experts, with the variance of a whole population. */
+typedef enum moe_loss {
+    MOE_LOSS_SWITCH,     /* e * sum of f1_e/T * P_e: 1 where even (GShard, Switch, Mesh TensorFlow) */
+    MOE_LOSS_CHOICES,    /* e * sum of f_e/T * P_e: k where even (transformers, flaxformer) */
+    MOE_LOSS_IMPORTANCE, /* CV^2 of each expert's sum of weights (sparsely-gated MoE) */
+    MOE_LOSS_LOAD,       /* CV^2 of f_e (the same) */
+    MOE_LOSS_Z,          /* mean of logsumexp(logits)^2 (ST-MoE) */
+    MOE_LOSS_ENTROPY,    /* mean entropy of softmax(logits), in nats */
+    MOE_LOSS_COUNT
+} moe_loss;
+
 /* Device pointers of one run. Pointers that a layer has no use for may be NULL. x, y, the weights
  * and their biases start at multiples of 16 bytes, the rest at multiples of an element's size. */
 typedef struct moe_io {
@@ -348,6 +361,12 @@ typedef struct moe_io {
     float *weights; /* [T,k]; a slot that capacity dropped keeps its weight here; NULL as above */
     int *counts;   /* [e], optional: rows that chose each expert, before any drop */
     float *mean_probs; /* [e], optional: mean over tokens of softmax(logits); 0 if routing_given */
+    float *losses; /* [MOE_LOSS_COUNT], optional, by moe_loss; 0 if T is 0 or routing_given */
+    float *next_router_bias; /* [e], optional, where keys have a bias: router_bias + bias_rate for
+                                experts with less than their even share of the choices, - for those
+                                with more; may be router_bias. Not written if T is 0 or
+                                routing_given */
+    float bias_rate;
     int *slot_rows; /* [T,k], optional: row of each slot among the kept rows; -1 where dropped */
     /* scratch */
     void *workspace;       /* at least moe_plan_workspace() bytes */

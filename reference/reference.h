@@ -55,6 +55,16 @@ void moe_ref_route(const moe_layer *layer, int64_t tokens, const double *logits,
 /* The mean over tokens of the softmax of logits [T,e]; 0 where T = 0. */
 void moe_ref_mean_probs(const moe_layer *layer, int64_t tokens, const double *logits, double *mean);
 
+/* losses [MOE_LOSS_COUNT] of logits [T,e] and what was chosen by them: ids, weights [T,k]. All 0
+ * where T = 0. MOE_E_MEMORY. */
+moe_status moe_ref_losses(const moe_layer *layer, int64_t tokens, const double *logits,
+                          const int *ids, const double *weights, double *losses);
+
+/* next [e]: bias [e] moved by `rate` up for experts whose count [e] is below the mean, down for
+ * those above it (DeepSeek-V3's loss-free balancing). */
+void moe_ref_next_bias(const moe_layer *layer, int64_t tokens, const int *counts, float rate,
+                       const float *bias, float *next);
+
 /* The weights that the router's rule gives to chosen ids [T,k], which need not be the best. */
 void moe_ref_weights(const moe_layer *layer, int64_t tokens, const double *logits, const int *ids,
                      double *weights);

@@ -14,7 +14,8 @@ typedef enum rule {
     ROUTING,  /* an input where routing is given, else optional: the workspace stands in */
     IF_GIVEN, /* optional: the workspace, or nothing, stands in */
     LOGITS,   /* optional, unless routing is given */
-    STATISTIC /* optional, unless routing is given: then no kernel writes it */
+    STATISTIC, /* optional, unless routing is given: then no kernel writes it */
+    NEXT_BIAS  /* the same, of keys with a bias */
 } rule;
 
 #define IO(member) #member, offsetof(moe_io, member)
@@ -39,6 +40,8 @@ static const struct {
     {MOE_ARG_slot_rows, IO(slot_rows), IF_GIVEN, 4},
     {MOE_ARG_counts, IO(counts), IF_GIVEN, 4},
     {MOE_ARG_mean_probs, IO(mean_probs), STATISTIC, 4},
+    {MOE_ARG_losses, IO(losses), STATISTIC, 4},
+    {MOE_ARG_next_bias, IO(next_router_bias), NEXT_BIAS, 4},
 };
 #undef IO
 
@@ -52,6 +55,7 @@ static bool used(rule when, const moe_layer *layer, const moe_io *io) {
     case DOWN_BIAS: return layer->bias & MOE_BIAS_DOWN;
     case LOGITS:
     case STATISTIC: return !io->routing_given;
+    case NEXT_BIAS: return !io->routing_given && layer->router.key_bias;
     case ALWAYS:
     case ROUTING:
     case IF_GIVEN: break;
@@ -78,6 +82,9 @@ moe_status moe_bind(const moe_layer *layer, const moe_io *io, moe_arg_values *va
                             pointers[i].name, pointers[i].align);
         if (pointer || !use) *value = use ? (uintptr_t)pointer : 0;
     }
-    if (!values->value[MOE_ARG_mean_probs]) values->value[MOE_ARG_prob_sums] = 0;
+    /* Sums that nobody asks for are not made. */
+    bool losses = values->value[MOE_ARG_losses] || values->value[MOE_ARG_next_bias];
+    if (!losses) values->value[MOE_ARG_loss_sums] = 0;
+    if (!losses && !values->value[MOE_ARG_mean_probs]) values->value[MOE_ARG_prob_sums] = 0;
     return MOE_OK;
 }

@@ -5,6 +5,7 @@
 #include "workspace.h"
 
 #include <limits.h>
+#include <string.h>
 
 /* The most bytes of scratch that a step of the bucket needs; the steps share one region. */
 static int64_t scratch_of(const moe_plan *plan, const moe_bucket *bucket, int64_t tokens) {
@@ -53,17 +54,41 @@ moe_status moe_plan_workspace(const moe_plan *plan, int64_t tokens, size_t *out)
     return MOE_OK;
 }
 
-/* Where routing is given, no kernel writes the mean probabilities: they are 0. */
+/* The sums that a router adds to, as far as they are made. */
+static moe_status clear_sums(const moe_plan *plan, const moe_arg_values *values, void *stream) {
+    const uint64_t e = (uint64_t)plan->layer.e;
+    const struct {
+        moe_arg arg;
+        uint64_t count;
+    } sums[] = {{MOE_ARG_prob_sums, e}, {MOE_ARG_loss_sums, 3 * e + 2}};
+    for (size_t i = 0; i < sizeof sums / sizeof *sums; i++)
+        if (values->value[sums[i].arg])
+            MOE_TRY(plan->device->class->fill(plan->device->self, values->value[sums[i].arg], 0,
+                                              sums[i].count * 8, stream));
+    return MOE_OK;
+}
+
+/* Without a router, or tokens, nobody writes what follows from the sums: it is 0. */
+static moe_status clear_results(const moe_plan *plan, const moe_io *io, void *stream) {
+    const struct {
+        const void *to;
+        size_t bytes;
+    } results[] = {{io->mean_probs, (size_t)plan->layer.e * 4}, {io->losses, MOE_LOSS_COUNT * 4}};
+    for (size_t i = 0; i < sizeof results / sizeof *results; i++)
+        if (results[i].to)
+            MOE_TRY(plan->device->class->fill(plan->device->self, (uintptr_t)results[i].to, 0,
+                                              results[i].bytes, stream));
+    return MOE_OK;
+}
+
 static moe_status clear_statistics(const moe_plan *plan, const moe_io *io, int64_t tokens,
                                    const moe_arg_values *values, void *stream) {
     const moe_device_class *class = plan->device->class;
     void *self = plan->device->self;
     size_t e = (size_t)plan->layer.e;
     if (io->counts) MOE_TRY(class->fill(self, (uintptr_t)io->counts, 0, e * 4, stream));
-    if (!io->mean_probs) return MOE_OK;
-    if (!tokens || io->routing_given)
-        return class->fill(self, (uintptr_t)io->mean_probs, 0, e * 4, stream);
-    return class->fill(self, values->value[MOE_ARG_prob_sums], 0, e * 8, stream);
+    return tokens && !io->routing_given ? clear_sums(plan, values, stream)
+                                        : clear_results(plan, io, stream);
 }
 
 static bool has_flags(const moe_pipeline_info *form) {
@@ -124,6 +149,7 @@ static moe_status prepare(const moe_plan *plan, const moe_bucket *bucket, const 
     values->value[MOE_ARG_tokens] = (uint64_t)tokens;
     values->value[MOE_ARG_capacity] = (uint64_t)moe_layer_capacity(&plan->layer, tokens);
     values->value[MOE_ARG_row_align] = (uint64_t)bucket->row_align;
+    memcpy(&values->value[MOE_ARG_bias_rate], &io->bias_rate, sizeof io->bias_rate);
     values->value[MOE_ARG_given] = io->routing_given;
     return MOE_OK;
 }

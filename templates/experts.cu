@@ -37,6 +37,7 @@ constexpr int TABLES = STAGES * STAGE_BYTES, FULL = TABLES + $(s.tables), EMPTY 
 % moe.include("ring.cuh")
 % moe.include("up_rows.cuh")
 % moe.include("up_box.cuh")
+% moe.include("losses.cuh")
 
 // The maps, in shared memory. Slots are numbered choice after choice: p = j*T + t.
 struct maps {
@@ -108,7 +109,8 @@ __device__ __forceinline__ maps make_maps(const args_experts &a, int *memory) {
     place_slots(a, m, slots);
     if (blockIdx.x == 0 && a.mean_probs)
         for (int e = threadIdx.x; e < E; e += THREADS)
-            a.mean_probs[e] = (float)a.prob_sums[e] * 0x1p-32f / (float)a.tokens;
+            a.mean_probs[e] = (float)a.prob_sums[e] * FIXED_SHARE / (float)a.tokens;
+    if (blockIdx.x == 0) write_statistics(a);
     __syncthreads();
     return m;
 }

@@ -49,6 +49,9 @@ static moe_status upload(moe_layer_case *c) {
         MOE_TRY(allocate(c, LAYER_IDS, NULL, slots * sizeof(int)));
         MOE_TRY(allocate(c, LAYER_WEIGHTS, NULL, slots * f));
         MOE_TRY(allocate(c, LAYER_MEAN_PROBS, NULL, (size_t)c->layer.e * f));
+        MOE_TRY(allocate(c, LAYER_LOSSES, NULL, MOE_LOSS_COUNT * f));
+        if (c->layer.router.key_bias)
+            MOE_TRY(allocate(c, LAYER_NEXT_BIAS, NULL, (size_t)c->layer.e * f));
     }
     MOE_TRY(allocate(c, LAYER_Y, NULL, (size_t)n.y * x));
     MOE_TRY(allocate(c, LAYER_COUNTS, NULL, (size_t)c->layer.e * sizeof(int)));
@@ -75,6 +78,9 @@ moe_io layer_io(const moe_layer_case *c, bool all) {
         .weights = device_pointer(c, LAYER_WEIGHTS),
         .counts = all ? device_pointer(c, LAYER_COUNTS) : NULL,
         .mean_probs = all ? device_pointer(c, LAYER_MEAN_PROBS) : NULL,
+        .losses = all ? device_pointer(c, LAYER_LOSSES) : NULL,
+        .next_router_bias = all ? device_pointer(c, LAYER_NEXT_BIAS) : NULL,
+        .bias_rate = layer_bias_rate,
         .slot_rows = all ? device_pointer(c, LAYER_SLOT_ROWS) : NULL,
         .workspace = device_pointer(c, LAYER_WORKSPACE),
         .workspace_size = c->bytes[LAYER_WORKSPACE],

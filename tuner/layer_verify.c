@@ -19,7 +19,7 @@ static const double yardstick[MOE_DTYPE_COUNT] = {
 /* What a run wrote, and what follows from it. */
 typedef struct results {
     int *ids, *counts, *slot_rows;
-    float *weights, *mean_probs;
+    float *weights, *mean_probs, *losses, *next_bias;
     char *y;
     unsigned char *kept;      /* [T,k] by the ids */
     double *exact_weights;    /* [T,k], of the chosen tokens */
@@ -33,6 +33,8 @@ static void results_free(results *r) {
     free(r->slot_rows);
     free(r->weights);
     free(r->mean_probs);
+    free(r->losses);
+    free(r->next_bias);
     free(r->y);
     free(r->kept);
     free(r->exact_weights);
@@ -45,7 +47,8 @@ static void results_free(results *r) {
 /* --------------------------------------------------------------------------------------- run */
 
 static const layer_buffer outputs[] = {LAYER_Y, LAYER_IDS, LAYER_WEIGHTS, LAYER_COUNTS,
-                                       LAYER_MEAN_PROBS, LAYER_SLOT_ROWS, LAYER_WORKSPACE};
+                                       LAYER_MEAN_PROBS, LAYER_LOSSES, LAYER_NEXT_BIAS, LAYER_SLOT_ROWS,
+                                       LAYER_WORKSPACE};
 
 static bool is_input(const moe_layer_case *c, layer_buffer which) {
     return c->entry == MOE_ENTRY_GIVEN && (which == LAYER_IDS || which == LAYER_WEIGHTS);
@@ -79,6 +82,8 @@ static moe_status download_all(moe_layer_case *c, results *r) {
     MOE_TRY(download(c, LAYER_WEIGHTS, &r->weights));
     MOE_TRY(download(c, LAYER_COUNTS, &r->counts));
     MOE_TRY(download(c, LAYER_MEAN_PROBS, &r->mean_probs));
+    MOE_TRY(download(c, LAYER_LOSSES, &r->losses));
+    MOE_TRY(download(c, LAYER_NEXT_BIAS, &r->next_bias));
     MOE_TRY(download(c, LAYER_SLOT_ROWS, &r->slot_rows));
     return download(c, LAYER_Y, &r->y);
 }
@@ -104,6 +109,41 @@ static bool statistics_are_right(const moe_layer_case *c, const results *r,
         else
             snprintf(text, sizeof text, "counts[%lld] is %d, should be %d", (long long)e,
                      r->counts[e], count);
+        return fail(out, text);
+    }
+    return true;
+}
+
+/* The losses that follow from what was chosen, where the reference knows all tokens. */
+static moe_status judge_losses(const moe_layer_case *c, const results *r, moe_layer_verdict *out) {
+    static const double tolerance = 1e-4;
+    double want[MOE_LOSS_COUNT] = {0}, *weights;
+    char text[128];
+    size_t slots = (size_t)(c->tokens * c->layer.k);
+    if (!c->address[LAYER_LOSSES] || c->spots != c->tokens) return MOE_OK;
+    weights = malloc((slots + 1) * sizeof *weights);
+    if (!weights) return moe_fail(MOE_E_MEMORY, "no memory for a layer's losses");
+    for (size_t s = 0; s < slots; s++) weights[s] = (double)r->weights[s];
+    moe_status status = moe_ref_losses(&c->layer, c->tokens, c->logits, r->ids, weights, want);
+    for (int i = 0; i < MOE_LOSS_COUNT && !status && out->ok; i++) {
+        if (fabs((double)r->losses[i] - want[i]) <= tolerance * (1 + fabs(want[i]))) continue;
+        snprintf(text, sizeof text, "losses[%d] is %.9g, should be %.9g", i, (double)r->losses[i],
+                 want[i]);
+        fail(out, text);
+    }
+    free(weights);
+    return status;
+}
+
+static bool next_bias_is_right(const moe_layer_case *c, const results *r, moe_layer_verdict *out) {
+    float want[MOE_MAX_EXPERTS];
+    char text[128];
+    if (!c->address[LAYER_NEXT_BIAS] || !c->tokens) return true;
+    moe_ref_next_bias(&c->layer, c->tokens, r->counts, layer_bias_rate, c->work.router_bias, want);
+    for (int64_t e = 0; e < c->layer.e; e++) {
+        if (r->next_bias[e] == want[e]) continue;
+        snprintf(text, sizeof text, "next_router_bias[%lld] is %.9g, should be %.9g", (long long)e,
+                 (double)r->next_bias[e], (double)want[e]);
         return fail(out, text);
     }
     return true;
@@ -223,7 +263,10 @@ static void judge_y(const moe_layer_case *c, const results *r, moe_layer_verdict
 static moe_status judge(moe_layer_case *c, results *r, moe_layer_verdict *out) {
     MOE_TRY(download_all(c, r));
     MOE_TRY(judge_routing(c, r, out));
-    if (!out->ok || !statistics_are_right(c, r, out)) return MOE_OK;
+    if (!out->ok || !statistics_are_right(c, r, out) || !next_bias_is_right(c, r, out))
+        return MOE_OK;
+    MOE_TRY(judge_losses(c, r, out));
+    if (!out->ok) return MOE_OK;
     MOE_TRY(make_room(c, r));
     moe_ref_capacity(&c->layer, c->tokens, r->ids, r->weights, r->kept);
     if (!drops_are_right(c, r, out) || !c->spots) return MOE_OK;

@@ -62,7 +62,7 @@ class Layer:
             "down_bias": (self.w, (e, d)), "logits": ("f32", (tokens, e)),
             "y": (self.x, (tokens, d)), "ids": ("i32", (tokens, k)),
             "weights": ("f32", (tokens, k)), "counts": ("i32", (e,)), "mean_probs": ("f32", (e,)),
-            "slot_rows": ("i32", (tokens, k)),
+            "losses": ("f32", (6,)), "next_router_bias": ("f32", (e,)), "slot_rows": ("i32", (tokens, k)),
         }
 
     def inputs(self):

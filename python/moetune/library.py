@@ -2,8 +2,8 @@
 
 import ctypes
 import os
-from ctypes import (POINTER, Structure, byref, c_bool, c_char_p, c_int, c_int64, c_size_t,
-                    c_void_p)
+from ctypes import (POINTER, Structure, byref, c_bool, c_char_p, c_float, c_int, c_int64,
+                    c_size_t, c_void_p)
 from pathlib import Path
 
 DTYPES = ("bf16", "f16", "f32")
@@ -22,7 +22,8 @@ class Io(Structure):
                 ("up", c_void_p), ("up_bias", c_void_p), ("down", c_void_p),
                 ("down_bias", c_void_p), ("logits", c_void_p), ("routing_given", c_bool),
                 ("y", c_void_p), ("ids", c_void_p), ("weights", c_void_p), ("counts", c_void_p),
-                ("mean_probs", c_void_p), ("slot_rows", c_void_p), ("workspace", c_void_p),
+                ("mean_probs", c_void_p), ("losses", c_void_p), ("next_router_bias", c_void_p),
+                ("bias_rate", c_float), ("slot_rows", c_void_p), ("workspace", c_void_p),
                 ("workspace_size", c_size_t)]
 
 

@@ -7,6 +7,7 @@
 // earlier slots with its expert; the slot is kept where the rank is below the capacity.
 
 % moe.include("scan.cuh")
+% moe.include("losses.cuh")
 
 using op_args = args_$(p.kind);
 
@@ -147,8 +148,9 @@ __device__ __forceinline__ void write_counts(const op_args &a, const int *total)
         if (a.counts) a.counts[e] = total[e];
 % end
         if (a.mean_probs)
-            a.mean_probs[e] = (float)a.prob_sums[e] * 2.3283064365386963e-10f / (float)a.tokens;
+            a.mean_probs[e] = (float)a.prob_sums[e] * FIXED_SHARE / (float)a.tokens;
     }
+    write_statistics(a);
 }
 
 // Marks the rows between an expert's last and the next one's first; `part` of `parts` blocks.

@@ -247,6 +247,40 @@ __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, flo
     }
 }
 
+constexpr float FIXED_ONE = 4294967296.0f; // 2^32
+
+// Adds up a warp's values, by one atomic.
+__device__ __forceinline__ void add_warp(unsigned long long *to, unsigned long long v, int lane) {
+#pragma unroll
+    for (int step = 16; step > 0; step /= 2) v += __shfl_xor_sync(~0u, v, step);
+    if (lane == 0) atomicAdd(to, v);
+}
+
+// What the tokens of a warp add to loss_sums: integers, so that the order does not matter.
+struct loss_terms {
+    unsigned long long square = 0, entropy = 0; // of lane 0
+
+    // Weights may be below 0: their sums are two's complement.
+    __device__ __forceinline__ void add(const op_args &a, const routed &mine, int lane) {
+        const float rest = logf(mine.over.all), whole = mine.over.most + rest;
+        if (lane == 0) {
+            square += __float2ull_rn(fminf(whole * whole, 8388608.0f) * 1048576.0f);
+            entropy += __float2ull_rn(rest * FIXED_ONE);
+        }
+        if (lane >= K) return;
+        if (lane == 0) atomicAdd(&a.loss_sums[mine.expert], 1ull);
+        atomicAdd(&a.loss_sums[E + mine.expert], 1ull);
+        atomicAdd(&a.loss_sums[2 * E + mine.expert],
+                  (unsigned long long)__float2ll_rn(mine.weight * FIXED_ONE));
+    }
+
+    __device__ __forceinline__ void store(const op_args &a, int lane) const {
+        if (lane) return;
+        atomicAdd(&a.loss_sums[3 * E], square);
+        atomicAdd(&a.loss_sums[3 * E + 1], entropy);
+    }
+};
+
 // Selects for TOKENS tokens from `first` on, one of the block's COUNT warps a token. `logits`
 // [TOKENS][pitch]; `counts` [E], or NULL where choices are not counted, and `scale` [TOKENS][2] are
 // shared scratch; the latter holds each token's largest logit and what turns its exponentials into
@@ -255,6 +289,7 @@ template <int TOKENS, int COUNT>
 __device__ __forceinline__ void select_tokens(const op_args &a, const float *logits, int pitch,
                                               int first, int *counts, float (*scale)[2]) {
     const int lane = (int)threadIdx.x % 32, tokens = min(TOKENS, a.tokens - first);
+    loss_terms losses;
     if (counts)
         for (int e = threadIdx.x; e < E; e += COUNT * 32) counts[e] = 0;
     __syncthreads(); // the logits, too
@@ -267,10 +302,13 @@ __device__ __forceinline__ void select_tokens(const op_args &a, const float *log
         }
         if (lane == 0) {
             scale[token][0] = mine.over.most;
-            scale[token][1] = 4294967296.0f / mine.over.all;
+            scale[token][1] = FIXED_ONE / mine.over.all;
         }
+        if (a.loss_sums) losses.add(a, mine, lane);
     }
+    if (a.loss_sums) losses.store(a, lane);
     if (!counts && !a.prob_sums) return;
+    unsigned long long below_sum = 0; // of p * (largest logit - logit), a part of the entropy
     __syncthreads();
     for (int e = threadIdx.x; e < E; e += COUNT * 32) {
         if (counts && counts[e]) atomicAdd(&a.counts[e], counts[e]);
@@ -278,11 +316,14 @@ __device__ __forceinline__ void select_tokens(const op_args &a, const float *log
         unsigned long long sum = 0; // an integer, so that the order of blocks does not matter
 #pragma unroll 2
         for (int token = 0; token < tokens; token++) {
-            const float power = expf(finite(logits[token * pitch + e]) - scale[token][0]);
-            sum += __float2ull_rn(power * scale[token][1]);
+            const float below = finite(logits[token * pitch + e]) - scale[token][0];
+            const float prob = expf(below) * scale[token][1];
+            sum += __float2ull_rn(prob);
+            if (a.loss_sums && prob > 0.0f) below_sum += __float2ull_rn(prob * -below);
         }
         atomicAdd(&a.prob_sums[e], sum);
     }
+    if (a.loss_sums) add_warp(&a.loss_sums[3 * E + 1], below_sum, lane);
 }
 % if c.split == 0 then
 

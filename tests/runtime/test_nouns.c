@@ -72,12 +72,14 @@ static void test_args(void **unused) {
     (void)unused;
     struct route {
         void *x, *router_weight, *router_bias, *logits, *ids, *weights, *counts, *prob_sums,
-            *flags, *scratch;
+            *loss_sums, *flags, *scratch;
         int tokens;
     } expected;
     struct permute {
-        void *ids, *weights, *counts, *prob_sums, *mean_probs, *expert_start, *expert_rows, *row_slots,
-            *slot_rows, *tile_start, *scratch;
+        void *ids, *weights, *router_bias, *counts, *prob_sums, *mean_probs, *loss_sums, *losses,
+            *next_bias;
+        int bias_rate;
+        void *expert_start, *expert_rows, *row_slots, *slot_rows, *tile_start, *scratch;
         int tokens, capacity, row_align;
     } second;
     moe_arg_values values;

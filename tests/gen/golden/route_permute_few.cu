@@ -164,6 +164,10 @@ struct args_route_permute {
     int *counts;
     unsigned long long *prob_sums;
     float *mean_probs;
+    unsigned long long *loss_sums;
+    float *losses;
+    float *next_bias;
+    int bias_rate;
     int *expert_start;
     int *expert_rows;
     int *row_slots;
@@ -609,6 +613,40 @@ __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, flo
     }
 }
 
+constexpr float FIXED_ONE = 4294967296.0f; // 2^32
+
+// Adds up a warp's values, by one atomic.
+__device__ __forceinline__ void add_warp(unsigned long long *to, unsigned long long v, int lane) {
+#pragma unroll
+    for (int step = 16; step > 0; step /= 2) v += __shfl_xor_sync(~0u, v, step);
+    if (lane == 0) atomicAdd(to, v);
+}
+
+// What the tokens of a warp add to loss_sums: integers, so that the order does not matter.
+struct loss_terms {
+    unsigned long long square = 0, entropy = 0; // of lane 0
+
+    // Weights may be below 0: their sums are two's complement.
+    __device__ __forceinline__ void add(const op_args &a, const routed &mine, int lane) {
+        const float rest = logf(mine.over.all), whole = mine.over.most + rest;
+        if (lane == 0) {
+            square += __float2ull_rn(fminf(whole * whole, 8388608.0f) * 1048576.0f);
+            entropy += __float2ull_rn(rest * FIXED_ONE);
+        }
+        if (lane >= K) return;
+        if (lane == 0) atomicAdd(&a.loss_sums[mine.expert], 1ull);
+        atomicAdd(&a.loss_sums[E + mine.expert], 1ull);
+        atomicAdd(&a.loss_sums[2 * E + mine.expert],
+                  (unsigned long long)__float2ll_rn(mine.weight * FIXED_ONE));
+    }
+
+    __device__ __forceinline__ void store(const op_args &a, int lane) const {
+        if (lane) return;
+        atomicAdd(&a.loss_sums[3 * E], square);
+        atomicAdd(&a.loss_sums[3 * E + 1], entropy);
+    }
+};
+
 // Selects for TOKENS tokens from `first` on, one of the block's COUNT warps a token. `logits`
 // [TOKENS][pitch]; `counts` [E], or NULL where choices are not counted, and `scale` [TOKENS][2] are
 // shared scratch; the latter holds each token's largest logit and what turns its exponentials into
@@ -617,6 +655,7 @@ template <int TOKENS, int COUNT>
 __device__ __forceinline__ void select_tokens(const op_args &a, const float *logits, int pitch,
                                               int first, int *counts, float (*scale)[2]) {
     const int lane = (int)threadIdx.x % 32, tokens = min(TOKENS, a.tokens - first);
+    loss_terms losses;
     if (counts)
         for (int e = threadIdx.x; e < E; e += COUNT * 32) counts[e] = 0;
     __syncthreads(); // the logits, too
@@ -629,10 +668,13 @@ __device__ __forceinline__ void select_tokens(const op_args &a, const float *log
         }
         if (lane == 0) {
             scale[token][0] = mine.over.most;
-            scale[token][1] = 4294967296.0f / mine.over.all;
+            scale[token][1] = FIXED_ONE / mine.over.all;
         }
+        if (a.loss_sums) losses.add(a, mine, lane);
     }
+    if (a.loss_sums) losses.store(a, lane);
     if (!counts && !a.prob_sums) return;
+    unsigned long long below_sum = 0; // of p * (largest logit - logit), a part of the entropy
     __syncthreads();
     for (int e = threadIdx.x; e < E; e += COUNT * 32) {
         if (counts && counts[e]) atomicAdd(&a.counts[e], counts[e]);
@@ -640,11 +682,14 @@ __device__ __forceinline__ void select_tokens(const op_args &a, const float *log
         unsigned long long sum = 0; // an integer, so that the order of blocks does not matter
 #pragma unroll 2
         for (int token = 0; token < tokens; token++) {
-            const float power = expf(finite(logits[token * pitch + e]) - scale[token][0]);
-            sum += __float2ull_rn(power * scale[token][1]);
+            const float below = finite(logits[token * pitch + e]) - scale[token][0];
+            const float prob = expf(below) * scale[token][1];
+            sum += __float2ull_rn(prob);
+            if (a.loss_sums && prob > 0.0f) below_sum += __float2ull_rn(prob * -below);
         }
         atomicAdd(&a.prob_sums[e], sum);
     }
+    if (a.loss_sums) add_warp(&a.loss_sums[3 * E + 1], below_sum, lane);
 }
 
 // This block's slice of K of its tile of logits, into scratch [SPLIT][T][E].
@@ -742,6 +787,71 @@ __device__ __forceinline__ int warp_scan(int count, Value value, Store store) {
         total += __shfl_sync(~0u, upto, 31);
     }
     return total;
+}
+// losses.cuh - how evenly the router loads its experts, from its sums over all tokens (see moe_loss
+// and loss_sums): for ops that follow the router. One warp does it, in a fixed order.
+
+constexpr float FIXED_SHARE = 2.3283064365386963e-10f; // 2^-32
+
+__device__ __forceinline__ float loss_sum(float v) {
+#pragma unroll
+    for (int step = 16; step > 0; step /= 2) v += __shfl_xor_sync(~0u, v, step);
+    return v;
+}
+
+// The sum over experts of f(e), in every lane.
+template <typename F> __device__ __forceinline__ float over_experts(const F &f) {
+    float sum = 0.0f;
+#pragma unroll 8
+    for (int e = threadIdx.x % 32; e < E; e += 32) sum += f(e);
+    return loss_sum(sum);
+}
+
+// var / (mean^2 + 1e-10) over experts.
+template <typename F> __device__ __forceinline__ float cv_squared(const F &f) {
+    const float mean = over_experts(f) / E;
+    const float variance = over_experts([&](int e) { return (f(e) - mean) * (f(e) - mean); }) / E;
+    return variance / (mean * mean + 1e-10f);
+}
+
+// By whole warps.
+__device__ __forceinline__ void write_losses(const args_route_permute &a) {
+    const unsigned long long *sums = a.loss_sums;
+    const float share = 1.0f / (float)a.tokens;
+    const auto first = [&](int e) { return (float)sums[e]; };
+    const auto all = [&](int e) { return (float)sums[E + e]; };
+    const auto weight = [&](int e) { return (float)(long long)sums[2 * E + e] * FIXED_SHARE; };
+    const auto prob = [&](int e) { return (float)a.prob_sums[e] * FIXED_SHARE * share; };
+    const float losses[] = {
+        // ORDER MOE_LOSS
+        E * share * over_experts([&](int e) { return first(e) * prob(e); }),
+        E * share * over_experts([&](int e) { return all(e) * prob(e); }),
+        cv_squared(weight),
+        cv_squared(all),
+        (float)sums[3 * E] * 0x1p-20f * share,
+        (float)sums[3 * E + 1] * FIXED_SHARE * share,
+    };
+    if (threadIdx.x % 32) return;
+#pragma unroll
+    for (int i = 0; i < (int)(sizeof losses / sizeof *losses); i++) a.losses[i] = losses[i];
+}
+
+// Moves every expert's bias towards an even load (DeepSeek-V3's loss-free balancing).
+__device__ __forceinline__ void write_next_bias(const args_route_permute &a) {
+    const float rate = __int_as_float(a.bias_rate);
+    const long long slots = (long long)a.tokens * K;
+    for (int e = threadIdx.x % 32; e < E; e += 32) {
+        const long long missing = slots - (long long)a.loss_sums[E + e] * E;
+        const float step = missing > 0 ? rate : missing < 0 ? -rate : 0.0f;
+        a.next_bias[e] = a.router_bias[e] + step;
+    }
+}
+
+// For one block of the kernel.
+__device__ __forceinline__ void write_statistics(const args_route_permute &a) {
+    const int warp = (int)threadIdx.x / 32;
+    if (a.losses && warp == 0) write_losses(a);
+    if (a.next_bias && warp == (blockDim.x > 32)) write_next_bias(a);
 }
 
 using op_args = args_route_permute;
@@ -881,8 +991,9 @@ __device__ __forceinline__ void write_counts(const op_args &a, const int *total)
         a.expert_rows[e] = min(total[e], a.capacity);
         if (a.counts) a.counts[e] = total[e];
         if (a.mean_probs)
-            a.mean_probs[e] = (float)a.prob_sums[e] * 2.3283064365386963e-10f / (float)a.tokens;
+            a.mean_probs[e] = (float)a.prob_sums[e] * FIXED_SHARE / (float)a.tokens;
     }
+    write_statistics(a);
 }
 
 // Marks the rows between an expert's last and the next one's first; `part` of `parts` blocks.
