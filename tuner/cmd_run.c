@@ -1,8 +1,7 @@
 /* cmd_run.c - moetune run: one layer on given tensors. */
 #include "command.h"
 #include "presets.h"
-#include "reference.h"
-#include "run_inputs.h"
+#include "run_outputs.h"
 #include "spot.h"
 
 #include <argp.h>
@@ -14,12 +13,13 @@
 typedef struct options {
     const char *device, *layer, *input, *output, *weights, *db, *templates;
     int64_t moe_layer; /* of the model that the weights are of; -1: not given */
-    bool any_order;
+    double bias_rate;
+    bool any_order, statistics;
 } options;
 
 enum {
     KEY_DEVICE = 256, KEY_LAYER, KEY_INPUT, KEY_OUTPUT, KEY_WEIGHTS, KEY_MOE_LAYER, KEY_DB,
-    KEY_TEMPLATES, KEY_ORDER
+    KEY_TEMPLATES, KEY_ORDER, KEY_STATISTICS, KEY_BIAS_RATE
 };
 
 static const struct argp_option option_table[] = {
@@ -33,6 +33,9 @@ static const struct argp_option option_table[] = {
     {"db", KEY_DB, "FILE", 0, "tuning database", 0},
     {"templates", KEY_TEMPLATES, "DIR", 0, "folder of templates, for what the database lacks", 0},
     {"any-order", KEY_ORDER, NULL, 0, "also kernels whose sums depend on the order of arrival", 0},
+    {"statistics", KEY_STATISTICS, NULL, 0,
+     "also write counts, mean_probs, losses and, where keys have a bias, next_router_bias", 0},
+    {"bias-rate", KEY_BIAS_RATE, "RATE", 0, "step of next_router_bias (default: 0.001)", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -51,6 +54,11 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
     case KEY_DB: o->db = value; break;
     case KEY_TEMPLATES: o->templates = value; break;
     case KEY_ORDER: o->any_order = true; break;
+    case KEY_STATISTICS: o->statistics = true; break;
+    case KEY_BIAS_RATE:
+        if (moe_real_parse(value, &o->bias_rate))
+            argp_error(state, "--bias-rate: %s", moe_error_text());
+        break;
     case ARGP_KEY_ARG: argp_error(state, "'%s' is one argument too many", value); break;
     case ARGP_KEY_END:
         if ((!o->layer && !o->weights) || !o->input || !o->output)
@@ -70,88 +78,27 @@ static const struct argp argp = {
     "without a gate, experts.up [e,f,d], experts.down [e,d,f]; where the layer has biases, "
     "router.bias [e] (F32), experts.gate_up.bias [e,2f] or experts.up.bias [e,f], and "
     "experts.down.bias [e,d]. Output: y [T,d], ids [T,k] best first, weights [T,k], 0 where "
-    "capacity dropped the slot.\n\n"
+    "capacity dropped the slot. With --statistics also counts [e], mean_probs [e], "
+    "next_router_bias [e], and losses [6]: Switch's balance, that of all choices, CV^2 of "
+    "importance and of load, z, entropy.\n\n"
     "With --weights MODEL --moe-layer N the input holds x alone. The weights have the names and the "
     "order of the model's family; --layer is then the config.json beside them unless given.",
     NULL, NULL, NULL,
 };
 
-/* Host copies of what a run gives. */
-typedef struct outputs {
-    void *y;
-    int *ids, *slot_rows;
-    float *weights;
-    size_t y_bytes, slots;
-} outputs;
-
-static void free_outputs(outputs *out) {
-    free(out->y);
-    free(out->ids);
-    free(out->slot_rows);
-    free(out->weights);
-}
-
-static moe_status alloc_outputs(moe_run_buffers *b, const moe_layer *layer, int64_t tokens,
-                                moe_io *io, outputs *out) {
-    out->slots = (size_t)(tokens * layer->k);
-    out->y_bytes = (size_t)(tokens * layer->d) * moe_dtype_size(layer->x);
-    out->y = malloc(out->y_bytes + 1);
-    out->ids = malloc(out->slots * 4 + 1);
-    out->slot_rows = malloc(out->slots * 4 + 1);
-    out->weights = malloc(out->slots * 4 + 1);
-    if (!out->y || !out->ids || !out->slot_rows || !out->weights)
-        return moe_fail(MOE_E_MEMORY, "no memory for the outputs of %lld tokens",
-                        (long long)tokens);
-    MOE_TRY(moe_run_buffer(b, out->y_bytes, &io->y));
-    MOE_TRY(moe_run_buffer(b, out->slots * 4, (void **)&io->ids));
-    MOE_TRY(moe_run_buffer(b, out->slots * 4, (void **)&io->slot_rows));
-    return moe_run_buffer(b, out->slots * 4, (void **)&io->weights);
-}
-
-static moe_status download(moe_device *device, const moe_io *io, outputs *out) {
-    MOE_TRY(moe_device_copy_out(device, out->y, io->y, out->y_bytes));
-    MOE_TRY(moe_device_copy_out(device, out->ids, io->ids, out->slots * 4));
-    MOE_TRY(moe_device_copy_out(device, out->weights, io->weights, out->slots * 4));
-    MOE_TRY(moe_device_copy_out(device, out->slot_rows, io->slot_rows, out->slots * 4));
-    return MOE_OK;
-}
-
-/* The weights with which the rows were added. */
-static void apply_drops(const moe_layer *layer, outputs *out) {
-    double weights[MOE_MAX_TOPK];
-    int64_t k = layer->k;
-    for (int64_t first = 0; first < (int64_t)out->slots; first += k) {
-        for (int64_t j = 0; j < k; j++)
-            weights[j] = out->slot_rows[first + j] < 0 ? 0 : (double)out->weights[first + j];
-        moe_ref_drop(layer, k, weights);
-        for (int64_t j = 0; j < k; j++) out->weights[first + j] = (float)weights[j];
-    }
-}
-
-static moe_status write_outputs(const char *path, const moe_layer *layer, int64_t tokens,
-                                const outputs *out) {
-    const moe_tensor tensors[] = {
-        {"y", moe_tensor_type_of(layer->x), 2, {tokens, layer->d}, out->y, out->y_bytes},
-        {"ids", MOE_TENSOR_I32, 2, {tokens, layer->k}, out->ids, out->slots * 4},
-        {"weights", MOE_TENSOR_F32, 2, {tokens, layer->k}, out->weights, out->slots * 4},
-    };
-    return moe_tensor_file_write(path, tensors, sizeof tensors / sizeof tensors[0]);
-}
-
-static moe_status run_plan(const moe_plan *plan, moe_run_buffers *b, const moe_layer *layer,
-                           const moe_run_source *source, int64_t tokens, const char *path) {
-    moe_io io = {0};
-    outputs out = {0};
+static moe_status run_plan(const options *o, const moe_plan *plan, moe_run_buffers *b,
+                           const moe_layer *layer, const moe_run_source *source, int64_t tokens) {
+    moe_io io = {.bias_rate = (float)o->bias_rate};
+    moe_run_outputs out = {0};
     moe_status status = moe_run_upload(source, layer, tokens, b, &io);
-    if (!status) status = alloc_outputs(b, layer, tokens, &io, &out);
+    if (!status) status = moe_run_outputs_make(layer, tokens, o->statistics, b, &io, &out);
     if (!status) status = moe_plan_workspace(plan, tokens, &io.workspace_size);
     if (!status) status = moe_run_buffer(b, io.workspace_size, &io.workspace);
     if (!status) status = moe_plan_run(plan, &io, tokens, NULL);
     if (!status) status = moe_device_sync(b->device, NULL);
-    if (!status) status = download(b->device, &io, &out);
-    if (!status) apply_drops(layer, &out);
-    if (!status) status = write_outputs(path, layer, tokens, &out);
-    free_outputs(&out);
+    if (!status) status = moe_run_outputs_fetch(layer, tokens, b->device, &io, &out);
+    if (!status) status = moe_run_outputs_write(o->output, layer, tokens, &out);
+    moe_run_outputs_free(&out);
     return status;
 }
 
@@ -182,7 +129,7 @@ static moe_status run(const options *o, const moe_layer *layer, const moe_run_so
         status = moe_spot_plan(db, b.device, gen, builder, layer, tokens, &plan_options, &plan, note,
                                sizeof note);
     if (!status && *note) fprintf(stderr, "moetune run: %s\n", note);
-    if (!status) status = run_plan(plan, &b, layer, source, tokens, o->output);
+    if (!status) status = run_plan(o, plan, &b, layer, source, tokens);
     moe_plan_destroy(plan);
     moe_run_buffers_free(&b);
     moe_builder_close(builder);
@@ -216,7 +163,7 @@ static moe_status open_weights(const options *o, const moe_model *model, moe_mod
 }
 
 int cmd_run(int argc, char **argv) {
-    options o = {.device = "auto", .moe_layer = -1};
+    options o = {.device = "auto", .moe_layer = -1, .bias_rate = 0.001};
     static moe_model model;
     moe_tensor_file *file = NULL;
     moe_model_weights weights = {0};

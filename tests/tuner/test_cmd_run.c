@@ -117,6 +117,40 @@ static void judge(const moe_workload *w, const char *path) {
     moe_tensor_file_close(file);
 }
 
+/* counts, losses and the next bias of the file against the reference for the file's own ids. */
+static void judge_statistics(const moe_workload *w, const char *path) {
+    const moe_layer *l = &w->layer;
+    const moe_host_layer in = moe_workload_host(w);
+    const int64_t slots = T * l->k, shape_e[] = {l->e}, shape_losses[] = {MOE_LOSS_COUNT};
+    const moe_tensor *ids, *weights, *counts, *bias, *got;
+    moe_tensor_file *file;
+    double *logits = calloc((size_t)(T * l->e), sizeof *logits), exact[64], want[MOE_LOSS_COUNT];
+    float next[64];
+    int count[64] = {0};
+    assert_true(l->e <= 64 && slots <= 64);
+    assert_int_equal(moe_tensor_file_open(path, &file), MOE_OK);
+    ids = moe_tensor_find(file, "ids"), weights = moe_tensor_find(file, "weights");
+    assert_int_equal(moe_tensor_get(file, "counts", MOE_TENSOR_I32, 1, shape_e, &counts), MOE_OK);
+    assert_int_equal(moe_tensor_get(file, "next_router_bias", MOE_TENSOR_F32, 1, shape_e, &bias),
+                     MOE_OK);
+    assert_int_equal(moe_tensor_get(file, "losses", MOE_TENSOR_F32, 1, shape_losses, &got), MOE_OK);
+    assert_non_null(moe_tensor_find(file, "mean_probs"));
+    for (int64_t s = 0; s < slots; s++) {
+        exact[s] = ((const float *)weights->data)[s];
+        count[((const int *)ids->data)[s]]++;
+    }
+    assert_memory_equal(counts->data, count, (size_t)l->e * sizeof *count);
+    moe_ref_next_bias(l, T, count, 0.25f, w->router_bias, next);
+    assert_memory_equal(bias->data, next, (size_t)l->e * sizeof *next);
+    assert_int_equal(moe_ref_logits(l, T, &in, logits), MOE_OK);
+    assert_int_equal(moe_ref_losses(l, T, logits, ids->data, exact, want), MOE_OK);
+    for (int i = 0; i < MOE_LOSS_COUNT; i++)
+        if (!(fabs(((const float *)got->data)[i] - want[i]) < 1e-3 * (1 + want[i])))
+            fail_msg("losses[%d] is %g, should be %g", i, ((const float *)got->data)[i], want[i]);
+    free(logits);
+    moe_tensor_file_close(file);
+}
+
 static void remove_files(void) {
     char command[128];
     snprintf(command, sizeof command, "rm -rf %s/*", folder);
@@ -146,6 +180,26 @@ static void a_layer_on_given_tensors(void **state) {
         judge(&w, output);
         moe_workload_free(&w);
     }
+}
+
+static void statistics_on_request(void **state) {
+    (void)state;
+    static const char text_of_layer[] = "d=32 f=16 e=5 k=2 router=sigmoid+bias>topk>renorm";
+    moe_layer layer;
+    moe_workload w;
+    char text[4096], options[512], output[128];
+    assert_int_equal(moe_layer_parse(text_of_layer, &layer), MOE_OK);
+    assert_int_equal(moe_workload_init(&w, &layer, T, MOE_ROUTING_UNIFORM, 3,
+                                       MOE_MAKE_ALL & ~(unsigned)MOE_MAKE_LOGITS), MOE_OK);
+    write_input(&w, "in.safetensors");
+    snprintf(output, sizeof output, "%s/out.safetensors", folder);
+    snprintf(options, sizeof options,
+             "--layer '%s' --input %s/in.safetensors --output %s --statistics --bias-rate 0.25",
+             text_of_layer, folder, output);
+    int status = run_with(options, text, sizeof text);
+    if (status) fail_msg("exit status %d: %s", status, text);
+    judge_statistics(&w, output);
+    moe_workload_free(&w);
 }
 
 static void files_that_do_not_fit(void **state) {
@@ -285,6 +339,7 @@ static int remove_folder(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_layer_on_given_tensors),
+        cmocka_unit_test(statistics_on_request),
         cmocka_unit_test(files_that_do_not_fit),
         cmocka_unit_test(a_layer_of_a_published_model),
         cmocka_unit_test(models_that_do_not_fit),
