@@ -118,6 +118,8 @@ typedef enum moe_rule {
     MOE_RULE_TOPK, /* a token takes its k best experts, by the choices below */
     MOE_RULE_BASE, /* as many tokens for each expert, with nearly the largest sum of logits; the
                       weight is 1 / (1 + exp(-l)) (BASE layers) */
+    MOE_RULE_EXPERT_CHOICE, /* an expert takes the C tokens of its largest softmax(l), which is the
+                               weight; of equal ones the earlier token */
     MOE_RULE_COUNT
 } moe_rule;
 
@@ -188,7 +190,7 @@ typedef struct moe_layer {
     int64_t d;       /* width of x and y; a multiple of 8 */
     int64_t f;       /* hidden width of one expert, after the gate; a multiple of 8 */
     int64_t e;       /* experts, 1..2048 */
-    int64_t k;       /* experts a token uses, 1..min(e,32) */
+    int64_t k;       /* slots of a token: the experts it uses, 1..min(e,32); e of expert_choice */
     moe_act act;     /* activation between the two expert GEMMs */
     moe_dtype x;     /* dtype of x, y and everything between the kernels */
     moe_dtype w;     /* dtype of all weights and of the up and down biases; equal to x */
@@ -221,6 +223,11 @@ enum { MOE_LAYER_TEXT_SIZE = 512 }; /* bytes, always enough for a layer's text *
  *             smallest logit)/50, 1e-4); k=1. y is what a residual layer adds to x: with experts
  *             F(x) = x + f(x), x + weight*f(x) = weight*F(x) + (1-weight)*x. To evaluate such a
  *             layer use topk>sigmoid, which gives each token its best expert
+ *   expert_choice   each expert takes the C tokens that give it the largest softmax(l), their weight.
+ *             capacity=CF,switch says how many, C = round(CF*T/e), at most T: a token has CF experts
+ *             on average, and 0 to e of them. So k=e (at most 256): slot (t,j) is expert j's, and its
+ *             id is j or, where that has not taken the token, -1 with weight 0. A token's choice
+ *             depends on all tokens of the call, later ones too
  *
  * A capacity is a factor, which a formula and a least may follow: 1.25 | 1.25,switch | 2,nllb |
  * 1.25,switch,min(4). `priority=gate` and `drop=renorm` are written only where they are not the

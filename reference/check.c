@@ -93,7 +93,18 @@ static bool choice_is_best(const route_check *c, int64_t t) {
     return true;
 }
 
+/* Slot (t,j) says whether expert j has taken token t. */
+static bool takings_are_slots(const route_check *c) {
+    int64_t e = c->layer->e;
+    for (int64_t s = 0; s < c->tokens * e; s++)
+        if (c->got->ids[s] != -1 && c->got->ids[s] != s % e)
+            return bad(c->verdict, "ids[%lld,%lld] is %d, should be %lld or -1", LL(s / e),
+                       LL(s % e), c->got->ids[s], LL(s % e));
+    return true;
+}
+
 static bool ids_are_right(const route_check *c) {
+    if (c->layer->router.rule == MOE_RULE_EXPERT_CHOICE) return takings_are_slots(c);
     bool each = c->layer->router.rule == MOE_RULE_TOPK; /* token chooses for itself */
     for (int64_t t = 0; t < c->tokens; t++) {
         if (!ids_are_distinct(c, t)) return false;
@@ -136,10 +147,52 @@ static moe_status judge_balance(const route_check *c) {
     return status;
 }
 
+/* An expert's tokens must be its C most probable ones, as far as the errors of probabilities tell:
+ * of the logit itself, of all in the softmax, and of a few fp32 operations. */
+static moe_status judge_taking(const route_check *c) {
+    const moe_layer *layer = c->layer;
+    int64_t e = layer->e, room = moe_layer_capacity(layer, c->tokens), cells = c->tokens * e;
+    if (room > c->tokens) room = c->tokens;
+    double slack = 4 * c->logit_error + 0x1p-19, *p = malloc((size_t)cells * sizeof *p + 1);
+    int *every = malloc((size_t)cells * sizeof *every + 1);
+    if (!p || !every) {
+        free(p);
+        free(every);
+        return moe_fail(MOE_E_MEMORY, "no memory to judge %lld tokens", LL(c->tokens));
+    }
+    for (int64_t s = 0; s < cells; s++) every[s] = (int)(s % e);
+    moe_ref_weights(layer, c->tokens, c->logits, every, p);
+    for (int64_t i = 0; i < e && c->verdict->ok; i++) {
+        double least = INFINITY, most = -INFINITY;
+        int64_t taken = 0;
+        for (int64_t s = i; s < cells; s += e) {
+            bool mine = c->got->ids[s] >= 0;
+            taken += mine;
+            if (!logits_are_finite(c, s / e)) continue;
+            if (mine) least = fmin(least, p[s]);
+            if (!mine) most = fmax(most, p[s]);
+        }
+        if (taken != room)
+            bad(c->verdict, "expert %lld has taken %lld tokens, should have %lld", LL(i),
+                LL(taken), LL(room));
+        else if (least < most * (1 - slack) - 1e-37)
+            bad(c->verdict, "expert %lld has taken a token of probability %.9g and left one of %.9g",
+                LL(i), least, most);
+    }
+    free(p);
+    free(every);
+    return MOE_OK;
+}
+
 /* Rules that look at all tokens are judged where all are at hand, as their counts tell. */
 static moe_status judge_rule(const route_check *c) {
     bool all = c->got->counts && c->tokens;
-    return c->layer->router.rule == MOE_RULE_BASE && all ? judge_balance(c) : MOE_OK;
+    if (!all) return MOE_OK;
+    switch (c->layer->router.rule) {
+    case MOE_RULE_BASE: return judge_balance(c);
+    case MOE_RULE_EXPERT_CHOICE: return judge_taking(c);
+    default: return MOE_OK;
+    }
 }
 
 /* Root mean square of the weights wanted; 1 where there are none. */
@@ -177,7 +230,8 @@ static bool weights_are_right(const route_check *c, const double *least, const d
 
 static bool counts_are_right(const route_check *c) {
     int64_t counts[MOE_MAX_EXPERTS] = {0};
-    for (int64_t s = 0; s < c->tokens * c->layer->k; s++) counts[c->got->ids[s]]++;
+    for (int64_t s = 0; s < c->tokens * c->layer->k; s++)
+        if (c->got->ids[s] >= 0) counts[c->got->ids[s]]++;
     for (int64_t e = 0; c->got->counts && e < c->layer->e; e++)
         if (c->got->counts[e] != counts[e])
             return bad(c->verdict, "counts[%lld] is %d, should be %lld", LL(e), c->got->counts[e],

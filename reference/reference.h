@@ -74,7 +74,9 @@ void moe_ref_weights(const moe_layer *layer, int64_t tokens, const double *logit
 void moe_ref_doubted_weights(const moe_layer *layer, int64_t tokens, const double *logits,
                              const int *ids, double slack, double *weights);
 
-/* moe_ref_route by whatever rule the router has, without statistics. MOE_E_MEMORY. */
+/* moe_ref_route by whatever rule the router has, without statistics. Of expert_choice, slot (t,j) is
+ * expert j's: its id is j, or -1 and its weight 0 where the expert has not taken the token.
+ * MOE_E_MEMORY. */
 moe_status moe_ref_rule(const moe_layer *layer, int64_t tokens, const double *logits,
                         const float *key_bias, int *ids, double *weights);
 

@@ -198,7 +198,7 @@ static void raw_weights(const moe_layer *layer, const double *logits, const int 
         switch (layer->router.weigh) {
         case MOE_WEIGH_SIGMOID: weights[j] = sigmoid(finite_logit(logits[ids[j]])); break;
         case MOE_WEIGH_SPARSEMIXER: weights[j] = sparsemixer(layer, logits, ids, j, slack); break;
-        default: weights[j] = scores[ids[j]];
+        default: weights[j] = ids[j] < 0 ? 0 : scores[ids[j]]; /* -1: see moe_ref_rule */
         }
     }
 }
@@ -259,6 +259,42 @@ void moe_ref_route(const moe_layer *layer, int64_t tokens, const double *logits,
     if (mean_probs) moe_ref_mean_probs(layer, tokens, logits, mean_probs);
 }
 
+/* A token, and how probable it makes an expert. */
+typedef struct candidate {
+    double probability;
+    int64_t token;
+} candidate;
+
+static int compare_candidates(const void *x, const void *y) {
+    const candidate *a = x, *b = y;
+    if (a->probability != b->probability) return a->probability < b->probability ? 1 : -1;
+    return (a->token > b->token) - (a->token < b->token);
+}
+
+static moe_status expert_choice(const moe_layer *layer, int64_t tokens, const double *logits,
+                                int *ids) {
+    int64_t room = moe_layer_capacity(layer, tokens), e = layer->e;
+    double scores[MOE_MAX_EXPERTS], *all = malloc((size_t)(tokens * e + 1) * sizeof *all);
+    candidate *list = malloc((size_t)(tokens + 1) * sizeof *list);
+    moe_status status = MOE_OK;
+    if (!all || !list)
+        status = moe_fail(MOE_E_MEMORY, "no memory for the choice of %lld tokens",
+                          (long long)tokens);
+    for (int64_t t = 0; t < tokens && !status; t++) {
+        make_scores(layer, logits + t * e, scores);
+        memcpy(all + t * e, scores, (size_t)e * sizeof *all);
+    }
+    for (int64_t i = 0; i < tokens * e; i++) ids[i] = -1;
+    for (int64_t i = 0; i < e && !status; i++) {
+        for (int64_t t = 0; t < tokens; t++) list[t] = (candidate){all[t * e + i], t};
+        qsort(list, (size_t)tokens, sizeof *list, compare_candidates);
+        for (int64_t r = 0; r < room && r < tokens; r++) ids[list[r].token * e + i] = (int)i;
+    }
+    free(all);
+    free(list);
+    return status;
+}
+
 moe_status moe_ref_rule(const moe_layer *layer, int64_t tokens, const double *logits,
                         const float *key_bias, int *ids, double *weights) {
     moe_balance balance;
@@ -266,6 +302,11 @@ moe_status moe_ref_rule(const moe_layer *layer, int64_t tokens, const double *lo
         double epsilon = moe_balance_epsilon(layer, tokens, logits);
         MOE_TRY(moe_balance_assign(layer, tokens, logits, epsilon, MOE_BALANCE_ROUNDS, ids,
                                    &balance));
+        moe_ref_weights(layer, tokens, logits, ids, weights);
+        return MOE_OK;
+    }
+    if (layer->router.rule == MOE_RULE_EXPERT_CHOICE) {
+        MOE_TRY(expert_choice(layer, tokens, logits, ids));
         moe_ref_weights(layer, tokens, logits, ids, weights);
         return MOE_OK;
     }

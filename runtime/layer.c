@@ -117,7 +117,7 @@ const moe_field moe_layer_fields[] = {
     {"d", AT(d), &moe_field_integer, NULL, NULL, 8, MAX_WIDTH, false},
     {"f", AT(f), &moe_field_integer, NULL, NULL, 8, MAX_WIDTH, false},
     {"e", AT(e), &moe_field_integer, NULL, NULL, 1, MOE_MAX_EXPERTS, false},
-    {"k", AT(k), &moe_field_integer, NULL, NULL, 1, MOE_MAX_TOPK, false},
+    {"k", AT(k), &moe_field_integer, NULL, NULL, 1, MOE_MAX_SLOTS, false},
     {"act", AT(act), &moe_field_act, "swiglu", NULL, 0, 0, false},
     {"x", AT(x), &moe_field_enum, "bf16", moe_dtype_names, 0, 0, false},
     {"w", AT(w), &moe_field_enum, "bf16", moe_dtype_names, 0, 0, false},
@@ -155,7 +155,7 @@ moe_dtype moe_layer_router_dtype(const moe_layer *layer) {
 
 size_t moe_dtype_size(moe_dtype dtype) { return dtype == MOE_F32 ? 4 : 2; }
 
-moe_status moe_layer_check(const moe_layer *layer) {
+moe_status moe_layer_check_fields(const moe_layer *layer) {
     for (const moe_field *field = moe_layer_fields; field->name; field++) {
         if (!field->type->integer) continue;
         int64_t value = *(const int64_t *)((const char *)layer + field->offset);
@@ -185,6 +185,11 @@ moe_status moe_layer_check(const moe_layer *layer) {
     if (layer->router.input && layer->drop == MOE_DROP_RENORM)
         return moe_fail(MOE_E_INVALID, "layer: drop=renorm changes weights behind the experts, and "
                                        "the router's are on their input");
+    return MOE_OK;
+}
+
+moe_status moe_layer_check(const moe_layer *layer) {
+    MOE_TRY(moe_layer_check_fields(layer));
     MOE_TRY(moe_rule_check(layer));
     return moe_router_check(&layer->router, layer->e, layer->k);
 }

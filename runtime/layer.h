@@ -4,7 +4,8 @@
 
 #include "text.h"
 
-enum { MOE_MAX_EXPERTS = 2048, MOE_MAX_TOPK = 32 };
+/* A token has MOE_MAX_TOPK experts where it chooses them, and MOE_MAX_SLOTS where they choose it. */
+enum { MOE_MAX_EXPERTS = 2048, MOE_MAX_TOPK = 32, MOE_MAX_SLOTS = 256 };
 
 /* ORDER LAYER: the bits of a field mask follow these rows. */
 enum {
@@ -27,6 +28,9 @@ bool moe_act_gated(moe_act_kind kind);
 
 /* MOE_E_INVALID or MOE_E_UNSUPPORTED with the reason, unless every limit of the layer holds. */
 moe_status moe_layer_check(const moe_layer *layer);
+
+/* The same but for what the router asks of the other fields. */
+moe_status moe_layer_check_fields(const moe_layer *layer);
 
 /* True where the router has a bias, of its logits or of its keys. */
 bool moe_layer_router_bias(const moe_layer *layer);

@@ -158,7 +158,8 @@ moe_status moe_op_parse(const char *text, moe_op *out) {
     MOE_TRY(check_sizes(op.kind, text));
     if (!(kinds[op.kind].layer & F(W)) || !has_key(text, "w")) op.layer.w = op.layer.x;
     if (!(kinds[op.kind].layer & F(E))) op.layer.e = op.layer.k;
-    MOE_TRY(moe_layer_check(&op.layer));
+    bool routes = kinds[op.kind].layer & F(ROUTER);
+    MOE_TRY(routes ? moe_layer_check(&op.layer) : moe_layer_check_fields(&op.layer));
     *out = moe_op_make(op.kind, &op.layer, op.t, op.routing, op.cache);
     return MOE_OK;
 }

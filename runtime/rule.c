@@ -8,11 +8,14 @@
 const char *const moe_rule_names[] = {
     [MOE_RULE_TOPK] = "topk",
     [MOE_RULE_BASE] = "base",
+    [MOE_RULE_EXPERT_CHOICE] = "expert_choice",
     [MOE_RULE_COUNT] = NULL,
 };
 
-static moe_status check_any(const moe_layer *layer) {
-    (void)layer;
+static moe_status check_topk(const moe_layer *layer) {
+    if (layer->k > MOE_MAX_TOPK)
+        return moe_fail(MOE_E_INVALID, "layer: k=%lld is not in 1..%d", (long long)layer->k,
+                        MOE_MAX_TOPK);
     return MOE_OK;
 }
 
@@ -28,12 +31,28 @@ static moe_status check_base(const moe_layer *layer) {
     return MOE_OK;
 }
 
+static moe_status check_expert_choice(const moe_layer *layer) {
+    if (layer->k != layer->e)
+        return moe_fail(MOE_E_INVALID, "layer: expert_choice may give a token every expert; "
+                                       "k=%lld should be e=%lld",
+                        (long long)layer->k, (long long)layer->e);
+    if (layer->capacity.factor == 0 || layer->capacity.rule != MOE_CAPACITY_SWITCH)
+        return moe_fail(MOE_E_INVALID, "layer: expert_choice needs the experts that a token has on "
+                                       "average, as in capacity=2,switch");
+    if (layer->priority || layer->drop)
+        return moe_fail(MOE_E_INVALID, "layer: expert_choice drops nothing; leave priority and drop "
+                                       "out");
+    return MOE_OK;
+}
+
 static const struct {
-    moe_weigh weigh; /* what its weights are */
+    moe_score score; /* what its weights are */
+    moe_weigh weigh;
     moe_status (*check)(const moe_layer *layer);
 } rules[MOE_RULE_COUNT] = {
-    [MOE_RULE_TOPK] = {MOE_WEIGH_SCORE, check_any},
-    [MOE_RULE_BASE] = {MOE_WEIGH_SIGMOID, check_base},
+    [MOE_RULE_TOPK] = {MOE_SCORE_LOGIT, MOE_WEIGH_SCORE, check_topk},
+    [MOE_RULE_BASE] = {MOE_SCORE_LOGIT, MOE_WEIGH_SIGMOID, check_base},
+    [MOE_RULE_EXPERT_CHOICE] = {MOE_SCORE_SOFTMAX, MOE_WEIGH_SCORE, check_expert_choice},
 };
 
 /* The rule whose word the text is; MOE_RULE_TOPK where it is none: `topk` is also a stage. */
@@ -47,7 +66,8 @@ bool moe_rule_named(const char *text) { return find(text) != MOE_RULE_TOPK; }
 
 moe_status moe_rule_parse(const char *text, moe_router *out) {
     moe_rule rule = find(text);
-    *out = (moe_router){.rule = rule, .weigh = rules[rule].weigh, .scale = 1};
+    *out = (moe_router){.rule = rule, .score = rules[rule].score,
+                         .weigh = rules[rule].weigh, .scale = 1};
     return MOE_OK;
 }
 

@@ -1,0 +1,119 @@
+// Experts that choose their tokens, with the index maps that follow from it.
+//
+// scores: probabilities of a tile of tokens, stored by expert; sums of probabilities.
+// choose: a block an expert takes the C largest, of equal ones the earlier token, and ranks them in
+//         token order. Every expert has C rows, so a rank is a row at once.
+// maps:   what experts have taken, turned round to slots (t,j) of token t and expert j, 32 of each at
+//         once, and the tables. Given experts may be any: then one block makes the maps as
+//         permute_small does, and the others have nothing to do.
+
+$(moe.include("types.cuh"))
+$(moe.include("pdl.cuh"))
+using XT = $(p.x);
+using WT = $(p.w);
+$(moe.args())
+$(moe.include("route.cuh"))
+$(moe.include("columns.cuh"))
+constexpr int PICKERS = CHOOSERS, MAP_THREADS = 256, ITEMS = 4;
+$(moe.include("nth.cuh"))
+$(moe.include("permute.cuh"))
+
+// In scratch: probabilities [E][T], then the ranks of what is taken [E][T], -1 elsewhere.
+__device__ __forceinline__ float *probabilities(const op_args &a) { return (float *)a.scratch; }
+__device__ __forceinline__ int *ranks(const op_args &a) { return a.scratch + (size_t)E * a.tokens; }
+
+// Rows of an expert, and from its first to the next one's.
+__device__ __forceinline__ int rows_each(const op_args &a) { return min(a.capacity, a.tokens); }
+__device__ __forceinline__ int stride_of(const op_args &a) {
+    return (rows_each(a) + a.row_align - 1) & -a.row_align;
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
+$(moe.symbol("scores"))(const args_route_permute a) {
+    extern __shared__ __align__(128) unsigned char shared[];
+    dependency_wait();
+    dependents_launch();
+    if (blockIdx.x == 0)
+        for (int i = threadIdx.x; a.flags && i < 1024; i += THREADS) a.flags[i] = 0;
+    if (a.given) return;
+    const int first = (int)blockIdx.x * BT, tokens = min(BT, a.tokens - first);
+    const float *logits = tile_logits(a, shared, first);
+    token_scale *scale = scales_in(shared);
+    make_scales(logits, tokens, scale);
+    store_columns(a, logits, first, tokens, probabilities(a),
+                  [&](float v, int token) { return probability(v, scale[token]); });
+    if (a.prob_sums) add_probabilities(a, logits, tokens, scale);
+}
+
+extern "C" __global__ void __launch_bounds__(CHOOSERS)
+$(moe.symbol("choose"))(const args_route_permute a) {
+    __shared__ pick_tables pick;
+    dependency_wait();
+    dependents_launch();
+    if (a.given) return;
+    const int e = (int)blockIdx.x, rows = rows_each(a), start = e * stride_of(a);
+    const float *mine = probabilities(a) + (size_t)e * a.tokens;
+    int *rank = ranks(a) + (size_t)e * a.tokens;
+    auto key = [&](int t) { return __float_as_uint(mine[t]) + 1; }; // probabilities are no less than 0
+    const pick_limit last = rows ? pick_nth(pick, a.tokens, rows, key) : pick_limit{~0u, 0};
+    pick_all(pick, a.tokens, last.key, last.equal, key, [&](int t, int r) {
+        rank[t] = r;
+        if (r >= 0) a.row_slots[start + r] = t * K + e;
+    });
+    for (int i = rows + (int)threadIdx.x; i < stride_of(a); i += CHOOSERS)
+        a.row_slots[start + i] = -1;
+}
+
+// The tables, where every expert has as many rows.
+__device__ __forceinline__ void write_tables(const op_args &a) {
+    constexpr int HEIGHT[7] = {8, 16, 32, 64, 128, 192, 256};
+    const int rows = rows_each(a);
+    for (int e = threadIdx.x; e <= E; e += MAP_THREADS) {
+        a.expert_start[e] = e * stride_of(a);
+#pragma unroll
+        for (int i = 0; i < 7; i++)
+            a.tile_start[i * (E + 1) + e] = e * ((rows + HEIGHT[i] - 1) / HEIGHT[i]);
+        if (e == E) break;
+        a.expert_rows[e] = rows;
+        if (a.counts) a.counts[e] = rows;
+        if (a.mean_probs)
+            a.mean_probs[e] = (float)a.prob_sums[e] * 2.3283064365386963e-10f / (float)a.tokens;
+    }
+}
+
+// Slots of 32 tokens from `first` on, for all experts.
+__device__ __forceinline__ void write_slots(const op_args &a, int first) {
+    __shared__ int rank[32][33];
+    __shared__ float probability[32][33];
+    const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32, tokens = a.tokens - first;
+    for (int expert = 0; expert < E; expert += 32) {
+        for (int i = warp; i < 32 && expert + i < E; i += MAP_WARPS) {
+            if (lane >= tokens) continue;
+            const size_t at = (size_t)(expert + i) * a.tokens + first + lane;
+            rank[lane][i] = ranks(a)[at];
+            probability[lane][i] = probabilities(a)[at];
+        }
+        __syncthreads();
+        for (int i = warp; i < min(32, tokens) && expert + lane < E; i += MAP_WARPS) {
+            const int r = rank[i][lane];
+            const size_t slot = (size_t)(first + i) * K + expert + lane;
+            a.ids[slot] = r < 0 ? -1 : expert + lane;
+            a.weights[slot] = r < 0 ? 0.0f : probability[i][lane];
+            a.slot_rows[slot] = r < 0 ? -1 : (expert + lane) * stride_of(a) + r;
+        }
+        __syncthreads();
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(MAP_THREADS)
+$(moe.symbol("maps"))(const args_route_permute a) {
+    extern __shared__ int tables[];
+    dependency_wait();
+    dependents_launch();
+    if (a.given) {
+        if (blockIdx.x == 0) write_maps_alone(a, tables_in(tables));
+        return;
+    }
+    if (blockIdx.x == 0) write_tables(a);
+    write_slots(a, (int)blockIdx.x * 32);
+}
