@@ -149,7 +149,8 @@ __device__ __forceinline__ void place_bids(const market &m, const rules &r, int 
     // The next best value, then how many of that value are among those to bid for.
     const int seen = min(lacking + 1, offers), wanted = min(lacking, offers);
     const pick_limit next = pick_nth(pick, tokens, seen, key);
-    pick_all(pick, tokens, next.key, next.equal - (seen - wanted), key, [&](int t, int) {
+    pick_all(pick, tokens, next.key, next.equal - (seen - wanted), key, [&](int t, int picked) {
+        if (picked < 0) return;
         const float price = worth(m, r, row + t) - key_value(next.key) + r.epsilon;
         const unsigned long long high = order_key(price);
         atomicMax(&m.bid[t], high << 32 | (unsigned)(E - 1 - expert));

@@ -11,6 +11,7 @@ $(moe.include("types.cuh"))
 $(moe.include("pdl.cuh"))
 using XT = $(p.x);
 using WT = $(p.w);
+using RT = $(p.router_w);
 $(moe.args())
 $(moe.include("route.cuh"))
 $(moe.include("columns.cuh"))

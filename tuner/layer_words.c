@@ -27,6 +27,8 @@ static const char *const weights[MOE_WEIGH_COUNT] = {
 static const char *const rules[MOE_RULE_COUNT] = {
     [MOE_RULE_BASE] = "a balanced assignment, as many tokens for each expert, by an auction that "
                       "nearly has the largest sum of logits; weights are their sigmoids",
+    [MOE_RULE_EXPERT_CHOICE] = "each expert takes the C tokens that give it the largest softmax over "
+                               "experts, which is their weight",
 };
 
 void moe_router_words(const moe_router *r, moe_text *out) {

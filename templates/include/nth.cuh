@@ -77,11 +77,11 @@ __device__ __forceinline__ pick_limit pick_nth(pick_tables &s, int count, int ra
     return {prefix, rank};
 }
 
-// Calls take(i, r) for what is picked, r = 0, 1, ... in the order of i: keys above the limit's, and
-// `equal` equal ones. Ends with a barrier.
-template <typename Key, typename Take>
+// Calls tell(i, r) for every i: r = 0, 1, ... in the order of i of what is picked, keys above the
+// limit's and `equal` equal ones, and -1 for the rest. Ends with a barrier.
+template <typename Key, typename Tell>
 __device__ __forceinline__ void pick_all(pick_tables &s, int count, unsigned limit, int equal,
-                                         Key key, Take take) {
+                                         Key key, Tell tell) {
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
     const unsigned below = (1u << lane) - 1;
     int above = 0, ties = 0; // in all tiles before
@@ -99,7 +99,8 @@ __device__ __forceinline__ void pick_all(pick_tables &s, int count, unsigned lim
         }
         const int my_above = above + (before & 0xffff) + __popc(more & below);
         const int my_ties = ties + (before >> 16) + __popc(same & below);
-        if (k > limit || (k == limit && my_ties < equal)) take(i, my_above + min(my_ties, equal));
+        const bool picked = k > limit || (k == limit && my_ties < equal);
+        if (i < count) tell(i, picked ? my_above + min(my_ties, equal) : -1);
         above += all & 0xffff;
         ties += all >> 16;
         __syncthreads();

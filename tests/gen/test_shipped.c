@@ -21,6 +21,7 @@ static const char *const ops[] = {
     "route t=%d d=4096 e=16 k=2 router=topk>sparsemixer(0.01)",
     "route t=%d d=1024 e=64 k=1 router=base",
     "route t=%d d=64 e=257 k=1 x=f32 router=base bias=router",
+    "route_permute t=%d d=1024 e=64 k=64 router=expert_choice capacity=2,switch",
     "permute t=%d e=32 k=8",
     "permute t=%d e=2048 k=32 capacity=1.25",
     "permute t=%d e=1 k=1",

@@ -11,6 +11,13 @@ static const struct {
     {"d=64 f=32 e=8 k=1 act=swiglu x=bf16 w=bf16 router=base capacity=none bias=none", NULL},
     {"d=64 f=32 e=8 k=2 router=base", "base assigns each token to one expert; k=2 should be 1"},
     {"d=64 f=32 e=8 k=1 router=base capacity=1.25", "leave the capacity out"},
+    {"d=64 f=32 e=64 k=64 act=swiglu x=bf16 w=bf16 router=expert_choice capacity=2,switch bias=none",
+     NULL},
+    {"d=64 f=32 e=64 k=2 router=expert_choice capacity=2,switch", "k=2 should be e=64"},
+    {"d=64 f=32 e=8 k=8 router=expert_choice", "as in capacity=2,switch"},
+    {"d=64 f=32 e=8 k=8 router=expert_choice capacity=2", "as in capacity=2,switch"},
+    {"d=64 f=32 e=8 k=8 router=expert_choice capacity=2,switch priority=gate", "drops nothing"},
+    {"d=64 f=32 e=64 k=33", "k=33 is not in 1..32"},
     {"d=64 f=32 e=8 k=1 router=base>renorm", "'base' is no stage of a router"},
 };
 

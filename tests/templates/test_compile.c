@@ -26,6 +26,7 @@ static const char *const layers[] = {
     "d=2880 f=2880 e=32 k=4 act=swiglu_clamp(7,1.702) router=topk>softmax bias=router,up,down",
     "d=768 f=3072 e=64 k=1 act=gelu x=f32 router=softmax>topk capacity=1.25",
     "d=1024 f=512 e=64 k=1 x=f16 act=relu router=base",
+    "d=1024 f=512 e=64 k=64 act=relu router=expert_choice capacity=2,switch",
 };
 static const int64_t tokens[] = {1, 256, 4096};
 

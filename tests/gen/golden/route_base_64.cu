@@ -860,11 +860,11 @@ __device__ __forceinline__ pick_limit pick_nth(pick_tables &s, int count, int ra
     return {prefix, rank};
 }
 
-// Calls take(i, r) for what is picked, r = 0, 1, ... in the order of i: keys above the limit's, and
-// `equal` equal ones. Ends with a barrier.
-template <typename Key, typename Take>
+// Calls tell(i, r) for every i: r = 0, 1, ... in the order of i of what is picked, keys above the
+// limit's and `equal` equal ones, and -1 for the rest. Ends with a barrier.
+template <typename Key, typename Tell>
 __device__ __forceinline__ void pick_all(pick_tables &s, int count, unsigned limit, int equal,
-                                         Key key, Take take) {
+                                         Key key, Tell tell) {
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
     const unsigned below = (1u << lane) - 1;
     int above = 0, ties = 0; // in all tiles before
@@ -882,7 +882,8 @@ __device__ __forceinline__ void pick_all(pick_tables &s, int count, unsigned lim
         }
         const int my_above = above + (before & 0xffff) + __popc(more & below);
         const int my_ties = ties + (before >> 16) + __popc(same & below);
-        if (k > limit || (k == limit && my_ties < equal)) take(i, my_above + min(my_ties, equal));
+        const bool picked = k > limit || (k == limit && my_ties < equal);
+        if (i < count) tell(i, picked ? my_above + min(my_ties, equal) : -1);
         above += all & 0xffff;
         ties += all >> 16;
         __syncthreads();
@@ -1030,7 +1031,8 @@ __device__ __forceinline__ void place_bids(const market &m, const rules &r, int 
     // The next best value, then how many of that value are among those to bid for.
     const int seen = min(lacking + 1, offers), wanted = min(lacking, offers);
     const pick_limit next = pick_nth(pick, tokens, seen, key);
-    pick_all(pick, tokens, next.key, next.equal - (seen - wanted), key, [&](int t, int) {
+    pick_all(pick, tokens, next.key, next.equal - (seen - wanted), key, [&](int t, int picked) {
+        if (picked < 0) return;
         const float price = worth(m, r, row + t) - key_value(next.key) + r.epsilon;
         const unsigned long long high = order_key(price);
         atomicMax(&m.bid[t], high << 32 | (unsigned)(E - 1 - expert));
