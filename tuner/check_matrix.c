@@ -3,26 +3,26 @@
 #include "candidates.h"
 #include "check_layer.h"
 #include "covering.h"
+#include "router.h"
 #include "spot.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 /* ORDER FACTORS: the columns of a row. */
-enum { ACT, DTYPE, ROUTER, CAPACITY, BIAS, EXPERTS, CHOICES, WIDTHS, LAYOUT, ROUTING, ENTRY, TUNED_AT,
-       FACTORS };
+enum { ACT, DTYPE, ROUTER, CAPACITY, BIAS, EXPERTS, CHOICES, WIDTHS, LAYOUT, ROUTER_DTYPE, ROUTING,
+       ENTRY, TUNED_AT, FACTORS };
 
 static const moe_act acts[] = {
     {MOE_ACT_RELU, 0, 0},   {MOE_ACT_RELU2, 0, 0},  {MOE_ACT_GELU, 0, 0},
     {MOE_ACT_GELU_TANH, 0, 0}, {MOE_ACT_SILU, 0, 0}, {MOE_ACT_SWIGLU, 0, 0},
     {MOE_ACT_GEGLU, 0, 0},  {MOE_ACT_GEGLU_TANH, 0, 0}, {MOE_ACT_SWIGLU_CLAMP, 7, 1.702},
 };
-#define SOFTMAX .score = MOE_SCORE_SOFTMAX, .scale = 1
-static const moe_router routers[] = {
-    {SOFTMAX, .renorm = true}, {SOFTMAX}, {.weigh = MOE_WEIGH_SOFTMAX, .scale = 1},
-    {.weigh = MOE_WEIGH_SOFTMAX, .scale = 1, .input = true},
+static const char *const routers[] = {
+    "softmax>topk>renorm", "softmax>topk", "topk>softmax", "topk>softmax>input",
+    "sigmoid+bias>groups(4,2,sum2)>topk>renorm>scale(2.5)", "softmax>groups(4,3,max)>topk>scale(16)",
+    "sqrtsoftplus+bias>topk>renorm", "topk>sparsemixer(0.01)",
 };
-#undef SOFTMAX
 static const double capacities[] = {0, 1.25, 0.5};
 static const unsigned biases[] = {0, MOE_BIAS_ROUTER | MOE_BIAS_UP | MOE_BIAS_DOWN, MOE_BIAS_DOWN};
 static const int64_t experts[] = {4, 8, 40, 60, 64, 257};
@@ -33,13 +33,30 @@ static const int64_t tokens[] = {0, 1, 7, 64, 129};
 
 #define COUNT(array) ((int)(sizeof array / sizeof *array))
 
-static bool legal(const int *row) { return choices[row[CHOICES]] <= experts[row[EXPERTS]]; }
+static moe_layer layer_of(const int *row) {
+    const bool gated = moe_act_gated(acts[row[ACT]].kind), wide = row[DTYPE] == MOE_F32;
+    moe_layer layer = {
+        .d = widths[row[WIDTHS]][0], .f = widths[row[WIDTHS]][1], .e = experts[row[EXPERTS]],
+        .k = choices[row[CHOICES]], .act = acts[row[ACT]], .x = (moe_dtype)row[DTYPE],
+        .w = (moe_dtype)row[DTYPE],
+        .capacity = {.factor = capacities[row[CAPACITY]]}, .bias = biases[row[BIAS]],
+        .layout = gated ? (moe_layout)row[LAYOUT] : MOE_LAYOUT_GATE_UP,
+        .router_dtype = wide ? MOE_ROUTER_W : (moe_router_dtype)row[ROUTER_DTYPE],
+    };
+    moe_field_router.parse(NULL, routers[row[ROUTER]], &layer.router);
+    return layer;
+}
+
+static bool legal(const int *row) {
+    const moe_layer layer = layer_of(row);
+    return !moe_layer_check(&layer);
+}
 
 static const moe_factors factors = {
     .count = FACTORS,
     .levels = {COUNT(acts), MOE_DTYPE_COUNT, COUNT(routers), COUNT(capacities), COUNT(biases),
-               COUNT(experts), COUNT(choices), COUNT(widths), MOE_LAYOUT_COUNT, MOE_ROUTING_COUNT, MOE_ENTRY_COUNT,
-               COUNT(tuned_at)},
+               COUNT(experts), COUNT(choices), COUNT(widths), MOE_LAYOUT_COUNT,
+               MOE_ROUTER_DTYPE_COUNT, MOE_ROUTING_COUNT, MOE_ENTRY_COUNT, COUNT(tuned_at)},
     .legal = legal,
 };
 
@@ -48,17 +65,6 @@ static const moe_factors whole = {
     .count = CAPACITY + 1,
     .levels = {COUNT(acts), MOE_DTYPE_COUNT, COUNT(routers), COUNT(capacities)},
 };
-
-static moe_layer layer_of(const int *row) {
-    bool gated = moe_act_gated(acts[row[ACT]].kind);
-    return (moe_layer){
-        .d = widths[row[WIDTHS]][0], .f = widths[row[WIDTHS]][1], .e = experts[row[EXPERTS]],
-        .k = choices[row[CHOICES]], .act = acts[row[ACT]], .x = (moe_dtype)row[DTYPE],
-        .w = (moe_dtype)row[DTYPE], .router = routers[row[ROUTER]],
-        .capacity = {.factor = capacities[row[CAPACITY]]}, .bias = biases[row[BIAS]],
-        .layout = gated ? (moe_layout)row[LAYOUT] : MOE_LAYOUT_GATE_UP,
-    };
-}
 
 /* The forms that are served take turns from row to row. */
 static const moe_pipeline_info *form_of(const moe_checker *checker, const moe_layer *layer,
@@ -134,9 +140,13 @@ static int spread(int64_t row, int factor) {
     return (int)((mixed >> 33) % (uint64_t)factors.levels[factor]);
 }
 
+/* What the product leaves open is drawn until it goes with the rest. */
 static void fill_row(int64_t i, const int *base, int *row) {
-    for (int f = 0; f < FACTORS; f++) row[f] = f < whole.count ? base[f] : spread(i, f);
-    while (!legal(row)) row[CHOICES]--;
+    enum { AWAY = 1 << 20 };
+    do {
+        for (int f = 0; f < FACTORS; f++) row[f] = f < whole.count ? base[f] : spread(i, f);
+        i += AWAY;
+    } while (!legal(row));
 }
 
 static moe_status full_rows(int **rows, int64_t *n) {

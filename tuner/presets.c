@@ -1,7 +1,7 @@
 /* presets.c - layers by name.
  *
  * Sizes are those of each model's published config.json. A model is here when layer text can say
- * all of its MoE layer: no shared experts, no groups, no score but softmax. */
+ * all of its MoE layer: no shared experts. */
 #include "presets.h"
 
 #include "config_json.h"
@@ -24,9 +24,12 @@ const moe_preset_entry moe_preset_list[] = {
     {"granite-3.0-1b-a400m", "d=1024 f=512 e=32 k=8 act=swiglu " BF16 " router=topk>softmax", ""},
     {"granite-3.0-3b-a800m", "d=1536 f=512 e=40 k=8 act=swiglu " BF16 " router=topk>softmax", ""},
     {"grok-1", "d=6144 f=32768 e=8 k=2 act=geglu_tanh " BF16 " router=softmax>topk", ""},
+    {"minimax-m2", "d=3072 f=1536 e=256 k=8 act=swiglu " BF16 " router=sigmoid+bias>topk>renorm",
+     "published weights are FP8: unpack"},
     {"mixtral-8x22b", "d=6144 f=16384 e=8 k=2 act=swiglu " BF16 " router=softmax>topk>renorm", ""},
     {"mixtral-8x7b", "d=4096 f=14336 e=8 k=2 act=swiglu " BF16 " router=softmax>topk>renorm", ""},
     {"olmoe-1b-7b", "d=2048 f=1024 e=64 k=8 act=swiglu " BF16 " router=softmax>topk", ""},
+    {"phi-3.5-moe", "d=4096 f=6400 e=16 k=2 act=swiglu " BF16 " router=topk>sparsemixer(0.01)", ""},
     {"qwen3-235b-a22b", "d=4096 f=1536 e=128 k=8 act=swiglu " BF16 " router=softmax>topk>renorm",
      ""},
     {"qwen3-30b-a3b", "d=2048 f=768 e=128 k=8 act=swiglu " BF16 " router=softmax>topk>renorm", ""},

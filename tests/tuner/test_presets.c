@@ -58,6 +58,8 @@ static void parameters_are_those_of_the_models(void **state) {
         {"mixtral-8x7b", 32, 46.7, 0.95},
         {"mixtral-8x22b", 56, 140.6, 0.95},
         {"dbrx", 40, 132, 0.95},
+        {"minimax-m2", 62, 230, 0.95},
+        {"phi-3.5-moe", 32, 41.9, 0.95},
         {"qwen3-30b-a3b", 48, 30.5, 0.93},
         {"qwen3-235b-a22b", 94, 235, 0.95},
         {"olmoe-1b-7b", 16, 6.92, 0.9},
