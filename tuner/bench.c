@@ -225,14 +225,16 @@ static moe_status open_plan(moe_bench *bench, workload *w) {
 /* What the capacity does to the traffic, and what the experts took: the last row. */
 static moe_status add_tradeoff(moe_bench *bench, const workload *w) {
     const moe_bench_row *experts = &bench->row[bench->rows - 1];
+    const moe_op up =
+        moe_op_make(MOE_OP_gemm_up, w->layer, w->tokens, w->traffic->routing, w->cache);
     moe_tradeoff *t = &bench->tradeoff[bench->tradeoffs++];
     *t = (moe_tradeoff){.tokens = w->tokens, .rows = moe_layer_capacity(w->layer, w->tokens),
                         .ns = experts->good ? experts->median : 0};
     moe_text capacity = moe_text_start(t->capacity, sizeof t->capacity);
     moe_field_capacity.print(NULL, &w->layer->capacity, &capacity);
     snprintf(t->traffic, sizeof t->traffic, "%s", experts->traffic);
-    return moe_waste_of(w->layer, w->tokens, w->traffic, moe_plan_tile(w->plan, w->tokens),
-                        bench->seed, &t->waste);
+    int64_t tile = moe_plan_tile(bench->device, bench->gen, w->plan, &up, w->tuned);
+    return moe_waste_of(w->layer, w->tokens, w->traffic, tile, bench->seed, &t->waste);
 }
 
 static moe_status bench_ops(moe_bench *bench, const workload *w) {

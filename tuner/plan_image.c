@@ -37,14 +37,24 @@ moe_status moe_plan_image(moe_db *db, moe_device *device, const moe_gen *gen, mo
     return moe_db_image(db, row->image, image);
 }
 
-int64_t moe_plan_tile(const moe_plan *plan, int64_t tokens) {
+static int64_t rows_of(const moe_config *config) {
+    int64_t rows = moe_config_get(config, "bm", moe_config_get(config, "n", 1));
+    return rows > 0 ? rows : 1;
+}
+
+static int64_t tuned_tile(const moe_plan *plan, int64_t tokens) {
     const moe_bucket *bucket = moe_plan_bucket(plan, tokens);
-    for (int i = 0; i < bucket->form->steps; i++) {
-        moe_config config;
-        if (bucket->form->op[i] != MOE_OP_gemm_up) continue;
-        if (moe_config_parse(bucket->step[i].row.config, &config)) continue;
-        int64_t rows = moe_config_get(&config, "bm", moe_config_get(&config, "n", 1));
-        return rows > 0 ? rows : 1;
-    }
-    return 1;
+    moe_config config = {0};
+    for (int i = 0; i < bucket->form->steps; i++)
+        if (bucket->form->op[i] == MOE_OP_gemm_up)
+            moe_config_parse(bucket->step[i].row.config, &config);
+    return rows_of(&config);
+}
+
+int64_t moe_plan_tile(const moe_device *device, const moe_gen *gen, const moe_plan *plan,
+                      const moe_op *up, bool tuned) {
+    moe_candidate candidate;
+    if (tuned) return tuned_tile(plan, up->t);
+    if (moe_candidate_default(gen, up, moe_device_facts(device), &candidate)) return 1;
+    return rows_of(&candidate.config);
 }

@@ -11,7 +11,9 @@ moe_status moe_plan_image(moe_db *db, moe_device *device, const moe_gen *gen, mo
                           const moe_plan *plan, const moe_op *op, bool tuned, moe_image *image,
                           char *what, size_t size);
 
-/* Rows of a tile of the up GEMM, to count padding by; 1 where there are no tiles. */
-int64_t moe_plan_tile(const moe_plan *plan, int64_t tokens);
+/* Rows of a tile of the up GEMM, to count padding by; 1 where there are no tiles. `up` is that op,
+ * whatever form the plan has. */
+int64_t moe_plan_tile(const moe_device *device, const moe_gen *gen, const moe_plan *plan,
+                      const moe_op *up, bool tuned);
 
 #endif
