@@ -94,7 +94,13 @@ static void add_constant(gen_render *render, const char *name, int64_t value) {
     gen_buffer_format(&render->text, " = %lld;\n", (long long)value);
 }
 
-/* The parameters, then the sizes that the op depends on: D, F, E, K. */
+static bool depends_on(moe_op_kind kind, const char *name) {
+    const moe_field *field = moe_field_find(moe_op_fields, name);
+    return moe_op_mask(kind) & UINT64_C(1) << (field - moe_op_fields);
+}
+
+/* The parameters, then the sizes that the op depends on: D, F, E, K; and the experts that its index
+ * maps have: LOCAL, SHARED and both, LISTED. */
 static void add_constants(gen_render *render) {
     uint64_t mask = moe_op_mask(render->op->kind);
     for (int64_t i = 0; i < render->config->count; i++)
@@ -105,6 +111,12 @@ static void add_constants(gen_render *render) {
         add_constant(render, field->name,
                      *(const int64_t *)((const char *)render->op + field->offset));
     }
+    const moe_layer *layer = &render->op->layer;
+    if (depends_on(render->op->kind, "shared"))
+        add_constant(render, "SHARED", moe_layer_shared_experts(layer));
+    if (!depends_on(render->op->kind, "local")) return;
+    add_constant(render, "LOCAL", moe_layer_held(layer));
+    add_constant(render, "LISTED", moe_layer_listed(layer));
 }
 
 /* ------------------------------------------------------------------ rendering */

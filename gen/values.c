@@ -100,6 +100,10 @@ static void set_derived(lua_State *L, const moe_op *op) {
     set_router(L, &layer->router);
     set_boolean(L, "gated", act && moe_layer_gated(layer));
     set_integer(L, "up_rows", act ? moe_layer_up_rows(layer) : layer->f);
+    set_integer(L, "held", moe_layer_held(layer));
+    set_integer(L, "shared_experts", moe_layer_shared_experts(layer));
+    set_boolean(L, "shared_gated", layer->shared.gated);
+    set_integer(L, "listed", moe_layer_listed(layer));
     set_boolean(L, "bias_router", layer->bias & MOE_BIAS_ROUTER);
     set_boolean(L, "bias_up", layer->bias & MOE_BIAS_UP);
     set_boolean(L, "bias_down", layer->bias & MOE_BIAS_DOWN);

@@ -178,6 +178,11 @@ typedef enum moe_drop {
     MOE_DROP_COUNT
 } moe_drop;
 
+typedef struct moe_shared { /* an expert that every token uses, beside those that are chosen */
+    int64_t f;  /* its hidden width, a multiple of the layer's f; 0: there is none */
+    bool gated; /* its output is multiplied by sigmoid(x . shared_gate) */
+} moe_shared;
+
 enum { MOE_BIAS_ROUTER = 1, MOE_BIAS_UP = 2, MOE_BIAS_DOWN = 4 };
 
 typedef enum moe_router_dtype { /* dtype of the router's weight */
@@ -201,6 +206,8 @@ typedef struct moe_layer {
     moe_priority priority;
     moe_drop drop;
     moe_router_dtype router_dtype;
+    moe_shared shared;
+    int64_t local;   /* experts that a device holds, from moe_io.first_expert on; 0: all e */
 } moe_layer;
 
 enum { MOE_LAYER_TEXT_SIZE = 512 }; /* bytes, always enough for a layer's text */
@@ -234,6 +241,10 @@ enum { MOE_LAYER_TEXT_SIZE = 512 }; /* bytes, always enough for a layer's text *
  * usual order and plain.
  *
  * `layout=gate_up|up_gate|interleaved` is gate_up unless written, `router_dtype=w|f32` is w.
+ *
+ * `shared=F` and `shared=F,gated` add an expert for every token; several of them are one of their
+ * widths' sum. `local=N` is a layer whose other experts are held by other devices, which add what
+ * these give.
  *
  * The result is checked for contradictions and limits.
  * MOE_E_PARSE, MOE_E_INVALID, MOE_E_UNSUPPORTED. */
@@ -358,15 +369,20 @@ typedef struct moe_io {
     const float *router_bias;  /* [e], added to the logits (bias=router) or the keys (+bias) */
     const void *up;            /* gated: [e,2f,d], rows in the layer's layout; else [e,f,d] */
     const void *up_bias;       /* gated: [e,2f]; else [e,f]; bias=up only */
-    const void *down;          /* [e,d,f] */
+    const void *down;          /* [e,d,f]; both have `local` experts instead of e where that is set */
     const void *down_bias;     /* [e,d]; bias=down only; weighted like the row it joins */
+    const void *shared_up;     /* gated: [2F,d], rows in the layer's layout; else [F,d]; shared=F */
+    const void *shared_down;   /* [d,F] */
+    const void *shared_gate;   /* [d]; shared=F,gated */
+    int first_expert;          /* id of the first expert of up and down; 0 but for local=N */
     const float *logits;       /* [T,e], optional: given logits replace the router GEMM and bias */
     bool routing_given;        /* true: ids and weights below are inputs and no router runs */
     /* outputs */
     void *y;       /* [T,d] in x's dtype */
     int *ids;      /* [T,k] i32, best first; NULL: kept in the workspace (not if routing_given) */
     float *weights; /* [T,k]; a slot that capacity dropped keeps its weight here; NULL as above */
-    int *counts;   /* [e], optional: rows that chose each expert, before any drop */
+    int *counts;   /* [e], optional: rows that chose each expert, before any drop; 0 or that
+                      for experts that other devices hold */
     float *mean_probs; /* [e], optional: mean over tokens of softmax(logits); 0 if routing_given */
     float *losses; /* [MOE_LOSS_COUNT], optional, by moe_loss; 0 if T is 0 or routing_given */
     float *next_router_bias; /* [e], optional, where keys have a bias: router_bias + bias_rate for

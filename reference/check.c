@@ -306,7 +306,7 @@ typedef struct maps_check {
 static bool starts_are_right(const maps_check *c) {
     const int *start = c->got->expert_start;
     if (start[0] != 0) return bad(c->verdict, "expert_start[0] is %d, should be 0", start[0]);
-    for (int64_t e = 0; e < c->layer->e; e++) {
+    for (int64_t e = 0; e < moe_layer_listed(c->layer); e++) {
         int64_t end = start[e] + c->rows[e];
         int64_t next = (end + c->row_align - 1) / c->row_align * c->row_align;
         if (c->got->expert_rows[e] != c->rows[e])
@@ -316,9 +316,10 @@ static bool starts_are_right(const maps_check *c) {
             return bad(c->verdict, "expert_start[%lld] is %d, should be %lld", LL(e + 1),
                        start[e + 1], LL(next));
     }
-    if (start[c->layer->e] > c->got->rows)
+    int64_t listed = moe_layer_listed(c->layer);
+    if (start[listed] > c->got->rows)
         return bad(c->verdict, "expert_start[%lld] is %d, beyond the %lld rows there are",
-                   LL(c->layer->e), start[c->layer->e], LL(c->got->rows));
+                   LL(listed), start[listed], LL(c->got->rows));
     return true;
 }
 
@@ -341,8 +342,20 @@ static bool slots_are_right(const maps_check *c) {
     return true;
 }
 
+static bool shared_rows_are_right(const maps_check *c) {
+    int64_t held = moe_layer_held(c->layer);
+    for (int64_t e = held; e < moe_layer_listed(c->layer); e++)
+        for (int64_t t = 0; t < c->tokens; t++) {
+            int64_t row = c->got->expert_start[e] + t;
+            if (c->got->row_slots[row] != t * c->layer->k)
+                return bad(c->verdict, "row_slots[%lld] is %d, should be %lld for a shared expert",
+                           LL(row), c->got->row_slots[row], LL(t * c->layer->k));
+        }
+    return true;
+}
+
 static bool gaps_are_right(const maps_check *c) {
-    for (int64_t e = 0; e < c->layer->e; e++) {
+    for (int64_t e = 0; e < moe_layer_listed(c->layer); e++) {
         const int *start = c->got->expert_start + e;
         for (int64_t row = start[0] + c->rows[e]; row < start[1]; row++)
             if (c->got->row_slots[row] != -1)
@@ -353,22 +366,23 @@ static bool gaps_are_right(const maps_check *c) {
 }
 
 static bool tiles_are_right(const maps_check *c) {
+    const int64_t listed = moe_layer_listed(c->layer);
     for (int table = 0; table < MOE_TILE_HEIGHTS; table++) {
-        const int *start = c->got->tile_start + table * (c->layer->e + 1);
+        const int *start = c->got->tile_start + table * (listed + 1);
         int64_t size = moe_tile_heights[table], tiles = 0;
-        for (int64_t e = 0; e <= c->layer->e; e++) {
+        for (int64_t e = 0; e <= listed; e++) {
             if (start[e] != tiles)
                 return bad(c->verdict,
                            "tile_start[%d,%lld] (tiles of %lld rows) is %d, should be %lld", table,
                            LL(e), LL(size), start[e], LL(tiles));
-            if (e < c->layer->e) tiles += (c->rows[e] + size - 1) / size;
+            if (e < listed) tiles += (c->rows[e] + size - 1) / size;
         }
     }
     return true;
 }
 
 static bool given_counts_are_right(const maps_check *c) {
-    for (int64_t e = 0; c->got->counts && e < c->layer->e; e++)
+    for (int64_t e = 0; c->got->counts && e < moe_layer_held(c->layer); e++)
         if (c->got->counts[e] != c->counts[e])
             return bad(c->verdict, "counts[%lld] is %d, should be %lld", LL(e), c->got->counts[e],
                        LL(c->counts[e]));
@@ -380,8 +394,9 @@ moe_status moe_check_maps(const moe_layer *layer, int64_t tokens, int64_t row_al
     int64_t slots = tokens * layer->k;
     moe_status status = MOE_OK;
     unsigned char *kept = malloc((size_t)slots + 1);
-    int64_t *rows = calloc((size_t)layer->e, sizeof *rows);
-    int64_t *counts = calloc((size_t)layer->e, sizeof *counts);
+    int64_t held = moe_layer_held(layer), listed = moe_layer_listed(layer);
+    int64_t *rows = calloc((size_t)listed, sizeof *rows);
+    int64_t *counts = calloc((size_t)listed, sizeof *counts);
     *out = (moe_verdict){.ok = true};
     if (!kept || !rows || !counts) {
         status = moe_fail(MOE_E_MEMORY, "no memory to check %lld slots", LL(slots));
@@ -389,12 +404,14 @@ moe_status moe_check_maps(const moe_layer *layer, int64_t tokens, int64_t row_al
     }
     moe_ref_capacity(layer, tokens, ids, weights, kept);
     for (int64_t s = 0; s < slots; s++) {
-        bool mine = ids[s] >= 0 && ids[s] < layer->e;
+        bool mine = ids[s] >= 0 && ids[s] < held;
         if (mine) counts[ids[s]]++;
         if (kept[s]) rows[ids[s]]++;
     }
+    for (int64_t e = held; e < listed; e++) rows[e] = tokens;
     const maps_check c = {layer, tokens, row_align, ids, got, kept, rows, counts, out};
-    if (starts_are_right(&c) && slots_are_right(&c) && gaps_are_right(&c) && tiles_are_right(&c))
+    if (starts_are_right(&c) && slots_are_right(&c) && shared_rows_are_right(&c) &&
+        gaps_are_right(&c) && tiles_are_right(&c))
         given_counts_are_right(&c);
 done:
     free(kept);

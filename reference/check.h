@@ -43,14 +43,15 @@ bool moe_check_shares(const moe_layer *layer, int64_t tokens, const int *ids, mo
 /* What a permute kernel wrote. Shapes as in runtime/args.def. */
 typedef struct moe_maps {
     const int *expert_start, *expert_rows, *row_slots, *slot_rows, *tile_start;
-    const int *counts; /* [e] (optional) */
+    const int *counts; /* of the experts held (optional) */
     int64_t rows;      /* entries of row_slots */
 } moe_maps;
 
-/* Judges index maps made from ids [T,k] (and weights [T,k], of priority=gate) under a capacity and a row alignment: starts are multiples
+/* Judges index maps made from ids [T,k], as moe_ref_local_ids gives them (and weights [T,k], of
+ * priority=gate), under a capacity and a row alignment: starts are multiples
  * of the alignment, in order, with less than `row_align` rows of gap (so there is one right
  * answer); row_slots and slot_rows are inverse to each other, hold exactly the slots that the
- * capacity keeps, each with its expert, and -1 elsewhere; tile_start counts each expert's tiles.
+ * capacity keeps, each with its expert, and -1 elsewhere; a shared expert's rows are all tokens; tile_start counts each expert's tiles.
  * The order of an expert's rows is free. */
 moe_status moe_check_maps(const moe_layer *layer, int64_t tokens, int64_t row_align, const int *ids,
                           const float *weights, const moe_maps *got, moe_verdict *out);

@@ -170,6 +170,9 @@ moe_status moe_cublas_pipeline_create(moe_device *device, const moe_layer *layer
                                       moe_cublas_pipeline **out) {
     if (layer->priority != MOE_PRIORITY_ORDER || layer->drop != MOE_DROP_PLAIN)
         return moe_fail(MOE_E_UNSUPPORTED, "the pipeline drops by order and renormalises nothing");
+    if (layer->shared.f || moe_layer_held(layer) < layer->e)
+        return moe_fail(MOE_E_UNSUPPORTED, "the pipeline of library GEMMs has all experts of a layer, "
+                                           "and no shared one");
     moe_cublas_pipeline *p = calloc(1, sizeof *p);
     if (!p) return moe_fail(MOE_E_MEMORY, "no memory for a pipeline");
     *p = (moe_cublas_pipeline){.device = device, .layer = *layer, .tokens = tokens, .gemm = gemm};

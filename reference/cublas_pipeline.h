@@ -31,7 +31,8 @@ typedef struct moe_cublas_pipeline moe_cublas_pipeline;
 
 /* Prepares runs of T tokens with these ids [T,k] (host memory) under the layer's capacity: index
  * maps, buffers and the kernels between the GEMMs. The pipeline uses `gemm` and `device`, which
- * must stay, but does not own them. MOE_E_COMPILE, MOE_E_DEVICE, MOE_E_MEMORY. */
+ * must stay, but does not own them. MOE_E_UNSUPPORTED (shared
+ * experts, shards), MOE_E_COMPILE, MOE_E_DEVICE, MOE_E_MEMORY. */
 moe_status moe_cublas_pipeline_create(moe_device *device, const moe_layer *layer, int64_t tokens,
                                       const int *ids, const moe_gemm *gemm,
                                       const moe_text_compiler *compiler, moe_cublas_pipeline **out);

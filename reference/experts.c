@@ -3,6 +3,8 @@
  *   h = act(x_t @ up_e^T + up_bias_e)      y_row = h @ down_e^T + down_bias_e
  *   y_t = sum over kept choices j, in order, of weight_tj * y_row_tj
  *
+ * A shared expert adds the same of one wide expert, times its gate, for every token.
+ *
  * Where the router weighs the input, weight_tj multiplies x_t in h instead, and y_t is a plain sum.
  *
  * Work is a list of (token, expert) pairs, grouped by expert so that each expert's weights are
@@ -12,6 +14,7 @@
 #include "number.h"
 #include "reference.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,11 +70,12 @@ static moe_status multiply(const moe_layer *layer, numerics how, const void *wei
                            const int *experts, const double *in, int64_t inputs, double *out,
                            int64_t outputs) {
     product p = {0};
-    moe_status status = product_init(&p, layer->e, n, experts, in, inputs, out, outputs);
+    int64_t held = moe_layer_held(layer);
+    moe_status status = product_init(&p, held, n, experts, in, inputs, out, outputs);
     if (!status)
         moe_matmul_run(&(moe_matmul){.dtype = layer->w,
                                      .weight = weight,
-                                     .groups = layer->e,
+                                     .groups = held,
                                      .outputs = outputs,
                                      .inputs = inputs,
                                      .start = p.start,
@@ -146,6 +150,14 @@ static moe_status down_rows(const moe_layer *layer, const moe_host_layer *in, nu
     return MOE_OK;
 }
 
+void moe_ref_local_ids(const moe_layer *layer, int first, int64_t slots, const int *ids,
+                       int *local) {
+    for (int64_t s = 0; s < slots; s++) {
+        bool held = ids[s] >= first && ids[s] - first < moe_layer_held(layer);
+        local[s] = held ? ids[s] - first : -1;
+    }
+}
+
 static const numerics exact = {false, MOE_F32};
 
 moe_status moe_ref_up_rows(const moe_layer *layer, const moe_host_layer *in, int64_t n,
@@ -184,6 +196,7 @@ typedef struct batch {
     double *weights; /* [pairs] */
     int64_t *first;  /* [n+1] pairs of each token */
     double *h, *y_rows;
+    double *shared;  /* [n,d] of the shared expert, weighted; NULL: there is none */
 } batch;
 
 static void batch_free(batch *b) {
@@ -193,6 +206,7 @@ static void batch_free(batch *b) {
     free(b->first);
     free(b->h);
     free(b->y_rows);
+    free(b->shared);
 }
 
 static moe_status batch_init(batch *b, const moe_layer *layer, int64_t n) {
@@ -203,7 +217,9 @@ static moe_status batch_init(batch *b, const moe_layer *layer, int64_t n) {
     b->first = malloc(((size_t)n + 1) * sizeof *b->first);
     b->h = malloc(pairs * (size_t)layer->f * sizeof *b->h);
     b->y_rows = malloc(pairs * (size_t)layer->d * sizeof *b->y_rows);
-    if (!b->tokens || !b->experts || !b->weights || !b->first || !b->h || !b->y_rows)
+    if (layer->shared.f) b->shared = malloc((size_t)(n * layer->d) * sizeof *b->shared);
+    if (!b->tokens || !b->experts || !b->weights || !b->first || !b->h || !b->y_rows ||
+        (layer->shared.f && !b->shared))
         return moe_fail(MOE_E_MEMORY, "no memory for %zu rows of the reference layer", pairs);
     return MOE_OK;
 }
@@ -216,7 +232,7 @@ static int64_t batch_fill(batch *b, const moe_layer *layer, const routing *r, co
         int64_t token = chosen ? chosen[from + i] : from + i;
         b->first[i] = pairs;
         for (int64_t slot = token * layer->k; slot < (token + 1) * layer->k; slot++) {
-            if (r->ids[slot] < 0 || r->ids[slot] >= layer->e || (r->kept && !r->kept[slot]))
+            if (r->ids[slot] < 0 || r->ids[slot] >= moe_layer_held(layer) || (r->kept && !r->kept[slot]))
                 continue;
             b->tokens[pairs] = token;
             b->experts[pairs] = r->ids[slot];
@@ -225,6 +241,40 @@ static int64_t batch_fill(batch *b, const moe_layer *layer, const routing *r, co
         moe_ref_drop(layer, pairs - b->first[i], b->weights + b->first[i]);
     }
     return b->first[n] = pairs;
+}
+
+double moe_ref_shared_weight(const moe_layer *layer, const moe_host_layer *in, int64_t token) {
+    double sum = 0;
+    if (!layer->shared.gated) return 1;
+    for (int64_t c = 0; c < layer->d; c++)
+        sum += moe_load(layer->x, in->x, token * layer->d + c) *
+               moe_load(layer->w, in->shared_gate, c);
+    return 1 / (1 + exp(-sum));
+}
+
+/* b->shared of tokens chosen[from] .. : the shared expert is a layer of one expert. */
+static moe_status shared_rows(batch *b, const moe_layer *layer, const moe_host_layer *in,
+                              numerics how, const int64_t *chosen, int64_t from, int64_t n) {
+    const moe_layer one = {.d = layer->d, .f = layer->shared.f, .e = 1, .k = 1, .act = layer->act,
+                           .x = layer->x, .w = layer->w, .layout = layer->layout};
+    const moe_host_layer only = {.x = in->x, .up = in->shared_up, .down = in->shared_down};
+    double *h = malloc((size_t)(n * one.f) * sizeof *h);
+    int64_t *tokens = malloc((size_t)n * sizeof *tokens);
+    int *experts = calloc((size_t)n, sizeof *experts);
+    moe_status status = MOE_OK;
+    if (!h || !tokens || !experts)
+        status = moe_fail(MOE_E_MEMORY, "no memory for the shared expert's reference");
+    for (int64_t i = 0; i < n && !status; i++) tokens[i] = chosen ? chosen[from + i] : from + i;
+    if (!status) status = up_rows(&one, &only, how, n, tokens, experts, NULL, h);
+    if (!status) status = down_rows(&one, &only, how, n, h, experts, b->shared);
+    for (int64_t i = 0; i < n && !status; i++) {
+        double weight = keep_sum(how, moe_ref_shared_weight(layer, in, tokens[i]));
+        for (int64_t c = 0; c < layer->d; c++) b->shared[i * layer->d + c] *= weight;
+    }
+    free(h);
+    free(tokens);
+    free(experts);
+    return status;
 }
 
 static void combine(const moe_layer *layer, numerics how, const batch *b, int64_t n, double *y) {
@@ -236,6 +286,7 @@ static void combine(const moe_layer *layer, numerics how, const batch *b, int64_
                 double weight = layer->router.input ? 1 : keep_sum(how, b->weights[p]);
                 sum = keep_sum(how, sum + weight * b->y_rows[p * layer->d + c]);
             }
+            if (b->shared) sum = keep_sum(how, sum + b->shared[i * layer->d + c]);
             y[i * layer->d + c] = keep_result(how, sum);
         }
     }
@@ -244,7 +295,8 @@ static void combine(const moe_layer *layer, numerics how, const batch *b, int64_
 static moe_status run_layer(const moe_layer *layer, const moe_host_layer *in, numerics how,
                             const routing *r, const int64_t *chosen, int64_t n, double *y) {
     int64_t width = 2 * layer->d + moe_layer_up_rows(layer) + layer->f;
-    int64_t chunk = CHUNK_BYTES / (int64_t)sizeof(double) / (layer->k * width);
+    int64_t seen = layer->k + moe_layer_shared_experts(layer); /* experts of a token */
+    int64_t chunk = CHUNK_BYTES / (int64_t)sizeof(double) / (seen * width);
     if (chunk < 1) chunk = 1;
     if (chunk > n) chunk = n;
     if (n == 0) return MOE_OK;
@@ -255,6 +307,8 @@ static moe_status run_layer(const moe_layer *layer, const moe_host_layer *in, nu
         int64_t pairs = batch_fill(&b, layer, r, chosen, from, count);
         if (pairs) status = up_rows(layer, in, how, pairs, b.tokens, b.experts, b.weights, b.h);
         if (pairs && !status) status = down_rows(layer, in, how, pairs, b.h, b.experts, b.y_rows);
+        if (b.shared && !status)
+            status = shared_rows(&b, layer, in, how, chosen, from, count);
         if (!status) combine(layer, how, &b, count, y + from * layer->d);
     }
     batch_free(&b);

@@ -15,6 +15,7 @@ typedef struct moe_host_layer {
     const void *x, *router_weight;
     const float *router_bias, *logits;
     const void *up, *up_bias, *down, *down_bias;
+    const void *shared_up, *shared_down, *shared_gate;
 } moe_host_layer;
 
 /* Element i of an array of `dtype` as double, and the rounding of a double to `dtype` (to nearest,
@@ -80,9 +81,13 @@ void moe_ref_doubted_weights(const moe_layer *layer, int64_t tokens, const doubl
 moe_status moe_ref_rule(const moe_layer *layer, int64_t tokens, const double *logits,
                         const float *key_bias, int *ids, double *weights);
 
+/* ids [T,k] as the device that holds experts `first` and behind numbers them: its own from 0 on, and
+ * -1 for those of others. All that follows takes ids so. */
+void moe_ref_local_ids(const moe_layer *layer, int first, int64_t slots, const int *ids, int *local);
+
 /* kept [T,k]: 1 where the slot's expert has room under the layer's capacity. Room goes to all first
  * choices in token order, or of priority=gate by weights [T,k] (else NULL), then to all second
- * choices, and so on. An id outside 0..e-1 belongs to
+ * choices, and so on. An id that is not held belongs to
  * another device: it is not kept and takes no room. */
 void moe_ref_capacity(const moe_layer *layer, int64_t tokens, const int *ids, const float *weights,
                       unsigned char *kept);
@@ -107,8 +112,11 @@ moe_status moe_ref_up(const moe_layer *layer, const moe_host_layer *in, int64_t 
 moe_status moe_ref_down(const moe_layer *layer, const moe_host_layer *in, const double *h,
                         int expert, double *y_row);
 
+/* The weight of the shared expert's output for a token: 1, or what its gate gives. */
+double moe_ref_shared_weight(const moe_layer *layer, const moe_host_layer *in, int64_t token);
+
 /* y [n,d] of the n given tokens (NULL: the first n; n = T for all) from ids, weights and kept of
- * all tokens, in double. kept NULL: every id inside 0..e-1 is kept. Threaded. */
+ * all tokens, in double. kept NULL: every id that is held is kept. Threaded. */
 moe_status moe_ref_layer(const moe_layer *layer, int64_t tokens, const moe_host_layer *in,
                          const int *ids, const double *weights, const unsigned char *kept,
                          const int64_t *chosen, int64_t n, double *y);

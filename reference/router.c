@@ -336,7 +336,7 @@ void moe_ref_capacity(const moe_layer *layer, int64_t tokens, const int *ids, co
         memcpy(before, used, sizeof before);
         for (int64_t t = 0; t < tokens; t++) {
             int64_t slot = t * layer->k + j;
-            kept[slot] = ids[slot] >= 0 && ids[slot] < layer->e;
+            kept[slot] = ids[slot] >= 0 && ids[slot] < moe_layer_held(layer);
             if (!kept[slot]) continue;
             int64_t rank = used[ids[slot]]++;
             if (layer->priority == MOE_PRIORITY_GATE)

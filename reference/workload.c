@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 /* Streams of random numbers, one an array. */
-enum { X, ROUTER_WEIGHT, ROUTER_BIAS, LOGITS, UP, UP_BIAS, DOWN, DOWN_BIAS };
+enum { X, ROUTER_WEIGHT, ROUTER_BIAS, LOGITS, UP, UP_BIAS, DOWN, DOWN_BIAS, SHARED_UP, SHARED_DOWN,
+       SHARED_GATE };
 
 static const double bias_deviation = 0.25;
 
@@ -15,18 +16,22 @@ static const double bias_deviation = 0.25;
 static const double far_away = 16;
 
 moe_layer_sizes moe_layer_elements(const moe_layer *layer, int64_t tokens) {
-    int64_t width = moe_layer_up_rows(layer);
+    int64_t width = moe_layer_up_rows(layer), held = moe_layer_held(layer);
+    int64_t shared = moe_layer_shared_experts(layer);
     return (moe_layer_sizes){
         .x = tokens * layer->d,
         .router_weight = layer->e * layer->d,
         .router_bias = moe_layer_router_bias(layer) ? layer->e : 0,
         .logits = tokens * layer->e,
-        .up = layer->e * width * layer->d,
-        .up_bias = layer->bias & MOE_BIAS_UP ? layer->e * width : 0,
-        .down = layer->e * layer->d * layer->f,
-        .down_bias = layer->bias & MOE_BIAS_DOWN ? layer->e * layer->d : 0,
+        .up = held * width * layer->d,
+        .up_bias = layer->bias & MOE_BIAS_UP ? held * width : 0,
+        .down = held * layer->d * layer->f,
+        .down_bias = layer->bias & MOE_BIAS_DOWN ? held * layer->d : 0,
         .y = tokens * layer->d,
         .slots = tokens * layer->k,
+        .shared_up = shared * width * layer->d,
+        .shared_down = shared * layer->f * layer->d,
+        .shared_gate = layer->shared.gated ? layer->d : 0,
     };
 }
 
@@ -74,6 +79,7 @@ moe_status moe_workload_init(moe_workload *workload, const moe_layer *layer, int
                              moe_routing routing, uint64_t seed, unsigned set) {
     const moe_layer_sizes n = moe_layer_elements(layer, tokens);
     const double by_d = 1 / sqrt((double)layer->d), by_f = 1 / sqrt((double)layer->f);
+    const double by_shared = 1 / sqrt(fmax((double)layer->shared.f, 1));
     moe_workload w = {.layer = *layer, .tokens = tokens};
     void *router_bias = NULL;
 #define STREAM(which) moe_random_stream(seed, which)
@@ -89,7 +95,12 @@ moe_status moe_workload_init(moe_workload *workload, const moe_layer *layer, int
         make(&w.up_bias, layer->w, set & MOE_MAKE_UP, n.up_bias, STREAM(UP_BIAS), bias_deviation) &&
         make(&w.down, layer->w, set & MOE_MAKE_DOWN, n.down, STREAM(DOWN), by_f) &&
         make(&w.down_bias, layer->w, set & MOE_MAKE_DOWN, n.down_bias, STREAM(DOWN_BIAS),
-             bias_deviation);
+             bias_deviation) &&
+        make(&w.shared_up, layer->w, set & MOE_MAKE_UP, n.shared_up, STREAM(SHARED_UP), by_d) &&
+        make(&w.shared_down, layer->w, set & MOE_MAKE_DOWN, n.shared_down, STREAM(SHARED_DOWN),
+             by_shared) &&
+        make(&w.shared_gate, layer->w, set & MOE_MAKE_GATE, n.shared_gate, STREAM(SHARED_GATE),
+             by_d);
 #undef STREAM
     w.router_bias = router_bias;
     if (made && set & MOE_MAKE_LOGITS && n.logits) {
@@ -117,6 +128,9 @@ void moe_workload_free(moe_workload *w) {
     free(w->up_bias);
     free(w->down);
     free(w->down_bias);
+    free(w->shared_up);
+    free(w->shared_down);
+    free(w->shared_gate);
     *w = (moe_workload){0};
 }
 
@@ -128,5 +142,8 @@ moe_host_layer moe_workload_host(const moe_workload *w) {
                             .up = w->up,
                             .up_bias = w->up_bias,
                             .down = w->down,
-                            .down_bias = w->down_bias};
+                            .down_bias = w->down_bias,
+                            .shared_up = w->shared_up,
+                            .shared_down = w->shared_down,
+                            .shared_gate = w->shared_gate};
 }

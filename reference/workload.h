@@ -19,21 +19,24 @@ enum {
     MOE_MAKE_X = 1,
     MOE_MAKE_ROUTER = 2, /* router_weight, and router_bias where the layer has one */
     MOE_MAKE_LOGITS = 4,
-    MOE_MAKE_UP = 8,    /* up, up_bias */
-    MOE_MAKE_DOWN = 16, /* down, down_bias */
-    MOE_MAKE_ALL = 31
+    MOE_MAKE_UP = 8,    /* up, up_bias, shared_up */
+    MOE_MAKE_DOWN = 16, /* down, down_bias, shared_down */
+    MOE_MAKE_GATE = 32, /* shared_gate */
+    MOE_MAKE_ALL = 63
 };
 
 typedef struct moe_workload {
     moe_layer layer;
     int64_t tokens;
     void *x, *router_weight, *up, *up_bias, *down, *down_bias;
+    void *shared_up, *shared_down, *shared_gate;
     float *router_bias, *logits;
 } moe_workload;
 
 /* Elements of each array of a layer at T tokens; 0 for a bias that the layer lacks. */
 typedef struct moe_layer_sizes {
     int64_t x, router_weight, router_bias, logits, up, up_bias, down, down_bias, y, slots;
+    int64_t shared_up, shared_down, shared_gate;
 } moe_layer_sizes;
 
 moe_layer_sizes moe_layer_elements(const moe_layer *layer, int64_t tokens);

@@ -1,6 +1,8 @@
 /* bind.c - from the caller's pointers to kernel arguments. */
 #include "bind.h"
 
+#include "layer.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -11,6 +13,8 @@ typedef enum rule {
     ROUTER_BIAS, /* and has a bias */
     UP_BIAS,
     DOWN_BIAS,
+    SHARED, /* there is a shared expert */
+    GATE,   /* and its output has a gate */
     ROUTING,  /* an input where routing is given, else optional: the workspace stands in */
     IF_GIVEN, /* optional: the workspace, or nothing, stands in */
     LOGITS,   /* optional, unless routing is given */
@@ -34,6 +38,9 @@ static const struct {
     {MOE_ARG_up_bias, IO(up_bias), UP_BIAS, 16},
     {MOE_ARG_down, IO(down), ALWAYS, 16},
     {MOE_ARG_down_bias, IO(down_bias), DOWN_BIAS, 16},
+    {MOE_ARG_shared_up, IO(shared_up), SHARED, 16},
+    {MOE_ARG_shared_down, IO(shared_down), SHARED, 16},
+    {MOE_ARG_shared_gate, IO(shared_gate), GATE, 16},
     {MOE_ARG_y, IO(y), ALWAYS, 16},
     {MOE_ARG_ids, IO(ids), ROUTING, 4},
     {MOE_ARG_weights, IO(weights), ROUTING, 4},
@@ -53,6 +60,8 @@ static bool used(rule when, const moe_layer *layer, const moe_io *io) {
                (layer->router.key_bias || (!io->logits && layer->bias & MOE_BIAS_ROUTER));
     case UP_BIAS: return layer->bias & MOE_BIAS_UP;
     case DOWN_BIAS: return layer->bias & MOE_BIAS_DOWN;
+    case SHARED: return layer->shared.f;
+    case GATE: return layer->shared.gated;
     case LOGITS:
     case STATISTIC: return !io->routing_given;
     case NEXT_BIAS: return !io->routing_given && layer->router.key_bias;
@@ -82,6 +91,10 @@ moe_status moe_bind(const moe_layer *layer, const moe_io *io, moe_arg_values *va
                             pointers[i].name, pointers[i].align);
         if (pointer || !use) *value = use ? (uintptr_t)pointer : 0;
     }
+    if (io->first_expert < 0 || io->first_expert > layer->e - moe_layer_held(layer))
+        return moe_fail(MOE_E_INVALID, "io.first_expert is %d, and %lld of %lld experts are held",
+                        io->first_expert, (long long)moe_layer_held(layer), (long long)layer->e);
+    values->value[MOE_ARG_first_expert] = (uint64_t)io->first_expert;
     /* Sums that nobody asks for are not made. */
     bool losses = values->value[MOE_ARG_losses] || values->value[MOE_ARG_next_bias];
     if (!losses) values->value[MOE_ARG_loss_sums] = 0;

@@ -1,6 +1,7 @@
 /* launch.c - launch rules as data: their text form and their evaluation. */
 #include "launch.h"
 
+#include "layer.h"
 #include "map.h"
 
 #include <stdio.h>
@@ -21,12 +22,13 @@ int64_t moe_row_tiles(int64_t rows, int64_t experts, int64_t bm) {
 }
 
 int64_t moe_grid_blocks(const moe_grid *grid, const moe_layer *layer, int64_t tokens, int64_t sms) {
-    const int64_t T = tokens, E = layer->e, R = T * layer->k, SMS = sms, a = grid->a, b = grid->b;
+    const int64_t T = tokens, R = T * layer->k, SMS = sms, a = grid->a, b = grid->b;
+    const int64_t E = moe_layer_held(layer), SHARED = moe_layer_shared_experts(layer);
     if (T == 0) return 0;
     switch (grid->rule) {
 #define MOE_GRID(name, expression, help)                                                           \
     case MOE_GRID_##name:                                                                          \
-        return (void)E, (void)R, (void)SMS, (void)b, (expression);
+        return (void)E, (void)R, (void)SHARED, (void)SMS, (void)b, (expression);
 #include "gridrule.def"
 #undef MOE_GRID
     case MOE_GRID_COUNT: break;

@@ -108,6 +108,32 @@ static void print_bias(const moe_field *field, const void *value, moe_text *out)
     }
 }
 
+static moe_status parse_shared(const moe_field *field, const char *text, void *value) {
+    (void)field;
+    moe_shared shared = {0};
+    char number[24];
+    size_t length = strcspn(text, ",");
+    if (strcmp(text, "none")) {
+        snprintf(number, sizeof number, "%.*s", (int)length, text);
+        shared.gated = !strcmp(text + length, ",gated");
+        if (length >= sizeof number || moe_integer_parse(number, &shared.f) || shared.f < 1 ||
+            (text[length] && !shared.gated))
+            return moe_fail(MOE_E_PARSE, "'%.64s' should read like none, 2048 or 2048,gated", text);
+    }
+    *(moe_shared *)value = shared;
+    return MOE_OK;
+}
+
+static void print_shared(const moe_field *field, const void *value, moe_text *out) {
+    (void)field;
+    const moe_shared *shared = value;
+    if (shared->f)
+        moe_text_add(out, "%lld%s", (long long)shared->f, shared->gated ? ",gated" : "");
+    else
+        moe_text_add(out, "none");
+}
+
+const moe_field_type moe_field_shared = {parse_shared, print_shared, false};
 const moe_field_type moe_field_act = {parse_act, print_act, false};
 const moe_field_type moe_field_bias = {parse_bias, print_bias, false};
 
@@ -128,6 +154,8 @@ const moe_field moe_layer_fields[] = {
     {"priority", AT(priority), &moe_field_enum, "order", moe_priority_names, 0, 0, true},
     {"drop", AT(drop), &moe_field_enum, "plain", moe_drop_names, 0, 0, true},
     {"router_dtype", AT(router_dtype), &moe_field_enum, "w", moe_router_dtype_names, 0, 0, true},
+    {"shared", AT(shared), &moe_field_shared, "none", NULL, 0, 0, true},
+    {"local", AT(local), &moe_field_integer, "0", NULL, 0, MOE_MAX_EXPERTS, true},
     {NULL, 0, NULL, NULL, NULL, 0, 0, false},
 };
 #undef AT
@@ -143,6 +171,14 @@ bool moe_layer_router_bias(const moe_layer *layer) {
     return layer->bias & MOE_BIAS_ROUTER || layer->router.key_bias;
 }
 
+int64_t moe_layer_held(const moe_layer *layer) { return layer->local ? layer->local : layer->e; }
+
+int64_t moe_layer_shared_experts(const moe_layer *layer) { return layer->shared.f / layer->f; }
+
+int64_t moe_layer_listed(const moe_layer *layer) {
+    return moe_layer_held(layer) + moe_layer_shared_experts(layer);
+}
+
 int64_t moe_layer_up_rows(const moe_layer *layer) {
     return moe_layer_gated(layer) ? 2 * layer->f : layer->f;
 }
@@ -154,6 +190,22 @@ moe_dtype moe_layer_router_dtype(const moe_layer *layer) {
 }
 
 size_t moe_dtype_size(moe_dtype dtype) { return dtype == MOE_F32 ? 4 : 2; }
+
+static moe_status check_shared(const moe_layer *layer) {
+    if (layer->shared.f < 0 || layer->shared.f % layer->f)
+        return moe_fail(MOE_E_UNSUPPORTED,
+                        "layer: shared=%lld must be a multiple of f=%lld; pad its weights with "
+                        "zeros",
+                        (long long)layer->shared.f, (long long)layer->f);
+    if (moe_layer_shared_experts(layer) > MOE_MAX_SHARED)
+        return moe_fail(MOE_E_UNSUPPORTED, "layer: shared=%lld is more than %d times f=%lld",
+                        (long long)layer->shared.f, MOE_MAX_SHARED, (long long)layer->f);
+    if (layer->shared.f && layer->bias & (MOE_BIAS_UP | MOE_BIAS_DOWN))
+        return moe_fail(MOE_E_UNSUPPORTED, "layer: shared experts have no biases, so that "
+                                           "bias=up,down does not go with shared=%lld",
+                        (long long)layer->shared.f);
+    return MOE_OK;
+}
 
 moe_status moe_layer_check_fields(const moe_layer *layer) {
     for (const moe_field *field = moe_layer_fields; field->name; field++) {
@@ -174,6 +226,10 @@ moe_status moe_layer_check_fields(const moe_layer *layer) {
     if (layer->x != layer->w)
         return moe_fail(MOE_E_UNSUPPORTED, "layer: x=%s and w=%s must be the same dtype",
                         moe_dtype_names[layer->x], moe_dtype_names[layer->w]);
+    if (layer->local > layer->e)
+        return moe_fail(MOE_E_INVALID, "layer: local=%lld is more than e=%lld experts",
+                        (long long)layer->local, (long long)layer->e);
+    MOE_TRY(check_shared(layer));
     if (layer->layout != MOE_LAYOUT_GATE_UP && !moe_layer_gated(layer))
         return moe_fail(MOE_E_INVALID, "layer: %s has no gate, so there is no layout=%s",
                         moe_act_names[layer->act.kind], moe_layout_names[layer->layout]);

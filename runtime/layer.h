@@ -5,13 +5,14 @@
 #include "text.h"
 
 /* A token has MOE_MAX_TOPK experts where it chooses them, and MOE_MAX_SLOTS where they choose it. */
-enum { MOE_MAX_EXPERTS = 2048, MOE_MAX_TOPK = 32, MOE_MAX_SLOTS = 256 };
+enum { MOE_MAX_EXPERTS = 2048, MOE_MAX_TOPK = 32, MOE_MAX_SLOTS = 256,
+       MOE_MAX_SHARED = 16 };
 
 /* ORDER LAYER: the bits of a field mask follow these rows. */
 enum {
     MOE_LAYER_D, MOE_LAYER_F, MOE_LAYER_E, MOE_LAYER_K, MOE_LAYER_ACT, MOE_LAYER_X, MOE_LAYER_W,
     MOE_LAYER_ROUTER, MOE_LAYER_CAPACITY, MOE_LAYER_BIAS, MOE_LAYER_LAYOUT, MOE_LAYER_PRIORITY,
-    MOE_LAYER_DROP, MOE_LAYER_ROUTER_DTYPE, MOE_LAYER_FIELDS
+    MOE_LAYER_DROP, MOE_LAYER_ROUTER_DTYPE, MOE_LAYER_SHARED, MOE_LAYER_LOCAL, MOE_LAYER_FIELDS
 };
 
 extern const moe_field moe_layer_fields[];
@@ -22,6 +23,8 @@ extern const char *const moe_priority_names[]; /* by moe_priority */
 extern const char *const moe_drop_names[];   /* by moe_drop */
 extern const char *const moe_router_dtype_names[]; /* by moe_router_dtype */
 extern const moe_field_type moe_field_act, moe_field_bias;
+extern const moe_field_type moe_field_shared; /* moe_shared */
+extern const moe_field_type moe_field_act, moe_field_capacity, moe_field_bias;
 
 /* True where an activation multiplies a gate with an up projection. */
 bool moe_act_gated(moe_act_kind kind);
@@ -37,6 +40,15 @@ bool moe_layer_router_bias(const moe_layer *layer);
 
 /* The dtype of the router's weight. */
 moe_dtype moe_layer_router_dtype(const moe_layer *layer);
+
+/* Experts that the device chooses rows for: `local`, or all e. */
+int64_t moe_layer_held(const moe_layer *layer);
+
+/* Kernels see a shared expert of width n*f as n experts of width f, each with all tokens. */
+int64_t moe_layer_shared_experts(const moe_layer *layer);
+
+/* Experts in index maps: those held, then the shared ones. */
+int64_t moe_layer_listed(const moe_layer *layer);
 
 /* Rows of up weights an expert: 2f where gated, else f. */
 int64_t moe_layer_up_rows(const moe_layer *layer);

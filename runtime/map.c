@@ -1,6 +1,8 @@
 /* map.c - tensor maps as launch data. */
 #include "map.h"
 
+#include "layer.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -102,6 +104,7 @@ const moe_field_type moe_field_maps = {parse_maps, print_maps, false};
 moe_tensor_view moe_map_view(const moe_map *map, const moe_layer *layer, int64_t tokens,
                              int64_t rows, const moe_arg_values *values) {
     const int64_t D = layer->d, F = layer->f, E = layer->e, T = tokens, ROWS = rows;
+    const int64_t HELD = moe_layer_held(layer), N = moe_layer_shared_experts(layer);
     const int64_t G = moe_layer_gated(layer) ? 2 : 1;
     const bool INTERLEAVED = layer->layout == MOE_LAYOUT_INTERLEAVED;
     const struct {

@@ -8,6 +8,7 @@
 
 /* What an op depends on: fields of the layer, and where the router's weights apply. */
 #define F(name) (UINT64_C(1) << MOE_LAYER_##name)
+#define EXPERTS (F(E) | F(K) | F(SHARED) | F(LOCAL) | F(CAPACITY))
 #define WEIGH (UINT64_C(1) << MOE_LAYER_FIELDS)
 
 static const struct {
@@ -81,6 +82,8 @@ const moe_field moe_op_fields[] = {
     {"drop", AT(layer.drop), &moe_field_enum, "plain", moe_drop_names, 0, 0, true},
     {"router_dtype", AT(layer.router_dtype), &moe_field_enum, "w", moe_router_dtype_names, 0, 0,
      true},
+    {"shared", AT(layer.shared), &moe_field_shared, "none", NULL, 0, 0, true},
+    {"local", AT(layer.local), &moe_field_integer, "0", NULL, 0, MOE_MAX_EXPERTS, true},
     {"weigh", AT(layer.router.input), &field_weigh, "output", weigh_names, 0, 0, true},
     {"routing", AT(routing), &moe_field_enum, "uniform", moe_routing_names, 0, 0, false},
     {"cache", AT(cache), &moe_field_enum, "cold", moe_cache_names, 0, 0, false},
@@ -95,6 +98,13 @@ static uint64_t shape_mask(moe_op_kind kind) { return kinds[kind].layer << ROW_L
 uint64_t moe_op_mask(moe_op_kind kind) {
     uint64_t routing = kinds[kind].routing ? UINT64_C(1) << ROW_ROUTING : 0;
     return UINT64_C(1) << ROW_T | shape_mask(kind) | routing | UINT64_C(1) << ROW_CACHE;
+}
+
+/* A step knows of how many of the experts that it sees the shared one is made. Its gate is known
+ * to those that sum. */
+static moe_shared shared_of(moe_op_kind kind, const moe_layer *layer, int64_t f) {
+    bool sums = kind == MOE_OP_combine || kind == MOE_OP_down_combine || kind == MOE_OP_experts;
+    return (moe_shared){moe_layer_shared_experts(layer) * f, layer->shared.gated && sums};
 }
 
 moe_op moe_op_make(moe_op_kind kind, const moe_layer *layer, int64_t tokens, moe_routing routing,
@@ -117,6 +127,8 @@ moe_op moe_op_make(moe_op_kind kind, const moe_layer *layer, int64_t tokens, moe
     if (keep & F(PRIORITY)) op.layer.priority = layer->priority;
     if (keep & F(DROP)) op.layer.drop = layer->drop;
     if (keep & F(ROUTER_DTYPE)) op.layer.router_dtype = layer->router_dtype;
+    if (keep & F(LOCAL)) op.layer.local = layer->local == layer->e ? 0 : layer->local;
+    if (keep & F(SHARED)) op.layer.shared = shared_of(kind, layer, op.layer.f);
     if (keep & F(BIAS)) op.layer.bias = layer->bias & own_bias[kind];
     return op;
 }

@@ -1,6 +1,7 @@
 /* run.c - one run of a plan: arguments, grids, launches. No allocation, lock or wait. */
 #include "bind.h"
 #include "enqueue.h"
+#include "layer.h"
 #include "plan.h"
 #include "workspace.h"
 
@@ -146,6 +147,8 @@ static moe_status prepare(const moe_plan *plan, const moe_bucket *bucket, const 
                         io->workspace_size, (long long)tokens, (long long)needed);
     MOE_TRY(moe_bind(&plan->layer, io, values));
     values->value[MOE_ARG_scratch] = base + (uint64_t)arrays;
+    values->value[MOE_ARG_shared_start] =
+        values->value[MOE_ARG_expert_start] + (uint64_t)moe_layer_held(&plan->layer) * sizeof(int);
     values->value[MOE_ARG_tokens] = (uint64_t)tokens;
     values->value[MOE_ARG_capacity] = (uint64_t)moe_layer_capacity(&plan->layer, tokens);
     values->value[MOE_ARG_row_align] = (uint64_t)bucket->row_align;

@@ -1,12 +1,16 @@
 /* workspace.c - what a run of T tokens keeps in device memory, and where. */
 #include "workspace.h"
 
+#include "layer.h"
+
 int64_t moe_workspace_rows(const moe_layer *layer, int64_t tokens, int64_t align) {
     int64_t slots = tokens * layer->k;
-    int64_t limit = moe_layer_capacity(layer, tokens) * layer->e;
+    int64_t held = moe_layer_held(layer), shared = moe_layer_shared_experts(layer);
+    int64_t limit = moe_layer_capacity(layer, tokens) * held;
     int64_t kept = slots < limit ? slots : limit;
-    int64_t busy = kept < layer->e ? kept : layer->e;
-    return kept + busy * (align - 1);
+    int64_t busy = kept < held ? kept : held;
+    int64_t whole = (tokens + align - 1) / align * align; /* rows of a shared expert, with their gap */
+    return kept + busy * (align - 1) + shared * whole;
 }
 
 static int64_t round_up(int64_t bytes) {
@@ -15,7 +19,8 @@ static int64_t round_up(int64_t bytes) {
 
 int64_t moe_workspace_layout(const moe_layer *layer, int64_t tokens, int64_t align, uint64_t base,
                              moe_arg_values *values) {
-    const int64_t R = tokens * layer->k, E = layer->e, D = layer->d, F = layer->f;
+    const int64_t R = tokens * layer->k, E = layer->e, LISTED = moe_layer_listed(layer);
+    const int64_t D = layer->d, F = layer->f;
     const int64_t ROWS = moe_workspace_rows(layer, tokens, align);
     const int64_t XS = (int64_t)moe_dtype_size(layer->x);
     int64_t used = 0;

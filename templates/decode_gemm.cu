@@ -52,7 +52,7 @@ constexpr int WEIGHT_BYTES = ROWS * ROW_BYTES, STAGE_BYTES = WEIGHT_BYTES + N * 
 constexpr int RING_BYTES = STAGES * STAGE_BYTES; // of a warp
 constexpr int STEP = 4;                      // rows that a warp copies at once
 constexpr int SUMS = MI * NI * 4;            // of a lane
-% moe.include("up_rows.cuh")
+% moe.include("weights.cuh")
 
 % if summed then
 $(moe.include("arrivals.cuh"))
@@ -66,8 +66,8 @@ struct place {
 // Row tiles of an expert that share their weights are neighbours.
 __device__ __forceinline__ bool find_place(const args_$(p.kind) &args, int *shared, place &out) {
     row_tile tile;
-    const int *starts = args.tile_start + $(moe.tile(c.n)) * (E + 1);
-    if (!find_tile<THREADS, E>(starts, args.expert_start, args.expert_rows,
+    const int *starts = args.tile_start + $(moe.tile(c.n)) * (LISTED + 1);
+    if (!find_tile<THREADS, LISTED>(starts, args.expert_start, args.expert_rows,
                                (int)blockIdx.x / N_BLOCKS, shared, tile))
         return false;
     const int local = tile.index * N_BLOCKS + (int)blockIdx.x % N_BLOCKS;
@@ -95,7 +95,8 @@ __device__ __forceinline__ void multiply(const args_$(p.kind) &args, const place
     // This lane copies chunk lane%8 of rows lane/8, lane/8 + 4, ...
     const int my_row = lane / 8, my_chunk = lane % 8;
     const int my_rows = at.end - at.row - my_row;
-    const WT *weights = $(weights) + my_chunk * 8 + (long long)at.expert * WEIGHT_ROWS * DEPTH;
+    const WT *weights = expert_weights(args, at.expert) + my_chunk * 8;
+    const int half_step = half_rows(at.expert), k_step = row_step(at.expert);
 % if up then
     int token[N / STEP];
 #pragma unroll
@@ -114,9 +115,9 @@ __device__ __forceinline__ void multiply(const args_$(p.kind) &args, const place
         for (int i = 0; i < ROWS / STEP; i++) {
             const int r = my_row + i * STEP, column = at.column + column_of(r);
             const bool live = inside && (WIDTH % OUT_N == 0 || column < WIDTH);
-            const WT *from = weights + (long long)(half_of(r) * HALF_ROWS + column * COLUMN_ROWS) * DEPTH + k;
+            const WT *from = weights + (long long)(half_of(r) * half_step + column * COLUMN_ROWS) * k_step + k;
             copy_async(to + r * ROW_BYTES + swizzle<ROW_BYTES>(r, my_chunk) * 16,
-                       live ? from : $(weights), live);
+                       live ? from : weights, live);
         }
 #pragma unroll
         for (int i = 0; i < N / STEP; i++) {
@@ -190,10 +191,10 @@ __device__ __forceinline__ float value_of(const args_$(p.kind) &args, const plac
     for (int half = 0; half < HALVES; half++) {
         value[half] = add_warps(sums, column, half, token);
 % if weighs then
-        value[half] *= input_weight(args, at.row + token, at.end);
+        value[half] *= input_weight(args, at.expert, at.row + token, at.end);
 % end
 % if bias then
-        value[half] += to_float($(bias)[(long long)at.expert * WEIGHT_ROWS + half * HALF_ROWS +
+        value[half] += to_float($(bias)[(long long)at.expert * WEIGHT_ROWS + half * half_rows(at.expert) +
                                         (at.column + column) * COLUMN_ROWS]);
 % end
     }

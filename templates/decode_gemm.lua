@@ -113,7 +113,9 @@ return moe.template{
     },
     supports = function(p, d)
         if p.x == "f32" then return false, "mma.sync takes 16-bit inputs here; gemv serves f32" end
-        return true
+        if p.drop ~= "plain" then return false, "it leaves weights as they are" end
+        return not (p.kind == "down_combine" and p.shared_experts > 0),
+               "its sums have no rows of shared experts"
     end,
     require = require_,
     default = default,

@@ -20,6 +20,8 @@
 % local s = t.lib.shape(p, c)
 % local bias = up and p.bias_up and "args.up_bias" or not up and p.bias_down and "args.down_bias"
 % local result = up and "args.h" or "args.y_rows"
+% local shared = p.shared_experts > 0
+% local weight_maps = shared and "args.map[0], args.map[1]" or "args.map[0]"
 % local weighs = up and p.weigh == "input"
 % -- The sum that becomes (or, for half 1 of a gated result, scales) column group i of a warp.
 % local function sum_of(half)
@@ -69,10 +71,8 @@ constexpr int TABLES = STAGES * STAGE_BYTES, FULL = TABLES + $(s.tables), EMPTY 
 
 % moe.include("ring.cuh")
 % moe.include("walk.cuh")
-% moe.include("up_rows.cuh")
-% if up then
-%   moe.include("up_box.cuh")
-% end
+% moe.include("weights.cuh")
+% moe.include("weights_box.cuh")
 % if summed then
 %   moe.include("arrivals.cuh")
 % end
@@ -103,8 +103,8 @@ __device__ __forceinline__ void fetch_weights(const args_$(p.kind) &args, const 
             barrier_arrive_expect(full, WEIGHT_BYTES);
 #pragma unroll
             for (int i = 0; i < OUT_N / BOX; i++)
-                $(up and "load_up_rows<BOX>" or "tensor_load")(
-                    stage + i * HALVES * BOX * ROW_BYTES, args.map[0], full, k,
+                $(up and "load_up_rows<BOX>" or "load_down_rows")(
+                    stage + i * HALVES * BOX * ROW_BYTES, $(weight_maps), full, k,
                     at.block * OUT_N + i * BOX, at.expert);
         }
     }
@@ -158,7 +158,7 @@ __device__ __forceinline__ void fetch_rows(const args_$(p.kind) &args, const til
             const unsigned full = ring + FULL + to.stage * 8;
             barrier_wait(ring + EMPTY + to.stage * 8, to.phase ^ 1);
             barrier_arrive_expect(full, N * ROW_BYTES);
-            tensor_load(ring + to.stage * STAGE_BYTES + WEIGHT_BYTES, args.map[1], full, k, at.row);
+            tensor_load(ring + to.stage * STAGE_BYTES + WEIGHT_BYTES, args.map[$(shared and 2 or 1)], full, k, at.row);
         }
     }
 }
@@ -279,7 +279,7 @@ __device__ __forceinline__ void finish(const args_$(p.kind) &args,
 #pragma unroll
         for (int half = 0; half < HALVES; half++)
             bias[i][half] = column < WIDTH ? to_float($(bias)[(long long)at.expert * WEIGHT_ROWS +
-                                                              half * HALF_ROWS +
+                                                              half * half_rows(at.expert) +
                                                               column * COLUMN_ROWS])
                                            : 0.0f;
     }
@@ -291,7 +291,7 @@ __device__ __forceinline__ void finish(const args_$(p.kind) &args,
 % if weighs then
         float scale[2]; // of the rows whose sums this lane has
 #pragma unroll
-        for (int v = 0; v < 2; v++) scale[v] = input_weight(args, at.row + j * 8 + 2 * q + v, at.end);
+        for (int v = 0; v < 2; v++) scale[v] = input_weight(args, at.expert, at.row + j * 8 + 2 * q + v, at.end);
 % end
 #pragma unroll
         for (int i0 = 0; i0 < GROUPS; i0 += COUNT) {
@@ -340,7 +340,7 @@ $(moe.symbol())(const __grid_constant__ args_$(p.kind) args) {
     if (threadIdx.x == 0) {
         tensor_prefetch(args.map[0]);
 % if not up then
-        tensor_prefetch(args.map[1]);
+        tensor_prefetch(args.map[$(shared and 2 or 1)]);
 % end
     }
     if (threadIdx.x < STAGES) {
@@ -351,7 +351,7 @@ $(moe.symbol())(const __grid_constant__ args_$(p.kind) args) {
 % if up then
     dependency_wait(); // for the maps; gemm_down's are older than the kernel ahead
 % end
-    const tile_map map = load_map(args.tile_start + $(moe.tile(c.n)) * (E + 1), args.expert_start,
+    const tile_map map = load_map(args.tile_start + $(moe.tile(c.n)) * (LISTED + 1), args.expert_start,
                                   args.expert_rows, (int *)(memory + TABLES));
     __syncthreads();
     if (threadIdx.x / 32 == WEIGHT_WARP) {

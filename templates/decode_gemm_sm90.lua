@@ -5,7 +5,7 @@
 -- of K each; blocks an SM; for down_combine, split: tiles that share a result, each with a part of K.
 
 local loads = moe.use("loads.lua")
-local up_rows = moe.use("up_rows.lua")
+local weights_box = moe.use("weights_box.lua")
 
 local BK, THREADS = 64, 192
 
@@ -25,7 +25,7 @@ local function shape(p, c)
     s.k_tiles = moe.ceil_div(s.depth, BK)
     s.stage = (c.rows + c.n) * BK * 2
     local notes = s.summed and 2 * c.n or 0 -- slots of a tile, counters that are full
-    s.tables = moe.align((3 * p.e + 1 + notes) * 4, 128)
+    s.tables = moe.align((3 * p.listed + 1 + notes) * 4, 128)
     s.smem = c.stages * s.stage + s.tables + c.stages * 16 + 1024 -- and room to align the ring
     return s
 end
@@ -113,6 +113,9 @@ return moe.template{
     supports = function(p, d)
         if p.x == "f32" then return false, "wgmma has no fp32 inputs" end
         if p.drop ~= "plain" then return false, "it leaves weights as they are" end
+        if p.kind == "down_combine" and p.shared_experts > 0 then
+            return false, "its sums have no rows of shared experts"
+        end
         return d.arch == "sm_90a", "its instructions need the target sm_90a"
     end,
     require = require_,
@@ -121,9 +124,10 @@ return moe.template{
         local s = shape(p, c)
         local maps
         if s.up then
-            maps = {{"up", up_rows.box(p, BK, s.box), 128}}
+            maps = weights_box.up(p, BK, s.box)
         else
-            maps = {{"down", {BK, s.box, 1}, 128}, {"h", {BK, c.n}, 128}}
+            maps = weights_box.down(p, BK, s.box)
+            maps[#maps + 1] = {"h", {BK, c.n}, 128}
         end
         return {
             kernels = {{grid = {"sms", c.blocks}, block = THREADS, smem = s.smem,

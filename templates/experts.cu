@@ -35,8 +35,8 @@ constexpr int MULTIPLIERS = 128, THREADS = 192, MOST = $(t.lib.most_slots), SUMM
 constexpr int TABLES = STAGES * STAGE_BYTES, FULL = TABLES + $(s.tables), EMPTY = FULL + STAGES * 8;
 
 % moe.include("ring.cuh")
-% moe.include("up_rows.cuh")
-% moe.include("up_box.cuh")
+% moe.include("weights_box.cuh")
+% local interleaved = p.layout == "interleaved"
 % moe.include("losses.cuh")
 
 // The maps, in shared memory. Slots are numbered choice after choice: p = j*T + t.
@@ -66,7 +66,7 @@ __device__ __forceinline__ void rank_slots(const args_experts &a, const maps &m,
         const bool leads = id >= 0 && rank == 0;
         m.size[p] = leads ? min(count, a.capacity) : 0;
         m.row[p] = id >= 0 && rank < a.capacity ? rank : -1;
-        if (leads && blockIdx.x == 0 && a.counts) a.counts[id] = count;
+        if (leads && blockIdx.x == 0 && a.counts) a.counts[$(p.held < p.e and "a.first_expert + " or "")id] = count;
     }
 }
 
@@ -99,8 +99,8 @@ __device__ __forceinline__ maps make_maps(const args_experts &a, int *memory) {
     const maps m = place_maps(memory);
     const int slots = a.tokens * K;
     for (int p = threadIdx.x; p < slots; p += THREADS) {
-        const int id = a.ids[p % a.tokens * K + p / a.tokens];
-        m.id[p] = (unsigned)id < (unsigned)E ? id : -1;
+        const int id = a.ids[p % a.tokens * K + p / a.tokens]$(p.held < p.e and " - a.first_expert" or "");
+        m.id[p] = (unsigned)id < (unsigned)LOCAL ? id : -1;
     }
     if (threadIdx.x == 0) *m.tiles = 0;
     __syncthreads();
@@ -151,7 +151,7 @@ __device__ __forceinline__ void fetch(const args_experts &args, const maps &m, u
             if (at.up)
                 load_up_rows<UP_N>(stage, args.map[0], full, step * BK, at.block * UP_N, at.expert);
             else
-                tensor_load(stage, args.map[1], full, step * BK, at.block * ROWS, at.expert);
+                load_down_rows(stage, args.map[1], full, step * BK, at.block * ROWS, at.expert);
         }
     }
 }
@@ -258,8 +258,8 @@ __device__ __forceinline__ void store_h(const args_experts &args, const maps &m,
 % if p.gated then
         if (column >= F) return;
 %   if p.bias_up then
-        first += to_float(bias[column * COLUMN_ROWS]);
-        second += to_float(bias[HALF_ROWS + column * COLUMN_ROWS]);
+        first += to_float(bias[$(interleaved and "2 * column" or "column")]);
+        second += to_float(bias[$(interleaved and "2 * column + 1" or "F + column")]);
 %   end
         out[column] = from_float<XT>(activate(first, second));
 % else

@@ -4,7 +4,7 @@
 -- rows of weights: 64 gate rows and the 64 up rows that pair with them, or 128 of one kind.
 
 local loads = moe.use("loads.lua")
-local up_rows = moe.use("up_rows.lua")
+local weights_box = moe.use("weights_box.lua")
 
 local BK, ROWS, MOST_SLOTS = 64, 128, 256
 
@@ -76,6 +76,7 @@ return moe.template{
         if p.x == "f32" then return false, "wgmma has no fp32 inputs" end
         if p.priority ~= "order" then return false, "it keeps rows by token order only" end
         if p.drop ~= "plain" then return false, "it leaves weights as they are" end
+        if p.shared_experts > 0 then return false, "its maps have no shared experts" end
         if p.d > 65536 then return false, "more columns of y than there are flags" end
         return d.arch == "sm_90a", "its instructions need the target sm_90a"
     end,
@@ -85,7 +86,7 @@ return moe.template{
         local s = shape(p, c)
         return {
             kernels = {{grid = {"sms", 1}, block = 192, smem = s.smem, overlap = true}},
-            maps = {{"up", up_rows.box(p, BK, s.up_n), 128}, {"down", {BK, ROWS, 1}, 128}},
+            maps = {weights_box.up(p, BK, s.up_n)[1], weights_box.down(p, BK, ROWS)[1]},
         }
     end,
     cost = cost,

@@ -38,7 +38,7 @@ constexpr int N_BLOCKS = (WIDTH + OUT_N - 1) / OUT_N;
 constexpr int PER = per_chunk<WT>(), CHUNKS = DEPTH / PER;
 constexpr int ROWS = 8;                      // that a block serves at most
 
-% moe.include("up_rows.cuh")
+% moe.include("weights.cuh")
 
 static_assert(DEPTH % PER == 0, "rows are whole chunks");
 
@@ -47,7 +47,8 @@ struct weight_chunk {
     chunk of[COLUMNS][HALVES];
 };
 
-__device__ __forceinline__ weight_chunk load_weights(const WT *from, int columns, int at) {
+__device__ __forceinline__ weight_chunk load_weights(const WT *from, int half_step, int k_step,
+                                                     int columns, int at) {
     weight_chunk out = {};
 #pragma unroll
     for (int c = 0; c < COLUMNS; c++)
@@ -55,7 +56,7 @@ __device__ __forceinline__ weight_chunk load_weights(const WT *from, int columns
         for (int half = 0; half < HALVES; half++)
             if (at < CHUNKS && c < columns)
                 out.of[c][half] = load_chunk_once(
-                    from + (long long)(half * HALF_ROWS + c * COLUMN_ROWS) * DEPTH + at * PER);
+                    from + (long long)(half * half_step + c * COLUMN_ROWS) * k_step + at * PER);
     return out;
 }
 
@@ -97,7 +98,7 @@ $(moe.symbol())(const args_$(p.kind) args) {
     dependency_wait();
     dependents_launch();
     row_tile tile;
-    if (!find_tile<THREADS, E>(args.tile_start + $(moe.tile(8)) * (E + 1), args.expert_start,
+    if (!find_tile<THREADS, LISTED>(args.tile_start + $(moe.tile(8)) * (LISTED + 1), args.expert_start,
                                args.expert_rows, (int)blockIdx.x / N_BLOCKS, shared, tile))
         return;
     // Row tiles of an expert that share their weights are neighbours.
@@ -108,7 +109,8 @@ $(moe.symbol())(const args_$(p.kind) args) {
     const int column = local / tile.count * OUT_N + warp * COLUMNS, columns = WIDTH - column;
     if (columns <= 0) return;
 
-    const WT *weights = $(weights) + ((long long)tile.expert * WEIGHT_ROWS + column * COLUMN_ROWS) * DEPTH;
+    const int half_step = half_rows(tile.expert), k_step = row_step(tile.expert);
+    const WT *weights = expert_weights(args, tile.expert) + (long long)column * COLUMN_ROWS * k_step;
     int row[ROWS]; // of the input
 #pragma unroll
     for (int r = 0; r < ROWS; r++) {
@@ -125,7 +127,7 @@ $(moe.symbol())(const args_$(p.kind) args) {
     for (int at = lane; at < CHUNKS; at += 32 * UNROLL) {
         weight_chunk weight[UNROLL];
 #pragma unroll
-        for (int u = 0; u < UNROLL; u++) weight[u] = load_weights(weights, columns, at + u * 32);
+        for (int u = 0; u < UNROLL; u++) weight[u] = load_weights(weights, half_step, k_step, columns, at + u * 32);
 #pragma unroll
         for (int u = 0; u < UNROLL; u++) add_products(weight[u], $(input), row, rows, at + u * 32, sum);
     }
@@ -141,12 +143,12 @@ $(moe.symbol())(const args_$(p.kind) args) {
             for (int half = 0; half < HALVES; half++) {
                 value[half] = add_lanes(sum[r][c][half]);
 % if weighs then
-                value[half] *= input_weight(args, first + r, first + rows);
+                value[half] *= input_weight(args, tile.expert, first + r, first + rows);
 % end
 % if bias then
                 if (c < columns)
                     value[half] += to_float($(bias)[(long long)tile.expert * WEIGHT_ROWS +
-                                                    half * HALF_ROWS +
+                                                    half * half_step +
                                                     (column + c) * COLUMN_ROWS]);
 % end
             }

@@ -73,7 +73,7 @@ constexpr int K_TILES = (DEPTH + BK - 1) / BK;
 constexpr int STEP = THREADS / ROW_CHUNKS;   // rows that all threads copy at once
 constexpr int A_COPIES = (BM + STEP - 1) / STEP, B_COPIES = (BN + STEP - 1) / STEP;
 
-% moe.include("up_rows.cuh")
+% moe.include("weights.cuh")
 
 % if staged then
 constexpr int PITCH = $(s.pitch);            // bytes from a row of staged sums to the next
@@ -92,8 +92,8 @@ struct place {
 // rows stay in L2.
 __device__ __forceinline__ bool find_place(const args_$(p.kind) &args, int *shared, place &out) {
     row_tile tile;
-    const int *starts = args.tile_start + $(moe.tile(c.bm)) * (E + 1);
-    if (!find_tile<THREADS, E>(starts, args.expert_start, args.expert_rows,
+    const int *starts = args.tile_start + $(moe.tile(c.bm)) * (LISTED + 1);
+    if (!find_tile<THREADS, LISTED>(starts, args.expert_start, args.expert_rows,
                                (int)blockIdx.x / N_BLOCKS, shared, tile))
         return false;
     const int local = tile.index * N_BLOCKS + (int)blockIdx.x % N_BLOCKS;
@@ -140,9 +140,10 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
     constexpr bool SPLIT = STEP <= OUT_N;
     const int my_half = SPLIT ? 0 : my_row / OUT_N, my_column = SPLIT ? my_row : my_row % OUT_N;
     const int my_columns = WIDTH - at.column - my_column;
-    const int my_weights = my_half * HALF_ROWS + (at.column + my_column) * COLUMN_ROWS;
-    const WT *b_from = $(weights) + my_chunk * PER +
-                       ((long long)at.expert * WEIGHT_ROWS + my_weights) * DEPTH;
+    const int half_step = half_rows(at.expert), k_step = row_step(at.expert);
+    const int my_weights = my_half * half_step + (at.column + my_column) * COLUMN_ROWS;
+    const WT *b_from = expert_weights(args, at.expert) + my_chunk * PER +
+                       (long long)my_weights * k_step;
 
     // Copies of one K tile, or a share of them: the inner loop spreads them over its slices.
     constexpr int ALL = -1, SHARES = SLICES - 1;
@@ -156,7 +157,7 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
             constexpr int WRAP = SPLIT ? OUT_N : BN;
             const int column = i * STEP % WRAP, half = i * STEP / WRAP;
             const WT *from =
-                b_from + (long long)(half * HALF_ROWS + column * COLUMN_ROWS) * DEPTH + k;
+                b_from + (long long)(half * half_step + column * COLUMN_ROWS) * k_step + k;
             if (BN % STEP == 0 || my_row + i * STEP < BN)
                 copy_async(to + i * STEP * ROW_BYTES, from,
                            inside && (WIDTH % OUT_N == 0 || column < my_columns));
@@ -219,7 +220,7 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
         const int column = at.column + warp_column + j / HALVES * 8 + lane_column;
         float first = 0.0f;
         if (WIDTH % OUT_N == 0 || column < WIDTH)
-            first = $(bias)[(long long)at.expert * WEIGHT_ROWS + j % HALVES * HALF_ROWS +
+            first = $(bias)[(long long)at.expert * WEIGHT_ROWS + j % HALVES * half_step +
                              column * COLUMN_ROWS];
 %   else
         const float first = 0.0f;
@@ -276,7 +277,7 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
         XT *out = $(result) + (long long)row * WIDTH;
 % end
 %   if weighs then
-        const float scale = input_weight(args, row, at.end);
+        const float scale = input_weight(args, at.expert, row, at.end);
 %   end
 #pragma unroll
         for (int j = 0; j < OUT_I; j++) {
@@ -301,7 +302,7 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
         float first[2] = {0.0f, 0.0f};
 %   if bias then
         const int column = at.column + warp_column + j / HALVES * 8 + 2 * q;
-        const WT *bias = $(bias) + (long long)at.expert * WEIGHT_ROWS + j % HALVES * HALF_ROWS +
+        const WT *bias = $(bias) + (long long)at.expert * WEIGHT_ROWS + j % HALVES * half_step +
                          column * COLUMN_ROWS;
         if (WIDTH % OUT_N == 0 || column < WIDTH) {
             first[0] = to_float(bias[0]);
@@ -400,7 +401,7 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
             XT *out = $(result) + (long long)row * WIDTH;
 % end
 %   if weighs then
-            const float scale = input_weight(args, row, at.end);
+            const float scale = input_weight(args, at.expert, row, at.end);
 %   end
             float value[OUT_I][2];
 #pragma unroll

@@ -19,6 +19,7 @@
 % local bias = up and p.bias_up and "args.up_bias" or not up and p.bias_down and "args.down_bias"
 % local weighs = up and p.weigh == "input"
 % local apart = up and p.gated and p.layout == "interleaved" -- a copy brings one half
+% local shared = p.shared_experts > 0
 % local result = up and "args.h" or "args.y_rows"
 % local wait_empty = c.cluster == 2 and "barrier_wait_cluster" or "barrier_wait"
 % moe.include("types.cuh")
@@ -32,7 +33,6 @@
 % end
 % if up then
 %   moe.include("activate.cuh")
-%   moe.include("up_rows.cuh")
 % end
 
 using XT = $(p.x);
@@ -62,8 +62,11 @@ constexpr int STAGING = STAGES * STAGE_BYTES, TABLES = STAGING + $(s.staging);
 constexpr int FULL = TABLES + $(s.tables), EMPTY = FULL + STAGES * 8;
 
 % moe.include("ring.cuh")
-% if up and c.cluster == 1 then
-%   moe.include("up_box.cuh")
+% if c.cluster == 1 then
+%   moe.include("weights_box.cuh")
+% end
+% if bias then
+%   moe.include("weights.cuh")
 % end
 % moe.include("stripes.cuh")
 % if c.store > 0 then
@@ -103,19 +106,25 @@ __device__ __forceinline__ void fetch(const args_$(p.kind) &args, unsigned stage
         constexpr int PART = OUT_N / 2; // columns that this block fetches
         const int first = (int)cluster_rank() * PART;
 %   for half = 0, s.halves - 1 do
-%     local order = not up and "at.column + first" or apart and half .. ", at.column + first" or "at.column + first, " .. half
-        tensor_load_multicast(weights + ($(half) * OUT_N + first) * ROW_BYTES, args.map[0], full, 3,
-                              k + i * SLICE, $(order), at.expert);
+%     local to = "weights + (" .. half .. " * OUT_N + first) * ROW_BYTES, "
+%     local column, slice = "at.column + first", "at.expert - LOCAL"
+%     local order = not up and column or apart and half .. ", " .. column or column .. ", " .. half
+%     local sliced = not up and slice .. ", " .. column or apart and order .. ", " .. slice or column .. ", " .. slice .. ", " .. half
+%     if shared then
+        if (at.expert >= LOCAL)
+            tensor_load_multicast($(to)args.map[1], full, 3, k + i * SLICE, $(sliced));
+        else
+%     end
+        tensor_load_multicast($(to)args.map[0], full, 3, k + i * SLICE, $(order), at.expert);
 %   end
-% elseif up then
-        load_up_rows<OUT_N>(weights, args.map[0], full, k + i * SLICE, at.column, at.expert);
 % else
-        tensor_load(weights, args.map[0], full, k + i * SLICE, at.column, at.expert);
+        $(up and "load_up_rows<OUT_N>" or "load_down_rows")(weights, args.map[0], $(shared and "args.map[1], " or "")full,
+                                  k + i * SLICE, at.column, at.expert);
 % end
 % if not up then
         for (int m = 0; m < live; m++)
-            tensor_load(stage + i * A_SLICE + m * 64 * ROW_BYTES, args.map[1], full, k + i * SLICE,
-                        at.row + m * 64);
+            tensor_load(stage + i * A_SLICE + m * 64 * ROW_BYTES, args.map[$(shared and 2 or 1)], full,
+                        k + i * SLICE, at.row + m * 64);
 % end
     }
 }
@@ -239,7 +248,7 @@ struct addends {
         for (int h = 0; h < HALVES; h++)
 #pragma unroll
             for (int e = 0; e < 2; e++)
-                half[h][e] = inside ? to_float(from[$(up and "h * HALF_ROWS + (at.column + column + e) * COLUMN_ROWS" or "at.column + column + e")]) : 0.0f;
+                half[h][e] = inside ? to_float(from[$(up and "h * half_rows(at.expert) + (at.column + column + e) * COLUMN_ROWS" or "at.column + column + e")]) : 0.0f;
     }
 };
 
@@ -271,7 +280,8 @@ __device__ __forceinline__ void finish(const args_$(p.kind) &args,
         if (row >= at.end) break;
 %   if weighs then
         const int lane_row = row + (int)threadIdx.x % 32 / 4;
-        const float scale[2] = {input_weight(args, lane_row, at.end), input_weight(args, lane_row + 8, at.end)};
+        const float scale[2] = {input_weight(args, at.expert, lane_row, at.end),
+                                input_weight(args, at.expert, lane_row + 8, at.end)};
 %   end
 #pragma unroll
         for (int i = 0; i < PIECES; i++) {
@@ -285,7 +295,7 @@ __device__ __forceinline__ void finish(const args_$(p.kind) &args,
                 low = two_results(sum[m], j, 0$(weighs and ", scale[0]" or "")$(bias and ", add" or ""));
                 high = two_results(sum[m], j, 1$(weighs and ", scale[1]" or "")$(bias and ", add" or ""));
             });
-            out.send(args.map[$(up and 1 or 2)], $(result), row, at.column + column, at.end - row);
+            out.send(args.map[$(s.maps - 1)], $(result), row, at.column + column, at.end - row);
         }
     }
 }
@@ -303,7 +313,7 @@ __device__ __forceinline__ void finish(const args_$(p.kind) &args,
             const int row = at.row + first_row + m * 64 + warp * 16 + half * 8 + lane / 4;
             XT *out = $(result) + (long long)row * WIDTH + at.column;
 %   if weighs then
-            const float scale = input_weight(args, row, at.end);
+            const float scale = input_weight(args, at.expert, row, at.end);
 %   end
 #pragma unroll
             for (int j = 0; j < OUT_I; j += COUNT) {

@@ -10,7 +10,7 @@
 -- registers where there are two consumers.
 
 local loads = moe.use("loads.lua")
-local up_rows = moe.use("up_rows.lua")
+local weights_box = moe.use("weights_box.lua")
 
 -- Of the data sheet's tensor rate, what large library GEMMs reach on an H100 (798 of 949 TFLOP/s at
 -- its clock); bytes a clock that L2 sends to each SM when neighbours ask for the same tiles, which
@@ -47,11 +47,11 @@ local function shape(p, c)
     s.piece = piece(s.out_n)
     s.stage = (c.bm + c.bn) * c.bk * 2
     s.staging = c.store * c.wgs * 4 * 16 * s.piece * 2
-    s.tables = moe.align((3 * p.e + 1) * 4, 128)
+    s.tables = moe.align((3 * p.listed + 1) * 4, 128)
     s.fixed = s.staging + s.tables + 1024 -- and room to align the ring
     s.smem = c.stages * (s.stage + 16) + s.fixed
     s.sums = s.m_blocks * c.bn // 2
-    s.maps = (s.up and 1 or 2) + (c.store > 0 and 1 or 0)
+    s.maps = (s.up and 1 or 2) + (p.shared_experts > 0 and 1 or 0) + (c.store > 0 and 1 or 0)
     return s
 end
 
@@ -156,7 +156,7 @@ local function cost(p, c, d)
     local tile = s.k_tiles * loads.soft_max(step, LATENCY / c.stages)
                  + epilogue(c, s) * (c.pingpong == 1 and 0.15 or 1)
     local units = math.max(1, w.units * s.n_blocks * c.cluster)
-    local clocks = START + 2 * p.e // 32 + math.ceil(units / d.sms) * tile
+    local clocks = START + 2 * p.listed // 32 + math.ceil(units / d.sms) * tile
     local fetched = (c.bm + c.bn / c.cluster) * c.bk * 2
     local l2 = units * s.k_tiles * fetched / (d.sms * L2_RATE)
 
@@ -204,16 +204,10 @@ local function default(p, d)
 end
 
 local function maps(p, c, s)
-    local row, list = 2 * s.slice, {}
     local columns = c.cluster == 2 and s.out_n // 2 or s.out_n -- of a copy
-    if s.up then
-        local box = up_rows.box(p, s.slice, columns)
-        if c.cluster == 2 and p.layout ~= "interleaved" then box[3] = 1 end -- one half a copy
-        list[1] = {"up", box, row}
-    else
-        list[1] = {"down", {s.slice, columns, 1}, row}
-        list[2] = {"h", {s.slice, 64}, row}
-    end
+    local list = s.up and weights_box.up(p, s.slice, columns, c.cluster == 2)
+        or weights_box.down(p, s.slice, columns)
+    if not s.up then list[#list + 1] = {"h", {s.slice, 64}, 2 * s.slice} end
     if c.store > 0 then
         list[s.maps] = {s.up and "h" or "y_rows", {s.piece, 16},
                         s.piece % 32 == 0 and 2 * s.piece or 0}

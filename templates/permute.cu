@@ -1,6 +1,6 @@
 // permute.cu - index maps from tokens to expert rows, for any number of tokens.
 //
-// count:   every block counts the experts of its share of the slots.       [blocks][E]
+// count:   every block counts the experts of its share of the slots.       [blocks][LOCAL]
 // scan:    (SCAN) turns each expert's column into its prefix sums and adds the total.
 // scatter: a block ranks its slots from what the blocks before it counted, and writes the maps.
 // gate:    (priority=gate) masks the ids whose slots are dropped; the others then take these.
@@ -22,7 +22,7 @@ __device__ __forceinline__ unsigned share_of(unsigned places) {
     return (places + ROUND - 1) / ROUND * TILE;
 }
 
-// [blocks][E] and, with SCAN, the totals [E].
+// [blocks][LOCAL] and, with SCAN, the totals [LOCAL].
 __device__ __forceinline__ int *block_counts(const args_permute &a) {
     return a.scratch$(p.priority == "gate" and " + (size_t)a.tokens * K" or "");
 }
@@ -39,13 +39,13 @@ $(moe.symbol("gate"))(const args_permute a) {
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 $(moe.symbol("count"))(const args_permute a) {
     extern __shared__ int shared[];
-    int *counts = shared; // [E]
+    int *counts = shared; // [LOCAL]
     const unsigned places = (unsigned)a.tokens * K, share = share_of(places);
     const unsigned first = blockIdx.x * share, end = min(places, first + share);
     dependency_wait();
     dependents_launch();
     if (first >= places) return;
-    for (int e = threadIdx.x; e < E; e += THREADS) counts[e] = 0;
+    for (int e = threadIdx.x; e < LOCAL; e += THREADS) counts[e] = 0;
     __syncthreads();
     for (unsigned tile = first; tile < end; tile += TILE) {
         tile_slots mine;
@@ -55,8 +55,8 @@ $(moe.symbol("count"))(const args_permute a) {
             if (is_expert(mine.expert[i])) atomicAdd(&counts[mine.expert[i]], 1);
     }
     __syncthreads();
-    for (int e = threadIdx.x; e < E; e += THREADS)
-        block_counts(a)[(size_t)blockIdx.x * E + e] = counts[e];
+    for (int e = threadIdx.x; e < LOCAL; e += THREADS)
+        block_counts(a)[(size_t)blockIdx.x * LOCAL + e] = counts[e];
 }
 % if c.scan == 1 then
 
@@ -75,32 +75,32 @@ $(moe.symbol("scan"))(const args_permute a) {
 #pragma unroll
     for (int i = 0; i < PER_WARP; i++) {
         const int block = warp * PER_WARP + i;
-        count[i] = block < live && expert < E ? block_counts(a)[(size_t)block * E + expert] : 0;
+        count[i] = block < live && expert < LOCAL ? block_counts(a)[(size_t)block * LOCAL + expert] : 0;
         sum += count[i];
     }
     sums[warp][lane] = sum;
     __syncthreads();
     int before = 0;
     for (int i = 0; i < warp; i++) before += sums[i][lane];
-    if (expert >= E) return;
+    if (expert >= LOCAL) return;
 #pragma unroll
     for (int i = 0; i < PER_WARP; i++) {
         const int block = warp * PER_WARP + i;
-        if (block < live) block_counts(a)[(size_t)block * E + expert] = before;
+        if (block < live) block_counts(a)[(size_t)block * LOCAL + expert] = before;
         before += count[i];
     }
-    if (warp == 31) block_counts(a)[(size_t)BLOCKS * E + expert] = before;
+    if (warp == 31) block_counts(a)[(size_t)BLOCKS * LOCAL + expert] = before;
 }
 
-// [E] from global to shared memory, with four loads of a thread in flight.
+// [LOCAL] from global to shared memory, with four loads of a thread in flight.
 __device__ __forceinline__ void load_counts(const int *from, int *to) {
-    for (int e = threadIdx.x; e < E; e += 4 * THREADS) {
+    for (int e = threadIdx.x; e < LOCAL; e += 4 * THREADS) {
         int count[4];
 #pragma unroll
-        for (int i = 0; i < 4; i++) count[i] = e + i * THREADS < E ? from[e + i * THREADS] : 0;
+        for (int i = 0; i < 4; i++) count[i] = e + i * THREADS < LOCAL ? from[e + i * THREADS] : 0;
 #pragma unroll
         for (int i = 0; i < 4; i++)
-            if (e + i * THREADS < E) to[e + i * THREADS] = count[i];
+            if (e + i * THREADS < LOCAL) to[e + i * THREADS] = count[i];
     }
 }
 % end
@@ -118,22 +118,22 @@ $(moe.symbol("scatter"))(const args_permute a) {
     tile_slots mine;
     tile_load(mine, a, first, end);
 % if c.scan == 1 then
-    load_counts(block_counts(a) + (size_t)block * E, m.running);
-    load_counts(block_counts(a) + (size_t)BLOCKS * E, m.total);
+    load_counts(block_counts(a) + (size_t)block * LOCAL, m.running);
+    load_counts(block_counts(a) + (size_t)BLOCKS * LOCAL, m.total);
 % else
-    for (int e = threadIdx.x; e < E; e += THREADS) m.running[e] = m.total[e] = 0;
+    for (int e = threadIdx.x; e < LOCAL; e += THREADS) m.running[e] = m.total[e] = 0;
     __syncthreads();
     // A thread takes an expert and every GROUPS-th block, with AT_ONCE loads in flight.
-    constexpr int GROUPS = THREADS > E ? THREADS / E : 1, AT_ONCE = 16;
-    for (int i = threadIdx.x; i < GROUPS * E; i += THREADS) {
-        const int e = i % E;
+    constexpr int GROUPS = THREADS > LOCAL ? THREADS / LOCAL : 1, AT_ONCE = 16;
+    for (int i = threadIdx.x; i < GROUPS * LOCAL; i += THREADS) {
+        const int e = i % LOCAL;
         int before = 0, all = 0;
-        for (int other = i / E; other < live; other += GROUPS * AT_ONCE) {
+        for (int other = i / LOCAL; other < live; other += GROUPS * AT_ONCE) {
             int count[AT_ONCE];
 #pragma unroll
             for (int j = 0; j < AT_ONCE; j++) {
                 const int at = other + j * GROUPS;
-                count[j] = at < live ? block_counts(a)[(size_t)at * E + e] : 0;
+                count[j] = at < live ? block_counts(a)[(size_t)at * LOCAL + e] : 0;
             }
 #pragma unroll
             for (int j = 0; j < AT_ONCE; j++) {

@@ -14,6 +14,9 @@ return moe.template {
     name = "permute",
     op = { "permute" },
     arch = { 80, 120 },
+    supports = function(p)
+        return not (p.priority == "gate" and p.held < p.e), "its gate keeps rows of all experts only"
+    end,
     params = {
         { "blocks", { 32, 64, 128, 256 } },
         { "threads", { 128, 256, 512 } },
@@ -33,7 +36,7 @@ return moe.template {
         while c.threads > 128 and scatter_bytes(p, c) > d.smem do c.threads = c.threads // 2 end
         while c.items < 8 and c.blocks * c.threads * c.items < slots do c.items = c.items * 2 end
         local live = math.min(c.blocks, moe.ceil_div(slots, c.threads * c.items))
-        if live * p.e * 4 > 256 * 1024 then c.scan = 1 end
+        if live * p.held * 4 > 256 * 1024 then c.scan = 1 end
         return c
     end,
 
@@ -45,12 +48,12 @@ return moe.template {
             kernels[#kernels + 1] = { name = name, grid = grid, block = block, smem = smem,
                                       overlap = overlap }
         end
-        if gate then add("gate", { "fixed", p.e }, 256, 0) end
-        add("count", all, c.threads, p.e * 4)
-        if c.scan == 1 then add("scan", { "fixed", moe.ceil_div(p.e, 32) }, 1024, 0) end
+        if gate then add("gate", { "fixed", p.held }, 256, 0) end
+        add("count", all, c.threads, p.held * 4)
+        if c.scan == 1 then add("scan", { "fixed", moe.ceil_div(p.held, 32) }, 1024, 0) end
         add("scatter", all, c.threads, scatter_bytes(p, c))
         return { kernels = kernels, align = 1, deterministic = true,
-                 scratch = { fixed = (c.scan + c.blocks) * p.e * 4, token = gate and p.k * 4 or 0,
+                 scratch = { fixed = (c.scan + c.blocks) * p.held * 4, token = gate and p.k * 4 or 0,
                              block = 0 } }
     end,
 
@@ -65,16 +68,16 @@ return moe.template {
         local live = math.max(1, moe.ceil_div(slots, share * tile))
         local waves = moe.ceil_div(live, d.sms)
         local clock = d.clock / 1000 -- cycles a ns
-        local columns = moe.ceil_div(p.e, c.threads) -- experts of a thread
-        local groups = math.max(1, c.threads // p.e)
+        local columns = moe.ceil_div(p.held, c.threads) -- experts of a thread
+        local groups = math.max(1, c.threads // p.held)
         local read = c.scan == 1 and moe.ceil_div(columns, 4) * 1200
             or columns * moe.ceil_div(live, groups * 16) * 600
-        local rank = 500 + c.items * 110 + p.e // 32 * 8 + columns * warps * 10
-        local starts = moe.ceil_div(p.e, 128) * 200
-        local bytes = slots * 12 + p.e * 40
+        local rank = 500 + c.items * 110 + p.held // 32 * 8 + columns * warps * 10
+        local starts = moe.ceil_div(p.held, 128) * 200
+        local bytes = slots * 12 + p.held * 40
         local ns = 4300 + c.scan * 2600 + waves * (share - 1) * 340
             + waves * (read + starts + share * rank) / clock
-        local gate = p.priority == "gate" and 2600 + p.e * slots * 16 / 2048 or 0
+        local gate = p.priority == "gate" and 2600 + p.held * slots * 16 / 2048 or 0
         return { flops = 0, bytes = bytes, ns = ns + gate + bytes / d.bandwidth }
     end,
 }

@@ -21,9 +21,9 @@ $(moe.include("route.cuh"))
 $(moe.include("permute.cuh"))
 % if c.blocks > 1 then
 
-constexpr int PAIRS = (E + 1) / 2;
+constexpr int PAIRS = (LOCAL + 1) / 2;
 constexpr int GROUPS = $(t.lib.groups(p)); // most groups of shares that the second kernel forms
-constexpr int TOGETHER = K < END / (E * 4) ? K : END / (E * 4); // choices counted at once
+constexpr int TOGETHER = K < END / (LOCAL * 4) ? K : END / (LOCAL * 4); // choices counted at once
 
 static_assert(TOGETHER > 0, "the router's memory holds one choice's counts");
 
@@ -47,7 +47,7 @@ __device__ __forceinline__ unsigned &counted(const op_args &a, int share, int j,
 }
 
 // Counts the choices of tokens first .. end-1, which this block has written or was given. `table`
-// [TOGETHER][E] is shared scratch. Begins and ends with a barrier.
+// [TOGETHER][LOCAL] is shared scratch. Begins and ends with a barrier.
 __device__ __forceinline__ void count_share(const op_args &a, int *table, int share, int first,
                                             int end) {
     constexpr int AT_ONCE = 4; // loads in flight
@@ -56,26 +56,26 @@ __device__ __forceinline__ void count_share(const op_args &a, int *table, int sh
     for (int j0 = 0; j0 < K; j0 += TOGETHER) {
         const int choices = min(TOGETHER, K - j0);
         __syncthreads();
-        for (int i = threadIdx.x; i < choices * E; i += THREADS) table[i] = 0;
+        for (int i = threadIdx.x; i < choices * LOCAL; i += THREADS) table[i] = 0;
         __syncthreads();
         for (int i = threadIdx.x; i < slots; i += THREADS * AT_ONCE) {
             int expert[AT_ONCE];
 #pragma unroll
             for (int n = 0; n < AT_ONCE; n++)
-                expert[n] = i + n * THREADS < slots ? ids[i + n * THREADS] : -1;
+                expert[n] = i + n * THREADS < slots ? own_number(a, ids[i + n * THREADS]) : -1;
 #pragma unroll
             for (int n = 0; n < AT_ONCE; n++) {
                 const int j = (i + n * THREADS) % K - j0;
                 if (is_expert(expert[n]) && j >= 0 && j < choices)
-                    atomicAdd(&table[j * E + expert[n]], 1);
+                    atomicAdd(&table[j * LOCAL + expert[n]], 1);
             }
         }
         __syncthreads();
         for (int pair = threadIdx.x; pair < PAIRS; pair += THREADS) {
             unsigned sum = j0 > 0 ? counted(a, share, j0 - 1, pair) : 0;
             for (int j = 0; j < choices; j++) {
-                const int *at = table + j * E + 2 * pair;
-                sum += (unsigned)at[0] + (2 * pair + 1 < E ? (unsigned)at[1] << 16 : 0);
+                const int *at = table + j * LOCAL + 2 * pair;
+                sum += (unsigned)at[0] + (2 * pair + 1 < LOCAL ? (unsigned)at[1] << 16 : 0);
                 counted(a, share, j0 + j, pair) = sum;
             }
         }
@@ -109,7 +109,7 @@ __device__ __forceinline__ void sum_counts(const op_args &a, const map_tables &m
                                            int first) {
     constexpr int LANES = MAP_THREADS > PAIRS ? MAP_THREADS / PAIRS : 1; // threads of a pair
     constexpr int AT_ONCE = 8;                                         // shares in flight
-    for (int e = threadIdx.x; e < E; e += MAP_THREADS) m.running[e] = m.total[e] = 0;
+    for (int e = threadIdx.x; e < LOCAL; e += MAP_THREADS) m.running[e] = m.total[e] = 0;
     __syncthreads();
     for (int i = threadIdx.x; i < LANES * PAIRS; i += MAP_THREADS) {
         const int pair = i % PAIRS;

@@ -45,7 +45,7 @@ local function legal(p, c, d)
 end
 
 -- Words of 16-bit counts of a share, and the tokens of the largest share.
-local function count_words(p) return p.k * moe.ceil_div(p.e, 2) end
+local function count_words(p) return p.k * moe.ceil_div(p.held, 2) end
 local function most_tokens(p, c) return 65535 // p.k // c.bt * c.bt end
 
 -- Predicted ns of counting and of the second kernel where blocks > 1. Counting: a share's ids come
@@ -58,10 +58,10 @@ local function shared_maps(p, c, d)
     local tiles = moe.ceil_div(moe.ceil_div(p.t, math.min(live, groups(p))),
                                c.map_threads * c.items)
     local waves = moe.ceil_div(groups(p) * p.k, d.sms)
-    local columns = moe.ceil_div(p.e, c.map_threads)
-    local read = 800 + 2 * live * p.e * 2 / 24
-    local rank = 500 + c.items * 110 + p.e // 32 * 8 + columns * (c.map_threads // 32) * 10
-    local starts = moe.ceil_div(p.e, 128) * 200
+    local columns = moe.ceil_div(p.held, c.map_threads)
+    local read = 800 + 2 * live * p.held * 2 / 24
+    local rank = 500 + c.items * 110 + p.held // 32 * 8 + columns * (c.map_threads // 32) * 10
+    local starts = moe.ceil_div(p.listed, 128) * 200
     return 2000 + (700 + share + count_words(p) // (c.warps * 32) * 8
         + waves * (read + starts + tiles * rank)) / clock
 end

@@ -38,6 +38,9 @@ static moe_status upload(moe_layer_case *c) {
         {LAYER_UP_BIAS, w->up_bias, n.up_bias, x},
         {LAYER_DOWN, w->down, n.down, x},
         {LAYER_DOWN_BIAS, w->down_bias, n.down_bias, x},
+        {LAYER_SHARED_UP, w->shared_up, n.shared_up, x},
+        {LAYER_SHARED_DOWN, w->shared_down, n.shared_down, x},
+        {LAYER_SHARED_GATE, w->shared_gate, n.shared_gate, x},
         {LAYER_IDS, c->ids, n.slots, sizeof(int)},
         {LAYER_WEIGHTS, c->weights, n.slots, f},
     };
@@ -72,6 +75,10 @@ moe_io layer_io(const moe_layer_case *c, bool all) {
         .up_bias = device_pointer(c, LAYER_UP_BIAS),
         .down = device_pointer(c, LAYER_DOWN),
         .down_bias = device_pointer(c, LAYER_DOWN_BIAS),
+        .shared_up = device_pointer(c, LAYER_SHARED_UP),
+        .shared_down = device_pointer(c, LAYER_SHARED_DOWN),
+        .shared_gate = device_pointer(c, LAYER_SHARED_GATE),
+        .first_expert = c->first_expert,
         .routing_given = c->entry == MOE_ENTRY_GIVEN,
         .y = device_pointer(c, LAYER_Y),
         .ids = device_pointer(c, LAYER_IDS),
@@ -109,7 +116,8 @@ moe_status layer_fit_workspace(moe_layer_case *c, const moe_plan *plan) {
 /* Tokens that the reference is made for: as many as are affordable, evenly, with the last. */
 static moe_status choose_tokens(moe_layer_case *c) {
     const moe_layer *l = &c->layer;
-    int64_t flops = 2 * l->d * (l->e + l->k * (moe_layer_up_rows(l) + l->f));
+    int64_t seen = l->k + moe_layer_shared_experts(l);
+    int64_t flops = 2 * l->d * (l->e + seen * (moe_layer_up_rows(l) + l->f));
     int64_t count = LAYER_REFERENCE_FLOPS / flops;
     if (count < 1) count = 1;
     if (count > c->tokens) count = c->tokens;
@@ -169,7 +177,8 @@ static const unsigned makes[MOE_ENTRY_COUNT] = {
 static moe_status make(moe_layer_case *c, moe_routing routing, const int *ids,
                        const float *weights, uint64_t seed) {
     MOE_TRY(moe_workload_init(&c->work, &c->layer, c->tokens, routing, seed,
-                              MOE_MAKE_X | MOE_MAKE_UP | MOE_MAKE_DOWN | makes[c->entry]));
+                              MOE_MAKE_X | MOE_MAKE_UP | MOE_MAKE_DOWN | MOE_MAKE_GATE |
+                                  makes[c->entry]));
     MOE_TRY(choose_tokens(c));
     if (c->entry == MOE_ENTRY_GIVEN)
         MOE_TRY(make_routing(c, routing, ids, weights, seed));
@@ -187,6 +196,7 @@ static moe_status open_case(moe_device *device, const moe_layer *layer, int64_t 
     c->layer = *layer;
     c->tokens = tokens;
     c->entry = entry;
+    c->first_expert = (int)(layer->e - moe_layer_held(layer)) / 2;
     moe_status status = make(c, routing, ids, weights, seed);
     if (status)
         moe_layer_case_close(c);

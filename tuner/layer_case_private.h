@@ -13,8 +13,9 @@ static const float layer_bias_rate = 0.001f;
 
 typedef enum layer_buffer {
     LAYER_X, LAYER_ROUTER_WEIGHT, LAYER_ROUTER_BIAS, LAYER_LOGITS, LAYER_UP, LAYER_UP_BIAS,
-    LAYER_DOWN, LAYER_DOWN_BIAS, LAYER_Y, LAYER_IDS, LAYER_WEIGHTS, LAYER_COUNTS,
-    LAYER_MEAN_PROBS, LAYER_LOSSES, LAYER_NEXT_BIAS, LAYER_SLOT_ROWS, LAYER_WORKSPACE, LAYER_BUFFERS
+    LAYER_DOWN, LAYER_DOWN_BIAS, LAYER_SHARED_UP, LAYER_SHARED_DOWN, LAYER_SHARED_GATE, LAYER_Y,
+    LAYER_IDS, LAYER_WEIGHTS, LAYER_COUNTS, LAYER_MEAN_PROBS, LAYER_LOSSES, LAYER_NEXT_BIAS,
+    LAYER_SLOT_ROWS, LAYER_WORKSPACE, LAYER_BUFFERS
 } layer_buffer;
 
 struct moe_layer_case {
@@ -22,6 +23,7 @@ struct moe_layer_case {
     moe_layer layer;
     int64_t tokens;
     moe_entry entry;
+    int first_expert;
     moe_workload work;
     int *ids;        /* [T,k] where routing is given */
     float *weights;  /* [T,k] where routing is given */

@@ -19,6 +19,7 @@ static const double yardstick[MOE_DTYPE_COUNT] = {
 /* What a run wrote, and what follows from it. */
 typedef struct results {
     int *ids, *counts, *slot_rows;
+    int *local;               /* [T,k] ids by the device's numbers */
     float *weights, *mean_probs, *losses, *next_bias;
     char *y;
     unsigned char *kept;      /* [T,k] by the ids */
@@ -29,6 +30,7 @@ typedef struct results {
 
 static void results_free(results *r) {
     free(r->ids);
+    free(r->local);
     free(r->counts);
     free(r->slot_rows);
     free(r->weights);
@@ -95,13 +97,19 @@ static bool fail(moe_layer_verdict *out, const char *text) {
     return out->ok = false;
 }
 
-/* Counts follow from the ids, and without tokens every statistic is 0. */
+static bool is_held(const moe_layer_case *c, int64_t expert) {
+    return expert >= c->first_expert && expert < c->first_expert + moe_layer_held(&c->layer);
+}
+
+/* Counts follow from the ids, though experts held elsewhere need not be counted. Without tokens every
+ * statistic is 0. */
 static bool statistics_are_right(const moe_layer_case *c, const results *r,
                                  moe_layer_verdict *out) {
     char text[128];
     for (int64_t e = 0; e < c->layer.e; e++) {
         int count = 0;
         for (int64_t s = 0; s < c->tokens * c->layer.k; s++) count += r->ids[s] == (int)e;
+        if (!is_held(c, e) && r->counts[e] == 0) count = 0;
         bool probs = c->tokens || !c->address[LAYER_MEAN_PROBS] || r->mean_probs[e] == 0;
         if (r->counts[e] == count && probs) continue;
         if (!probs)
@@ -154,7 +162,7 @@ static moe_status judge_routing(const moe_layer_case *c, const results *r,
                                 moe_layer_verdict *out) {
     const moe_op op = moe_op_make(MOE_OP_route, &c->layer, c->tokens, 0, 0);
     int64_t k = c->layer.k;
-    bool all = c->spots == c->tokens;
+    bool all = c->spots == c->tokens, ours = moe_layer_held(&c->layer) == c->layer.e;
     if (c->entry == MOE_ENTRY_GIVEN || !c->spots) return MOE_OK;
     int *ids = malloc((size_t)(c->spots * k) * sizeof *ids);
     float *weights = malloc((size_t)(c->spots * k) * sizeof *weights);
@@ -173,7 +181,7 @@ static moe_status judge_routing(const moe_layer_case *c, const results *r,
         fail(out, verdict.text);
         goto out;
     }
-    const moe_route_result got = {.ids = ids, .weights = weights, .counts = all ? r->counts : NULL,
+    const moe_route_result got = {.ids = ids, .weights = weights, .counts = all && ours ? r->counts : NULL,
                                   .mean_probs = all ? r->mean_probs : NULL};
     double slack = c->entry == MOE_ENTRY_LOGITS ? 0 : moe_logit_tolerance(&c->layer);
     status = moe_check_route(&c->layer, c->spots, c->logits, c->work.router_bias, slack,
@@ -201,13 +209,21 @@ static moe_status make_room(const moe_layer_case *c, results *r) {
     size_t slots = (size_t)(c->tokens * c->layer.k + 1);
     size_t cells = (size_t)(c->spots * c->layer.d + 1);
     r->kept = malloc(slots);
+    r->local = malloc(slots * sizeof *r->local);
     r->exact_weights = calloc(slots, sizeof(double));
     r->own_weights = malloc(slots * sizeof(double));
     r->got = malloc(cells * sizeof(double));
     r->want = malloc(cells * sizeof(double));
     r->rounded = malloc(cells * sizeof(double));
-    bool all = r->kept && r->exact_weights && r->own_weights && r->got && r->want && r->rounded;
+    bool all = r->kept && r->local && r->exact_weights && r->own_weights && r->got && r->want &&
+               r->rounded;
     return all ? MOE_OK : moe_fail(MOE_E_MEMORY, "no memory for a layer's reference");
+}
+
+/* Which slots the device has rows for, by the ids. */
+static void keep_slots(const moe_layer_case *c, results *r) {
+    moe_ref_local_ids(&c->layer, c->first_expert, c->tokens * c->layer.k, r->ids, r->local);
+    moe_ref_capacity(&c->layer, c->tokens, r->local, r->weights, r->kept);
 }
 
 /* The weights that the rule gives to the ids that were chosen. Those of sparsemixer jump where the
@@ -233,10 +249,10 @@ static moe_status make_references(const moe_layer_case *c, results *r) {
     for (int64_t i = 0; i < c->spots; i++)
         for (int64_t j = 0; j < d; j++)
             r->got[i * d + j] = moe_load(c->layer.x, r->y, c->chosen[i] * d + j);
-    MOE_TRY(moe_ref_layer(&c->layer, c->tokens, &in, r->ids, r->exact_weights, r->kept, c->chosen,
+    MOE_TRY(moe_ref_layer(&c->layer, c->tokens, &in, r->local, r->exact_weights, r->kept, c->chosen,
                           c->spots, r->want));
     /* A pipeline has its own fp32 weights; only its GEMMs and roundings are the yardstick. */
-    return moe_ref_rounded_layer(&c->layer, c->tokens, &in, r->ids, r->own_weights, r->kept,
+    return moe_ref_rounded_layer(&c->layer, c->tokens, &in, r->local, r->own_weights, r->kept,
                                  c->chosen, c->spots, r->rounded);
 }
 
@@ -268,7 +284,7 @@ static moe_status judge(moe_layer_case *c, results *r, moe_layer_verdict *out) {
     MOE_TRY(judge_losses(c, r, out));
     if (!out->ok) return MOE_OK;
     MOE_TRY(make_room(c, r));
-    moe_ref_capacity(&c->layer, c->tokens, r->ids, r->weights, r->kept);
+    keep_slots(c, r);
     if (!drops_are_right(c, r, out) || !c->spots) return MOE_OK;
     MOE_TRY(make_references(c, r));
     judge_y(c, r, out);
@@ -283,7 +299,7 @@ static moe_layer_verdict good_so_far(const moe_layer_case *c) {
 static moe_status judge_y_alone(moe_layer_case *c, results *r, moe_layer_verdict *out) {
     MOE_TRY(download_all(c, r));
     MOE_TRY(make_room(c, r));
-    moe_ref_capacity(&c->layer, c->tokens, r->ids, r->weights, r->kept);
+    keep_slots(c, r);
     MOE_TRY(make_references(c, r));
     judge_y(c, r, out);
     return MOE_OK;

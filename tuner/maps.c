@@ -6,7 +6,7 @@
 
 static bool is_row(const moe_layer *layer, const int *ids, const unsigned char *kept,
                    int64_t slot) {
-    return ids[slot] >= 0 && ids[slot] < layer->e && (!kept || kept[slot]);
+    return ids[slot] >= 0 && ids[slot] < moe_layer_held(layer) && (!kept || kept[slot]);
 }
 
 static void count_tiles(moe_row_maps *maps, int64_t experts) {
@@ -30,7 +30,7 @@ static void place_experts(moe_row_maps *maps, int64_t experts, int64_t align) {
 static void place_slots(moe_row_maps *maps, const moe_layer *layer, int64_t slots, const int *ids,
                         const unsigned char *kept) {
     memset(maps->row_slots, 0xff, (size_t)maps->rows * sizeof(int));
-    memset(maps->expert_rows, 0, (size_t)layer->e * sizeof(int));
+    memset(maps->expert_rows, 0, (size_t)moe_layer_held(layer) * sizeof(int));
     for (int64_t slot = 0; slot < slots; slot++) {
         maps->slot_rows[slot] = -1;
         if (!is_row(layer, ids, kept, slot)) continue;
@@ -40,21 +40,47 @@ static void place_slots(moe_row_maps *maps, const moe_layer *layer, int64_t slot
     }
 }
 
+static void place_shared(moe_row_maps *maps, const moe_layer *layer, int64_t tokens) {
+    int64_t pair = tokens * layer->k;
+    for (int64_t e = moe_layer_held(layer); e < moe_layer_listed(layer); e++)
+        for (int64_t t = 0; t < tokens; t++, pair++) {
+            int row = maps->expert_start[e] + (int)t;
+            maps->slot_rows[pair] = row;
+            maps->row_slots[row] = (int)pair;
+        }
+}
+
+int64_t moe_row_pairs(const moe_layer *layer, int64_t tokens) {
+    return tokens * (layer->k + moe_layer_shared_experts(layer));
+}
+
+int64_t moe_pair_token(const moe_layer *layer, int64_t tokens, int64_t pair) {
+    int64_t slots = tokens * layer->k;
+    return pair < slots ? pair / layer->k : (pair - slots) % tokens;
+}
+
+int moe_pair_slot(const moe_layer *layer, int64_t tokens, int64_t pair) {
+    int64_t slots = tokens * layer->k;
+    return (int)(pair < slots ? pair : (pair - slots) % tokens * layer->k);
+}
+
 moe_status moe_row_maps_init(moe_row_maps *maps, const moe_layer *layer, int64_t tokens,
                              int64_t align, const int *ids, const unsigned char *kept) {
-    int64_t slots = tokens * layer->k, experts = layer->e;
+    int64_t slots = tokens * layer->k, experts = moe_layer_listed(layer);
     moe_row_maps made = {0};
     made.expert_start = calloc((size_t)experts + 1, sizeof(int));
     made.expert_rows = calloc((size_t)experts, sizeof(int));
-    made.slot_rows = calloc((size_t)slots + 1, sizeof(int));
+    made.slot_rows = calloc((size_t)moe_row_pairs(layer, tokens) + 1, sizeof(int));
     made.tile_start = calloc((size_t)(MOE_TILE_HEIGHTS * (experts + 1)), sizeof(int));
     if (!made.expert_start || !made.expert_rows || !made.slot_rows || !made.tile_start) goto out;
     for (int64_t slot = 0; slot < slots; slot++)
         if (is_row(layer, ids, kept, slot)) made.expert_rows[ids[slot]]++;
+    for (int64_t e = moe_layer_held(layer); e < experts; e++) made.expert_rows[e] = (int)tokens;
     place_experts(&made, experts, align);
     made.row_slots = calloc((size_t)made.rows + 1, sizeof(int));
     if (!made.row_slots) goto out;
     place_slots(&made, layer, slots, ids, kept);
+    place_shared(&made, layer, tokens);
     count_tiles(&made, experts);
     *maps = made;
     return MOE_OK;

@@ -30,7 +30,7 @@ moe_status op_upload_given(moe_op_case *c) {
         MOE_TRY(op_upload(c, b, MOE_ARG_ids, NULL, ids));
         MOE_TRY(op_upload(c, b, MOE_ARG_weights, NULL, weights));
     }
-    MOE_TRY(class->copy_in(c->device->self, b->address[MOE_ARG_ids], c->ids, ids));
+    MOE_TRY(class->copy_in(c->device->self, b->address[MOE_ARG_ids], c->given_ids, ids));
     return class->copy_in(c->device->self, b->address[MOE_ARG_weights], c->weights, weights);
 }
 
@@ -54,7 +54,7 @@ moe_status op_upload_rows(moe_op_case *c, op_layout *layout, moe_arg arg, int64_
             memcpy(rows + (size_t)i * row,
                    (char *)c->slot_values + (size_t)layout->maps.row_slots[i] * row, row);
     moe_status status = MOE_OK;
-    for (int64_t e = 0; e < c->op.layer.e && !status; e++) {
+    for (int64_t e = 0; e < moe_layer_listed(&c->op.layer) && !status; e++) {
         size_t start = (size_t)layout->maps.expert_start[e] * row;
         size_t size = (size_t)layout->maps.expert_rows[e] * row;
         if (size)
@@ -165,6 +165,8 @@ moe_status moe_op_case_open(moe_device *device, const moe_op *op, uint64_t seed,
     c->kind = kinds[op->kind];
     c->op = *op;
     c->slots = op->t * op->layer.k;
+    c->pairs = moe_row_pairs(&op->layer, op->t);
+    c->first_expert = (int)(op->layer.e - moe_layer_held(&op->layer)) / 2;
     moe_status status = c->kind->make(c, seed);
     if (status)
         moe_op_case_close(c);
@@ -188,6 +190,7 @@ void moe_op_case_close(moe_op_case *c) {
     buffers_free(c->device, &c->buffers);
     moe_workload_free(&c->work);
     free(c->ids);
+    free(c->given_ids);
     free(c->kept);
     free(c->logits);
     free(c->weights);

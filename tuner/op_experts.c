@@ -40,7 +40,7 @@ static moe_status upload_inputs(moe_op_case *c) {
         {MOE_ARG_up_bias, w->up_bias, n.up_bias, element},
         {MOE_ARG_down, w->down, n.down, element},
         {MOE_ARG_down_bias, w->down_bias, n.down_bias, element},
-        {MOE_ARG_ids, c->ids, n.slots, sizeof(int)},
+        {MOE_ARG_ids, c->given_ids, n.slots, sizeof(int)},
         {MOE_ARG_weights, c->weights, n.slots, sizeof(float)},
     };
     for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
@@ -107,8 +107,9 @@ static moe_status judge_slot_rows(moe_op_case *c, op_layout *layout, moe_verdict
     if (!status && !row_slots) status = no_memory(c);
     if (!status) {
         const moe_maps got = {maps->expert_start, maps->expert_rows, row_slots, slot_rows,
-                              maps->tile_start, counts, maps->rows};
-        status = moe_check_maps(&c->op.layer, c->op.t, layout->align, c->ids, c->weights, &got, out);
+                              maps->tile_start, counts + c->first_expert, maps->rows};
+        status = moe_check_maps(&c->op.layer, c->op.t, layout->align, c->ids, c->weights,
+                                &got, out);
     }
     free(slot_rows);
     free(counts);

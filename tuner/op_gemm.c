@@ -19,13 +19,28 @@ static moe_status choose_slots(moe_op_case *c, int64_t row_flops) {
     return status;
 }
 
+/* row_slots as kernels get them. */
+static moe_status upload_row_slots(moe_op_case *c, op_layout *layout) {
+    const moe_row_maps *maps = &layout->maps;
+    int *slots = malloc((size_t)(maps->rows + 1) * sizeof *slots);
+    if (!slots) return no_memory(c);
+    for (int64_t row = 0; row < maps->rows; row++) {
+        int pair = maps->row_slots[row];
+        slots[row] = pair < 0 ? -1 : moe_pair_slot(&c->op.layer, c->op.t, pair);
+    }
+    moe_status status = op_upload(c, &layout->buffers, MOE_ARG_row_slots, slots,
+                                  (size_t)maps->rows * sizeof *slots);
+    free(slots);
+    return status;
+}
+
 moe_status op_upload_maps(moe_op_case *c, op_layout *layout) {
-    size_t experts = (size_t)c->op.layer.e, size = sizeof(int);
+    size_t experts = (size_t)moe_layer_listed(&c->op.layer), size = sizeof(int);
     op_buffers *b = &layout->buffers;
     const moe_row_maps *maps = &layout->maps;
     MOE_TRY(op_upload(c, b, MOE_ARG_expert_start, maps->expert_start, (experts + 1) * size));
     MOE_TRY(op_upload(c, b, MOE_ARG_expert_rows, maps->expert_rows, experts * size));
-    MOE_TRY(op_upload(c, b, MOE_ARG_row_slots, maps->row_slots, (size_t)maps->rows * size));
+    MOE_TRY(upload_row_slots(c, layout));
     return op_upload(c, b, MOE_ARG_tile_start, maps->tile_start,
                      MOE_TILE_HEIGHTS * (experts + 1) * size);
 }
@@ -47,7 +62,58 @@ static moe_status make_output(moe_op_case *c, op_layout *layout, moe_arg arg, in
     return op_upload(c, &layout->buffers, arg, NULL, bytes);
 }
 
+/* --------------------------------------------------------------------------- shared experts */
+
+/* The spots before this one are of chosen experts. */
+static int64_t first_shared(const moe_op_case *c) {
+    int64_t i = 0;
+    while (i < c->spots && c->spot[i] < c->slots) i++;
+    return i;
+}
+
+/* A layer whose experts are what kernels see the shared one as. */
+static moe_layer slice_layer(const moe_op_case *c) {
+    moe_layer layer = c->op.layer;
+    layer.e = moe_layer_shared_experts(&layer);
+    layer.k = 1;
+    layer.shared = (moe_shared){0};
+    layer.local = 0;
+    layer.router.input = false;
+    return layer;
+}
+
+/* The shared expert's up or down weights as those of `slice`'s experts: new memory, or NULL. */
+static void *slice_weights(const moe_op_case *c, const moe_layer *slice, bool up) {
+    const size_t size = moe_dtype_size(slice->w);
+    const int64_t n = slice->e, f = slice->f, d = slice->d, wide = n * f;
+    const bool pairs = slice->layout == MOE_LAYOUT_INTERLEAVED, gated = moe_layer_gated(slice);
+    const int64_t halves = up && gated && !pairs ? 2 : 1; /* parts that lie apart */
+    const int64_t part = up ? (gated && pairs ? 2 * f : f) : f;
+    const char *from = up ? c->work.shared_up : c->work.shared_down;
+    char *to = malloc((size_t)(n * (up ? moe_layer_up_rows(slice) : f) * d) * size + 1);
+    char *next = to;
+    for (int64_t e = 0; e < n && next; e++)
+        for (int64_t i = 0; i < (up ? halves : d); i++) {
+            int64_t row = up ? (i * wide + e * part) * d : i * wide + e * f;
+            size_t bytes = (size_t)(up ? part * d : f) * size;
+            memcpy(next, from + (size_t)row * size, bytes);
+            next += bytes;
+        }
+    return to;
+}
+
 /* -------------------------------------------------------------------------------------- up */
+
+static moe_status shared_up_reference(moe_op_case *c, int64_t n, const int64_t *tokens, int *experts,
+                                      double *want) {
+    const moe_layer slice = slice_layer(c);
+    const moe_host_layer in = {.x = c->work.x, .up = slice_weights(c, &slice, true)};
+    for (int64_t i = 0; i < n; i++) experts[i] -= (int)moe_layer_held(&c->op.layer);
+    moe_status status = in.up ? moe_ref_up_rows(&slice, &in, n, tokens, experts, NULL, want)
+                              : no_memory(c);
+    free((void *)(uintptr_t)in.up);
+    return status;
+}
 
 static moe_status up_reference(moe_op_case *c) {
     const moe_host_layer in = moe_workload_host(&c->work);
@@ -58,12 +124,16 @@ static moe_status up_reference(moe_op_case *c) {
     moe_status status = MOE_OK;
     if (!tokens || !experts || !weights || !c->want) status = no_memory(c);
     for (int64_t i = 0; i < c->spots && !status; i++) {
-        tokens[i] = c->spot[i] / c->op.layer.k;
+        tokens[i] = moe_pair_token(&c->op.layer, c->op.t, c->spot[i]);
         experts[i] = c->ids[c->spot[i]];
         weights[i] = (double)c->weights[c->spot[i]];
     }
+    int64_t routed = first_shared(c);
     if (!status)
-        status = moe_ref_up_rows(&c->op.layer, &in, c->spots, tokens, experts, weights, c->want);
+        status = moe_ref_up_rows(&c->op.layer, &in, routed, tokens, experts, weights, c->want);
+    if (routed < c->spots && !status)
+        status = shared_up_reference(c, c->spots - routed, tokens + routed, experts + routed,
+                                     c->want + routed * c->width);
     free(tokens);
     free(experts);
     free(weights);
@@ -82,6 +152,9 @@ static moe_status up_make(moe_op_case *c, uint64_t seed) {
     MOE_TRY(up_reference(c));
     MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_x, c->work.x, (size_t)sizes.x * element));
     MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_up, c->work.up, (size_t)sizes.up * element));
+    if (c->work.shared_up)
+        MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_shared_up, c->work.shared_up,
+                          (size_t)sizes.shared_up * element));
     MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_weights, c->weights,
                       (size_t)c->slots * sizeof *c->weights));
     if (!c->work.up_bias) return MOE_OK;
@@ -100,6 +173,17 @@ static moe_status up_judge(moe_op_case *c, op_layout *layout, moe_verdict *out) 
 
 /* ------------------------------------------------------------------------------------ down */
 
+static moe_status shared_down_reference(moe_op_case *c, int64_t n, const double *h, int *experts,
+                                        double *want) {
+    const moe_layer slice = slice_layer(c);
+    const moe_host_layer in = {.down = slice_weights(c, &slice, false)};
+    for (int64_t i = 0; i < n; i++) experts[i] -= (int)moe_layer_held(&c->op.layer);
+    moe_status status = in.down ? moe_ref_down_rows(&slice, &in, n, h, experts, want)
+                                : no_memory(c);
+    free((void *)(uintptr_t)in.down);
+    return status;
+}
+
 static moe_status down_reference(moe_op_case *c) {
     const moe_host_layer in = moe_workload_host(&c->work);
     int64_t f = c->op.layer.f;
@@ -113,7 +197,11 @@ static moe_status down_reference(moe_op_case *c) {
         for (int64_t j = 0; j < f; j++)
             h[i * f + j] = moe_load(c->op.layer.x, c->slot_values, c->spot[i] * f + j);
     }
-    if (!status) status = moe_ref_down_rows(&c->op.layer, &in, c->spots, h, experts, c->want);
+    int64_t routed = first_shared(c);
+    if (!status) status = moe_ref_down_rows(&c->op.layer, &in, routed, h, experts, c->want);
+    if (routed < c->spots && !status)
+        status = shared_down_reference(c, c->spots - routed, h + routed * f, experts + routed,
+                                       c->want + routed * c->width);
     free(h);
     free(experts);
     return status;
@@ -123,7 +211,7 @@ static moe_status down_make(moe_op_case *c, uint64_t seed) {
     const moe_layer *layer = &c->op.layer;
     const moe_layer_sizes sizes = moe_layer_elements(layer, c->op.t);
     size_t element = moe_dtype_size(layer->x);
-    int64_t values = c->slots * layer->f;
+    int64_t values = c->pairs * layer->f;
     c->width = layer->d;
     MOE_TRY(moe_workload_init(&c->work, layer, c->op.t, c->op.routing, seed, MOE_MAKE_DOWN));
     MOE_TRY(op_make_ids(c, seed));
@@ -133,6 +221,9 @@ static moe_status down_make(moe_op_case *c, uint64_t seed) {
     MOE_TRY(choose_slots(c, 2 * layer->d * layer->f));
     MOE_TRY(down_reference(c));
     MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_down, c->work.down, (size_t)sizes.down * element));
+    if (c->work.shared_down)
+        MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_shared_down, c->work.shared_down,
+                          (size_t)sizes.shared_down * element));
     if (!c->work.down_bias) return MOE_OK;
     return op_upload(c, &c->buffers, MOE_ARG_down_bias, c->work.down_bias,
                      (size_t)sizes.down_bias * element);

@@ -54,15 +54,18 @@ struct moe_op_case {
     const op_kind *kind;
     moe_op op;
     int64_t slots;       /* T*k */
+    int64_t pairs;       /* of token and expert: the slots, and more where experts are shared */
+    int first_expert;    /* that the device holds, */
+    int *given_ids;      /* [T,k] by the router's numbers (all but route) */
     moe_workload work;   /* what the kind made of it */
-    int *ids;            /* [T,k] (all but route) */
-    unsigned char *kept; /* [T,k] (all but route) */
+    int *ids;            /* [pairs] by the device's numbers (all but route) */
+    unsigned char *kept; /* [pairs] (all but route) */
     double *logits;      /* of the spots (route, route_permute) */
-    float *weights;      /* [T,k] (all but route) */
-    void *slot_values;   /* [T,k,width] rows of h (gemm_down, down_combine) or y_rows (combine) by
+    float *weights;      /* [pairs] (all but route) */
+    void *slot_values;   /* [pairs,width] rows of h (gemm_down, down_combine) or y_rows (combine) by
                           * slot */
     int64_t spots;       /* references made: */
-    int64_t *spot;       /* [spots] slots (gemms) or tokens (the others) */
+    int64_t *spot;       /* [spots] pairs (gemms) or tokens (the others) */
     int64_t width;       /* elements of one */
     double *want;        /* [spots,width] */
     bool given;          /* the run at hand is given ids and weights, */
@@ -91,8 +94,11 @@ moe_status op_read_rows(moe_op_case *c, moe_ptr matrix, size_t bytes, const int6
 moe_status op_judge_rows(moe_op_case *c, const char *name, moe_ptr matrix, size_t bytes,
                          const int64_t *row, moe_verdict *out);
 
-/* Makes ids, weights and kept of all tokens, as the op's routing class spreads them. */
+/* Makes ids, weights and kept of all pairs, as the op's routing class spreads them. */
 moe_status op_make_ids(moe_op_case *c, uint64_t seed);
+
+/* Ids, weights and kept of the pairs of shared experts, whose weight is 1. */
+void op_fill_shared(moe_op_case *c);
 
 /* Uploads ids and weights for a run that is given them, anew each time: a bad kernel may have
  * written over them. */

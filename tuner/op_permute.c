@@ -5,6 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+void op_fill_shared(moe_op_case *c) {
+    for (int64_t pair = c->slots; pair < c->pairs; pair++) {
+        int64_t expert = moe_layer_held(&c->op.layer) + (pair - c->slots) / c->op.t;
+        c->ids[pair] = (int)expert;
+        c->weights[pair] = 1;
+        c->kept[pair] = 1;
+    }
+}
+
 /* By the op's routing class. */
 moe_status op_make_ids(moe_op_case *c, uint64_t seed) {
     const moe_layer *layer = &c->op.layer;
@@ -13,18 +22,21 @@ moe_status op_make_ids(moe_op_case *c, uint64_t seed) {
     MOE_TRY(moe_workload_init(&routed, layer, tokens, c->op.routing, seed, MOE_MAKE_LOGITS));
     double *logits = malloc((size_t)(tokens * experts) * sizeof *logits);
     double *weights = malloc((size_t)c->slots * sizeof *weights);
-    c->ids = malloc((size_t)c->slots * sizeof *c->ids);
-    c->weights = malloc((size_t)c->slots * sizeof *c->weights);
-    c->kept = malloc((size_t)c->slots);
+    c->ids = malloc((size_t)c->pairs * sizeof *c->ids);
+    c->given_ids = malloc((size_t)c->slots * sizeof *c->given_ids);
+    c->weights = malloc((size_t)c->pairs * sizeof *c->weights);
+    c->kept = malloc((size_t)c->pairs);
     moe_status status = MOE_OK;
-    if (!logits || !weights || !c->ids || !c->weights || !c->kept) {
+    if (!logits || !weights || !c->ids || !c->given_ids || !c->weights || !c->kept) {
         status = moe_fail(MOE_E_MEMORY, "no memory for the routing of %lld tokens",
                           (long long)tokens);
     } else {
         for (int64_t i = 0; i < tokens * experts; i++) logits[i] = (double)routed.logits[i];
-        moe_ref_route(layer, tokens, logits, NULL, c->ids, weights, NULL, NULL);
+        moe_ref_route(layer, tokens, logits, NULL, c->given_ids, weights, NULL, NULL);
+        moe_ref_local_ids(layer, c->first_expert, c->slots, c->given_ids, c->ids);
         for (int64_t s = 0; s < c->slots; s++) c->weights[s] = (float)weights[s];
         moe_ref_capacity(layer, tokens, c->ids, c->weights, c->kept);
+        op_fill_shared(c);
     }
     free(logits);
     free(weights);
@@ -67,7 +79,7 @@ moe_status op_judge_mean_probs(moe_op_case *c, const unsigned long long *sums, m
 /* --------------------------------------------------------------------------------------- maps */
 
 moe_status op_lay_out_maps(moe_op_case *c, op_layout *layout) {
-    size_t experts = (size_t)c->op.layer.e, size = sizeof(int);
+    size_t experts = (size_t)moe_layer_listed(&c->op.layer), size = sizeof(int);
     op_buffers *b = &layout->buffers;
     MOE_TRY(op_upload(c, b, MOE_ARG_expert_start, NULL, (experts + 1) * size));
     MOE_TRY(op_upload(c, b, MOE_ARG_expert_rows, NULL, experts * size));
@@ -84,10 +96,16 @@ moe_status op_judge_maps(moe_op_case *c, op_layout *layout, const int *ids, moe_
     for (int i = 0; i < 5 && !status; i++)
         status = op_download(c, &layout->buffers, args[i], &maps[i]);
     if (!status) status = op_download(c, &c->buffers, MOE_ARG_counts, &counts);
+    int *local = malloc((size_t)c->slots * sizeof *local);
+    if (!local && !status) status = moe_fail(MOE_E_MEMORY, "no memory for ids");
     if (!status) {
-        const moe_maps got = {maps[0], maps[1], maps[2], maps[3], maps[4], counts, layout->rows};
-        status = moe_check_maps(&c->op.layer, c->op.t, layout->align, ids, c->weights, &got, out);
+        moe_ref_local_ids(&c->op.layer, c->first_expert, c->slots, ids, local);
+        const moe_maps got = {maps[0], maps[1], maps[2], maps[3], maps[4],
+                              counts + c->first_expert, layout->rows};
+        status = moe_check_maps(&c->op.layer, c->op.t, layout->align, local, c->weights,
+                                &got, out);
     }
+    free(local);
     for (int i = 0; i < 5; i++) free(maps[i]);
     free(counts);
     return status;
@@ -98,7 +116,7 @@ moe_status op_judge_maps(moe_op_case *c, op_layout *layout, const int *ids, moe_
 static moe_status make(moe_op_case *c, uint64_t seed) {
     size_t experts = (size_t)c->op.layer.e;
     MOE_TRY(op_make_ids(c, seed));
-    MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_ids, c->ids, (size_t)c->slots * sizeof(int)));
+    MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_ids, c->given_ids, (size_t)c->slots * sizeof(int)));
     MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_weights, c->weights,
                       (size_t)c->slots * sizeof(float)));
     MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_counts, NULL, experts * sizeof(int)));
@@ -107,7 +125,7 @@ static moe_status make(moe_op_case *c, uint64_t seed) {
 }
 
 static moe_status judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
-    MOE_TRY(op_judge_maps(c, layout, c->ids, out));
+    MOE_TRY(op_judge_maps(c, layout, c->given_ids, out));
     return out->ok ? op_judge_mean_probs(c, NULL, out) : MOE_OK;
 }
 

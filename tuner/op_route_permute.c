@@ -38,13 +38,13 @@ static moe_status judge_routed(moe_op_case *c, op_layout *layout, moe_verdict *o
 /* Given experts are an input. */
 static moe_status judge_given(moe_op_case *c, op_layout *layout, moe_verdict *out) {
     int *ids = NULL;
-    MOE_TRY(op_judge_maps(c, layout, c->ids, out));
+    MOE_TRY(op_judge_maps(c, layout, c->given_ids, out));
     moe_status status = op_download(c, &c->given_buffers, MOE_ARG_ids, &ids);
     for (int64_t s = 0; s < c->slots && out->ok && !status; s++) {
-        out->ok = ids[s] == c->ids[s];
+        out->ok = ids[s] == c->given_ids[s];
         if (!out->ok)
             snprintf(out->text, sizeof out->text, "ids[%lld], which was given, is %d, was %d",
-                     (long long)s, ids[s], c->ids[s]);
+                     (long long)s, ids[s], c->given_ids[s]);
     }
     free(ids);
     return status;

@@ -20,7 +20,9 @@ class Io(Structure):
     """moe_io: the device pointers of one run"""
     _fields_ = [("x", c_void_p), ("router_weight", c_void_p), ("router_bias", c_void_p),
                 ("up", c_void_p), ("up_bias", c_void_p), ("down", c_void_p),
-                ("down_bias", c_void_p), ("logits", c_void_p), ("routing_given", c_bool),
+                ("down_bias", c_void_p), ("shared_up", c_void_p), ("shared_down", c_void_p),
+                ("shared_gate", c_void_p), ("first_expert", c_int), ("logits", c_void_p),
+                ("routing_given", c_bool),
                 ("y", c_void_p), ("ids", c_void_p), ("weights", c_void_p), ("counts", c_void_p),
                 ("mean_probs", c_void_p), ("losses", c_void_p), ("next_router_bias", c_void_p),
                 ("bias_rate", c_float), ("slot_rows", c_void_p), ("workspace", c_void_p),

@@ -18,9 +18,9 @@ local function zipf_popularity(e, k)
     return popularity
 end
 
--- Rows that each expert may expect, as a list of {experts, rows of each, share that get any}: of T
--- tokens, each of which chooses an expert at most once.
-local function expected(p)
+-- Rows that each chosen expert may expect, as a list of {experts, rows of each, share that get any}: of
+-- T tokens, each of which chooses an expert at most once.
+local function chosen(p)
     local rows, e = p.t * p.k, p.e
     local list
     if p.routing == "one" then
@@ -38,6 +38,14 @@ local function expected(p)
     for _, load in ipairs(list) do load[3] = 1 - (1 - math.min(1, load[2] / p.t)) ^ p.t end
     local most = math.max(1, p.capacity_rows) -- what keeps nothing costs as if it kept a row
     for _, load in ipairs(list) do load[2] = math.min(load[2], most) end
+    return list
+end
+
+-- Those of the experts in index maps: of a shard its share of every kind of expert, and shared ones.
+local function expected(p)
+    local list = chosen(p)
+    for _, load in ipairs(list) do load[1] = load[1] * p.held / p.e end
+    if p.shared_experts > 0 then list[#list + 1] = {p.shared_experts, p.t, 1} end
     return list
 end
 

@@ -1,4 +1,4 @@
-// stripes.cuh - which tiles a persistent block of a grouped GEMM makes, and in which order. Needs E,
+// stripes.cuh - which tiles a persistent block of a grouped GEMM makes, and in which order. Needs LISTED,
 // BM, HEIGHT (rows of a tile, of all blocks of a cluster), OUT_N, N_BLOCKS, CLUSTER, GROUP, RASTER.
 //
 // Work is dealt out in units that take about the same time: a tile; or, of an expert's last row tile
@@ -32,16 +32,16 @@ __device__ __forceinline__ int units_of(int rows) {
 // Makes the tables, all threads at once; a barrier must follow. `tiles` counts units here.
 __device__ __forceinline__ tile_map load_units(const int *expert_start, const int *expert_rows,
                                                int *to) {
-    int *units = to, *start = to + E + 1, *rows = to + 2 * E + 1;
-    for (int i = threadIdx.x; i < E; i += blockDim.x) {
+    int *units = to, *start = to + LISTED + 1, *rows = to + 2 * LISTED + 1;
+    for (int i = threadIdx.x; i < LISTED; i += blockDim.x) {
         start[i] = expert_start[i];
         rows[i] = expert_rows[i];
     }
     __syncthreads();
     if (threadIdx.x < 32) {
-        const int total = warp_scan(E, [&](int i) { return units_of(rows[i]); },
+        const int total = warp_scan(LISTED, [&](int i) { return units_of(rows[i]); },
                                     [&](int i, int before) { units[i] = before; });
-        if (threadIdx.x == 0) units[E] = total;
+        if (threadIdx.x == 0) units[LISTED] = total;
     }
     return tile_map{units, start, rows};
 }
@@ -69,7 +69,7 @@ struct tile_walk {
     // Moves `at` to the next tile; false behind the last.
     __device__ __forceinline__ bool next(const tile_map &map) {
         if (!second) unit += step;
-        if (unit >= map.tiles[E]) return false;
+        if (unit >= map.tiles[LISTED]) return false;
         find_expert(map, unit, at.expert);
         const int rows = map.rows[at.expert], full = full_tiles(rows);
         const int local = unit - map.tiles[at.expert], pair = local - full * N_BLOCKS;

@@ -80,7 +80,7 @@ static void test_args(void **unused) {
             *next_bias;
         int bias_rate;
         void *expert_start, *expert_rows, *row_slots, *slot_rows, *tile_start, *scratch;
-        int tokens, capacity, row_align;
+        int tokens, capacity, row_align, first_expert;
     } second;
     moe_arg_values values;
     for (int i = 0; i < MOE_ARG_COUNT; i++)

@@ -57,7 +57,7 @@ static const struct {
     {"dbrx --nonsense", 2, "nonsense"},
     {"dbrx >/dev/full", 3, ""},
     {"dbrx --predict --device sim:a100 --tokens 64", 0, "64  uniform  separate "},
-    {"dbrx --predict --device sim:a100 --tokens 64 --routing one", 0, "one      separate  gemm_up"},
+    {"dbrx --predict --device sim:a100 --tokens 64 --routing one", 0, "64  one      separate "},
     {"dbrx --predict --device sim:a100 --routing chaos", 2, "uniform, zipf, one, empty"},
     {"dbrx --predict --device sim:nothing", 3, "nothing"},
     {"dbrx --predict --device sim:a100 --tokens x", 2, "--tokens"},

@@ -10,8 +10,10 @@
 [[maybe_unused]] constexpr int SPLIT = 2;
 [[maybe_unused]] constexpr int D = 1000;
 [[maybe_unused]] constexpr int K = 2;
+[[maybe_unused]] constexpr int SHARED = 0;
 // combine.cu - y[t] = sum over j of weights[t,j] * y_rows[slot_rows[t,j]], in fp32 and slot order.
-// Weights that have multiplied the experts' inputs do not count again.
+// Weights that have multiplied the experts' inputs do not count again. A shared expert adds its rows
+// behind these, with weight 1 or that of its gate, which every block computes for its tokens.
 //
 // A block takes TOKENS tokens and one of SPLIT parts of their width; a thread takes 16 bytes of a
 // token at a time and has GROUP rows in flight. Dropped slots are not read.
@@ -218,7 +220,11 @@ __device__ __forceinline__ void dependents_launch() {
 }
 
 using XT = f32;
+using WT = XT;
 struct args_combine {
+    const XT *x;
+    const WT *shared_gate;
+    int *shared_start;
     XT *y_rows;
     float *weights;
     int *slot_rows;
@@ -230,23 +236,24 @@ struct args_combine {
 constexpr int WIDTH = per_chunk<XT>();
 constexpr int CHUNKS = (D + WIDTH - 1) / WIDTH;     // of a row
 constexpr int PART = (CHUNKS + SPLIT - 1) / SPLIT;  // of them, a block's
-constexpr int ROUNDS = (K + 7) / 8;
-constexpr int GROUP = (K + ROUNDS - 1) / ROUNDS;    // rows loaded before any is added
+constexpr int PARTS = K + SHARED;                   // rows of a token
+constexpr int ROUNDS = (PARTS + 7) / 8;
+constexpr int GROUP = (PARTS + ROUNDS - 1) / ROUNDS; // of them, loaded before any is added
 
 static_assert(D % WIDTH == 0, "rows are whole chunks");
 
 __device__ __forceinline__ void sum_rows(const XT *y_rows, const float *weight, const int *row,
                                          int chunk_at, float (&sum)[WIDTH]) {
 #pragma unroll
-    for (int j0 = 0; j0 < K; j0 += GROUP) {
+    for (int j0 = 0; j0 < PARTS; j0 += GROUP) {
         chunk part[GROUP] = {};
 #pragma unroll
         for (int j = 0; j < GROUP; j++)
-            if (j0 + j < K && row[j0 + j] >= 0)
+            if (j0 + j < PARTS && row[j0 + j] >= 0)
                 part[j] = load_chunk_once(y_rows + (size_t)row[j0 + j] * D + chunk_at * WIDTH);
 #pragma unroll
         for (int j = 0; j < GROUP; j++) {
-            if (j0 + j >= K || row[j0 + j] < 0) continue;
+            if (j0 + j >= PARTS || row[j0 + j] < 0) continue;
             float value[WIDTH];
             unpack_chunk<XT>(part[j].word, value);
 #pragma unroll
@@ -257,23 +264,25 @@ __device__ __forceinline__ void sum_rows(const XT *y_rows, const float *weight, 
 
 extern "C" __global__ void __launch_bounds__(THREADS)
 moe_combine_000000000000(const args_combine a) {
-    __shared__ float weight[TOKENS * K];
-    __shared__ int row[TOKENS * K];
+    __shared__ float weight[TOKENS * PARTS];
+    __shared__ int row[TOKENS * PARTS];
     dependency_wait();
     dependents_launch();
     const int first = (int)blockIdx.x / SPLIT * TOKENS;
     const int left = (int)blockIdx.x % SPLIT * PART;
     const int tokens = min(TOKENS, a.tokens - first);
     for (int i = threadIdx.x; i < tokens * K; i += THREADS) {
-        row[i] = a.slot_rows[(size_t)first * K + i];
-        weight[i] = a.weights[(size_t)first * K + i];
+        const int at = SHARED > 0 ? i / K * PARTS + i % K : i;
+        row[at] = a.slot_rows[(size_t)first * K + i];
+        weight[at] = a.weights[(size_t)first * K + i];
     }
     __syncthreads();
     for (int i = threadIdx.x; i < TOKENS * PART; i += THREADS) {
         const int token = i / PART, chunk_at = left + i % PART;
         if (token >= tokens || chunk_at >= CHUNKS) continue;
         float sum[WIDTH] = {};
-        sum_rows(a.y_rows, weight + token * K, row + token * K, chunk_at, sum);
+        sum_rows(a.y_rows, weight + token * PARTS, row + token * PARTS,
+                 chunk_at, sum);
         chunk out;
         pack_chunk<XT>(sum, out.word);
         store_chunk(a.y + (size_t)(first + token) * D + chunk_at * WIDTH, out);

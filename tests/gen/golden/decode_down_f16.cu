@@ -13,6 +13,9 @@
 [[maybe_unused]] constexpr int F = 768;
 [[maybe_unused]] constexpr int E = 128;
 [[maybe_unused]] constexpr int K = 8;
+[[maybe_unused]] constexpr int SHARED = 0;
+[[maybe_unused]] constexpr int LOCAL = 128;
+[[maybe_unused]] constexpr int LISTED = 128;
 // Few rows an expert, on sm_80 and up: the weights are the 16-row operand of mma.sync and are read
 // once; the rows of x or h are its n, eight at a time.
 //
@@ -321,6 +324,7 @@ struct args_gemm_down {
     XT *h;
     const WT *down;
     const WT *down_bias;
+    const WT *shared_down;
     XT *y_rows;
     int *expert_start;
     int *expert_rows;
@@ -344,11 +348,26 @@ constexpr int WEIGHT_BYTES = ROWS * ROW_BYTES, STAGE_BYTES = WEIGHT_BYTES + N * 
 constexpr int RING_BYTES = STAGES * STAGE_BYTES; // of a warp
 constexpr int STEP = 4;                      // rows that a warp copies at once
 constexpr int SUMS = MI * NI * 4;            // of a lane
-// up_rows.cuh - where gate and up rows stand among an expert's weights and biases: half h of column c
-// is row h * HALF_ROWS + c * COLUMN_ROWS. Half 0 is the gate or, for layout=up_gate, what it gates:
-// activate() knows. gemm_down has one half.
+// weights.cuh - where the rows of an expert's weights stand: half h of column c begins at element
+// (h * half_rows + c * COLUMN_ROWS) * row_step of what expert_weights() gives, and of biases at h *
+// half_rows + c * COLUMN_ROWS. Half 0 is the gate or, for layout=up_gate, what it gates: activate()
+// knows. gemm_down has one half.
+//
+// Experts from LOCAL on are slices of the shared one, whose halves are SHARED * F rows apart, and
+// whose rows of down are SHARED * F elements long.
 constexpr int COLUMN_ROWS = 1;
-constexpr int HALF_ROWS = F;
+
+__device__ __forceinline__ constexpr int half_rows(int expert) {
+    return F;
+}
+
+__device__ __forceinline__ constexpr int row_step(int expert) {
+    return F;
+}
+
+__device__ __forceinline__ const WT *expert_weights(const args_gemm_down &args, int expert) {
+    return args.down + (long long)expert * D * F;
+}
 
 // The block's place: rows row .. end-1 are the expert's, at most N of them ours.
 struct place {
@@ -358,8 +377,8 @@ struct place {
 // Row tiles of an expert that share their weights are neighbours.
 __device__ __forceinline__ bool find_place(const args_gemm_down &args, int *shared, place &out) {
     row_tile tile;
-    const int *starts = args.tile_start + 1 * (E + 1);
-    if (!find_tile<THREADS, E>(starts, args.expert_start, args.expert_rows,
+    const int *starts = args.tile_start + 1 * (LISTED + 1);
+    if (!find_tile<THREADS, LISTED>(starts, args.expert_start, args.expert_rows,
                                (int)blockIdx.x / N_BLOCKS, shared, tile))
         return false;
     const int local = tile.index * N_BLOCKS + (int)blockIdx.x % N_BLOCKS;
@@ -387,7 +406,8 @@ __device__ __forceinline__ void multiply(const args_gemm_down &args, const place
     // This lane copies chunk lane%8 of rows lane/8, lane/8 + 4, ...
     const int my_row = lane / 8, my_chunk = lane % 8;
     const int my_rows = at.end - at.row - my_row;
-    const WT *weights = args.down + my_chunk * 8 + (long long)at.expert * WEIGHT_ROWS * DEPTH;
+    const WT *weights = expert_weights(args, at.expert) + my_chunk * 8;
+    const int half_step = half_rows(at.expert), k_step = row_step(at.expert);
     const XT *rows = args.h + my_chunk * 8 + (long long)(at.row + my_row) * DEPTH;
 
     auto copy = [&](int stage, int k_tile) {
@@ -398,9 +418,9 @@ __device__ __forceinline__ void multiply(const args_gemm_down &args, const place
         for (int i = 0; i < ROWS / STEP; i++) {
             const int r = my_row + i * STEP, column = at.column + column_of(r);
             const bool live = inside && (WIDTH % OUT_N == 0 || column < WIDTH);
-            const WT *from = weights + (long long)(half_of(r) * HALF_ROWS + column * COLUMN_ROWS) * DEPTH + k;
+            const WT *from = weights + (long long)(half_of(r) * half_step + column * COLUMN_ROWS) * k_step + k;
             copy_async(to + r * ROW_BYTES + swizzle<ROW_BYTES>(r, my_chunk) * 16,
-                       live ? from : args.down, live);
+                       live ? from : weights, live);
         }
 #pragma unroll
         for (int i = 0; i < N / STEP; i++) {

@@ -14,6 +14,9 @@
 [[maybe_unused]] constexpr int F = 768;
 [[maybe_unused]] constexpr int E = 128;
 [[maybe_unused]] constexpr int K = 8;
+[[maybe_unused]] constexpr int SHARED = 0;
+[[maybe_unused]] constexpr int LOCAL = 128;
+[[maybe_unused]] constexpr int LISTED = 128;
 // Few rows an expert: the weights are the 64-row operand of wgmma and stream through shared memory
 // once; the rows of x or h are its n.
 //
@@ -519,6 +522,8 @@ struct args_down_combine {
     XT *h;
     const WT *down;
     const WT *down_bias;
+    const WT *shared_down;
+    int *shared_start;
     XT *y_rows;
     XT *y;
     float *weights;
@@ -567,28 +572,28 @@ struct ring_place {
         stage %= STAGES;
     }
 };
-// walk.cuh - how a persistent block walks the tiles of all experts. Needs E, and N_BLOCKS, the
+// walk.cuh - how a persistent block walks the tiles of all experts. Needs LISTED, and N_BLOCKS, the
 // column blocks of a row tile.
 //
 // The tables stand in shared memory, where every warp walks them for itself.
 
 struct tile_map {
-    const int *tiles, *start, *rows; // [E+1] tiles before each expert, [E] first row, [E] rows
+    const int *tiles, *start, *rows; // [LISTED+1] tiles before each expert; its first row; its rows
 };
 
-constexpr int TILE_MAP_INTS = 3 * E + 1;
+constexpr int TILE_MAP_INTS = 3 * LISTED + 1;
 
 // Copies the tables, all threads at once; a barrier must follow. `tiles`: the row of tile_start for
 // the kernel's tile height.
 __device__ __forceinline__ tile_map load_map(const int *tiles, const int *expert_start,
                                              const int *expert_rows, int *to) {
-    for (int i = threadIdx.x; i <= E; i += blockDim.x) {
+    for (int i = threadIdx.x; i <= LISTED; i += blockDim.x) {
         to[i] = tiles[i];
-        if (i == E) break;
-        to[E + 1 + i] = expert_start[i];
-        to[2 * E + 1 + i] = expert_rows[i];
+        if (i == LISTED) break;
+        to[LISTED + 1 + i] = expert_start[i];
+        to[2 * LISTED + 1 + i] = expert_rows[i];
     }
-    return tile_map{to, to + E + 1, to + 2 * E + 1};
+    return tile_map{to, to + LISTED + 1, to + 2 * LISTED + 1};
 }
 
 struct walk_place {
@@ -600,7 +605,7 @@ struct walk_place {
 __device__ __forceinline__ void find_expert(const tile_map &map, int row_tile, int &expert) {
     const int lane = (int)threadIdx.x & 31;
     for (;; expert += 32) {
-        const int end = map.tiles[min(expert + lane + 1, E)];
+        const int end = map.tiles[min(expert + lane + 1, LISTED)];
         const unsigned behind = __ballot_sync(~0u, end > row_tile);
         if (behind == 0) continue;
         expert += __ffs((int)behind) - 1;
@@ -615,7 +620,7 @@ template <int HEIGHT>
 __device__ __forceinline__ bool find_place(const tile_map &map, int at, int &expert,
                                            walk_place &out) {
     const int row_tile = at / N_BLOCKS;
-    if (row_tile >= map.tiles[E]) return false;
+    if (row_tile >= map.tiles[LISTED]) return false;
     find_expert(map, row_tile, expert);
     const int first = map.tiles[expert], count = map.tiles[expert + 1] - first;
     const int local = at - first * N_BLOCKS;
@@ -625,11 +630,44 @@ __device__ __forceinline__ bool find_place(const tile_map &map, int at, int &exp
     out.block = local / count;
     return true;
 }
-// up_rows.cuh - where gate and up rows stand among an expert's weights and biases: half h of column c
-// is row h * HALF_ROWS + c * COLUMN_ROWS. Half 0 is the gate or, for layout=up_gate, what it gates:
-// activate() knows. gemm_down has one half.
+// weights.cuh - where the rows of an expert's weights stand: half h of column c begins at element
+// (h * half_rows + c * COLUMN_ROWS) * row_step of what expert_weights() gives, and of biases at h *
+// half_rows + c * COLUMN_ROWS. Half 0 is the gate or, for layout=up_gate, what it gates: activate()
+// knows. gemm_down has one half.
+//
+// Experts from LOCAL on are slices of the shared one, whose halves are SHARED * F rows apart, and
+// whose rows of down are SHARED * F elements long.
 constexpr int COLUMN_ROWS = 1;
-constexpr int HALF_ROWS = F;
+
+__device__ __forceinline__ constexpr int half_rows(int expert) {
+    return F;
+}
+
+__device__ __forceinline__ constexpr int row_step(int expert) {
+    return F;
+}
+
+__device__ __forceinline__ const WT *expert_weights(const args_down_combine &args, int expert) {
+    return args.down + (long long)expert * D * F;
+}
+// weights_box.cuh - bulk copies of an expert's weights, 64 of K each: of up, both halves of some
+// columns, half after half, whatever the layout. Boxes are those of weights_box.lua. Needs HALVES and
+// ROW_BYTES.
+
+// COLUMNS columns from `column` on of half 0, and behind them, where gated, of half 1.
+template <int COLUMNS>
+__device__ __forceinline__ void load_up_rows(unsigned to, const tensor_map &map,
+                                             unsigned full,
+                                             int k, int column, int expert) {
+    tensor_load(to, map, full, k, column, 0, expert);
+}
+
+// Columns from `column` on.
+__device__ __forceinline__ void load_down_rows(unsigned to, const tensor_map &map,
+                                               unsigned full,
+                                               int k, int column, int expert) {
+    tensor_load(to, map, full, k, column, expert);
+}
 // arrivals.cuh - blocks that each make a part of the rows of tokens find out which of them is the last,
 // and that one sums the token's rows: in slot order, so that y does not depend on who it is. Needs XT, D,
 // K, OUT_N, N_BLOCKS, SPLIT and arguments with flags, which are zero at the start.
@@ -747,7 +785,7 @@ __device__ __forceinline__ void fetch_weights(const args_down_combine &args, con
             barrier_arrive_expect(full, WEIGHT_BYTES);
 #pragma unroll
             for (int i = 0; i < OUT_N / BOX; i++)
-                tensor_load(
+                load_down_rows(
                     stage + i * HALVES * BOX * ROW_BYTES, args.map[0], full, k,
                     at.block * OUT_N + i * BOX, at.expert);
         }
@@ -880,7 +918,7 @@ moe_down_combine_000000000000(const __grid_constant__ args_down_combine args) {
         barrier_init(ring + EMPTY + threadIdx.x * 8, 1);
         barrier_init_fence();
     }
-    const tile_map map = load_map(args.tile_start + 0 * (E + 1), args.expert_start,
+    const tile_map map = load_map(args.tile_start + 0 * (LISTED + 1), args.expert_start,
                                   args.expert_rows, (int *)(memory + TABLES));
     __syncthreads();
     if (threadIdx.x / 32 == WEIGHT_WARP) {

@@ -11,6 +11,9 @@
 [[maybe_unused]] constexpr int F = 768;
 [[maybe_unused]] constexpr int E = 128;
 [[maybe_unused]] constexpr int K = 8;
+[[maybe_unused]] constexpr int SHARED = 0;
+[[maybe_unused]] constexpr int LOCAL = 128;
+[[maybe_unused]] constexpr int LISTED = 128;
 // Everything behind the router for few tokens: index maps, both expert GEMMs, activation and the
 // weighted sum, in one persistent kernel.
 //
@@ -558,6 +561,7 @@ struct args_experts {
     int *scratch;
     int tokens;
     int capacity;
+    int first_expert;
 };
 
 constexpr int BK = 64, ROW_BYTES = BK * 2, ROWS = 128;
@@ -586,19 +590,23 @@ struct ring_place {
         stage %= STAGES;
     }
 };
-// up_rows.cuh - where gate and up rows stand among an expert's weights and biases: half h of column c
-// is row h * HALF_ROWS + c * COLUMN_ROWS. Half 0 is the gate or, for layout=up_gate, what it gates:
-// activate() knows. gemm_down has one half.
-constexpr int COLUMN_ROWS = 1;
-constexpr int HALF_ROWS = F;
-// up_box.cuh - bulk copies of up weights: both halves of some columns, half after half, whatever the
-// layout. The map's box is box() of up_rows.lua. Needs HALVES and ROW_BYTES.
+// weights_box.cuh - bulk copies of an expert's weights, 64 of K each: of up, both halves of some
+// columns, half after half, whatever the layout. Boxes are those of weights_box.lua. Needs HALVES and
+// ROW_BYTES.
 
-// COLUMNS columns from `column` on of an expert's half 0, and behind them, where gated, of half 1.
+// COLUMNS columns from `column` on of half 0, and behind them, where gated, of half 1.
 template <int COLUMNS>
-__device__ __forceinline__ void load_up_rows(unsigned to, const tensor_map &map, unsigned full,
+__device__ __forceinline__ void load_up_rows(unsigned to, const tensor_map &map,
+                                             unsigned full,
                                              int k, int column, int expert) {
     tensor_load(to, map, full, k, column, 0, expert);
+}
+
+// Columns from `column` on.
+__device__ __forceinline__ void load_down_rows(unsigned to, const tensor_map &map,
+                                               unsigned full,
+                                               int k, int column, int expert) {
+    tensor_load(to, map, full, k, column, expert);
 }
 // losses.cuh - how evenly the router loads its experts, from its sums over all tokens (see moe_loss
 // and loss_sums): for ops that follow the router. One warp does it, in a fixed order.
@@ -727,7 +735,7 @@ __device__ __forceinline__ maps make_maps(const args_experts &a, int *memory) {
     const int slots = a.tokens * K;
     for (int p = threadIdx.x; p < slots; p += THREADS) {
         const int id = a.ids[p % a.tokens * K + p / a.tokens];
-        m.id[p] = (unsigned)id < (unsigned)E ? id : -1;
+        m.id[p] = (unsigned)id < (unsigned)LOCAL ? id : -1;
     }
     if (threadIdx.x == 0) *m.tiles = 0;
     __syncthreads();
@@ -778,7 +786,7 @@ __device__ __forceinline__ void fetch(const args_experts &args, const maps &m, u
             if (at.up)
                 load_up_rows<UP_N>(stage, args.map[0], full, step * BK, at.block * UP_N, at.expert);
             else
-                tensor_load(stage, args.map[1], full, step * BK, at.block * ROWS, at.expert);
+                load_down_rows(stage, args.map[1], full, step * BK, at.block * ROWS, at.expert);
         }
     }
 }

@@ -20,6 +20,9 @@
 [[maybe_unused]] constexpr int F = 768;
 [[maybe_unused]] constexpr int E = 128;
 [[maybe_unused]] constexpr int K = 8;
+[[maybe_unused]] constexpr int SHARED = 0;
+[[maybe_unused]] constexpr int LOCAL = 128;
+[[maybe_unused]] constexpr int LISTED = 128;
 // A persistent block of a producer warpgroup and WGS consumer warpgroups makes tiles of BM rows x
 // OUT_N columns, one after the other:
 //
@@ -487,6 +490,7 @@ struct args_gemm_down {
     XT *h;
     const WT *down;
     const WT *down_bias;
+    const WT *shared_down;
     XT *y_rows;
     int *expert_start;
     int *expert_rows;
@@ -531,7 +535,37 @@ struct ring_place {
         stage %= STAGES;
     }
 };
-// stripes.cuh - which tiles a persistent block of a grouped GEMM makes, and in which order. Needs E,
+// weights_box.cuh - bulk copies of an expert's weights, 64 of K each: of up, both halves of some
+// columns, half after half, whatever the layout. Boxes are those of weights_box.lua. Needs HALVES and
+// ROW_BYTES.
+
+// Columns from `column` on.
+__device__ __forceinline__ void load_down_rows(unsigned to, const tensor_map &map,
+                                               unsigned full,
+                                               int k, int column, int expert) {
+    tensor_load(to, map, full, k, column, expert);
+}
+// weights.cuh - where the rows of an expert's weights stand: half h of column c begins at element
+// (h * half_rows + c * COLUMN_ROWS) * row_step of what expert_weights() gives, and of biases at h *
+// half_rows + c * COLUMN_ROWS. Half 0 is the gate or, for layout=up_gate, what it gates: activate()
+// knows. gemm_down has one half.
+//
+// Experts from LOCAL on are slices of the shared one, whose halves are SHARED * F rows apart, and
+// whose rows of down are SHARED * F elements long.
+constexpr int COLUMN_ROWS = 1;
+
+__device__ __forceinline__ constexpr int half_rows(int expert) {
+    return F;
+}
+
+__device__ __forceinline__ constexpr int row_step(int expert) {
+    return F;
+}
+
+__device__ __forceinline__ const WT *expert_weights(const args_gemm_down &args, int expert) {
+    return args.down + (long long)expert * D * F;
+}
+// stripes.cuh - which tiles a persistent block of a grouped GEMM makes, and in which order. Needs LISTED,
 // BM, HEIGHT (rows of a tile, of all blocks of a cluster), OUT_N, N_BLOCKS, CLUSTER, GROUP, RASTER.
 //
 // Work is dealt out in units that take about the same time: a tile; or, of an expert's last row tile
@@ -546,28 +580,28 @@ struct ring_place {
 // L2, and DRAM gives each expert's weights once. Heavy experts first would not shorten the tail,
 // which is one unit in any order, and would leave the light experts, which want DRAM more than the
 // tensor cores, to compete with one another at the end instead of filling the heavy ones' gaps.
-// walk.cuh - how a persistent block walks the tiles of all experts. Needs E, and N_BLOCKS, the
+// walk.cuh - how a persistent block walks the tiles of all experts. Needs LISTED, and N_BLOCKS, the
 // column blocks of a row tile.
 //
 // The tables stand in shared memory, where every warp walks them for itself.
 
 struct tile_map {
-    const int *tiles, *start, *rows; // [E+1] tiles before each expert, [E] first row, [E] rows
+    const int *tiles, *start, *rows; // [LISTED+1] tiles before each expert; its first row; its rows
 };
 
-constexpr int TILE_MAP_INTS = 3 * E + 1;
+constexpr int TILE_MAP_INTS = 3 * LISTED + 1;
 
 // Copies the tables, all threads at once; a barrier must follow. `tiles`: the row of tile_start for
 // the kernel's tile height.
 __device__ __forceinline__ tile_map load_map(const int *tiles, const int *expert_start,
                                              const int *expert_rows, int *to) {
-    for (int i = threadIdx.x; i <= E; i += blockDim.x) {
+    for (int i = threadIdx.x; i <= LISTED; i += blockDim.x) {
         to[i] = tiles[i];
-        if (i == E) break;
-        to[E + 1 + i] = expert_start[i];
-        to[2 * E + 1 + i] = expert_rows[i];
+        if (i == LISTED) break;
+        to[LISTED + 1 + i] = expert_start[i];
+        to[2 * LISTED + 1 + i] = expert_rows[i];
     }
-    return tile_map{to, to + E + 1, to + 2 * E + 1};
+    return tile_map{to, to + LISTED + 1, to + 2 * LISTED + 1};
 }
 
 struct walk_place {
@@ -579,7 +613,7 @@ struct walk_place {
 __device__ __forceinline__ void find_expert(const tile_map &map, int row_tile, int &expert) {
     const int lane = (int)threadIdx.x & 31;
     for (;; expert += 32) {
-        const int end = map.tiles[min(expert + lane + 1, E)];
+        const int end = map.tiles[min(expert + lane + 1, LISTED)];
         const unsigned behind = __ballot_sync(~0u, end > row_tile);
         if (behind == 0) continue;
         expert += __ffs((int)behind) - 1;
@@ -594,7 +628,7 @@ template <int HEIGHT>
 __device__ __forceinline__ bool find_place(const tile_map &map, int at, int &expert,
                                            walk_place &out) {
     const int row_tile = at / N_BLOCKS;
-    if (row_tile >= map.tiles[E]) return false;
+    if (row_tile >= map.tiles[LISTED]) return false;
     find_expert(map, row_tile, expert);
     const int first = map.tiles[expert], count = map.tiles[expert + 1] - first;
     const int local = at - first * N_BLOCKS;
@@ -650,16 +684,16 @@ __device__ __forceinline__ int units_of(int rows) {
 // Makes the tables, all threads at once; a barrier must follow. `tiles` counts units here.
 __device__ __forceinline__ tile_map load_units(const int *expert_start, const int *expert_rows,
                                                int *to) {
-    int *units = to, *start = to + E + 1, *rows = to + 2 * E + 1;
-    for (int i = threadIdx.x; i < E; i += blockDim.x) {
+    int *units = to, *start = to + LISTED + 1, *rows = to + 2 * LISTED + 1;
+    for (int i = threadIdx.x; i < LISTED; i += blockDim.x) {
         start[i] = expert_start[i];
         rows[i] = expert_rows[i];
     }
     __syncthreads();
     if (threadIdx.x < 32) {
-        const int total = warp_scan(E, [&](int i) { return units_of(rows[i]); },
+        const int total = warp_scan(LISTED, [&](int i) { return units_of(rows[i]); },
                                     [&](int i, int before) { units[i] = before; });
-        if (threadIdx.x == 0) units[E] = total;
+        if (threadIdx.x == 0) units[LISTED] = total;
     }
     return tile_map{units, start, rows};
 }
@@ -687,7 +721,7 @@ struct tile_walk {
     // Moves `at` to the next tile; false behind the last.
     __device__ __forceinline__ bool next(const tile_map &map) {
         if (!second) unit += step;
-        if (unit >= map.tiles[E]) return false;
+        if (unit >= map.tiles[LISTED]) return false;
         find_expert(map, unit, at.expert);
         const int rows = map.rows[at.expert], full = full_tiles(rows);
         const int local = unit - map.tiles[at.expert], pair = local - full * N_BLOCKS;
@@ -817,10 +851,11 @@ __device__ __forceinline__ void fetch(const args_gemm_down &args, unsigned stage
 #pragma unroll
     for (int i = 0; i < SLICES; i++) {
         const unsigned weights = stage + A_BYTES + i * B_SLICE;
-        tensor_load(weights, args.map[0], full, k + i * SLICE, at.column, at.expert);
+        load_down_rows(weights, args.map[0], full,
+                                  k + i * SLICE, at.column, at.expert);
         for (int m = 0; m < live; m++)
-            tensor_load(stage + i * A_SLICE + m * 64 * ROW_BYTES, args.map[1], full, k + i * SLICE,
-                        at.row + m * 64);
+            tensor_load(stage + i * A_SLICE + m * 64 * ROW_BYTES, args.map[1], full,
+                        k + i * SLICE, at.row + m * 64);
     }
 }
 

@@ -16,6 +16,9 @@
 [[maybe_unused]] constexpr int F = 512;
 [[maybe_unused]] constexpr int E = 32;
 [[maybe_unused]] constexpr int K = 8;
+[[maybe_unused]] constexpr int SHARED = 0;
+[[maybe_unused]] constexpr int LOCAL = 32;
+[[maybe_unused]] constexpr int LISTED = 32;
 // One block makes BM rows x OUT_N columns of one expert's product with its weights, fp32 inside.
 //
 //   gemm_up       h[row]         = act(x[token of row] @ up[expert]^T + bias)      rows are gathered
@@ -412,6 +415,7 @@ struct args_gemm_up {
     const XT *x;
     const WT *up;
     const WT *up_bias;
+    const WT *shared_up;
     XT *h;
     float *weights;
     int *row_slots;
@@ -443,11 +447,26 @@ constexpr int K_TILES = (DEPTH + BK - 1) / BK;
 constexpr int STEP = THREADS / ROW_CHUNKS;   // rows that all threads copy at once
 constexpr int A_COPIES = (BM + STEP - 1) / STEP, B_COPIES = (BN + STEP - 1) / STEP;
 
-// up_rows.cuh - where gate and up rows stand among an expert's weights and biases: half h of column c
-// is row h * HALF_ROWS + c * COLUMN_ROWS. Half 0 is the gate or, for layout=up_gate, what it gates:
-// activate() knows. gemm_down has one half.
+// weights.cuh - where the rows of an expert's weights stand: half h of column c begins at element
+// (h * half_rows + c * COLUMN_ROWS) * row_step of what expert_weights() gives, and of biases at h *
+// half_rows + c * COLUMN_ROWS. Half 0 is the gate or, for layout=up_gate, what it gates: activate()
+// knows. gemm_down has one half.
+//
+// Experts from LOCAL on are slices of the shared one, whose halves are SHARED * F rows apart, and
+// whose rows of down are SHARED * F elements long.
 constexpr int COLUMN_ROWS = 1;
-constexpr int HALF_ROWS = F;
+
+__device__ __forceinline__ constexpr int half_rows(int expert) {
+    return F;
+}
+
+__device__ __forceinline__ constexpr int row_step(int expert) {
+    return D;
+}
+
+__device__ __forceinline__ const WT *expert_weights(const args_gemm_up &args, int expert) {
+    return args.up + (long long)expert * 2 * F * D;
+}
 
 static_assert(STEP % 8 == 0, "a thread's rows must share their swizzle");
 static_assert(SLICES >= 2, "the loop loads one slice ahead");
@@ -463,8 +482,8 @@ struct place {
 // rows stay in L2.
 __device__ __forceinline__ bool find_place(const args_gemm_up &args, int *shared, place &out) {
     row_tile tile;
-    const int *starts = args.tile_start + 3 * (E + 1);
-    if (!find_tile<THREADS, E>(starts, args.expert_start, args.expert_rows,
+    const int *starts = args.tile_start + 3 * (LISTED + 1);
+    if (!find_tile<THREADS, LISTED>(starts, args.expert_start, args.expert_rows,
                                (int)blockIdx.x / N_BLOCKS, shared, tile))
         return false;
     const int local = tile.index * N_BLOCKS + (int)blockIdx.x % N_BLOCKS;
@@ -499,9 +518,10 @@ moe_gemm_up_000000000000(const args_gemm_up args) {
     constexpr bool SPLIT = STEP <= OUT_N;
     const int my_half = SPLIT ? 0 : my_row / OUT_N, my_column = SPLIT ? my_row : my_row % OUT_N;
     const int my_columns = WIDTH - at.column - my_column;
-    const int my_weights = my_half * HALF_ROWS + (at.column + my_column) * COLUMN_ROWS;
-    const WT *b_from = args.up + my_chunk * PER +
-                       ((long long)at.expert * WEIGHT_ROWS + my_weights) * DEPTH;
+    const int half_step = half_rows(at.expert), k_step = row_step(at.expert);
+    const int my_weights = my_half * half_step + (at.column + my_column) * COLUMN_ROWS;
+    const WT *b_from = expert_weights(args, at.expert) + my_chunk * PER +
+                       (long long)my_weights * k_step;
 
     // Copies of one K tile, or a share of them: the inner loop spreads them over its slices.
     constexpr int ALL = -1, SHARES = SLICES - 1;
@@ -515,7 +535,7 @@ moe_gemm_up_000000000000(const args_gemm_up args) {
             constexpr int WRAP = SPLIT ? OUT_N : BN;
             const int column = i * STEP % WRAP, half = i * STEP / WRAP;
             const WT *from =
-                b_from + (long long)(half * HALF_ROWS + column * COLUMN_ROWS) * DEPTH + k;
+                b_from + (long long)(half * half_step + column * COLUMN_ROWS) * k_step + k;
             if (BN % STEP == 0 || my_row + i * STEP < BN)
                 copy_async(to + i * STEP * ROW_BYTES, from,
                            inside && (WIDTH % OUT_N == 0 || column < my_columns));

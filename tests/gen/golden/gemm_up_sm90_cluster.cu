@@ -20,6 +20,9 @@
 [[maybe_unused]] constexpr int F = 768;
 [[maybe_unused]] constexpr int E = 128;
 [[maybe_unused]] constexpr int K = 8;
+[[maybe_unused]] constexpr int SHARED = 0;
+[[maybe_unused]] constexpr int LOCAL = 128;
+[[maybe_unused]] constexpr int LISTED = 128;
 // A persistent block of a producer warpgroup and WGS consumer warpgroups makes tiles of BM rows x
 // OUT_N columns, one after the other:
 //
@@ -568,11 +571,6 @@ __device__ __forceinline__ float act_swiglu_clamp(float gate, float up, float li
 __device__ __forceinline__ float activate(float gate, float up) {
     return act_swiglu<false>(gate, up);
 }
-// up_rows.cuh - where gate and up rows stand among an expert's weights and biases: half h of column c
-// is row h * HALF_ROWS + c * COLUMN_ROWS. Half 0 is the gate or, for layout=up_gate, what it gates:
-// activate() knows. gemm_down has one half.
-constexpr int COLUMN_ROWS = 1;
-constexpr int HALF_ROWS = F;
 
 using XT = bf16;
 using WT = bf16;
@@ -581,6 +579,7 @@ struct args_gemm_up {
     const XT *x;
     const WT *up;
     const WT *up_bias;
+    const WT *shared_up;
     XT *h;
     float *weights;
     int *row_slots;
@@ -627,7 +626,7 @@ struct ring_place {
         stage %= STAGES;
     }
 };
-// stripes.cuh - which tiles a persistent block of a grouped GEMM makes, and in which order. Needs E,
+// stripes.cuh - which tiles a persistent block of a grouped GEMM makes, and in which order. Needs LISTED,
 // BM, HEIGHT (rows of a tile, of all blocks of a cluster), OUT_N, N_BLOCKS, CLUSTER, GROUP, RASTER.
 //
 // Work is dealt out in units that take about the same time: a tile; or, of an expert's last row tile
@@ -642,28 +641,28 @@ struct ring_place {
 // L2, and DRAM gives each expert's weights once. Heavy experts first would not shorten the tail,
 // which is one unit in any order, and would leave the light experts, which want DRAM more than the
 // tensor cores, to compete with one another at the end instead of filling the heavy ones' gaps.
-// walk.cuh - how a persistent block walks the tiles of all experts. Needs E, and N_BLOCKS, the
+// walk.cuh - how a persistent block walks the tiles of all experts. Needs LISTED, and N_BLOCKS, the
 // column blocks of a row tile.
 //
 // The tables stand in shared memory, where every warp walks them for itself.
 
 struct tile_map {
-    const int *tiles, *start, *rows; // [E+1] tiles before each expert, [E] first row, [E] rows
+    const int *tiles, *start, *rows; // [LISTED+1] tiles before each expert; its first row; its rows
 };
 
-constexpr int TILE_MAP_INTS = 3 * E + 1;
+constexpr int TILE_MAP_INTS = 3 * LISTED + 1;
 
 // Copies the tables, all threads at once; a barrier must follow. `tiles`: the row of tile_start for
 // the kernel's tile height.
 __device__ __forceinline__ tile_map load_map(const int *tiles, const int *expert_start,
                                              const int *expert_rows, int *to) {
-    for (int i = threadIdx.x; i <= E; i += blockDim.x) {
+    for (int i = threadIdx.x; i <= LISTED; i += blockDim.x) {
         to[i] = tiles[i];
-        if (i == E) break;
-        to[E + 1 + i] = expert_start[i];
-        to[2 * E + 1 + i] = expert_rows[i];
+        if (i == LISTED) break;
+        to[LISTED + 1 + i] = expert_start[i];
+        to[2 * LISTED + 1 + i] = expert_rows[i];
     }
-    return tile_map{to, to + E + 1, to + 2 * E + 1};
+    return tile_map{to, to + LISTED + 1, to + 2 * LISTED + 1};
 }
 
 struct walk_place {
@@ -675,7 +674,7 @@ struct walk_place {
 __device__ __forceinline__ void find_expert(const tile_map &map, int row_tile, int &expert) {
     const int lane = (int)threadIdx.x & 31;
     for (;; expert += 32) {
-        const int end = map.tiles[min(expert + lane + 1, E)];
+        const int end = map.tiles[min(expert + lane + 1, LISTED)];
         const unsigned behind = __ballot_sync(~0u, end > row_tile);
         if (behind == 0) continue;
         expert += __ffs((int)behind) - 1;
@@ -690,7 +689,7 @@ template <int HEIGHT>
 __device__ __forceinline__ bool find_place(const tile_map &map, int at, int &expert,
                                            walk_place &out) {
     const int row_tile = at / N_BLOCKS;
-    if (row_tile >= map.tiles[E]) return false;
+    if (row_tile >= map.tiles[LISTED]) return false;
     find_expert(map, row_tile, expert);
     const int first = map.tiles[expert], count = map.tiles[expert + 1] - first;
     const int local = at - first * N_BLOCKS;
@@ -746,16 +745,16 @@ __device__ __forceinline__ int units_of(int rows) {
 // Makes the tables, all threads at once; a barrier must follow. `tiles` counts units here.
 __device__ __forceinline__ tile_map load_units(const int *expert_start, const int *expert_rows,
                                                int *to) {
-    int *units = to, *start = to + E + 1, *rows = to + 2 * E + 1;
-    for (int i = threadIdx.x; i < E; i += blockDim.x) {
+    int *units = to, *start = to + LISTED + 1, *rows = to + 2 * LISTED + 1;
+    for (int i = threadIdx.x; i < LISTED; i += blockDim.x) {
         start[i] = expert_start[i];
         rows[i] = expert_rows[i];
     }
     __syncthreads();
     if (threadIdx.x < 32) {
-        const int total = warp_scan(E, [&](int i) { return units_of(rows[i]); },
+        const int total = warp_scan(LISTED, [&](int i) { return units_of(rows[i]); },
                                     [&](int i, int before) { units[i] = before; });
-        if (threadIdx.x == 0) units[E] = total;
+        if (threadIdx.x == 0) units[LISTED] = total;
     }
     return tile_map{units, start, rows};
 }
@@ -783,7 +782,7 @@ struct tile_walk {
     // Moves `at` to the next tile; false behind the last.
     __device__ __forceinline__ bool next(const tile_map &map) {
         if (!second) unit += step;
-        if (unit >= map.tiles[E]) return false;
+        if (unit >= map.tiles[LISTED]) return false;
         find_expert(map, unit, at.expert);
         const int rows = map.rows[at.expert], full = full_tiles(rows);
         const int local = unit - map.tiles[at.expert], pair = local - full * N_BLOCKS;
@@ -825,10 +824,8 @@ __device__ __forceinline__ void fetch(const args_gemm_up &args, unsigned stage, 
         const unsigned weights = stage + A_BYTES + i * B_SLICE;
         constexpr int PART = OUT_N / 2; // columns that this block fetches
         const int first = (int)cluster_rank() * PART;
-        tensor_load_multicast(weights + (0 * OUT_N + first) * ROW_BYTES, args.map[0], full, 3,
-                              k + i * SLICE, at.column + first, 0, at.expert);
-        tensor_load_multicast(weights + (1 * OUT_N + first) * ROW_BYTES, args.map[0], full, 3,
-                              k + i * SLICE, at.column + first, 1, at.expert);
+        tensor_load_multicast(weights + (0 * OUT_N + first) * ROW_BYTES, args.map[0], full, 3, k + i * SLICE, at.column + first, 0, at.expert);
+        tensor_load_multicast(weights + (1 * OUT_N + first) * ROW_BYTES, args.map[0], full, 3, k + i * SLICE, at.column + first, 1, at.expert);
     }
 }
 

@@ -12,6 +12,9 @@
 [[maybe_unused]] constexpr int F = 512;
 [[maybe_unused]] constexpr int E = 8;
 [[maybe_unused]] constexpr int K = 2;
+[[maybe_unused]] constexpr int SHARED = 0;
+[[maybe_unused]] constexpr int LOCAL = 8;
+[[maybe_unused]] constexpr int LISTED = 8;
 // One or a few rows an expert: products of matrix and vector, in fp32 FMAs.
 //
 //   gemm_up    h[row]      = act(x[token of row] @ up[expert]^T + bias)      rows are gathered
@@ -336,6 +339,7 @@ struct args_gemm_up {
     const XT *x;
     const WT *up;
     const WT *up_bias;
+    const WT *shared_up;
     XT *h;
     float *weights;
     int *row_slots;
@@ -355,11 +359,26 @@ constexpr int N_BLOCKS = (WIDTH + OUT_N - 1) / OUT_N;
 constexpr int PER = per_chunk<WT>(), CHUNKS = DEPTH / PER;
 constexpr int ROWS = 8;                      // that a block serves at most
 
-// up_rows.cuh - where gate and up rows stand among an expert's weights and biases: half h of column c
-// is row h * HALF_ROWS + c * COLUMN_ROWS. Half 0 is the gate or, for layout=up_gate, what it gates:
-// activate() knows. gemm_down has one half.
+// weights.cuh - where the rows of an expert's weights stand: half h of column c begins at element
+// (h * half_rows + c * COLUMN_ROWS) * row_step of what expert_weights() gives, and of biases at h *
+// half_rows + c * COLUMN_ROWS. Half 0 is the gate or, for layout=up_gate, what it gates: activate()
+// knows. gemm_down has one half.
+//
+// Experts from LOCAL on are slices of the shared one, whose halves are SHARED * F rows apart, and
+// whose rows of down are SHARED * F elements long.
 constexpr int COLUMN_ROWS = 1;
-constexpr int HALF_ROWS = F;
+
+__device__ __forceinline__ constexpr int half_rows(int expert) {
+    return F;
+}
+
+__device__ __forceinline__ constexpr int row_step(int expert) {
+    return D;
+}
+
+__device__ __forceinline__ const WT *expert_weights(const args_gemm_up &args, int expert) {
+    return args.up + (long long)expert * 2 * F * D;
+}
 
 static_assert(DEPTH % PER == 0, "rows are whole chunks");
 
@@ -368,7 +387,8 @@ struct weight_chunk {
     chunk of[COLUMNS][HALVES];
 };
 
-__device__ __forceinline__ weight_chunk load_weights(const WT *from, int columns, int at) {
+__device__ __forceinline__ weight_chunk load_weights(const WT *from, int half_step, int k_step,
+                                                     int columns, int at) {
     weight_chunk out = {};
 #pragma unroll
     for (int c = 0; c < COLUMNS; c++)
@@ -376,7 +396,7 @@ __device__ __forceinline__ weight_chunk load_weights(const WT *from, int columns
         for (int half = 0; half < HALVES; half++)
             if (at < CHUNKS && c < columns)
                 out.of[c][half] = load_chunk_once(
-                    from + (long long)(half * HALF_ROWS + c * COLUMN_ROWS) * DEPTH + at * PER);
+                    from + (long long)(half * half_step + c * COLUMN_ROWS) * k_step + at * PER);
     return out;
 }
 
@@ -418,7 +438,7 @@ moe_gemm_up_000000000000(const args_gemm_up args) {
     dependency_wait();
     dependents_launch();
     row_tile tile;
-    if (!find_tile<THREADS, E>(args.tile_start + 0 * (E + 1), args.expert_start,
+    if (!find_tile<THREADS, LISTED>(args.tile_start + 0 * (LISTED + 1), args.expert_start,
                                args.expert_rows, (int)blockIdx.x / N_BLOCKS, shared, tile))
         return;
     // Row tiles of an expert that share their weights are neighbours.
@@ -429,7 +449,8 @@ moe_gemm_up_000000000000(const args_gemm_up args) {
     const int column = local / tile.count * OUT_N + warp * COLUMNS, columns = WIDTH - column;
     if (columns <= 0) return;
 
-    const WT *weights = args.up + ((long long)tile.expert * WEIGHT_ROWS + column * COLUMN_ROWS) * DEPTH;
+    const int half_step = half_rows(tile.expert), k_step = row_step(tile.expert);
+    const WT *weights = expert_weights(args, tile.expert) + (long long)column * COLUMN_ROWS * k_step;
     int row[ROWS]; // of the input
 #pragma unroll
     for (int r = 0; r < ROWS; r++) {
@@ -442,7 +463,7 @@ moe_gemm_up_000000000000(const args_gemm_up args) {
     for (int at = lane; at < CHUNKS; at += 32 * UNROLL) {
         weight_chunk weight[UNROLL];
 #pragma unroll
-        for (int u = 0; u < UNROLL; u++) weight[u] = load_weights(weights, columns, at + u * 32);
+        for (int u = 0; u < UNROLL; u++) weight[u] = load_weights(weights, half_step, k_step, columns, at + u * 32);
 #pragma unroll
         for (int u = 0; u < UNROLL; u++) add_products(weight[u], args.x, row, rows, at + u * 32, sum);
     }

@@ -17,6 +17,9 @@
 [[maybe_unused]] constexpr int D = 1024;
 [[maybe_unused]] constexpr int E = 32;
 [[maybe_unused]] constexpr int K = 8;
+[[maybe_unused]] constexpr int SHARED = 0;
+[[maybe_unused]] constexpr int LOCAL = 32;
+[[maybe_unused]] constexpr int LISTED = 32;
 // route_permute.cu - router and index maps in two kernels: from tokens, given logits or given
 // experts to the rows of every expert.
 //
@@ -178,6 +181,7 @@ struct args_route_permute {
     int tokens;
     int capacity;
     int row_align;
+    int first_expert;
     int given;
 };
 // route.cuh - what templates with a router share: logits by a tensor-core GEMM, selection, weights.
@@ -751,12 +755,15 @@ __device__ __forceinline__ void select_from_slices(const op_args &a, float *logi
 }
 
 // permute.cuh - what makers of index maps share: stable ranks of slots among those of the same
-// expert, and the tables of experts. Needs E, K, MAP_THREADS (of a block), ITEMS (slots of a thread
-// that are ranked together) and the op's arguments.
+// expert, and the tables of experts. Needs E, K, LOCAL, LISTED, MAP_THREADS (of a block), ITEMS (slots
+// of a thread that are ranked together) and the op's arguments.
 //
 // Slots are taken in choice-major order: all first choices in token order, then all second ones,
 // and so on. Place q of that order is choice q/T of token q%T. A slot's rank is the number of
 // earlier slots with its expert; the slot is kept where the rank is below the capacity.
+//
+// Experts have the device's own numbers here: those it holds are 0 .. LOCAL-1, and shared experts, each
+// with a row for every token, follow up to LISTED.
 
 // scan.cuh - prefix sums by one warp.
 
@@ -861,27 +868,32 @@ constexpr int TILE = MAP_THREADS * ITEMS; // places that a block ranks at once
 
 // What a block counts, in shared memory.
 struct map_tables {
-    int *table;   // [MAP_WARPS][E] of each warp
-    int *running; // [E] slots ahead of the tile
-    int *total;   // [E] slots in all
-    int *start;   // [E+1] first rows
+    int *table;   // [MAP_WARPS][LOCAL] of each warp
+    int *running; // [LOCAL] slots ahead of the tile
+    int *total;   // [LOCAL] slots in all
+    int *start;   // [LISTED+1] first rows
 };
 
-// In (MAP_WARPS + 3) * E + 1 integers.
+// In (MAP_WARPS + 2) * LOCAL + LISTED + 1 integers.
 __device__ __forceinline__ map_tables tables_in(int *shared) {
-    int *running = shared + MAP_WARPS * E;
-    return {shared, running, running + E, running + 2 * E};
+    int *running = shared + MAP_WARPS * LOCAL;
+    return {shared, running, running + LOCAL, running + 2 * LOCAL};
 }
 
 // The slots of one thread in a tile. A warp has 32*ITEMS consecutive places, lane by lane.
 struct tile_slots {
     int slot[ITEMS];   // -1 behind the end
-    int expert[ITEMS]; // as in ids, so that it may be no expert; -1 behind the end
+    int expert[ITEMS]; // by its own number; it may be none that is held; -1 behind the end
     int rank[ITEMS];   // among the slots of this warp in this tile
 };
 
-__device__ __forceinline__ bool is_expert(int id) {
-    return (unsigned)id < (unsigned)E;
+__device__ __forceinline__ bool is_expert(int expert) {
+    return (unsigned)expert < (unsigned)LOCAL;
+}
+
+// The device's own number of an expert.
+__device__ __forceinline__ int own_number(const op_args &a, int id) {
+    return id;
 }
 
 __device__ __forceinline__ int slot_at(unsigned place, unsigned tokens) {
@@ -903,11 +915,11 @@ __device__ __forceinline__ void tile_load(tile_slots &tile, const op_args &a, un
         const unsigned place = mine + 32 * i;
         tile.slot[i] = place < end ? slot_at(place, (unsigned)a.tokens) : -1;
         tile.expert[i] = -1;
-        if (place < end) tile.expert[i] = map_ids(a)[tile.slot[i]];
+        if (place < end) tile.expert[i] = own_number(a, map_ids(a)[tile.slot[i]]);
     }
 }
 
-// Ranks the slots of one warp in order. `counts` [E], this warp's own and zero before, gets the
+// Ranks the slots of one warp in order. `counts` [LOCAL], this warp's own and zero before, gets the
 // number of its slots for each expert.
 __device__ __forceinline__ void tile_rank(tile_slots &tile, int *counts) {
     const unsigned below = (1u << threadIdx.x % 32) - 1;
@@ -925,22 +937,22 @@ __device__ __forceinline__ void tile_rank(tile_slots &tile, int *counts) {
 }
 
 // Ranks a loaded tile across the block. Afterwards table[warp][expert] is what the ranks of that
-// warp start from. `table` is [MAP_WARPS][E]; `running` [E] counts the slots of all tiles before
+// warp start from. `table` is [MAP_WARPS][LOCAL]; `running` [LOCAL] counts the slots of all tiles before
 // this one, and then this one's too. Ends with a barrier.
 __device__ __forceinline__ void tile_order(tile_slots &tile, int *table, int *running) {
-    int *counts = table + threadIdx.x / 32 * E;
+    int *counts = table + threadIdx.x / 32 * LOCAL;
     __syncwarp(); // the last tile's reads of this row
-    for (int e = threadIdx.x % 32; e < E; e += 32) counts[e] = 0;
+    for (int e = threadIdx.x % 32; e < LOCAL; e += 32) counts[e] = 0;
     __syncwarp();
     tile_rank(tile, counts);
     __syncthreads();
-    for (int e = threadIdx.x; e < E; e += MAP_THREADS) {
+    for (int e = threadIdx.x; e < LOCAL; e += MAP_THREADS) {
         int run = running[e], count[MAP_WARPS];
 #pragma unroll
-        for (int warp = 0; warp < MAP_WARPS; warp++) count[warp] = table[warp * E + e];
+        for (int warp = 0; warp < MAP_WARPS; warp++) count[warp] = table[warp * LOCAL + e];
 #pragma unroll
         for (int warp = 0; warp < MAP_WARPS; warp++) {
-            table[warp * E + e] = run;
+            table[warp * LOCAL + e] = run;
             run += count[warp];
         }
         running[e] = run;
@@ -948,10 +960,10 @@ __device__ __forceinline__ void tile_order(tile_slots &tile, int *table, int *ru
     __syncthreads();
 }
 
-// Writes both maps for the kept slots of a tile. `start` [E+1] holds the experts' first rows.
+// Writes both maps for the kept slots of a tile. `start` [LISTED+1] holds the experts' first rows.
 __device__ __forceinline__ void tile_place(const tile_slots &tile, const op_args &a,
                                            const int *table, const int *start) {
-    const int *base = table + threadIdx.x / 32 * E;
+    const int *base = table + threadIdx.x / 32 * LOCAL;
 #pragma unroll
     for (int i = 0; i < ITEMS; i++) {
         if (tile.slot[i] < 0) continue;
@@ -965,7 +977,13 @@ __device__ __forceinline__ void tile_place(const tile_slots &tile, const op_args
     }
 }
 
-// First rows into `start` [E+1] from the slots of every expert, `total` [E]. The block that
+// Rows of an expert from the slots that chose it, `total` [LOCAL]; capacity takes none of a shared
+// one's.
+__device__ __forceinline__ int rows_of(const op_args &a, const int *total, int e) {
+    return LOCAL == LISTED || e < LOCAL ? min(total[e], a.capacity) : a.tokens;
+}
+
+// First rows into `start` [LISTED+1] from the slots of every expert, `total` [LOCAL]. The block that
 // publishes also writes them, and the tile tables, to global memory: one warp a table. A barrier
 // must follow before others read `start`.
 __device__ __forceinline__ void make_starts(const op_args &a, const int *total, int *start,
@@ -973,26 +991,26 @@ __device__ __forceinline__ void make_starts(const op_args &a, const int *total, 
     for (int table = threadIdx.x / 32; table < (publish ? 8 : 1); table += MAP_WARPS) {
         const bool rows = table == 0; // 0: first rows; 1..7: tiles of 8, 16, 32, 64, 128, 192, 256
         const int unit = rows ? a.row_align : table == 6 ? 192 : 4 << (table == 7 ? 6 : table);
-        int *out = rows ? a.expert_start : a.tile_start + (table - 1) * (E + 1);
+        int *out = rows ? a.expert_start : a.tile_start + (table - 1) * (LISTED + 1);
         auto store = [&](int e, int units) {
             const int value = rows ? units * unit : units;
             if (rows) start[e] = value;
             if (publish) out[e] = value;
         };
-        auto units = [&](int e) { return (min(total[e], a.capacity) + unit - 1) / unit; };
-        const int all = warp_scan(E, units, store);
-        if (threadIdx.x % 32 == 0) store(E, all);
+        auto units = [&](int e) { return (rows_of(a, total, e) + unit - 1) / unit; };
+        const int all = warp_scan(LISTED, units, store);
+        if (threadIdx.x % 32 == 0) store(LISTED, all);
     }
 }
 
 // The publishing block's other tables.
 __device__ __forceinline__ void write_counts(const op_args &a, const int *total) {
-    for (int e = threadIdx.x; e < E; e += MAP_THREADS) {
-        a.expert_rows[e] = min(total[e], a.capacity);
-        if (a.counts) a.counts[e] = total[e];
-        if (a.mean_probs)
-            a.mean_probs[e] = (float)a.prob_sums[e] * FIXED_SHARE / (float)a.tokens;
+    for (int e = threadIdx.x; e < LISTED; e += MAP_THREADS) {
+        a.expert_rows[e] = rows_of(a, total, e);
+        if (a.counts && e < LOCAL) a.counts[e] = total[e];
     }
+    for (int e = threadIdx.x; a.mean_probs && e < E; e += MAP_THREADS)
+        a.mean_probs[e] = (float)a.prob_sums[e] * FIXED_SHARE / (float)a.tokens;
     write_statistics(a);
 }
 
@@ -1000,10 +1018,9 @@ __device__ __forceinline__ void write_counts(const op_args &a, const int *total)
 __device__ __forceinline__ void write_gaps(const op_args &a, const int *total,
                                            const int *start, int part, int parts) {
     if (a.row_align == 1) return;
-    for (int e = part * MAP_WARPS + (int)threadIdx.x / 32; e < E; e += parts * MAP_WARPS) {
+    for (int e = part * MAP_WARPS + (int)threadIdx.x / 32; e < LISTED; e += parts * MAP_WARPS) {
         const int end = start[e + 1];
-        for (int row = start[e] + min(total[e], a.capacity) + (int)threadIdx.x % 32; row < end;
-             row += 32)
+        for (int row = start[e] + rows_of(a, total, e) + (int)threadIdx.x % 32; row < end; row += 32)
             a.row_slots[row] = -1;
     }
 }
@@ -1031,14 +1048,14 @@ __device__ __forceinline__ void write_maps_alone(const op_args &a, const map_tab
     const unsigned places = (unsigned)a.tokens * K;
     tile_slots mine;
     tile_load(mine, a, 0, places);
-    for (int e = threadIdx.x; e < E; e += MAP_THREADS) m.running[e] = m.total[e] = 0;
+    for (int e = threadIdx.x; e < LOCAL; e += MAP_THREADS) m.running[e] = m.total[e] = 0;
     __syncthreads();
     constexpr int AT_ONCE = 8; // loads in flight
     for (unsigned i = threadIdx.x; places > TILE && i < places; i += MAP_THREADS * AT_ONCE) {
         int expert[AT_ONCE];
 #pragma unroll
         for (int j = 0; j < AT_ONCE; j++)
-            expert[j] = i + j * MAP_THREADS < places ? a.ids[i + j * MAP_THREADS] : -1;
+            expert[j] = i + j * MAP_THREADS < places ? own_number(a, a.ids[i + j * MAP_THREADS]) : -1;
 #pragma unroll
         for (int j = 0; j < AT_ONCE; j++)
             if (is_expert(expert[j])) atomicAdd(&m.total[expert[j]], 1);

@@ -10,6 +10,7 @@
 [[maybe_unused]] constexpr int UNROLL = 0;
 [[maybe_unused]] constexpr int D = 64;
 [[maybe_unused]] constexpr int K = 2;
+[[maybe_unused]] constexpr int SHARED = 0;
 // tiny.cu - threads of op combine: 32.
 // half.cuh - types of the tiny template.
 // base.cuh
@@ -19,6 +20,9 @@ struct bits {
 using XT = bits;
 using WT = bits;
 struct args_combine {
+    const XT *x;
+    const WT *shared_gate;
+    int *shared_start;
     XT *y_rows;
     float *weights;
     int *slot_rows;

@@ -12,6 +12,9 @@
 [[maybe_unused]] constexpr int F = 32;
 [[maybe_unused]] constexpr int E = 4;
 [[maybe_unused]] constexpr int K = 2;
+[[maybe_unused]] constexpr int SHARED = 0;
+[[maybe_unused]] constexpr int LOCAL = 4;
+[[maybe_unused]] constexpr int LISTED = 4;
 #line 1 "templates/tiny.cu"
 // tiny.cu - threads of op gemm_up: 64.
 #line 1 "templates/include/half.cuh"
@@ -29,6 +32,7 @@ struct args_gemm_up {
     const XT *x;
     const WT *up;
     const WT *up_bias;
+    const WT *shared_up;
     XT *h;
     float *weights;
     int *row_slots;

@@ -1,0 +1,29 @@
+/* label: sim
+ * test_layer_local.c - a device's share of a layer's experts, in every form. */
+#include "layer_forms.h"
+
+#include "pipeline.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+enum { ALL = (1 << MOE_PIPELINE_COUNT) - 1, FUSED = 1 << MOE_PIPELINE_fused };
+
+/* Experts of other devices add nothing, and take no room; the first of ours is number 6. */
+static void experts_of_others_are_skipped(void **state) {
+    (void)state;
+    const char *layer = "d=72 f=40 e=16 k=4 act=swiglu capacity=0.75 local=4";
+    assert_int_equal(layer_forms_check("sim:h100", layer, 7, MOE_ROUTING_UNIFORM, MOE_ENTRY_ROUTER),
+                     ALL);
+    assert_int_equal(layer_forms_check("sim:a100", layer, 7, MOE_ROUTING_ZIPF, MOE_ENTRY_GIVEN),
+                     ALL & ~FUSED);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(experts_of_others_are_skipped)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
