@@ -1,6 +1,8 @@
 /* cmd_db.c - moetune db: tuning databases as files. */
 #include "command.h"
 #include "db_build.h"
+#include "db_diff.h"
+#include "db_merge.h"
 #include "db_show.h"
 
 #include <argp.h>
@@ -8,21 +10,22 @@
 #include <string.h>
 
 enum { KEY_TEMPLATES = 256, KEY_DB, KEY_JSON, KEY_QUIET };
-enum { COMPILE_DEADLINE = 60, MAX_ARGS = 2 };
+enum { COMPILE_DEADLINE = 60, MAX_ARGS = 64 };
 
 static const char default_folder[] = "tuning_db/records";
 
 typedef struct options {
     const char *arg[MAX_ARGS];
+    int args, most; /* given; that the action takes */
     const char *out, *templates, *db;
     bool json, quiet;
 } options;
 
 static const struct argp_option option_table[] = {
-    {"output", 'o', "PATH", 0, "build: the database to write; export: the folder", 0},
+    {"output", 'o', "PATH", 0, "build, merge: the database to write; export: the folder", 0},
     {"templates", KEY_TEMPLATES, "DIR", 0, "build: templates of your own", 0},
     {"db", KEY_DB, "FILE", 0, "show, export: the database (show: default that of moetune tune)", 0},
-    {"json", KEY_JSON, NULL, 0, "show: write JSON", 0},
+    {"json", KEY_JSON, NULL, 0, "show, diff: write JSON", 0},
     {"quiet", KEY_QUIET, NULL, 0, "show no progress", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
@@ -36,8 +39,8 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
     case KEY_JSON: o->json = true; break;
     case KEY_QUIET: o->quiet = true; break;
     case ARGP_KEY_ARG:
-        if (state->arg_num >= MAX_ARGS) argp_error(state, "'%s' is one argument too many", value);
-        o->arg[state->arg_num] = value;
+        if (o->args == o->most) argp_error(state, "'%s' is one argument too many", value);
+        o->arg[o->args++] = value;
         break;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -68,7 +71,7 @@ static moe_status build(const options *o, moe_db_built *built) {
 static int run_build(const options *o) {
     moe_progress progress = moe_progress_start(o->quiet);
     moe_db_built built = {.progress = &progress};
-    if (!o->out || o->arg[1]) return misuse("build [DIR] -o FILE: -o and one folder at most");
+    if (!o->out) return misuse("build [DIR] -o FILE: -o is needed");
     moe_status status = build(o, &built);
     if (status) return command_fail(status);
     printf("%s: %lld records, %lld layers, %lld kernels with code, of %lld devices\n", o->out,
@@ -111,19 +114,67 @@ static int run_show(const options *o) {
     return status ? command_fail(status) : COMMAND_GOOD;
 }
 
+/* ------------------------------------------------------------------------ several databases */
+
+static int run_merge(const options *o) {
+    moe_db_merged merged;
+    if (!o->out || !o->args)
+        return misuse("merge -o OUT A B ...: -o and at least one database are needed");
+    moe_status status = moe_db_merge(o->arg, o->args, o->out, &merged);
+    if (status) return command_fail(status);
+    printf("%s: %lld records and %lld layers of %lld devices; overridden by better evidence: %lld "
+           "records, %lld layers; there more than once: %lld; older, but kept for a layer: %lld\n",
+           o->out, (long long)merged.records, (long long)merged.layers, (long long)merged.devices,
+           (long long)merged.overridden, (long long)merged.overridden_layers,
+           (long long)merged.alike, (long long)merged.kept);
+    return COMMAND_GOOD;
+}
+
+static moe_status compare(const options *o, moe_db_diff *diff) {
+    moe_storage *store[2] = {NULL, NULL};
+    moe_status status = moe_storage_open_existing(o->arg[0], &store[0]);
+    if (!status) status = moe_storage_open_existing(o->arg[1], &store[1]);
+    if (!status) status = moe_db_compare(store[0], store[1], diff);
+    moe_storage_close(store[1]);
+    moe_storage_close(store[0]);
+    return status;
+}
+
+static int run_diff(const options *o) {
+    moe_db_diff diff = {0};
+    if (o->args != 2) return misuse("diff A B: two databases are needed");
+    moe_status status = compare(o, &diff);
+    int result = status ? command_fail(status) : moe_db_diff_good(&diff) ? COMMAND_GOOD
+                                                                        : COMMAND_FAILED;
+    if (!status) (o->json ? moe_db_diff_json : moe_db_diff_table)(&diff, stdout);
+    moe_db_diff_free(&diff);
+    return result;
+}
+
+/* ------------------------------------------------------------------------------------ command */
+
 static const struct {
     const char *name;
+    int most; /* arguments */
     int (*run)(const options *o);
-} actions[] = {{"build", run_build}, {"export", run_export}, {"show", run_show}};
+} actions[] = {
+    {"build", 1, run_build}, {"export", 2, run_export}, {"merge", MAX_ARGS, run_merge},
+    {"diff", 2, run_diff},   {"show", 1, run_show},
+};
 
 enum { ACTIONS = sizeof actions / sizeof actions[0] };
 
 static const struct argp argp = {
-    option_table, parse_option, "build [DIR] -o FILE\nexport FILE [DIR | -o DIR]\nshow [FILE]",
+    option_table, parse_option,
+    "build [DIR] -o FILE\nexport FILE [DIR | -o DIR]\nmerge -o FILE A B ...\ndiff A B\nshow [FILE]",
     "Tuning databases as files.\n\n"
     "build   reads text records (default: tuning_db/records) into a database, and compiles the "
     "kernels that can win\n"
     "export  writes a database as text records, sorted, for review and git\n"
+    "merge   puts several databases together; of rows with one key the one with the better "
+    "evidence stays\n"
+    "diff    says what got faster, slower, new, lost or another config from A to B; the exit "
+    "status is 1 if something got slower or works no more\n"
     "show    says what a database holds",
     NULL, NULL, NULL,
 };
@@ -135,9 +186,11 @@ int cmd_db(int argc, char **argv) {
         if (strcmp(actions[i].name, argv[1])) continue;
         snprintf(name, sizeof name, "%s %s", argv[0], argv[1]);
         argv[1] = name;
+        o.most = actions[i].most;
         argp_parse(&argp, argc - 1, argv + 1, 0, NULL, &o);
         return actions[i].run(&o);
     }
     if (argc > 1 && argv[1][0] == '-') argp_parse(&argp, argc, argv, 0, NULL, &o); /* --help */
-    return misuse("build | export | show: one of these is needed; moetune db --help says more");
+    return misuse("build | export | merge | diff | show: one of these is needed; moetune db --help "
+                  "says more");
 }

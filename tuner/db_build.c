@@ -1,7 +1,7 @@
 /* db_build.c - from text records to a database with compiled images inside. */
 #include "db_build.h"
 
-#include "winner.h"
+#include "db_race.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BATCH = 32, MAX_RACERS = 4096 };
+enum { BATCH = 32 };
 
 /* Records of one device that deserve code. */
 typedef struct needed {
@@ -36,45 +36,14 @@ static moe_status need(needed *list, const moe_record *record) {
 
 /* -------------------------------------------------------------------------- who deserves code */
 
-/* The rows of one op, which race. */
-typedef struct group {
-    needed *list;
-    moe_record *record; /* [MAX_RACERS], owned */
-    int count;
-} group;
-
-static moe_status close_group(group *g) {
-    moe_racer *racers = calloc((size_t)g->count + 1, sizeof *racers);
-    char(*text)[MOE_TEMPLATE_ID_SIZE + MOE_CONFIG_TEXT_SIZE] =
-        calloc((size_t)g->count + 1, sizeof *text);
+static moe_status add_winner(void *context, const moe_record *record, int count, int winner) {
     moe_status status = MOE_OK;
-    if (!racers || !text) status = moe_fail(MOE_E_MEMORY, "no memory for %d records", g->count);
-    for (int i = 0; i < g->count && !status; i++) {
-        const moe_record *record = &g->record[i];
-        int used = snprintf(text[i], sizeof text[i], "%s ", record->template_id);
-        moe_config_print(&record->config, text[i] + used, sizeof text[i] - (size_t)used);
-        racers[i] = (moe_racer){record->measurement, record->provenance.is_default, text[i]};
+    for (int i = 0; i < count && !status; i++) {
+        bool ok = record[i].measurement.outcome == MOE_OUTCOME_OK;
+        if (i == winner || (ok && record[i].provenance.is_default))
+            status = need(context, &record[i]);
     }
-    int winner = status ? -1 : moe_winner(racers, g->count);
-    for (int i = 0; i < g->count && !status; i++) {
-        bool ok = g->record[i].measurement.outcome == MOE_OUTCOME_OK;
-        if (i == winner || (ok && g->record[i].provenance.is_default))
-            status = need(g->list, &g->record[i]);
-    }
-    free(racers);
-    free(text);
-    g->count = 0;
     return status;
-}
-
-/* Rows come sorted, so that those of one op follow each other. */
-static moe_status add_to_group(void *context, const moe_record *record, const char *image) {
-    (void)image;
-    group *g = context;
-    if (g->count && (g->count == MAX_RACERS || !moe_op_equal(&g->record[0].op, &record->op)))
-        MOE_TRY(close_group(g));
-    g->record[g->count++] = *record;
-    return MOE_OK;
 }
 
 static moe_status add_steps(void *context, const moe_choice *choice) {
@@ -90,13 +59,8 @@ static moe_status add_steps(void *context, const moe_choice *choice) {
 }
 
 static moe_status list_needed(moe_storage *store, int64_t device, needed *list) {
-    group g = {.list = list, .record = malloc(MAX_RACERS * sizeof *g.record)};
-    if (!g.record) return moe_fail(MOE_E_MEMORY, "no memory for records");
-    moe_status status = moe_storage_records(store, device, add_to_group, &g);
-    if (!status) status = close_group(&g);
-    if (!status) status = moe_storage_choices(store, device, add_steps, list);
-    free(g.record);
-    return status;
+    MOE_TRY(moe_db_races(store, device, add_winner, list));
+    return moe_storage_choices(store, device, add_steps, list);
 }
 
 /* --------------------------------------------------------------------------------- their code */

@@ -33,7 +33,8 @@ typedef struct moe_evidence {
     const char *source;           /* of the image */
 } moe_evidence;
 
-/* Writes a record, in place of an older one of the same key (device, op, template, config). */
+/* Writes a record, in place of an older one of the same key (device, op, template, config). Its image
+ * stays where the new one has none, and so do samples and log where they are of the same result. */
 moe_status moe_storage_put(moe_storage *store, int64_t device, const moe_record *record,
                          const moe_evidence *evidence);
 
@@ -51,6 +52,10 @@ moe_status moe_storage_find(moe_storage *store, int64_t device, moe_record *reco
 moe_status moe_storage_log(moe_storage *store, int64_t device, const moe_record *record, char *log,
                            size_t size);
 
+/* What stands beside a record: owned copies of its samples and its log; both NULL without a row. */
+moe_status moe_storage_notes(moe_storage *store, int64_t device, const moe_record *record,
+                             char **samples, char **log);
+
 /* Writes a choice, in place of an older one of the same key (device, layer, t, routing, cache). Its
  * steps must have records. */
 moe_status moe_storage_put_choice(moe_storage *store, int64_t device, const moe_choice *choice);
@@ -64,14 +69,24 @@ moe_status moe_storage_find_choice(moe_storage *store, int64_t device, moe_choic
 moe_status moe_storage_image(moe_storage *store, const char *hash, moe_compiled *out, char **source,
                            bool *found);
 
-/* Calls `each` for every row; it stops at the first status that is not MOE_OK, and returns it. */
+/* Calls `each` for every row; it stops at the first status that is not MOE_OK, and returns it.
+ * MOE_E_CORRUPT: a row cannot be read. */
 typedef moe_status moe_device_each(void *context, int64_t device, const moe_facts *facts);
 typedef moe_status moe_record_each(void *context, const moe_record *record, const char *image);
 typedef moe_status moe_choice_each(void *context, const moe_choice *choice);
+typedef void moe_damage_each(void *context, const char *table, int64_t id);
 moe_status moe_storage_devices(moe_storage *store, moe_device_each *each, void *context);
 moe_status moe_storage_records(moe_storage *store, int64_t device, moe_record_each *each,
                              void *context);
 moe_status moe_storage_choices(moe_storage *store, int64_t device, moe_choice_each *each,
                              void *context);
+
+/* From now on rows that cannot be read are given to `each`, with the reason in moe_error_text, and
+ * then skipped. */
+void moe_storage_on_damage(moe_storage *store, moe_damage_each *each, void *context);
+
+/* What SQLite itself finds wrong with the file, up to `room` texts of 256 bytes; the number of them.
+ * MOE_E_CORRUPT (it cannot even be asked). */
+moe_status moe_storage_integrity(moe_storage *store, char (*text)[256], int room, int *count);
 
 #endif

@@ -5,6 +5,40 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A row whose columns make no sense is damage, whoever wrote it. True where it is to be skipped. */
+static bool damaged(moe_storage *store, const char *table, int64_t id, moe_status *status) {
+    char why[512];
+    bool senseless = *status == MOE_E_PARSE || *status == MOE_E_INVALID ||
+                     *status == MOE_E_UNSUPPORTED;
+    if (!senseless) return false;
+    if (store->damage) {
+        store->damage(store->damage_context, table, id);
+        *status = MOE_OK;
+        return true;
+    }
+    snprintf(why, sizeof why, "%s", moe_error_text());
+    *status = moe_fail(MOE_E_CORRUPT, "database %s: row %lld of table %s: %s; moetune db lint lists "
+                       "all such rows", store->path, (long long)id, table, why);
+    return false;
+}
+
+void moe_storage_on_damage(moe_storage *store, moe_damage_each *each, void *context) {
+    store->damage = each;
+    store->damage_context = context;
+}
+
+moe_status moe_storage_integrity(moe_storage *store, char (*text)[256], int room, int *count) {
+    bool row;
+    moe_status status;
+    sqlite3_stmt *all = storage_start(store, SQL_integrity);
+    sqlite3_bind_int(all, 1, room);
+    *count = 0;
+    while (!(status = storage_step(store, all, &row)) && row && *count < room)
+        storage_column_text(all, 0, text[(*count)++], sizeof *text);
+    sqlite3_reset(all);
+    return status;
+}
+
 static moe_status column_enum(sqlite3_stmt *statement, int at, const char *const *names,
                               int *out) {
     char text[64];
@@ -66,8 +100,9 @@ moe_status moe_storage_log(moe_storage *store, int64_t device, const moe_record 
     return MOE_OK;
 }
 
-/* An owned copy of a column, with a NUL behind it; *size may be NULL. */
+/* An owned copy of a column, with a NUL behind it, or NULL where there is none; *size may be NULL. */
 static moe_status column_copy(sqlite3_stmt *statement, int at, void *out, size_t *size) {
+    if (sqlite3_column_type(statement, at) == SQLITE_NULL) return *(char **)out = NULL, MOE_OK;
     const void *value = sqlite3_column_blob(statement, at);
     size_t bytes = (size_t)sqlite3_column_bytes(statement, at);
     char *copy = malloc(bytes + 1);
@@ -77,6 +112,21 @@ static moe_status column_copy(sqlite3_stmt *statement, int at, void *out, size_t
     if (size) *size = bytes;
     *(char **)out = copy;
     return MOE_OK;
+}
+
+moe_status moe_storage_notes(moe_storage *store, int64_t device, const moe_record *record,
+                             char **samples, char **log) {
+    storage_key key;
+    bool found;
+    sqlite3_stmt *find = storage_start(store, SQL_find_log);
+    *samples = *log = NULL;
+    storage_bind_key(find, device, &record->op, record->template_id, &record->config, &key);
+    MOE_TRY(storage_step(store, find, &found));
+    if (!found) return MOE_OK;
+    moe_status status = column_copy(find, 0, log, NULL);
+    if (!status) status = column_copy(find, 1, samples, NULL);
+    sqlite3_reset(find);
+    return status;
 }
 
 static moe_status column_image(sqlite3_stmt *row, moe_compiled *out, char **source) {
@@ -119,6 +169,7 @@ moe_status moe_storage_devices(moe_storage *store, moe_device_each *each, void *
         moe_facts facts;
         storage_column_text(all, 1, text, sizeof text);
         status = moe_facts_parse(text, &facts);
+        if (damaged(store, "device", sqlite3_column_int64(all, 0), &status)) continue;
         if (!status) status = each(context, sqlite3_column_int64(all, 0), &facts);
         if (status) break;
     }
@@ -158,6 +209,7 @@ moe_status moe_storage_records(moe_storage *store, int64_t device, moe_record_ea
         char image[MOE_HASH_SIZE];
         moe_record record;
         status = column_record(all, &record);
+        if (damaged(store, "record", sqlite3_column_int64(all, 20), &status)) continue;
         storage_column_text(all, 19, image, sizeof image);
         if (!status) status = each(context, &record, image);
         if (status) break;
@@ -224,6 +276,7 @@ moe_status moe_storage_choices(moe_storage *store, int64_t device, moe_choice_ea
     while (!(status = storage_step(store, all, &row)) && row) {
         moe_choice choice;
         status = column_choice(store, all, &choice);
+        if (damaged(store, "choice", sqlite3_column_int64(all, 0), &status)) continue;
         if (!status) status = each(context, &choice);
         if (status) break;
     }

@@ -17,6 +17,8 @@ struct moe_storage {
     sqlite3 *db;
     sqlite3_stmt *statement[SQL_COUNT];
     bool bulk; /* a transaction of the caller's is open */
+    moe_damage_each *damage; /* NULL: a row that cannot be read is an error */
+    void *damage_context;
     char path[4096];
 };
 
