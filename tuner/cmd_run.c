@@ -77,10 +77,11 @@ static const struct argp argp = {
     "Input: x [T,d], router.weight [e,d], experts.gate_up [e,2f,d] (gate rows, then up rows) or, "
     "without a gate, experts.up [e,f,d], experts.down [e,d,f]; where the layer has biases, "
     "router.bias [e] (F32), experts.gate_up.bias [e,2f] or experts.up.bias [e,f], and "
-    "experts.down.bias [e,d]. Output: y [T,d], ids [T,k] best first, weights [T,k], 0 where "
-    "capacity dropped the slot. With --statistics also counts [e], mean_probs [e], "
-    "next_router_bias [e], and losses [6]: Switch's balance, that of all choices, CV^2 of "
-    "importance and of load, z, entropy.\n\n"
+    "experts.down.bias [e,d]; of a shared expert shared.gate_up [2F,d] or shared.up [F,d], "
+    "shared.down [d,F] and, where it has a gate, shared_gate.weight [1,d]. Output: y [T,d], ids "
+    "[T,k] best first, weights [T,k], 0 where capacity dropped the slot. With --statistics also "
+    "counts [e], mean_probs [e], next_router_bias [e], and losses [6]: Switch's balance, that of "
+    "all choices, CV^2 of importance and of load, z, entropy.\n\n"
     "With --weights MODEL --moe-layer N the input holds x alone. The weights have the names and the "
     "order of the model's family; --layer is then the config.json beside them unless given.",
     NULL, NULL, NULL,
@@ -170,7 +171,6 @@ int cmd_run(int argc, char **argv) {
     int64_t tokens = 0;
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     moe_status status = choose_layer(&o, &model);
-    if (!status) status = moe_model_check_shared(&model);
     if (!status) status = moe_tensor_file_open(o.input, &file);
     if (!status) status = count_tokens(file, &tokens);
     if (!status && o.weights) status = open_weights(&o, &model, &weights);

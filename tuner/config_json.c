@@ -105,17 +105,18 @@ static moe_status read_router(const json_t *root, const moe_family *family, moe_
 }
 
 /* One expert of a width of its own, or several that are one of their widths' sum. */
-static moe_status read_shared(const json_t *root, const moe_family *family, moe_model *out) {
-    int64_t count = family->shared ? 1 : 0, width = out->layer.f;
+static moe_status read_shared(const json_t *root, const moe_family *family, moe_layer *out) {
+    int64_t count = family->shared ? 1 : 0, width = out->f;
     if (family->shared_count && moe_config_at(root, family->shared_count))
         MOE_TRY(moe_config_size(root, family->shared_count, &count));
     if (family->shared && !moe_config_at(root, family->shared)) count = 0;
     else if (family->shared) MOE_TRY(moe_config_size(root, family->shared, &width));
+    if (count == 0) return MOE_OK;
     if (count < 0 || width < 0 || count > 1024 || width > 1 << 24)
         return moe_fail(MOE_E_INVALID, "%" PRId64 " shared experts of width %" PRId64
                                        " are out of range", count, width);
-    out->shared = count * width;
-    out->shared_gated = family->shared_gated && out->shared > 0;
+    out->shared.f = count * width;
+    out->shared.gated = family->shared_gated;
     return MOE_OK;
 }
 
@@ -132,6 +133,7 @@ static moe_status read_layer(const json_t *root, const moe_family *family, moe_l
     layer.w = layer.x;
     if (layer.w != MOE_F32) layer.router_dtype = family->router_dtype;
     MOE_TRY(read_router(root, family, &layer.router));
+    MOE_TRY(read_shared(root, family, &layer));
     MOE_TRY(moe_layer_check(&layer));
     *out = layer;
     return MOE_OK;
@@ -174,7 +176,6 @@ static moe_status read_model(const json_t *root, const char *type, const moe_fam
     *out = (moe_model){.note = family->note};
     snprintf(out->family, sizeof out->family, "%s", type);
     MOE_TRY(read_layer(root, family, &out->layer));
-    MOE_TRY(read_shared(root, family, out));
     MOE_TRY(read_pattern(root, family, out));
     moe_model_count(root, family, out);
     return MOE_OK;
@@ -228,19 +229,9 @@ moe_status moe_config_model(const char *path, moe_model *out) {
     return status ? moe_fail_context(status, "%s", file) : MOE_OK;
 }
 
-moe_status moe_model_check_shared(const moe_model *model) {
-    if (!model->shared) return MOE_OK;
-    return moe_fail(MOE_E_UNSUPPORTED,
-                    "a %s layer has a %sshared expert of width %" PRId64 ", which layers cannot "
-                    "have yet; write the rest of the layer as text",
-                    model->family, model->shared_gated ? "gated " : "", model->shared);
-}
-
 moe_status moe_config_json(const char *path, moe_layer *out) {
     moe_model model;
     MOE_TRY(moe_config_model(path, &model));
-    moe_status status = moe_model_check_shared(&model);
-    if (status) return moe_fail_context(status, "%s", path);
     *out = model.layer;
     return MOE_OK;
 }

@@ -19,8 +19,6 @@ typedef struct moe_model_parameters {
 typedef struct moe_model {
     char family[40];     /* model_type of what has the layers */
     moe_layer layer;
-    int64_t shared;      /* width of the expert that every token uses; 0: none */
-    bool shared_gated;   /* its output is multiplied by sigmoid(x . w) */
     const char *note;    /* what else the layer's text cannot say; NULL: nothing */
     int64_t layers;      /* of the model; 0: the file does not say */
     int64_t moe_layers;
@@ -37,11 +35,8 @@ moe_status moe_config_model(const char *path, moe_model *out);
 /* The same of the file's text. */
 moe_status moe_config_model_text(const char *text, size_t size, moe_model *out);
 
-/* The layer alone, where its text says all of it. */
+/* The layer alone. */
 moe_status moe_config_json(const char *path, moe_layer *out);
-
-/* MOE_E_UNSUPPORTED where the layer has a shared expert, which its text cannot say. */
-moe_status moe_model_check_shared(const moe_model *model);
 
 /* MOE_E_INVALID where layer `index` of the model has no experts; the message names some that do. */
 moe_status moe_model_check_layer(const moe_model *model, int64_t index);

@@ -9,7 +9,7 @@
 int moe_layer_tensors(const moe_layer *l, moe_tensor_row *rows) {
     const char *x = moe_dtype_names[l->x], *w = moe_dtype_names[l->w];
     const bool gated = moe_layer_gated(l);
-    const int64_t up = moe_layer_up_rows(l);
+    const int64_t up = moe_layer_up_rows(l), held = moe_layer_held(l), wide = l->shared.f;
     const struct {
         bool there;
         moe_tensor_row row;
@@ -17,11 +17,15 @@ int moe_layer_tensors(const moe_layer *l, moe_tensor_row *rows) {
         {true, {"x", x, "T", {l->d}}},
         {true, {"router.weight", moe_dtype_names[moe_layer_router_dtype(l)], NULL, {l->e, l->d}}},
         {moe_layer_router_bias(l), {"router.bias", "f32", NULL, {l->e}}},
-        {true, {gated ? "experts.gate_up" : "experts.up", w, NULL, {l->e, up, l->d}}},
+        {true, {gated ? "experts.gate_up" : "experts.up", w, NULL, {held, up, l->d}}},
         {l->bias & MOE_BIAS_UP,
-         {gated ? "experts.gate_up.bias" : "experts.up.bias", w, NULL, {l->e, up}}},
-        {true, {"experts.down", w, NULL, {l->e, l->d, l->f}}},
-        {l->bias & MOE_BIAS_DOWN, {"experts.down.bias", w, NULL, {l->e, l->d}}},
+         {gated ? "experts.gate_up.bias" : "experts.up.bias", w, NULL, {held, up}}},
+        {true, {"experts.down", w, NULL, {held, l->d, l->f}}},
+        {l->bias & MOE_BIAS_DOWN, {"experts.down.bias", w, NULL, {held, l->d}}},
+        {wide > 0,
+         {gated ? "shared.gate_up" : "shared.up", w, NULL, {gated ? 2 * wide : wide, l->d}}},
+        {wide > 0, {"shared.down", w, NULL, {l->d, wide}}},
+        {l->shared.gated, {"shared_gate.weight", w, NULL, {1, l->d}}},
         {true, {"y", x, "T", {l->d}}},
         {true, {"ids", "i32", "T", {l->k}}},
         {true, {"weights", "f32", "T", {l->k}}},
@@ -35,12 +39,15 @@ int moe_layer_tensors(const moe_layer *l, moe_tensor_row *rows) {
 moe_layer_figures moe_layer_count(const moe_layer *l) {
     const moe_layer_sizes n = moe_layer_elements(l, 1);
     int64_t experts = n.up + n.up_bias + n.down + n.down_bias;
-    moe_layer_figures f = {.router = n.router_weight + n.router_bias, .expert = experts / l->e};
-    f.all = f.router + experts;
-    f.active = f.router + l->k * f.expert;
+    moe_layer_figures f = {.router = n.router_weight + n.router_bias,
+                           .expert = experts / moe_layer_held(l),
+                           .shared = n.shared_up + n.shared_down + n.shared_gate};
+    f.all = f.router + experts + f.shared;
+    f.active = f.router + l->k * f.expert + f.shared;
     f.bytes = n.router_weight * (int64_t)moe_dtype_size(moe_layer_router_dtype(l)) +
-              experts * (int64_t)moe_dtype_size(l->w) + n.router_bias * (int64_t)sizeof(float);
-    f.flops = 2 * l->k * (n.up + n.down) / l->e;
+              (experts + f.shared) * (int64_t)moe_dtype_size(l->w) +
+              n.router_bias * (int64_t)sizeof(float);
+    f.flops = 2 * (l->k * (n.up + n.down) / moe_layer_held(l) + n.shared_up + n.shared_down);
     f.router_flops = 2 * n.router_weight;
     return f;
 }

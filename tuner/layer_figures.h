@@ -20,6 +20,7 @@ int moe_layer_tensors(const moe_layer *layer, moe_tensor_row *rows);
 /* Biases count as parameters, not as FLOPs. */
 typedef struct moe_layer_figures {
     int64_t router, expert;      /* parameters of the router, and of one expert */
+    int64_t shared;              /* of the expert that every token uses, with its gate */
     int64_t all, active;         /* parameters in all, and of the experts a token uses */
     int64_t bytes;               /* of all parameters */
     int64_t flops, router_flops; /* a token: experts, and router apart */

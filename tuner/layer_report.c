@@ -56,6 +56,9 @@ static void print_counts(const moe_layer *layer, FILE *to) {
     for (size_t i = 0; i < sizeof stores / sizeof *stores; i++)
         fprintf(to, "%s %s %.6g", i ? "," : "", stores[i].name,
                 (double)f.all * stores[i].bytes / 1e6);
+    if (f.shared)
+        fprintf(to, "\nshared      one more expert of width %" PRId64 "%s for every token, %.6g M",
+                layer->shared.f, layer->shared.gated ? " and a gate" : "", (double)f.shared / 1e6);
     fprintf(to, "\nFLOPs       %.6g M a token in the experts, %.6g M in the router\n",
             (double)f.flops / 1e6, (double)f.router_flops / 1e6);
     fprintf(to, "router      %s\n", rule_of(layer, rule));
@@ -64,10 +67,6 @@ static void print_counts(const moe_layer *layer, FILE *to) {
 
 static void print_model(const moe_model *model, FILE *to) {
     const moe_model_parameters *p = &model->parameters;
-    if (model->shared)
-        fprintf(to, "shared      one more expert of width %" PRId64 "%s for every token, %.6g M\n",
-                model->shared, model->shared_gated ? " and a gate" : "",
-                model->moe_layers ? p->shared / 1e6 / (double)model->moe_layers : 0);
     if (model->note) fprintf(to, "note        %s\n", model->note);
     if (!model->layers) return;
     fprintf(to, "model       %s: %" PRId64 " of %" PRId64 " layers have experts; %.4g G parameters, "
@@ -130,10 +129,9 @@ static json_t *loads_json(const moe_layer_report *r) {
 
 static json_t *model_json(const moe_model *model) {
     const moe_model_parameters *p = &model->parameters;
-    return json_pack("{s:s,s:I,s:I,s:I,s:b,s:b,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "family",
+    return json_pack("{s:s,s:I,s:I,s:b,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "family",
                      model->family, "layers", (json_int_t)model->layers, "moe_layers",
-                     (json_int_t)model->moe_layers, "shared", (json_int_t)model->shared,
-                     "shared_gated", model->shared_gated, "whole", p->whole, "parameters",
+                     (json_int_t)model->moe_layers, "whole", p->whole, "parameters",
                      moe_model_total(p), "active", moe_model_active(p), "experts", p->experts,
                      "routers", p->routers, "shared_experts", p->shared, "dense", p->dense,
                      "mixers", p->mixers, "embeddings", p->embeddings);
@@ -144,10 +142,10 @@ static json_t *report_json(const moe_layer_report *r, const char *text) {
     const moe_layer_figures f = moe_layer_count(layer);
     char rule[RULE_SIZE];
     json_t *root = json_pack(
-        "{s:s, s:o, s:{s:I,s:I,s:I,s:I}, s:I, s:{s:I,s:I}, s:s, s:s, s:o}", "layer", text,
+        "{s:s, s:o, s:{s:I,s:I,s:I,s:I,s:I}, s:I, s:{s:I,s:I}, s:s, s:s, s:o}", "layer", text,
         "tensors", tensors_json(layer), "parameters", "all", (json_int_t)f.all, "active",
         (json_int_t)f.active, "expert", (json_int_t)f.expert, "router", (json_int_t)f.router,
-        "bytes", (json_int_t)f.bytes, "flops_per_token", "experts", (json_int_t)f.flops, "router",
+        "shared", (json_int_t)f.shared, "bytes", (json_int_t)f.bytes, "flops_per_token", "experts", (json_int_t)f.flops, "router",
         (json_int_t)f.router_flops, "router_rule", rule_of(layer, rule), "device", r->facts->name,
         "work", loads_json(r));
     if (root && *r->model->family) json_object_set_new(root, "model", model_json(r->model));

@@ -29,19 +29,25 @@ static void place(const moe_layer *l, int half, part *p) {
     p->to = l->layout == MOE_LAYOUT_INTERLEAVED ? half : first ? 0 : p->rows;
 }
 
-/* Gate and up of one expert, `columns` wide, from a tensor each or from one that has both. */
-static int list_halves(const moe_model_weights *w, const char *gate, const char *up,
-                       const char *both, int64_t columns, bool turned, part *out) {
+/* The names of gate and up rows: a tensor each, or one that has both. */
+typedef struct halves {
+    const char *gate, *up, *both;
+} halves;
+
+/* Gate and up of an expert of width f, whose rows are `columns` wide. */
+static int list_halves(const moe_model_weights *w, halves names, int64_t f, int64_t columns,
+                       part *out) {
     const moe_layer *l = &w->layer;
-    const int64_t f = l->f, step = w->names->alternating ? 2 : 1;
+    const char *both = names.both;
+    const int64_t step = w->names->alternating ? 2 : 1;
     if (!moe_layer_gated(l)) {
-        *out = (part){up, f, columns, f, 0, 1, 0, 1, turned, l->w, false};
+        *out = (part){names.up, f, columns, f, 0, 1, 0, 1, false, l->w, false};
         return 1;
     }
     for (int half = 0; half < 2; half++) {
         int64_t start = !both ? 0 : step == 2 ? half : half * f;
-        out[half] = (part){both ? both : half ? up : gate, f, columns, both ? 2 * f : f, start,
-                           both ? step : 1, 0, 0, turned, l->w, false};
+        out[half] = (part){both ? both : half ? names.up : names.gate, f, columns,
+                           both ? 2 * f : f, start, both ? step : 1, 0, 0, false, l->w, false};
         place(l, half, &out[half]);
     }
     return 2;
@@ -56,18 +62,33 @@ static int list_parts(const moe_model_weights *w, moe_weight_role role, part *ou
     const moe_layer *l = &w->layer;
     const moe_weight_names *n = w->names;
     const char *bias = l->router.key_bias ? n->key_bias : n->router_bias;
+    int count = 1;
     switch (role) {
-    case MOE_WEIGHT_ROUTER: *out = whole(n->router, l->e, l->d, moe_layer_router_dtype(l), true); return 1;
+    case MOE_WEIGHT_ROUTER:
+        *out = whole(n->router, l->e, l->d, moe_layer_router_dtype(l), true);
+        return 1;
     case MOE_WEIGHT_ROUTER_BIAS: *out = whole(bias, l->e, 1, MOE_F32, true); return 1;
     case MOE_WEIGHT_UP:
-        return list_halves(w, n->gate, n->up, n->gate_up, l->d, n->turned, out);
+        count = list_halves(w, (halves){n->gate, n->up, n->gate_up}, l->f, l->d, out);
+        for (int i = 0; i < count; i++) out[i].turned = n->turned;
+        return count;
     case MOE_WEIGHT_UP_BIAS:
-        return list_halves(w, NULL, n->up_bias, n->gate_up ? n->up_bias : NULL, 1, false, out);
+        return list_halves(w, (halves){NULL, n->up_bias, n->gate_up ? n->up_bias : NULL}, l->f, 1,
+                           out);
     case MOE_WEIGHT_DOWN:
         *out = whole(n->down, l->d, l->f, l->w, false);
         out->turned = n->turned || n->turned_down;
         return 1;
     case MOE_WEIGHT_DOWN_BIAS: *out = whole(n->down_bias, l->d, 1, l->w, false); return 1;
+    case MOE_WEIGHT_SHARED_UP:
+        count = list_halves(w, (halves){n->shared_gate, n->shared_up, n->shared_gate_up},
+                            l->shared.f, l->d, out);
+        for (int i = 0; i < count; i++) out[i].alone = true;
+        return count;
+    case MOE_WEIGHT_SHARED_DOWN:
+        *out = whole(n->shared_down, l->d, l->shared.f, l->w, true);
+        return 1;
+    case MOE_WEIGHT_SHARED_GATE: *out = whole(n->shared_weight, 1, l->d, l->w, true); return 1;
     case MOE_WEIGHT_ROLES: break;
     }
     return 0;
@@ -119,7 +140,7 @@ static moe_status find_part(moe_model_weights *w, const part *p, int64_t expert,
     char name[MOE_WEIGHT_NAME_SIZE];
     if (!p->pattern)
         return moe_fail(MOE_E_INVALID,
-                        "%s: the layer has a bias for which such models (%.48s) have no tensor",
+                        "%s: the layer has a part for which such models (%.48s) have no tensor",
                         moe_shards_path(w->shards), w->names->types);
     const bool fused = !p->alone && !strchr(p->pattern, '*');
     moe_weight_name(w->shards, w->prefix, w->names, p->pattern, w->index, expert, name);
@@ -191,7 +212,7 @@ moe_status moe_model_weights_read(moe_model_weights *w, moe_weight_role role, in
 int64_t moe_model_weights_pieces(const moe_model_weights *w, moe_weight_role role) {
     part parts[MAX_PARTS];
     list_parts(w, role, parts);
-    return parts[0].alone ? 1 : w->layer.e;
+    return parts[0].alone ? 1 : moe_layer_held(&w->layer);
 }
 
 size_t moe_model_weights_bytes(const moe_model_weights *w, moe_weight_role role) {
@@ -235,7 +256,8 @@ static moe_status check_rest(const moe_model_weights *w) {
         {n->gate_up, gated, "an activation with a gate"},
         {n->up_bias, l->bias & MOE_BIAS_UP, "bias=up"},
         {n->down_bias, l->bias & MOE_BIAS_DOWN, "bias=down"},
-        {n->shared_down, false, "a shared expert, which layers cannot have yet"},
+        {n->shared_down, l->shared.f > 0, "shared=F"},
+        {n->shared_weight, l->shared.gated, "shared=F,gated"},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         char name[MOE_WEIGHT_NAME_SIZE];

@@ -7,7 +7,8 @@
 
 #include "weight_names.h"
 
-/* What moe_io calls them. A piece is what one expert has of it; the first two have one piece. */
+/* What moe_io calls them. A piece is what one expert has of it; the router's and the shared
+ * expert's have one piece. */
 typedef enum moe_weight_role {
     MOE_WEIGHT_ROUTER,      /* [e,d] in w's dtype */
     MOE_WEIGHT_ROUTER_BIAS, /* [e] f32; of the logits or of the keys, as the layer says */
@@ -15,6 +16,9 @@ typedef enum moe_weight_role {
     MOE_WEIGHT_UP_BIAS,     /* the same without d */
     MOE_WEIGHT_DOWN,        /* [d,f] */
     MOE_WEIGHT_DOWN_BIAS,   /* [d] */
+    MOE_WEIGHT_SHARED_UP,   /* gated: [2F,d], rows in the layer's layout; else [F,d] */
+    MOE_WEIGHT_SHARED_DOWN, /* [d,F] */
+    MOE_WEIGHT_SHARED_GATE, /* [1,d] */
     MOE_WEIGHT_ROLES
 } moe_weight_role;
 

@@ -103,8 +103,11 @@ moe_work_size moe_experts_work(const moe_layer *layer, int64_t tokens, moe_routi
     double t = (double)tokens, d = (double)layer->d;
     double size = (double)moe_dtype_size(layer->x), up = (double)moe_layer_up_rows(layer);
     const load at = expected_load(layer, tokens, routing);
-    return (moe_work_size){2 * at.rows * d * (up + (double)layer->f),
-                           weights(layer, at, size) + 2 * t * d * size};
+    /* The shared expert: as many experts of width f, with all tokens. */
+    double shared = tokens > 0 ? (double)moe_layer_shared_experts(layer) : 0;
+    return (moe_work_size){2 * (at.rows + t * shared) * d * (up + (double)layer->f),
+                           weights(layer, (load){at.rows, at.experts + shared}, size) +
+                               2 * t * d * size};
 }
 
 moe_work_size moe_layer_work(const moe_layer *layer, int64_t tokens, moe_routing routing) {

@@ -20,20 +20,25 @@ static void list_inputs(const moe_layer *l, int64_t tokens, input *out) {
     const moe_tensor_type x = moe_tensor_type_of(l->x), w = moe_tensor_type_of(l->w);
     const moe_tensor_type router = moe_tensor_type_of(moe_layer_router_dtype(l));
     const bool gated = moe_layer_gated(l);
-    const int64_t up = moe_layer_up_rows(l);
+    const int64_t up = moe_layer_up_rows(l), held = moe_layer_held(l), wide = l->shared.f;
 #define TO(member) offsetof(moe_io, member)
     const input all[MOE_RUN_INPUTS] = {
         {"x", true, x, 2, {tokens, l->d}, TO(x), X},
         {"router.weight", true, router, 2, {l->e, l->d}, TO(router_weight), MOE_WEIGHT_ROUTER},
         {"router.bias", moe_layer_router_bias(l), MOE_TENSOR_F32, 1, {l->e}, TO(router_bias),
          MOE_WEIGHT_ROUTER_BIAS},
-        {gated ? "experts.gate_up" : "experts.up", true, w, 3, {l->e, up, l->d}, TO(up),
+        {gated ? "experts.gate_up" : "experts.up", true, w, 3, {held, up, l->d}, TO(up),
          MOE_WEIGHT_UP},
         {gated ? "experts.gate_up.bias" : "experts.up.bias", l->bias & MOE_BIAS_UP, w, 2,
-         {l->e, up}, TO(up_bias), MOE_WEIGHT_UP_BIAS},
-        {"experts.down", true, w, 3, {l->e, l->d, l->f}, TO(down), MOE_WEIGHT_DOWN},
-        {"experts.down.bias", l->bias & MOE_BIAS_DOWN, w, 2, {l->e, l->d}, TO(down_bias),
+         {held, up}, TO(up_bias), MOE_WEIGHT_UP_BIAS},
+        {"experts.down", true, w, 3, {held, l->d, l->f}, TO(down), MOE_WEIGHT_DOWN},
+        {"experts.down.bias", l->bias & MOE_BIAS_DOWN, w, 2, {held, l->d}, TO(down_bias),
          MOE_WEIGHT_DOWN_BIAS},
+        {gated ? "shared.gate_up" : "shared.up", wide > 0, w, 2, {gated ? 2 * wide : wide, l->d},
+         TO(shared_up), MOE_WEIGHT_SHARED_UP},
+        {"shared.down", wide > 0, w, 2, {l->d, wide}, TO(shared_down), MOE_WEIGHT_SHARED_DOWN},
+        {"shared_gate.weight", l->shared.gated, w, 2, {1, l->d}, TO(shared_gate),
+         MOE_WEIGHT_SHARED_GATE},
     };
 #undef TO
     memcpy(out, all, sizeof all);

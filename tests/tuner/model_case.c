@@ -23,6 +23,20 @@ const model_case model_cases[] = {
      .router = "model.layers.1.mlp.gate.weight",
      .router_bias = "model.layers.1.mlp.gate.e_score_correction_bias", .gate = QWEN("gate"),
      .up = QWEN("up"), .down = QWEN("down")},
+    {.name = "per expert, gated shared", .type = "qwen2_moe",
+     .layer = SIZES "router=softmax>topk shared=32,gated",
+     .router = "model.layers.1.mlp.gate.weight", .gate = QWEN("gate"), .up = QWEN("up"),
+     .down = QWEN("down"), .shared_gate = "model.layers.1.mlp.shared_expert.gate_proj.weight",
+     .shared_up = "model.layers.1.mlp.shared_expert.up_proj.weight",
+     .shared_down = "model.layers.1.mlp.shared_expert.down_proj.weight",
+     .shared_weight = "model.layers.1.mlp.shared_expert_gate.weight"},
+    {.name = "input_linear, shared", .type = "granitemoeshared",
+     .layer = SIZES "router=topk>softmax shared=16",
+     .router = "model.layers.1.block_sparse_moe.router.layer.weight",
+     .gate_up = "model.layers.1.block_sparse_moe.input_linear.weight",
+     .down = "model.layers.1.block_sparse_moe.output_linear.weight",
+     .shared_gate_up = "model.layers.1.shared_mlp.input_linear.weight",
+     .shared_down = "model.layers.1.shared_mlp.output_linear.weight"},
     {.name = "w1 w3 w2", .type = "mixtral", .layer = SIZES "router=softmax>topk>renorm",
      .router = "model.layers.1.block_sparse_moe.gate.weight",
      .gate = "model.layers.1.block_sparse_moe.experts.%d.w1.weight",
@@ -41,8 +55,11 @@ const model_case model_cases[] = {
      .gate_up = "model.language_model.layers.1.mlp.experts.gate_up_proj",
      .down = "model.language_model.layers.1.mlp.experts.down_proj", .turned = true,
      .turned_down = true},
-    {.name = "turned, no shared", .type = "llama4_text",
-     .layer = "d=32 f=16 e=4 k=1 x=bf16 w=bf16 router=topk>sigmoid>input",
+    {.name = "turned, shared", .type = "llama4_text",
+     .layer = "d=32 f=16 e=4 k=1 x=bf16 w=bf16 router=topk>sigmoid>input shared=16",
+     .shared_gate = "language_model.model.layers.1.feed_forward.shared_expert.gate_proj.weight",
+     .shared_up = "language_model.model.layers.1.feed_forward.shared_expert.up_proj.weight",
+     .shared_down = "language_model.model.layers.1.feed_forward.shared_expert.down_proj.weight",
      .router = "language_model.model.layers.1.feed_forward.router.weight",
      .gate_up = "language_model.model.layers.1.feed_forward.experts.gate_up_proj",
      .down = "language_model.model.layers.1.feed_forward.experts.down_proj", .turned = true,
@@ -61,7 +78,9 @@ const model_case model_cases[] = {
      .up = "transformer.blocks.1.ffn.experts.mlp.v1",
      .down = "transformer.blocks.1.ffn.experts.mlp.w2", .turned_down = true, .stacked = true},
     {.name = "no gate", .type = "nemotron_h",
-     .layer = SIZES "act=relu2 router=sigmoid+bias>topk>renorm",
+     .layer = SIZES "act=relu2 router=sigmoid+bias>topk>renorm shared=32",
+     .shared_up = "backbone.layers.1.mixer.shared_experts.up_proj.weight",
+     .shared_down = "backbone.layers.1.mixer.shared_experts.down_proj.weight",
      .router = "backbone.layers.1.mixer.gate.weight",
      .router_bias = "backbone.layers.1.mixer.gate.e_score_correction_bias",
      .up = "backbone.layers.1.mixer.experts.%d.up_proj.weight",
@@ -146,6 +165,24 @@ static void put_experts(bundle *b, const model_case *c, const moe_workload *w) {
     if (c->down_bias) put_vector(b, c, c->down_bias, w->down_bias, l->e, l->d, false);
 }
 
+/* A matrix that is one expert's: `rows` rows from row `first` on. */
+static void put_matrix(bundle *b, const char *name, const uint16_t *from, int64_t first,
+                       int64_t rows, int64_t columns) {
+    const int64_t shape[2] = {rows, columns};
+    if (!name) return;
+    memcpy(add(b, name, 0, 2, shape), from + first * columns, (size_t)(rows * columns) * 2);
+}
+
+static void put_shared(bundle *b, const model_case *c, const moe_workload *w) {
+    const moe_layer *l = &w->layer;
+    const int64_t f = l->shared.f, up = moe_layer_gated(l) ? 2 * f : f;
+    put_matrix(b, c->shared_gate_up, w->shared_up, 0, up, l->d);
+    put_matrix(b, c->shared_gate, w->shared_up, 0, f, l->d);
+    put_matrix(b, c->shared_up, w->shared_up, up - f, f, l->d);
+    put_matrix(b, c->shared_down, w->shared_down, 0, l->d, f);
+    put_matrix(b, c->shared_weight, w->shared_gate, 0, 1, l->d);
+}
+
 static void put_router(bundle *b, const model_case *c, const moe_workload *w) {
     const moe_layer *l = &w->layer;
     const int64_t shape[2] = {l->e, l->d};
@@ -185,6 +222,7 @@ void model_case_write(const model_case *c, const moe_workload *w, const char *fo
     b.count = 0;
     put_router(&b, c, w);
     put_experts(&b, c, w);
+    put_shared(&b, c, w);
     snprintf(path, sizeof path, "%s/model.safetensors", folder);
     if (shards) write_shards(&b, folder);
     else assert_int_equal(moe_tensor_file_write(path, b.tensor, b.count), MOE_OK);

@@ -15,6 +15,7 @@ typedef struct model_case {
     const char *gate_up;   /* in place of the two */
     const char *down;
     const char *up_bias, *down_bias;
+    const char *shared_gate, *shared_up, *shared_gate_up, *shared_down, *shared_weight;
     bool turned, turned_down; /* [in,out] instead of [out,in] */
     bool alternating;         /* gate and up rows in turn */
     bool stacked;             /* all experts as one matrix */

@@ -249,6 +249,9 @@ static const struct {
 } published[] = {
     {"mixtral", "{\"model_type\":\"mixtral\",\"hidden_size\":32,\"intermediate_size\":16,"
                 "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_hidden_layers\":2}"},
+    {"qwen2_moe", "{\"model_type\":\"qwen2_moe\",\"hidden_size\":32,\"num_experts\":4,"
+                  "\"moe_intermediate_size\":16,\"shared_expert_intermediate_size\":32,"
+                  "\"num_experts_per_tok\":2,\"num_hidden_layers\":2}"},
     {"gpt_oss", "{\"model_type\":\"gpt_oss\",\"hidden_size\":32,\"intermediate_size\":16,"
                 "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_hidden_layers\":2}"},
 };

@@ -33,7 +33,8 @@ static void make_workload(const model_case *c, const char *text, moe_workload *w
     moe_layer layer;
     if (moe_layer_parse(text, &layer)) fail_msg("%s: %s", c->name, moe_error_text());
     assert_int_equal(moe_workload_init(w, &layer, 1, MOE_ROUTING_UNIFORM, 11,
-                                       MOE_MAKE_ROUTER | MOE_MAKE_UP | MOE_MAKE_DOWN),
+                                       MOE_MAKE_ROUTER | MOE_MAKE_UP | MOE_MAKE_DOWN |
+                                           MOE_MAKE_GATE),
                      MOE_OK);
 }
 
@@ -42,16 +43,18 @@ static const void *array_of(const moe_workload *w, moe_weight_role role) {
         [MOE_WEIGHT_ROUTER] = w->router_weight, [MOE_WEIGHT_ROUTER_BIAS] = w->router_bias,
         [MOE_WEIGHT_UP] = w->up,                [MOE_WEIGHT_UP_BIAS] = w->up_bias,
         [MOE_WEIGHT_DOWN] = w->down,            [MOE_WEIGHT_DOWN_BIAS] = w->down_bias,
+        [MOE_WEIGHT_SHARED_UP] = w->shared_up,  [MOE_WEIGHT_SHARED_DOWN] = w->shared_down,
+        [MOE_WEIGHT_SHARED_GATE] = w->shared_gate,
     };
     return arrays[role];
 }
 
-/* Where row r of up, gate rows first, stands in the layer's layout. */
-static int64_t row_of(const moe_layer *l, int64_t r) {
-    const bool up = r >= l->f;
+/* Where row r of up weights of width f, gate rows first, stands in the layer's layout. */
+static int64_t row_of(const moe_layer *l, int64_t f, int64_t r) {
+    const bool up = r >= f;
     if (!moe_layer_gated(l) || l->layout == MOE_LAYOUT_GATE_UP) return r;
-    if (l->layout == MOE_LAYOUT_UP_GATE) return up ? r - l->f : r + l->f;
-    return up ? 2 * (r - l->f) + 1 : 2 * r;
+    if (l->layout == MOE_LAYOUT_UP_GATE) return up ? r - f : r + f;
+    return up ? 2 * (r - f) + 1 : 2 * r;
 }
 
 /* All pieces of all roles against the workload's arrays, byte for byte. */
@@ -59,9 +62,11 @@ static void assert_same(moe_model_weights *weights, const moe_workload *w, const
     for (int role = 0; role < MOE_WEIGHT_ROLES; role++) {
         const char *want = array_of(w, (moe_weight_role)role);
         if (!want) continue;
-        const bool up = role == MOE_WEIGHT_UP || role == MOE_WEIGHT_UP_BIAS;
+        const bool shared = role == MOE_WEIGHT_SHARED_UP;
+        const bool up = shared || role == MOE_WEIGHT_UP || role == MOE_WEIGHT_UP_BIAS;
+        const int64_t f = shared ? w->layer.shared.f : w->layer.f;
         const size_t bytes = moe_model_weights_bytes(weights, (moe_weight_role)role);
-        const int64_t rows = up ? moe_layer_up_rows(&w->layer) : 1;
+        const int64_t rows = !up ? 1 : moe_layer_gated(&w->layer) ? 2 * f : f;
         const size_t row = bytes / (size_t)rows;
         char *got = malloc(bytes);
         assert_non_null(got);
@@ -69,7 +74,7 @@ static void assert_same(moe_model_weights *weights, const moe_workload *w, const
             if (moe_model_weights_read(weights, (moe_weight_role)role, i, got))
                 fail_msg("%s: %s", name, moe_error_text());
             for (int64_t r = 0; r < rows; r++, want += row) {
-                int64_t at = up ? row_of(&weights->layer, r) : r;
+                int64_t at = up ? row_of(&weights->layer, f, r) : r;
                 if (memcmp(got + (size_t)at * row, want, row))
                     fail_msg("%s: role %d of expert %d differs in row %d", name, role, (int)i,
                              (int)r);
@@ -136,8 +141,12 @@ static void layers_that_are_not_the_model_s(void **state) {
     } cases[] = {
         {"mixtral", "mixtral", "d=32 f=16 e=4 k=2", 0, MOE_E_NOT_FOUND,
          "no experts of layer 0 by any name that is known; its tensors: none"},
-        {"nemotron_h", "nemotron_h", "d=32 f=16 e=4 k=2 router=sigmoid+bias>topk>renorm", 1,
-         MOE_E_INVALID, "have no tensor"},
+        {"nemotron_h", "nemotron_h", "d=32 f=16 e=4 k=2 router=sigmoid+bias>topk>renorm shared=32",
+         1, MOE_E_INVALID, "have no tensor"},
+        {"qwen2_moe", "qwen2_moe", "d=32 f=16 e=4 k=2 router=softmax>topk", 1, MOE_E_INVALID,
+         "shared_expert.down_proj.weight', for which the layer lacks shared=F"},
+        {"qwen2_moe", "qwen2_moe", "d=32 f=16 e=4 k=2 router=softmax>topk shared=32", 1,
+         MOE_E_INVALID, "shared_expert_gate.weight', for which the layer lacks shared=F,gated"},
         {"mixtral", "mixtral", "d=32 f=24 e=4 k=2", 1, MOE_E_INVALID,
          "w1.weight' is [16,32], should be [24,32]"},
         {"granitemoe", "granitemoe", "d=32 f=16 e=5 k=2 router=topk>softmax", 1, MOE_E_INVALID,
@@ -159,6 +168,7 @@ static void layers_that_are_not_the_model_s(void **state) {
         bool opened = !status;
         for (int role = 0; role < MOE_WEIGHT_ROLES && !status; role++) {
             if (role == MOE_WEIGHT_ROUTER || role == MOE_WEIGHT_ROUTER_BIAS) continue;
+            if (role >= MOE_WEIGHT_SHARED_UP) continue;
             if (role == MOE_WEIGHT_UP_BIAS && !(weights.layer.bias & MOE_BIAS_UP)) continue;
             if (role == MOE_WEIGHT_DOWN_BIAS && !(weights.layer.bias & MOE_BIAS_DOWN)) continue;
             void *piece = malloc(moe_model_weights_bytes(&weights, (moe_weight_role)role));

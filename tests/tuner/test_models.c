@@ -104,7 +104,7 @@ static void layers_are_those_of_the_models(void **state) {
         assert_int_equal(moe_layer_print(&model->layer, text, sizeof text), MOE_OK);
         snprintf(router, sizeof router, " router=%s ", models[i].router);
         if (!strstr(text, router)) fail_msg("%s: %s", models[i].file, text);
-        assert_int_equal(model->shared, models[i].shared);
+        assert_int_equal(model->layer.shared.f, models[i].shared);
         assert_int_equal(model->layer.router_dtype == MOE_ROUTER_F32,
                          strstr(f32_routers, models[i].file) != NULL);
         int64_t first = 0;

@@ -123,6 +123,9 @@ static const struct {
      "4,"
      "\"num_experts_per_tok\":1,\"norm_topk_prob\":null,\"torch_dtype\":\"float16\"}}",
      "d=64 f=32 e=4 k=1 act=geglu_tanh x=f16 router=softmax>topk"},
+    {"{\"model_type\":\"qwen2_moe\",\"hidden_size\":64,\"moe_intermediate_size\":32,"
+     "\"num_experts\":8,\"num_experts_per_tok\":2,\"shared_expert_intermediate_size\":64}",
+     "d=64 f=32 e=8 k=2 router=softmax>topk shared=64,gated"},
 };
 
 static void configs_make_the_presets(void **state) {
@@ -152,8 +155,8 @@ static const struct {
     {"{\"model_type\":\"llama\"}", MOE_E_UNSUPPORTED, "none of mixtral, qwen2_moe"},
     {"{\"model_type\":\"deepseek_v3\"}", MOE_E_CORRUPT, "'hidden_size' is missing"},
     {"{\"model_type\":\"qwen2_moe\",\"hidden_size\":64,\"moe_intermediate_size\":32,"
-     "\"num_experts\":8,\"num_experts_per_tok\":2,\"shared_expert_intermediate_size\":64}",
-     MOE_E_UNSUPPORTED, "a gated shared expert of width 64"},
+     "\"num_experts\":8,\"num_experts_per_tok\":2,\"shared_expert_intermediate_size\":40}",
+     MOE_E_UNSUPPORTED, "shared=40 must be a multiple of f=32"},
     {"{" MIXTRAL "}", MOE_E_CORRUPT, "'intermediate_size' is missing"},
     {"{" MIXTRAL ",\"intermediate_size\":\"64\"}", MOE_E_CORRUPT, "is not a whole number"},
     {"{" MIXTRAL ",\"intermediate_size\":64,\"num_experts_per_tok\":5}", MOE_E_INVALID, "k=5"},
