@@ -2,6 +2,8 @@
 
 import math
 
+from router import Router
+
 # Distributions of tokens over experts. The router makes them all: x[:, 0] is 1, so column 0 of the
 # router's weights adds a bias to each expert's logit.
 #   U      logits N(0,1)
@@ -19,22 +21,19 @@ def expert_bias(torch, distribution, experts, k):
             "ONE": -FAR * (rank >= k), "EMPTY": -FAR * (rank >= alive)}[distribution]
 
 
-def select(torch, logits, k, router):
-    """(ids i32, weights f32) of the k largest logits, by the layer's rule."""
-    if router == "topk>softmax":
-        best, ids = torch.topk(logits, k, dim=-1)
-        return ids.int(), torch.softmax(best, dim=-1)
-    best, ids = torch.topk(torch.softmax(logits, dim=-1), k, dim=-1)
-    if router == "softmax>topk>renorm":
-        best = best / best.sum(dim=-1, keepdim=True)
-    return ids.int(), best
+def halves(rows, layout):
+    """(gate, up) of up rows [..., 2f] in a layer's layout."""
+    if layout == "interleaved":
+        return rows[..., 0::2], rows[..., 1::2]
+    first, second = rows.chunk(2, dim=-1)
+    return (second, first) if layout == "up_gate" else (first, second)
 
 
-def activate(torch, act, rows):
-    """The activation of up rows [R, 2f] (gate, then up) or [R, f]."""
+def activate(torch, act, rows, layout):
+    """The activation of up rows [R, 2f] in the layer's layout, or [R, f] without a gate."""
     if act == "relu":
         return torch.relu(rows)
-    gate, up = rows.chunk(2, dim=-1)
+    gate, up = halves(rows, layout)
     if act.startswith("swiglu_clamp"):
         limit, alpha = (float(v) for v in act[len("swiglu_clamp("):-1].split(","))
         gate, up = gate.clamp(max=limit), up.clamp(-limit, limit)
@@ -45,22 +44,26 @@ def activate(torch, act, rows):
 class Case:
     """The tensors of a configuration at a token count, on a torch device. Weights are
     N(0, 1/sqrt(fan-in)), x is N(0,1), biases N(0, 0.1); ids [T,k] i32 and weights [T,k] f32 come
-    from the router in float32."""
+    from the router in float32. Where other devices hold a part of the experts, those of up and down
+    are `first` and the `held` - 1 behind it."""
 
     def __init__(self, torch, config, layer, tokens, place, seed=1):
         self.torch, self.config, self.layer, self.tokens = torch, config, layer, tokens
-        self.act = str(layer).split("act=")[1].split()[0]
-        self.router = str(layer).split("router=")[1].split()[0]
-        self.place = place
+        self.act, self.layout = layer.fields["act"], layer.fields.get("layout", "gate_up")
+        self.router = Router(layer.fields["router"])
+        self.place, self.held = place, layer.held
+        self.first = layer.e // layer.held // 2 * layer.held
         self.generator = torch.Generator(device=place).manual_seed(seed)
-        d, f, e, rows = layer.d, layer.f, layer.e, layer.up_rows
+        d, f, e, held, rows = layer.d, layer.f, layer.e, layer.held, layer.up_rows
         self.x = self.normal((tokens, d), 1)
         self.router_weight = self.normal((e, d), NOISE[config.distribution] / math.sqrt(d))
         self.x[:, 0] = 1
         self.router_weight[:, 0] = expert_bias(torch, config.distribution, e, layer.k)
-        self.up = self.normal((e, rows, d), 1 / math.sqrt(d))
-        self.down = self.normal((e, d, f), 1 / math.sqrt(f))
-        bias = {"router": (e,), "up": (e, rows), "down": (e, d)}
+        if layer.router_w == "f32":
+            self.router_weight = self.router_weight.float()
+        self.up = self.normal((held, rows, d), 1 / math.sqrt(d))
+        self.down = self.normal((held, d, f), 1 / math.sqrt(f))
+        bias = {"router": (e,), "up": (held, rows), "down": (held, d)}
         self.router_bias, self.up_bias, self.down_bias = (
             self.normal(shape, 0.1) if layer.has_bias(name) else None
             for name, shape in bias.items())
@@ -78,10 +81,18 @@ class Case:
         return out
 
     def route(self):
-        logits = self.x.float() @ self.router_weight.float().T
-        if self.router_bias is not None:
-            logits += self.router_bias
-        return select(self.torch, logits, self.layer.k, self.router)
+        return self.choose(self.x.float() @ self.router_weight.float().T)
+
+    def choose(self, logits):
+        """(ids, weights) by the layer's rule; its bias is one of the keys, or of the logits."""
+        if self.router_bias is not None and not self.router.key_bias:
+            logits = logits + self.router_bias
+        return self.router.choose(self.torch, logits, self.layer.k, self.router_bias)
+
+    def local(self, ids):
+        """Ids as those of up and down; `held` for experts of other devices."""
+        here = (ids >= self.first) & (ids < self.first + self.held)
+        return self.torch.where(here, ids - self.first, self.held).to(ids.dtype)
 
     def tensors(self):
         """The inputs of the layer by name; None where it has none."""
@@ -89,10 +100,11 @@ class Case:
         return {name: getattr(self, name) for name in names}
 
     def permutation(self):
-        """(slots sorted by expert, int64 rows per expert): slot t*k+j is choice j of token t."""
-        flat = self.ids.flatten().long()
-        return (self.torch.argsort(flat, stable=True),
-                self.torch.bincount(flat, minlength=self.layer.e))
+        """(slots sorted by expert, int64 rows per expert), of the experts held: slot t*k+j is choice j
+        of token t."""
+        flat = self.local(self.ids).flatten().long()
+        counts = self.torch.bincount(flat, minlength=self.held + 1)[:self.held]
+        return self.torch.argsort(flat, stable=True)[:int(counts.sum())], counts
 
     def kept(self):
         """[T,k]: whether a slot stays within its expert's capacity; first choices go first."""
@@ -109,27 +121,35 @@ class Case:
         """y [T,d] in double precision from the same rounded inputs, ids and weights."""
         torch, kept = self.torch, self.kept()
         y = torch.zeros((self.tokens, self.layer.d), dtype=torch.float64, device=self.place)
-        for expert in self.ids.unique().tolist():
-            up, down = self.up[expert].double().T, self.down[expert].double().T
-            tokens, slots = torch.where((self.ids == expert) & kept)
+        ids = self.local(self.ids)
+        for expert in range(self.held):
+            tokens, slots = torch.where((ids == expert) & kept)
             for token, slot in zip(tokens.split(4096), slots.split(4096)):
-                rows = self.x[token].double() @ up
-                if self.up_bias is not None:
-                    rows += self.up_bias[expert].double()
-                rows = activate(torch, self.act, rows) @ down
-                if self.down_bias is not None:
-                    rows += self.down_bias[expert].double()
-                y.index_add_(0, token, rows * self.weights[token, slot, None].double())
+                weight = self.weights[token, slot, None].double()
+                y.index_add_(0, token, self.expert(expert, self.x[token].double(), weight))
         return y
+
+    def expert(self, number, rows, weight):
+        """What one of the experts held makes of rows of x, weighted; in double precision."""
+        if self.router.input:
+            rows = rows * weight
+        rows = rows @ self.up[number].double().T
+        if self.up_bias is not None:
+            rows += self.up_bias[number].double()
+        rows = activate(self.torch, self.act, rows, self.layout) @ self.down[number].double().T
+        if self.down_bias is not None:
+            rows += self.down_bias[number].double()
+        return rows if self.router.input else rows * weight
 
     def work(self, region):
         """(FLOPs, bytes) of the least work: each used weight, x and y once."""
-        layer, rows = self.layer, int(self.kept().sum())
+        layer, ids = self.layer, self.local(self.ids)
+        rows = int((self.kept() & (ids < self.held)).sum())
         size, d, t = 2, layer.d, self.tokens
-        router = 2 * t * d * layer.e, layer.e * d * size
+        router = 2 * t * d * layer.e, layer.e * d * self.router_weight.element_size()
         if region == "maps":
             return router[0], router[1] + t * d * size
-        used = len(self.ids.unique())
+        used = len(ids[ids < self.held].unique())
         flops = 2 * rows * d * (layer.up_rows + layer.f)
         moved = used * d * (layer.up_rows + layer.f) * size + 2 * t * d * size
         return (flops + router[0], moved + router[1]) if region == "layer" else (flops, moved)

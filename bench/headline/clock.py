@@ -5,15 +5,17 @@ import time
 
 BUDGET = 3.0  # seconds of samples a system and regime
 LEAST, WANTED, MOST = 10, 50, 100
+MOST_SPREAD = 0.05  # of a quiet row, standard deviation over mean
+NORMAL = 1.4826  # times the median deviation: the standard deviation, where samples are normal
 LEAD_CYCLES = 400_000  # of a busy GPU, so that the host is ahead when the timed work begins
 
 
 def summary(samples):
-    """{median_us, mad_us, cv, n} of samples in microseconds."""
+    """{median_us, mad_us, cv, n, tries} of samples in microseconds."""
     median = statistics.median(samples)
     mad = statistics.median(abs(s - median) for s in samples)
     spread = statistics.pstdev(samples) / statistics.mean(samples)
-    return {"median_us": median, "mad_us": mad, "cv": spread, "n": len(samples)}
+    return {"median_us": median, "mad_us": mad, "cv": spread, "n": len(samples), "tries": 1}
 
 
 def rounds(seconds):
@@ -24,10 +26,39 @@ def rounds(seconds):
     return min(MOST, max(WANTED, int(BUDGET / max(seconds, 1e-9))))
 
 
+def flaws(timing):
+    """What keeps a row from being a good measurement, of `spread` and `few` (samples); nothing does
+    where a model or nobody timed it."""
+    if timing["timer"] in ("model", "none"):
+        return []
+    spread = timing["cv"]
+    if spread is None:
+        spread = NORMAL * timing["mad_us"] / timing["median_us"]
+    return ["spread"] * (spread > MOST_SPREAD) + ["few"] * (timing["n"] < WANTED)
+
+
 def race(clock, runs, cold):
-    """Times prepared runs in turns (ABAB...). Returns a list of summaries."""
+    """Times prepared runs. Those whose samples spread too far are run a second time, and more often,
+    where the budget allows it; the quieter of the two counts. Returns a list of summaries."""
     counts = [min(clock.most, rounds(min(clock.sample(run, cold) for _ in range(2)) * 1e-6))
               for run in runs]
+    timings = take_turns(clock, runs, counts, cold)
+    more = [more_rounds(timing) for timing in timings]
+    again = [i for i, timing in enumerate(timings)
+             if timing["cv"] > MOST_SPREAD and more[i] > timing["n"]]
+    second = take_turns(clock, [runs[i] for i in again], [more[i] for i in again], cold)
+    for i, timing in zip(again, second):
+        timings[i] = dict(min(timings[i], timing, key=lambda t: t["cv"]), tries=2)
+    return timings
+
+
+def more_rounds(timing):
+    """Twice as many samples, or as many as twice the budget pays for."""
+    return min(2 * timing["n"], int(2 * BUDGET / (timing["median_us"] * 1e-6)))
+
+
+def take_turns(clock, runs, counts, cold):
+    """Summaries of so many samples of each run, taken in turns (ABAB...)."""
     samples = [[] for _ in runs]
     for turn in range(max(counts, default=0)):
         for run, count, kept in zip(runs, counts, samples):

@@ -87,6 +87,8 @@ class Bench:
 
     def run_case(self, config, tokens):
         self.results.drop_rows(config.name, tokens)
+        if config.note:
+            self.results.data["notes"][config.name] = config.note
         if self.env.moetune and self.options.tune and not self.env.has_exact_plan(config, tokens):
             self.tune(config, tokens)
         case = self.make_case(config, tokens)
@@ -203,7 +205,7 @@ class Bench:
         if good:
             timing = {"median_us": sum(p["median_us"] for p in parts),
                       "mad_us": sum(p["mad_us"] for p in parts), "cv": None, "graph": False,
-                      "n": min(p["n"] for p in parts), "timer": parts[0]["timer"]}
+                      "tries": 1, "n": min(p["n"] for p in parts), "timer": parts[0]["timer"]}
         errors = {key: parts[-1][key] for key in ("rel_l2", "max_over_rms")}
         if region != "maps" and "moetune" in names:
             row = next(r for r in reversed(self.results.data["rows"]) if r["system"] == "moetune")
@@ -214,12 +216,12 @@ class Bench:
 
     def add_row(self, config, tokens, case, region, cache, system, timing, errors, note,
                 good=True):
-        timing = timing or {"median_us": None, "mad_us": None, "cv": None, "n": 0,
+        timing = timing or {"median_us": None, "mad_us": None, "cv": None, "n": 0, "tries": 0,
                             "timer": "none", "graph": False}
         error = errors.get("rel_l2")
         row = {"config": config.name, "layer": config.layer, "region": region, "tokens": tokens,
                "distribution": config.distribution, "cache": cache, "system": system, **timing,
-               **self.rates(case, region, timing),
+               "noisy": clocks.flaws(timing), **self.rates(case, region, timing),
                "rel_l2": error, "max_over_rms": errors.get("max_over_rms"),
                "routed_alike": errors.get("routed_alike"),
                "good": good and (error is None or error <= self.limit),
@@ -320,7 +322,7 @@ def main():
     if env.package_missing:
         print(f"headline: {env.package_missing}", file=sys.stderr)
         return 3
-    head = env.head()
+    head = dict(env.head(), tiny=options.tiny)
     folder = out / result_files.device_folder(head["device"])
     results = result_files.Results.open(folder, head, options.resume)
     bench = Bench(options, env, results)

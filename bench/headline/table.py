@@ -2,19 +2,25 @@
 
 from itertools import groupby
 
-HEAD = ("config", "T", "dist", "region", "cache", "system", "us", "mad", "n", "cv%", "TFLOP/s",
-        "GB/s", "roofline", "rel_l2", "max/rms", "timer", "note")
+from clock import MOST_SPREAD, WANTED
+
+HEAD = ("config", "T", "dist", "region", "cache", "system", "us", "mad", "n", "cv%", "noisy",
+        "TFLOP/s", "GB/s", "roofline", "rel_l2", "max/rms", "timer", "note")
 
 
 def number(value, form):
     return "-" if value is None else format(value, form)
 
 
+def marks(row):
+    return ",".join(row.get("noisy", ())) or "-"
+
+
 def cells(row):
     share = row["roofline"]
     return (row["config"], str(row["tokens"]), row["distribution"], row["region"], row["cache"],
             row["system"], number(row["median_us"], ".2f"), number(row["mad_us"], ".2f"),
-            str(row["n"]), number(row["cv"] and 100 * row["cv"], ".1f"),
+            str(row["n"]), number(row["cv"] and 100 * row["cv"], ".1f"), marks(row),
             number(row["tflops"], ".1f"), number(row["gbps"], ".0f"),
             "-" if share is None else f"{100 * share:.1f}%", number(row["rel_l2"], ".1e"),
             number(row["max_over_rms"], ".1e"), row["timer"] + ("+graph" if row["graph"] else ""),
@@ -52,7 +58,9 @@ def leads(rows):
             continue
         best = min(rivals, key=lambda row: row["median_us"])
         ratio = best["median_us"] / ours[0]["median_us"]
-        lines.append((" ".join(map(str, key)), f"{ratio:.2f}x", f"of {best['system']}"))
+        noisy = {*ours[0].get("noisy", ()), *best.get("noisy", ())}
+        lines.append((" ".join(map(str, key)), f"{ratio:.2f}x", f"of {best['system']}",
+                      f"noisy: {', '.join(sorted(noisy))}" if noisy else ""))
     return aligned(lines) if lines else []
 
 
@@ -67,6 +75,8 @@ def worst(data):
 def text(data):
     lines = [f"{data['head']['device']}", f"commit {data['head']['commit']}, "
              f"{data['head']['date']}, driver {data['head']['driver']}"]
+    if data["head"].get("tiny"):
+        lines.append("tiny shapes: they show that everything runs, and nothing of speed")
     ceilings = data["ceilings"]
     if ceilings:
         lines.append(f"ceilings ({ceilings['source']}): {ceilings['tflops']:.1f} TFLOP/s, "
@@ -76,6 +86,10 @@ def text(data):
     ahead = leads(data["rows"])
     if ahead:
         lines += ["", "moetune's speed over the fastest rival's:"] + ahead
+    if any(row.get("noisy") for row in data["rows"]):
+        lines += ["", f"noisy: a CV above {MOST_SPREAD:.0%} (spread), fewer than {WANTED} samples (few)"]
+    if data.get("notes"):
+        lines += ["", "about the configurations:"] + aligned(list(data["notes"].items()))
     if data["missing"]:
         lines += ["", "not timed:"] + reasons(data["missing"])
     return "\n".join(lines) + "\n"

@@ -30,6 +30,11 @@ class Layer:
     w = property(lambda self: self.fields["w"], doc="dtype of the weights")
 
     @property
+    def held(self):
+        """Experts whose weights a run takes: e, or `local` where other devices hold the rest."""
+        return int(self.fields.get("local", 0)) or self.e
+
+    @property
     def router_w(self):
         """dtype of the router's weight: f32 where router_dtype=f32, else w"""
         return {"w": self.w}.get(dtype := self.fields.get("router_dtype", "w"), dtype)

@@ -5,7 +5,7 @@ from .system import Runner, System
 
 class DenseRunner(Runner):
     def __init__(self, case):
-        self.torch, rows = case.torch, case.ids.numel()
+        self.torch, rows = case.torch, len(case.permutation()[0])
         self.x = case.normal((rows, case.layer.d), 1)
         self.hidden = case.normal((rows, case.layer.f), 1)
         self.up, self.down = case.up[0].T, case.down[0].T

@@ -1,7 +1,7 @@
 """JAX's ragged_dot on rows that lie ready in expert order, compiled by XLA. It has a stream of its
 own, so its time is the wall's, dispatch included."""
 
-from .system import Runner, System, Unsupported, lacks, require_plain_swiglu
+from .system import Runner, System, Unsupported, lacks, require_plain_swiglu, sum_slots
 
 
 class Ragged(Runner):
@@ -28,12 +28,8 @@ class Ragged(Runner):
         self.out = self.experts(*self.arrays).block_until_ready()
 
     def finish(self):
-        case = self.case
-        out = case.torch.from_dlpack(self.out).to(case.place)
-        slots = case.torch.empty_like(out)
-        slots[self.order] = out
-        slots = slots.view(case.tokens, case.layer.k, -1).float()
-        self.y = (slots * case.weights[..., None]).sum(1)
+        out = self.case.torch.from_dlpack(self.out).to(self.case.place)
+        self.y = sum_slots(self.case, self.order, out)
 
 
 class JaxRagged(System):

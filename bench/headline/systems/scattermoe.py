@@ -1,6 +1,6 @@
 """ScatterMoE's gated MLP in Triton."""
 
-from .system import Routed, System, lacks, require_plain_swiglu
+from .system import Routed, System, lacks, require_all_experts, require_plain_swiglu
 
 
 class ScatterMoe(System):
@@ -14,6 +14,7 @@ class ScatterMoe(System):
     def prepare(self, env, case, region):
         from scattermoe.mlp import GLUMLP
         require_plain_swiglu(case, "scattermoe's GLUMLP")
+        require_all_experts(case, "scattermoe's GLUMLP")
         torch, layer = case.torch, case.layer
         with torch.device("meta"):
             mlp = GLUMLP(layer.d, layer.f, layer.e, layer.k, activation=torch.nn.SiLU())

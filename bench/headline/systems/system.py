@@ -2,8 +2,6 @@
 
 import importlib
 
-from case import select
-
 
 class Unsupported(Exception):
     """The system cannot do the case; the text says why, and is printed beside its name."""
@@ -49,7 +47,7 @@ def lacks(module):
 
 class Routed(Runner):
     """A rival that takes ids and weights: given, or from a router in torch as models run it (the
-    GEMM in bf16, the scores in float32)."""
+    GEMM in the weight's dtype, the scores in float32)."""
 
     def __init__(self, case, region, experts, id_type=None, weight_type=None):
         self.case, self.experts = case, experts
@@ -60,9 +58,8 @@ class Routed(Runner):
 
     def route(self):
         case = self.case
-        bias = None if case.router_bias is None else case.router_bias.to(case.x.dtype)
-        logits = case.torch.nn.functional.linear(case.x, case.router_weight, bias).float()
-        ids, weights = select(case.torch, logits, case.layer.k, case.router)
+        x = case.x.to(case.router_weight.dtype)
+        ids, weights = case.choose(case.torch.nn.functional.linear(x, case.router_weight).float())
         return ids.to(self.id_type), weights.to(self.weight_type)
 
     def run(self):
@@ -72,12 +69,28 @@ class Routed(Runner):
             self.ids = ids.int() if self.routes else None
 
 
+def sum_slots(case, order, out):
+    """y of rows that lie in expert order."""
+    slots = case.torch.zeros((case.ids.numel(), out.shape[1]), device=case.place)
+    slots[order] = out.float()
+    return (slots.view(case.tokens, case.layer.k, -1) * case.weights[..., None]).sum(1)
+
+
 def require_plain_swiglu(case, name):
-    if case.act != "swiglu" or case.up_bias is not None or case.down_bias is not None:
-        raise Unsupported(f"{name} has only swiglu without biases")
-    require_no_capacity(case, name)
+    if (case.act != "swiglu" or case.layout != "gate_up" or case.up_bias is not None
+            or case.down_bias is not None):
+        raise Unsupported(f"{name} has only swiglu of gate rows and up rows, without biases")
+    require_weighted_outputs(case, name)
 
 
-def require_no_capacity(case, name):
-    if "capacity=none" not in str(case.layer):
+def require_weighted_outputs(case, name):
+    """All rows are computed, and their weights are factors of what the experts give."""
+    if case.layer.fields["capacity"] != "none":
         raise Unsupported(f"{name} has no capacity limit")
+    if case.router.input:
+        raise Unsupported(f"{name} does not weigh the experts' inputs")
+
+
+def require_all_experts(case, name):
+    if case.held != case.layer.e:
+        raise Unsupported(f"{name} takes no shard of the experts")

@@ -3,7 +3,7 @@ permutation and combination are left out of its time."""
 
 from case import activate
 
-from .system import Runner, System, Unsupported, require_no_capacity
+from .system import Runner, System, Unsupported, require_weighted_outputs, sum_slots
 
 
 def grouped_mm(torch):
@@ -19,16 +19,13 @@ class Grouped(Runner):
         self.up, self.down = case.up.transpose(1, 2), case.down.transpose(1, 2)
 
     def run(self):
-        hidden = activate(self.case.torch, self.case.act,
-                          self.mm(self.rows, self.up, offs=self.ends))
+        case = self.case
+        hidden = activate(case.torch, case.act, self.mm(self.rows, self.up, offs=self.ends),
+                          case.layout)
         self.out = self.mm(hidden, self.down, offs=self.ends)
 
     def finish(self):
-        case = self.case
-        slots = case.torch.empty_like(self.out)
-        slots[self.order] = self.out
-        slots = slots.view(case.tokens, case.layer.k, -1).float()
-        self.y = (slots * case.weights[..., None]).sum(1)
+        self.y = sum_slots(self.case, self.order, self.out)
 
 
 class TorchGrouped(System):
@@ -39,7 +36,7 @@ class TorchGrouped(System):
         return None if grouped_mm(env.torch) else f"torch {env.torch.__version__} has no grouped_mm"
 
     def prepare(self, env, case, region):
-        require_no_capacity(case, "torch's grouped_mm")
+        require_weighted_outputs(case, "torch's grouped_mm")
         if case.up_bias is not None:
             raise Unsupported("torch's grouped_mm takes no bias")
         return Grouped(case)

@@ -1,7 +1,5 @@
 """The router and the index maps in torch: GEMM, scores, top-k, stable sort, counts."""
 
-from case import select
-
 from .system import Runner, System
 
 
@@ -11,8 +9,9 @@ class RouterRunner(Runner):
 
     def run(self):
         case, torch = self.case, self.case.torch
-        logits = torch.nn.functional.linear(case.x, case.router_weight).float()
-        ids, self.weights = select(torch, logits, case.layer.k, case.router)
+        x = case.x.to(case.router_weight.dtype)
+        logits = torch.nn.functional.linear(x, case.router_weight).float()
+        ids, self.weights = case.choose(logits)
         flat = ids.flatten()
         self.order = torch.argsort(flat, stable=True)
         one = torch.ones_like(flat)

@@ -2,7 +2,8 @@
 
 from types import SimpleNamespace
 
-from .system import Routed, System, Unsupported, lacks, require_no_capacity
+from .system import (Routed, System, Unsupported, lacks, require_all_experts,
+                     require_weighted_outputs)
 
 FORMS = ("eager", "batched_mm", "grouped_mm", "deepgemm", "sonicmoe")
 
@@ -25,24 +26,22 @@ def build_plain(case, form):
 
 
 def build_gpt_oss(case, form):
-    """GPT-OSS' experts: transposed, gate and up interleaved."""
+    """GPT-OSS' experts: transposed, gate and up interleaved, as the layer has them."""
     from transformers.models.gpt_oss.modeling_gpt_oss import GptOssExperts
     layer = case.layer
-
-    def interleave(rows):
-        return rows.unflatten(1, (2, layer.f)).transpose(1, 2).flatten(1, 2)
     with case.torch.device("meta"):
         experts = GptOssExperts(SimpleNamespace(
             num_local_experts=layer.e, hidden_size=layer.d, intermediate_size=layer.f,
             _experts_implementation=form))
-    experts.gate_up_proj = parameter(case, interleave(case.up).transpose(1, 2).contiguous())
-    experts.gate_up_proj_bias = parameter(case, interleave(case.up_bias).contiguous())
+    experts.gate_up_proj = parameter(case, case.up.transpose(1, 2).contiguous())
+    experts.gate_up_proj_bias = parameter(case, case.up_bias)
     experts.down_proj = parameter(case, case.down.transpose(1, 2).contiguous())
     experts.down_proj_bias = parameter(case, case.down_bias)
     return experts
 
 
-BUILDERS = {"swiglu": build_plain, "swiglu_clamp(7,1.702)": build_gpt_oss}
+BUILDERS = {("swiglu", "gate_up"): build_plain,
+            ("swiglu_clamp(7,1.702)", "interleaved"): build_gpt_oss}
 
 
 class Transformers(System):
@@ -53,12 +52,13 @@ class Transformers(System):
         return lacks("transformers.integrations.moe")
 
     def prepare(self, env, case, region):
-        require_no_capacity(case, "transformers' experts interface")
-        if case.act not in BUILDERS:
-            raise Unsupported(f"transformers' experts interface has no act={case.act}")
+        require_weighted_outputs(case, "transformers' experts interface")
+        require_all_experts(case, "transformers' experts interface")
+        if (case.act, case.layout) not in BUILDERS:
+            raise Unsupported(f"no model of transformers has act={case.act} layout={case.layout}")
         if self.form == "batched_mm":
             self.check_memory(env, case)
-        experts = BUILDERS[case.act](case, self.form)
+        experts = BUILDERS[case.act, case.layout](case, self.form)
 
         def run(ids, weights):
             return experts(case.x, ids, weights)

@@ -23,6 +23,13 @@ def make(layer, tokens, distribution="U"):
     return Case(torch, config, moetune.Layer(layer), tokens, "cpu")
 
 
+def parts(case, rows):
+    """(gate, up) of one row, by the words of the layer's text."""
+    f = case.layer.f
+    return {"gate_up": (rows[:f], rows[f:]), "up_gate": (rows[f:], rows[:f]),
+            "interleaved": (rows[::2], rows[1::2])}[case.layout]
+
+
 def by_definition(case):
     """y of a swiglu layer, token by token; experts keep first choices before second ones."""
     taken = [0] * case.layer.e
@@ -33,18 +40,51 @@ def by_definition(case):
             taken[expert] += 1
             if taken[expert] > case.layer.capacity(case.tokens):
                 continue
-            gate, up = (case.up[expert].double() @ case.x[token].double()).chunk(2)
+            weight = case.weights[token, slot].double()
+            before, after = (weight, 1) if "input" in case.layer.fields["router"] else (1, weight)
+            gate, up = parts(case, case.up[expert].double() @ (before * case.x[token].double()))
             hidden = gate / (1 + torch.exp(-gate)) * up
-            y[token] += case.weights[token, slot].double() * (case.down[expert].double() @ hidden)
+            y[token] += after * (case.down[expert].double() @ hidden)
     return y
+
+
+def grouped_sigmoid(case, token, groups, kept, scale):
+    """{expert: weight} of DeepSeek-V3's router, from its description."""
+    scores = torch.sigmoid(case.x[token].float() @ case.router_weight.float().T)
+    keys = dict(enumerate((scores + case.router_bias).tolist()))
+    size = case.layer.e // groups
+    value = {g: sum(sorted(keys[e] for e in range(g * size, (g + 1) * size))[-2:])
+             for g in range(groups)}
+    best = sorted(value, key=value.get)[-kept:]
+    chosen = sorted((e for e in keys if e // size in best), key=keys.get)[-case.layer.k:]
+    total = sum(float(scores[e]) for e in chosen)
+    return {e: scale * float(scores[e]) / total for e in chosen}
 
 
 class Reference(unittest.TestCase):
     def test_layers(self):
-        for extra in ("", " capacity=0.5", " router=softmax>topk", " router=topk>softmax"):
+        for extra in ("", " capacity=0.5", " router=softmax>topk", " router=topk>softmax",
+                      " layout=interleaved", " layout=up_gate", " router=topk>sigmoid>input"):
             case = make("d=64 f=32 e=8 k=2" + extra, 24)
             with self.subTest(extra):
                 torch.testing.assert_close(case.reference(), by_definition(case))
+
+    def test_routers(self):
+        grouped = "d=64 f=32 e=16 k=3 router=sigmoid+bias>groups(4,2,sum2)>topk>renorm>scale(2.5)"
+        case = make(grouped, 24)
+        for token in range(24):
+            wanted = grouped_sigmoid(case, token, 4, 2, 2.5)
+            found = dict(zip(case.ids[token].tolist(), case.weights[token].tolist()))
+            self.assertEqual(found.keys(), wanted.keys())
+            for expert, weight in found.items():
+                self.assertAlmostEqual(weight, wanted[expert], places=5)
+
+    def test_logits_take_a_bias(self):
+        case = make("d=64 f=32 e=8 k=2 router=topk>softmax bias=router", 24)
+        logits = case.x.float() @ case.router_weight.float().T + case.router_bias
+        best = logits.sort(descending=True, stable=True)
+        self.assertEqual(case.ids.tolist(), best.indices[:, :2].tolist())
+        torch.testing.assert_close(case.weights, best.values[:, :2].softmax(-1))
 
     def test_distributions(self):
         wide = "d=256 f=32 e=64 k=4"

@@ -109,6 +109,29 @@ class Clock(unittest.TestCase):
         self.assertEqual(clock.rounds(0.1), clock.WANTED)
         self.assertEqual(clock.rounds(5.0), clock.LEAST)
 
+    def test_what_spreads_is_run_again(self):
+        noisy = FakeRunner(self.torch, "a", 1.0, waits=True)
+        loud = iter([1.0, 1.5] * 28)  # warming up, counting, and the first fifty samples
+        quiet = FakeRunner(self.torch, "b", 1.0, waits=True)
+        work = noisy.run
+
+        def run():
+            noisy.cost = next(loud, 1.25)
+            work()
+        noisy.run = run
+        runs = [self.clock.prepare(runner) for runner in (noisy, quiet)]
+        self.clock.most = 50
+        first, second = clock.race(self.clock, runs, cold=True)
+        self.assertEqual((first["tries"], first["n"], second["tries"], second["n"]), (2, 100, 1, 50))
+        self.assertLess(first["cv"], clock.MOST_SPREAD)
+
+    def test_flaws(self):
+        good = {"timer": "events", "cv": 0.01, "n": 50, "mad_us": 1.0, "median_us": 10.0}
+        self.assertEqual(clock.flaws(good), [])
+        self.assertEqual(clock.flaws(dict(good, cv=0.06, n=49)), ["spread", "few"])
+        self.assertEqual(clock.flaws(dict(good, cv=None)), ["spread"])
+        self.assertEqual(clock.flaws(dict(good, timer="model", cv=None, n=1)), [])
+
     def test_summary(self):
         self.assertEqual(clock.summary([1.0, 2.0, 9.0])["median_us"], 2.0)
         self.assertEqual(clock.summary([1.0, 2.0, 9.0])["mad_us"], 1.0)
@@ -135,6 +158,18 @@ class Report(unittest.TestCase):
     def test_a_model_leads_nobody(self):
         text = table.text(data(row("moetune", 10, timer="model"), row("fast", 15, timer="wall")))
         self.assertNotIn("speed over", text)
+
+    def test_noise_is_marked(self):
+        loud = dict(row("fast", 15), cv=0.08, n=12, noisy=["spread", "few"])
+        text = table.text(data(row("moetune", 10), loud))
+        self.assertRegex(text, r"fast .* 12 +8\.0 +spread,few")
+        self.assertRegex(text, r"1\.50x +of fast +noisy: few, spread")
+        self.assertIn("a CV above 5%", text)
+        self.assertNotIn("noisy:", table.text(data(row("moetune", 10), row("fast", 15))))
+
+    def test_notes(self):
+        told = dict(data(row("moetune", 10)), notes={"one": "without its shared expert"})
+        self.assertRegex(table.text(told), r"about the configurations:\none +without its shared")
 
     def test_missing_systems_are_named(self):
         broken = data()
