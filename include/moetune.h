@@ -384,7 +384,8 @@ typedef struct moe_io {
     int *counts;   /* [e], optional: rows that chose each expert, before any drop; 0 or that
                       for experts that other devices hold */
     float *mean_probs; /* [e], optional: mean over tokens of softmax(logits); 0 if routing_given */
-    float *losses; /* [MOE_LOSS_COUNT], optional, by moe_loss; 0 if T is 0 or routing_given */
+    float *losses; /* [MOE_LOSS_COUNT], optional, by moe_loss; 0 if T is 0 or routing_given; NULL for
+                      rules of one word, which need none */
     float *next_router_bias; /* [e], optional, where keys have a bias: router_bias + bias_rate for
                                 experts with less than their even share of the choices, - for those
                                 with more; may be router_bias. Not written if T is 0 or

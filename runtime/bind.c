@@ -77,6 +77,9 @@ static bool required(rule when, const moe_io *io) {
 }
 
 moe_status moe_bind(const moe_layer *layer, const moe_io *io, moe_arg_values *values) {
+    if (io->losses && layer->router.rule != MOE_RULE_TOPK)
+        return moe_fail(MOE_E_UNSUPPORTED, "io.losses must be NULL: the rule of this router loads "
+                                           "all experts alike, and there is nothing to even out");
     for (size_t i = 0; i < sizeof pointers / sizeof pointers[0]; i++) {
         void *pointer;
         memcpy(&pointer, (const char *)io + pointers[i].offset, sizeof pointer);

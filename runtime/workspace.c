@@ -10,7 +10,8 @@ int64_t moe_workspace_rows(const moe_layer *layer, int64_t tokens, int64_t align
     int64_t kept = slots < limit ? slots : limit;
     int64_t busy = kept < held ? kept : held;
     int64_t whole = (tokens + align - 1) / align * align; /* rows of a shared expert, with their gap */
-    return kept + busy * (align - 1) + shared * whole;
+    int64_t rows = kept + busy * (align - 1) + shared * whole;
+    return rows ? rows : 1; /* a tensor map has no room for none */
 }
 
 static int64_t round_up(int64_t bytes) {

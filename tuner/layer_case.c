@@ -52,7 +52,8 @@ static moe_status upload(moe_layer_case *c) {
         MOE_TRY(allocate(c, LAYER_IDS, NULL, slots * sizeof(int)));
         MOE_TRY(allocate(c, LAYER_WEIGHTS, NULL, slots * f));
         MOE_TRY(allocate(c, LAYER_MEAN_PROBS, NULL, (size_t)c->layer.e * f));
-        MOE_TRY(allocate(c, LAYER_LOSSES, NULL, MOE_LOSS_COUNT * f));
+        if (c->layer.router.rule == MOE_RULE_TOPK)
+            MOE_TRY(allocate(c, LAYER_LOSSES, NULL, MOE_LOSS_COUNT * f));
         if (c->layer.router.key_bias)
             MOE_TRY(allocate(c, LAYER_NEXT_BIAS, NULL, (size_t)c->layer.e * f));
     }

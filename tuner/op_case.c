@@ -78,7 +78,7 @@ moe_status op_layout_get(moe_op_case *c, int64_t align, op_layout **out) {
     layout->align = align;
     if (c->ids)
         MOE_TRY(moe_row_maps_init(&layout->maps, &c->op.layer, c->op.t, align, c->ids, c->kept));
-    layout->rows = layout->maps.rows;
+    layout->rows = layout->maps.rows ? layout->maps.rows : 1; /* as in a workspace */
     c->layouts++; /* from here on it is freed with the case */
     *out = layout;
     return c->kind->lay_out(c, layout);

@@ -58,7 +58,7 @@ static moe_status judge_rows(moe_op_case *c, op_layout *layout, moe_arg output, 
 
 /* Room for results, one row more than zero so that no kernel gets an empty buffer. */
 static moe_status make_output(moe_op_case *c, op_layout *layout, moe_arg arg, int64_t width) {
-    size_t bytes = (size_t)(layout->maps.rows * width) * moe_dtype_size(c->op.layer.x);
+    size_t bytes = (size_t)(layout->rows * width) * moe_dtype_size(c->op.layer.x);
     return op_upload(c, &layout->buffers, arg, NULL, bytes);
 }
 

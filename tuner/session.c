@@ -27,11 +27,17 @@ const moe_op_result *moe_session_op(const moe_session *session, const moe_op *op
         for (int l = 0; l < (goal)->layers; l++)                                                   \
             for (int r = 0; r < (goal)->routings; r++)
 
-/* An op of a form that no template serves is left out; each step alone must be served. */
+/* Each step alone must be served; but experts that choose are routed and mapped by one op. */
+static bool is_step(const moe_op *op) {
+    bool fused = op->kind == MOE_OP_route && op->layer.router.rule == MOE_RULE_EXPERT_CHOICE;
+    return (int)op->kind < MOE_STEP_COUNT && !fused;
+}
+
+/* An op of a form that no template serves is left out, if it is no step. */
 static bool is_wanted(const moe_tuner *tuner, const moe_goal *goal, const moe_op *op) {
     moe_candidate candidate;
     if (goal->ops) return goal->ops & 1u << op->kind;
-    return (int)op->kind < MOE_STEP_COUNT ||
+    return is_step(op) ||
            !moe_candidate_default(tuner->gen, op, tuner->facts, &candidate);
 }
 

@@ -314,7 +314,7 @@ moe_status moe_tune_layer(moe_tuner *tuner, const moe_op_result *const op[MOE_OP
                           moe_cache cache, moe_layer_result *out) {
     layer_search s = {.tuner = tuner, .result = out, .cache = cache};
     for (int kind = 0; kind < MOE_STEP_COUNT; kind++)
-        if (!op[kind]->finalists)
+        if (op[kind] && !op[kind]->finalists)
             snprintf(out->note, sizeof out->note, "no kernel of %s is good", moe_op_names[kind]);
     for (int i = 0; i < MOE_PIPELINE_COUNT; i++) list_form(&s, &moe_pipeline_table[i], op);
     moe_status status = run(&s);
