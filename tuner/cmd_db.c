@@ -2,6 +2,7 @@
 #include "command.h"
 #include "db_build.h"
 #include "db_diff.h"
+#include "db_lint.h"
 #include "db_merge.h"
 #include "db_show.h"
 
@@ -23,7 +24,7 @@ typedef struct options {
 
 static const struct argp_option option_table[] = {
     {"output", 'o', "PATH", 0, "build, merge: the database to write; export: the folder", 0},
-    {"templates", KEY_TEMPLATES, "DIR", 0, "build: templates of your own", 0},
+    {"templates", KEY_TEMPLATES, "DIR", 0, "build, lint: templates of your own", 0},
     {"db", KEY_DB, "FILE", 0, "show, export: the database (show: default that of moetune tune)", 0},
     {"json", KEY_JSON, NULL, 0, "show, diff: write JSON", 0},
     {"quiet", KEY_QUIET, NULL, 0, "show no progress", 0},
@@ -151,6 +152,27 @@ static int run_diff(const options *o) {
     return result;
 }
 
+static moe_status lint_all(const options *o, moe_lint *lint) {
+    moe_gen *gen = NULL;
+    moe_status status = command_templates(o->templates, &gen);
+    lint->gen = gen;
+    for (int i = 0; i < o->args && !status; i++) status = moe_db_lint(lint, o->arg[i]);
+    moe_gen_close(gen);
+    return status;
+}
+
+/* Findings are what goes to stdout; what stopped the search, or the sums, to stderr. */
+static int run_lint(const options *o) {
+    moe_lint lint = {.to = stdout};
+    if (!o->args) return misuse("lint PATH ...: folders or files of records, or databases");
+    moe_status status = lint_all(o, &lint);
+    if (status) return command_fail(status);
+    fprintf(stderr, "moetune: %lld findings and %lld warnings in %lld rows of %lld files\n",
+            (long long)lint.findings, (long long)lint.warnings, (long long)lint.rows,
+            (long long)lint.files);
+    return lint.findings ? COMMAND_FAILED : COMMAND_GOOD;
+}
+
 /* ------------------------------------------------------------------------------------ command */
 
 static const struct {
@@ -159,20 +181,23 @@ static const struct {
     int (*run)(const options *o);
 } actions[] = {
     {"build", 1, run_build}, {"export", 2, run_export}, {"merge", MAX_ARGS, run_merge},
-    {"diff", 2, run_diff},   {"show", 1, run_show},
+    {"lint", MAX_ARGS, run_lint}, {"diff", 2, run_diff}, {"show", 1, run_show},
 };
 
 enum { ACTIONS = sizeof actions / sizeof actions[0] };
 
 static const struct argp argp = {
     option_table, parse_option,
-    "build [DIR] -o FILE\nexport FILE [DIR | -o DIR]\nmerge -o FILE A B ...\ndiff A B\nshow [FILE]",
+    "build [DIR] -o FILE\nexport FILE [DIR | -o DIR]\nmerge -o FILE A B ...\n"
+    "lint PATH ...\ndiff A B\nshow [FILE]",
     "Tuning databases as files.\n\n"
     "build   reads text records (default: tuning_db/records) into a database, and compiles the "
     "kernels that can win\n"
     "export  writes a database as text records, sorted, for review and git\n"
     "merge   puts several databases together; of rows with one key the one with the better "
     "evidence stays\n"
+    "lint    says what is wrong with folders and files of records and with databases; the exit "
+    "status is 1 if there is something\n"
     "diff    says what got faster, slower, new, lost or another config from A to B; the exit "
     "status is 1 if something got slower or works no more\n"
     "show    says what a database holds",
@@ -191,6 +216,6 @@ int cmd_db(int argc, char **argv) {
         return actions[i].run(&o);
     }
     if (argc > 1 && argv[1][0] == '-') argp_parse(&argp, argc, argv, 0, NULL, &o); /* --help */
-    return misuse("build | export | merge | diff | show: one of these is needed; moetune db --help "
-                  "says more");
+    return misuse("build | export | merge | lint | diff | show: one of these is needed; moetune db "
+                  "--help says more");
 }

@@ -1,4 +1,4 @@
-/* db_diff.c - what changed from one database to another: the winner of every op, and every layer. */
+/* db_diff.c - what changed from one database to another: winners of ops, and layers. */
 #include "db_diff.h"
 
 #include "columns.h"

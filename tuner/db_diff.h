@@ -1,4 +1,4 @@
-/* db_diff.h - what changed from one database to another: the winner of every op, and every layer. */
+/* db_diff.h - what changed from one database to another: winners of ops, and layers. */
 #ifndef MOE_DB_DIFF_H
 #define MOE_DB_DIFF_H
 

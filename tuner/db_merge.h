@@ -6,8 +6,8 @@
 
 typedef struct moe_db_merged {
     int64_t devices, records, layers; /* that the new database holds */
-    int64_t alike;                    /* rows that were there more than once */
-    int64_t overridden;               /* records that gave way to better evidence, see db_ledger.h */
+    int64_t alike;      /* rows that were there more than once */
+    int64_t overridden; /* records that gave way to better evidence, see db_ledger.h */
     int64_t overridden_layers;
     int64_t kept; /* records that would have, but a layer that stays is made of them */
 } moe_db_merged;

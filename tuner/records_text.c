@@ -10,13 +10,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const char format_line[] = "# moetune records 1";
+const char moe_records_format[] = "# moetune records 1";
 static const char layer_file[] = "layer";
 
 enum { PATH_SIZE = 4096, LINE_SIZE = 8192, HEAD_LINES = 2 };
 
-/* "nvidia-h100-80gb-hbm3"; of a simulated device always "sim-...". */
-static void device_slug(const moe_facts *facts, char *slug, size_t size) {
+void moe_records_slug(const moe_facts *facts, char *slug, size_t size) {
     moe_text out = moe_text_start(slug, size);
     if (facts->simulated && strncmp(facts->name, "sim", 3) != 0) moe_text_add(&out, "sim-");
     bool gap = false;
@@ -61,8 +60,7 @@ static moe_status add_choice(void *context, const moe_choice *choice) {
     return moe_lines_add(&all->file[MOE_OP_COUNT], line);
 }
 
-/* Bytes of a line's key: the first three columns of a record, the first of a layer's line. */
-static size_t key_length(const char *line, bool layer) {
+size_t moe_records_key(const char *line, bool layer) {
     const char *end = strstr(line, " | ");
     for (int i = 0; end && !layer && i < 2; i++) end = strstr(end + 3, " | ");
     return end ? (size_t)(end - line) : strlen(line);
@@ -74,12 +72,12 @@ static moe_status keep_old_lines(const char *path, const char *head, bool layer,
     moe_status status = moe_lines_read(&old, path);
     int64_t ours = own->count;
     if (status == MOE_E_NOT_FOUND) status = MOE_OK;
-    else if (!status && (old.count < HEAD_LINES || strcmp(old.line[0], format_line) ||
+    else if (!status && (old.count < HEAD_LINES || strcmp(old.line[0], moe_records_format) ||
                          strcmp(old.line[1], head)))
         status = moe_fail(MOE_E_INVALID, "%s is no file of records of this device (%s); give "
                           "another folder", path, head);
     for (int64_t i = HEAD_LINES; i < old.count && !status; i++) {
-        size_t length = key_length(old.line[i], layer) + 1;
+        size_t length = moe_records_key(old.line[i], layer) + 1;
         bool replaced = false;
         for (int64_t j = 0; j < ours && !replaced; j++)
             replaced = !strncmp(old.line[i], own->line[j], length);
@@ -93,7 +91,7 @@ static moe_status write_file(const char *path, const char *head, bool layer, moe
     moe_lines all = {0};
     moe_status status = keep_old_lines(path, head, layer, own);
     moe_lines_sort(own);
-    if (!status) status = moe_lines_add(&all, format_line);
+    if (!status) status = moe_lines_add(&all, moe_records_format);
     if (!status) status = moe_lines_add(&all, head);
     for (int64_t i = 0; i < own->count && !status; i++) status = moe_lines_add(&all, own->line[i]);
     if (!status) status = moe_lines_write(&all, path);
@@ -114,7 +112,7 @@ typedef struct exporting {
 
 static moe_status write_device(const exporting *e, const moe_facts *facts, device_lines *all) {
     char slug[128], folder[PATH_SIZE], head[640], path[PATH_SIZE + 64];
-    device_slug(facts, slug, sizeof slug);
+    moe_records_slug(facts, slug, sizeof slug);
     device_line(facts, head, sizeof head);
     snprintf(folder, sizeof folder, "%s/%s", e->folder, slug);
     MOE_TRY(make_folder(folder));
@@ -156,15 +154,21 @@ typedef struct importing {
     moe_records_count *count;
 } importing;
 
+bool moe_records_honest(const moe_facts *facts, const moe_measurement *m) {
+    return (m->timer == MOE_TIMER_MODEL) == (facts->simulated != 0);
+}
+
+static moe_status check_timer(const importing *in, const moe_measurement *m) {
+    if (moe_records_honest(&in->facts, m)) return MOE_OK;
+    return moe_fail(MOE_E_INVALID, "timer=%s on %s: a modelled time is not a measurement, and only "
+                    "simulated devices have one", moe_timer_names[m->timer], in->facts.name);
+}
+
 static moe_status import_record(importing *in, const char *line) {
     moe_record record;
     const moe_evidence none = {0};
     MOE_TRY(moe_record_parse(line, &record));
-    bool honest = !in->facts.simulated || record.measurement.timer == MOE_TIMER_MODEL;
-    if (!honest || (!in->facts.simulated && record.measurement.timer == MOE_TIMER_MODEL))
-        return moe_fail(MOE_E_INVALID, "timer=%s on %s: a modelled time is not a measurement, and "
-                        "only simulated devices have one",
-                        moe_timer_names[record.measurement.timer], in->facts.name);
+    MOE_TRY(check_timer(in, &record.measurement));
     in->count->records++;
     return moe_storage_put(in->store, in->device, &record, &none);
 }
@@ -173,6 +177,7 @@ static moe_status import_record(importing *in, const char *line) {
 static moe_status import_choice(importing *in, const char *line) {
     moe_choice choice;
     MOE_TRY(moe_choice_parse(line, &choice));
+    MOE_TRY(check_timer(in, &choice.measurement));
     moe_status status = moe_storage_put_choice(in->store, in->device, &choice);
     if (status == MOE_E_INVALID) {
         in->count->orphans++;
@@ -184,10 +189,10 @@ static moe_status import_choice(importing *in, const char *line) {
 }
 
 static moe_status import_head(importing *in, const moe_lines *lines) {
-    if (lines->count < HEAD_LINES || strcmp(lines->line[0], format_line) ||
+    if (lines->count < HEAD_LINES || strcmp(lines->line[0], moe_records_format) ||
         strncmp(lines->line[1], "device ", 7))
         return moe_fail(MOE_E_PARSE, "%s: it should start with the lines '%s' and 'device ...'",
-                        in->path, format_line);
+                        in->path, moe_records_format);
     moe_status status = moe_facts_parse(lines->line[1] + 7, &in->facts);
     if (status) return moe_fail_context(status, "%s:2", in->path);
     return moe_storage_device(in->store, &in->facts, &in->device);
@@ -214,7 +219,7 @@ static moe_status import_file(importing *in, const char *path, bool layer) {
     return status;
 }
 
-static bool is_layer_file(const char *name) {
+bool moe_records_layers(const char *name) {
     size_t length = strlen(layer_file);
     return !strncmp(name, layer_file, length) && !strcmp(name + length, ".txt");
 }
@@ -228,7 +233,7 @@ static moe_status import_device(importing *in, const char *folder) {
         for (int64_t i = 0; i < names.count && !status; i++) {
             const char *dot = strrchr(names.line[i], '.');
             if (!dot || strcmp(dot, ".txt") != 0) continue;
-            if (is_layer_file(names.line[i]) != (pass == 1)) continue;
+            if (moe_records_layers(names.line[i]) != (pass == 1)) continue;
             snprintf(path, sizeof path, "%s/%s", folder, names.line[i]);
             status = import_file(in, path, pass == 1);
         }

@@ -20,4 +20,19 @@ moe_status moe_records_export(moe_storage *store, const char *folder, moe_record
  * folder, or nothing in it), MOE_E_PARSE with file and line. */
 moe_status moe_records_import(moe_storage *store, const char *folder, moe_records_count *out);
 
+/* The first line of every file. */
+extern const char moe_records_format[];
+
+/* The name of a device's folder: "nvidia-h100-80gb-hbm3"; of a simulated one always "sim-...". */
+void moe_records_slug(const moe_facts *facts, char *slug, size_t size);
+
+/* True for the name of the file that holds a device's layers. */
+bool moe_records_layers(const char *name);
+
+/* Bytes of a line's key: the first three columns of a record, the first of a layer's line. */
+size_t moe_records_key(const char *line, bool layer);
+
+/* Real devices measure, simulated ones model. */
+bool moe_records_honest(const moe_facts *facts, const moe_measurement *m);
+
 #endif

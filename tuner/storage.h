@@ -33,8 +33,8 @@ typedef struct moe_evidence {
     const char *source;           /* of the image */
 } moe_evidence;
 
-/* Writes a record, in place of an older one of the same key (device, op, template, config). Its image
- * stays where the new one has none, and so do samples and log where they are of the same result. */
+/* Writes a record, in place of an older one of the same key (device, op, template, config). Its
+ * image stays where the new one has none, and samples and log where they are of the same result. */
 moe_status moe_storage_put(moe_storage *store, int64_t device, const moe_record *record,
                          const moe_evidence *evidence);
 
@@ -85,7 +85,7 @@ moe_status moe_storage_choices(moe_storage *store, int64_t device, moe_choice_ea
  * then skipped. */
 void moe_storage_on_damage(moe_storage *store, moe_damage_each *each, void *context);
 
-/* What SQLite itself finds wrong with the file, up to `room` texts of 256 bytes; the number of them.
+/* What SQLite itself finds wrong with the file, up to `room` texts, and the number of them.
  * MOE_E_CORRUPT (it cannot even be asked). */
 moe_status moe_storage_integrity(moe_storage *store, char (*text)[256], int room, int *count);
 

@@ -17,8 +17,8 @@ static bool damaged(moe_storage *store, const char *table, int64_t id, moe_statu
         return true;
     }
     snprintf(why, sizeof why, "%s", moe_error_text());
-    *status = moe_fail(MOE_E_CORRUPT, "database %s: row %lld of table %s: %s; moetune db lint lists "
-                       "all such rows", store->path, (long long)id, table, why);
+    *status = moe_fail(MOE_E_CORRUPT, "database %s: row %lld of table %s: %s; moetune db lint "
+                       "lists all such rows", store->path, (long long)id, table, why);
     return false;
 }
 
@@ -100,7 +100,7 @@ moe_status moe_storage_log(moe_storage *store, int64_t device, const moe_record 
     return MOE_OK;
 }
 
-/* An owned copy of a column, with a NUL behind it, or NULL where there is none; *size may be NULL. */
+/* An owned copy of a column, with a NUL behind it; NULL of a NULL. *size may be NULL. */
 static moe_status column_copy(sqlite3_stmt *statement, int at, void *out, size_t *size) {
     if (sqlite3_column_type(statement, at) == SQLITE_NULL) return *(char **)out = NULL, MOE_OK;
     const void *value = sqlite3_column_blob(statement, at);
