@@ -101,14 +101,19 @@ static bool is_held(const moe_layer_case *c, int64_t expert) {
     return expert >= c->first_expert && expert < c->first_expert + moe_layer_held(&c->layer);
 }
 
+static int choices(const moe_layer_case *c, const results *r, int64_t expert) {
+    int count = 0;
+    for (int64_t s = 0; s < c->tokens * c->layer.k; s++) count += r->ids[s] == (int)expert;
+    return count;
+}
+
 /* Counts follow from the ids, though experts held elsewhere need not be counted. Without tokens every
  * statistic is 0. */
 static bool statistics_are_right(const moe_layer_case *c, const results *r,
                                  moe_layer_verdict *out) {
     char text[128];
     for (int64_t e = 0; e < c->layer.e; e++) {
-        int count = 0;
-        for (int64_t s = 0; s < c->tokens * c->layer.k; s++) count += r->ids[s] == (int)e;
+        int count = choices(c, r, e);
         if (!is_held(c, e) && r->counts[e] == 0) count = 0;
         bool probs = c->tokens || !c->address[LAYER_MEAN_PROBS] || r->mean_probs[e] == 0;
         if (r->counts[e] == count && probs) continue;
@@ -143,11 +148,14 @@ static moe_status judge_losses(const moe_layer_case *c, const results *r, moe_la
     return status;
 }
 
+/* It follows from all choices, those of experts that are held elsewhere, too. */
 static bool next_bias_is_right(const moe_layer_case *c, const results *r, moe_layer_verdict *out) {
+    int chosen[MOE_MAX_EXPERTS];
     float want[MOE_MAX_EXPERTS];
     char text[128];
     if (!c->address[LAYER_NEXT_BIAS] || !c->tokens) return true;
-    moe_ref_next_bias(&c->layer, c->tokens, r->counts, layer_bias_rate, c->work.router_bias, want);
+    for (int64_t e = 0; e < c->layer.e; e++) chosen[e] = choices(c, r, e);
+    moe_ref_next_bias(&c->layer, c->tokens, chosen, layer_bias_rate, c->work.router_bias, want);
     for (int64_t e = 0; e < c->layer.e; e++) {
         if (r->next_bias[e] == want[e]) continue;
         snprintf(text, sizeof text, "next_router_bias[%lld] is %.9g, should be %.9g", (long long)e,

@@ -1,5 +1,5 @@
 // faulty.cu - see faulty.lua.
-using XT = float;
+using XT = float; using WT = XT;
 $(moe.args())
 % if c.fault == 1 then moe.error("thrown on purpose") end
 % while c.fault == 2 do end
