@@ -13,9 +13,9 @@ Nothing here imports torch, numpy or any other framework unless it is handed the
 from .database import Database
 from .device import Buffer, Device
 from .layer import Layer
-from .library import Error, Io, PlanOptions, version
+from .library import LOSSES, Error, Io, PlanOptions, version
 from .plan import Plan
 from .tensor import View
 
-__all__ = ["Buffer", "Database", "Device", "Error", "Io", "Layer", "Plan", "PlanOptions", "View",
-           "version"]
+__all__ = ["LOSSES", "Buffer", "Database", "Device", "Error", "Io", "Layer", "Plan", "PlanOptions",
+           "View", "version"]

@@ -1,8 +1,8 @@
-"""A layer: its sizes, dtypes, activation, router, capacity and biases."""
+"""A layer: its sizes, dtypes, activation, router, capacity, biases and shared expert."""
 
 import ctypes
 
-from .library import call, lib
+from .library import LOSSES, call, lib
 
 
 class Layer:
@@ -35,6 +35,15 @@ class Layer:
         return int(self.fields.get("local", 0)) or self.e
 
     @property
+    def shared(self):
+        """Hidden width of the expert that every token uses; 0 where there is none."""
+        return int(self.fields.get("shared", "0").split(",")[0])
+
+    @property
+    def shared_gated(self):
+        return self.fields.get("shared", "").endswith(",gated")
+
+    @property
     def router_w(self):
         """dtype of the router's weight: f32 where router_dtype=f32, else w"""
         return {"w": self.w}.get(dtype := self.fields.get("router_dtype", "w"), dtype)
@@ -59,18 +68,22 @@ class Layer:
 
     def tensors(self, tokens):
         """{name: (dtype, shape)} of all that a run of `tokens` tokens may take or give."""
-        d, e, k, rows = self.d, self.e, self.k, self.up_rows
+        d, e, k, held, rows, wide = self.d, self.e, self.k, self.held, self.up_rows, self.shared
         return {
             "x": (self.x, (tokens, d)), "router_weight": (self.router_w, (e, d)),
-            "router_bias": ("f32", (e,)), "up": (self.w, (e, rows, d)),
-            "up_bias": (self.w, (e, rows)), "down": (self.w, (e, d, self.f)),
-            "down_bias": (self.w, (e, d)), "logits": ("f32", (tokens, e)),
-            "y": (self.x, (tokens, d)), "ids": ("i32", (tokens, k)),
+            "router_bias": ("f32", (e,)), "up": (self.w, (held, rows, d)),
+            "up_bias": (self.w, (held, rows)), "down": (self.w, (held, d, self.f)),
+            "down_bias": (self.w, (held, d)), "shared_up": (self.w, (wide * rows // self.f, d)),
+            "shared_down": (self.w, (d, wide)), "shared_gate": (self.w, (d,)),
+            "logits": ("f32", (tokens, e)), "y": (self.x, (tokens, d)), "ids": ("i32", (tokens, k)),
             "weights": ("f32", (tokens, k)), "counts": ("i32", (e,)), "mean_probs": ("f32", (e,)),
-            "losses": ("f32", (6,)), "next_router_bias": ("f32", (e,)), "slot_rows": ("i32", (tokens, k)),
+            "losses": ("f32", (len(LOSSES),)), "next_router_bias": ("f32", (e,)),
+            "slot_rows": ("i32", (tokens, k)),
         }
 
     def inputs(self):
         """Names of the tensors that a run with the layer's own router needs."""
         needed = ["x", "router_weight", "up", "down"]
-        return needed + [f"{name}_bias" for name in ("router", "up", "down") if self.has_bias(name)]
+        needed += [f"{name}_bias" for name in ("router", "up", "down") if self.has_bias(name)]
+        needed += ["shared_up", "shared_down"] if self.shared else []
+        return needed + (["shared_gate"] if self.shared_gated else [])

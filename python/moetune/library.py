@@ -8,6 +8,7 @@ from pathlib import Path
 
 DTYPES = ("bf16", "f16", "f32")
 MATCHES = ("exact", "near_tokens", "near_device", "default")  # ORDER moe_match
+LOSSES = ("switch", "choices", "importance", "load", "z", "entropy")  # ORDER moe_loss
 
 
 class PlanOptions(Structure):

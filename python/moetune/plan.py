@@ -54,21 +54,23 @@ class Plan:
             check(name, tensor, *expected[name], self.device.name)
         return Io(**{name: tensor.pointer for name, tensor in seen.items()}), tokens
 
-    def launch(self, tensors, routing_given, workspace, stream=0):
+    def launch(self, tensors, routing_given, workspace, stream=0, first_expert=0, bias_rate=0.0):
         """Enqueues a run whose tensors, outputs included, all exist. workspace: (pointer, bytes).
         stream: a CUstream as an integer. Returns without waiting."""
         io, tokens = self.io(tensors)
-        io.routing_given = routing_given
+        io.routing_given, io.first_expert, io.bias_rate = routing_given, first_expert, bias_rate
         io.workspace, io.workspace_size = workspace
         call("moe_plan_run", self.handle, byref(io), tokens, c_void_p(stream))
 
-    def run(self, x, stream=None, **tensors):
+    def run(self, x, stream=None, first_expert=0, bias_rate=0.0, **tensors):
         """Runs the layer on x and returns y.
 
         tensors are those of moe_io by name: router_weight, up, down, and where the layer has
-        them router_bias, up_bias, down_bias; logits replace the router. ids and weights are the
-        routing where neither router_weight nor logits is given, and outputs otherwise. Outputs
-        (y, counts, ...) are written where given; y is made where not.
+        them router_bias, up_bias, down_bias, shared_up, shared_down, shared_gate; logits replace the
+        router. ids and weights are the routing where neither router_weight nor logits is given, and
+        outputs otherwise. Outputs (y, counts, losses, ...) are written where given; y is made where
+        not. first_expert is the id of the first expert of up and down, where the layer is a shard
+        (local=N); bias_rate is the step from router_bias to next_router_bias.
         With torch tensors the run goes to torch's current stream; else to `stream`, an integer."""
         tensors["x"] = x
         routing_given = (tensors.get("ids") is not None and tensors.get("router_weight") is None
@@ -81,7 +83,7 @@ class Plan:
         size = self.workspace_size(x.shape[0])
         block = memory.workspace(size + ALIGNMENT)
         start = -(-view("workspace", block).pointer // ALIGNMENT) * ALIGNMENT
-        self.launch(tensors, routing_given, (start, size), stream)
+        self.launch(tensors, routing_given, (start, size), stream, first_expert, bias_rate)
         return tensors["y"]
 
     def __del__(self):

@@ -11,20 +11,21 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-from .layer import BIASES
-
 plans = WeakValueDictionary()  # number: Plan. An op takes tensors and numbers alone.
 
 
 @torch.library.custom_op("moetune::moe_layer", mutates_args=())
 def moe_layer(plan: int, x: Tensor, router_weight: Optional[Tensor], up: Tensor, down: Tensor,
               router_bias: Optional[Tensor] = None, up_bias: Optional[Tensor] = None,
-              down_bias: Optional[Tensor] = None, ids: Optional[Tensor] = None,
-              weights: Optional[Tensor] = None) -> Tensor:
-    """y of the layer; ids and weights, where given, replace its router."""
+              down_bias: Optional[Tensor] = None, shared_up: Optional[Tensor] = None,
+              shared_down: Optional[Tensor] = None, shared_gate: Optional[Tensor] = None,
+              logits: Optional[Tensor] = None, ids: Optional[Tensor] = None,
+              weights: Optional[Tensor] = None, first_expert: int = 0) -> Tensor:
+    """y of the layer; its router is replaced by logits, or by ids and weights, where given."""
     return plans[plan].run(x, router_weight=router_weight, up=up, down=down,
-                           router_bias=router_bias, up_bias=up_bias, down_bias=down_bias, ids=ids,
-                           weights=weights)
+                           router_bias=router_bias, up_bias=up_bias, down_bias=down_bias,
+                           shared_up=shared_up, shared_down=shared_down, shared_gate=shared_gate,
+                           logits=logits, ids=ids, weights=weights, first_expert=first_expert)
 
 
 @moe_layer.register_fake
@@ -33,25 +34,27 @@ def _(plan, x, *_others, **_named):
 
 
 class MoeLayer(torch.nn.Module):
-    """A layer of frozen weights. forward(x [..., d]) routes; forward(x, ids, weights) takes the
-    routing as given."""
+    """A layer of frozen weights, by the names of moe_io, with all that Layer.inputs() lists.
+    forward(x [..., d]) routes; forward(x, ids, weights) takes the routing as given, and
+    forward(x, logits=...) what the router's product would give."""
 
-    def __init__(self, plan, router_weight, up, down, **biases):
+    def __init__(self, plan, first_expert=0, **tensors):
         super().__init__()
-        unknown = biases.keys() - {f"{name}_bias" for name in BIASES}
-        if unknown:
-            raise TypeError(f"a layer has no {', '.join(sorted(unknown))}")
-        self.plan = plan
+        needed = set(plan.layer.inputs()) - {"x"}
+        if tensors.keys() != needed:
+            raise TypeError(f"the layer takes {', '.join(sorted(needed))}, "
+                            f"not {', '.join(sorted(tensors))}")
+        self.plan, self.first_expert, self.names = plan, first_expert, sorted(tensors)
         plans[id(plan)] = plan
-        for name, tensor in dict(router_weight=router_weight, up=up, down=down, **biases).items():
+        for name, tensor in tensors.items():
             self.register_buffer(name, tensor)
-        self.biases = sorted(biases)
 
-    def forward(self, x, ids=None, weights=None):
+    def forward(self, x, ids=None, weights=None, logits=None):
         flat = x.reshape(-1, x.shape[-1])
-        given = ids is not None
-        biases = {name: getattr(self, name) for name in self.biases
-                  if not (given and name == "router_bias")}
-        y = moe_layer(id(self.plan), flat, None if given else self.router_weight, self.up,
-                      self.down, ids=ids, weights=weights, **biases)
+        idle = {"router_weight"} if logits is not None else set()
+        if ids is not None:
+            idle = {"router_weight", "router_bias"}
+        tensors = {name: getattr(self, name) for name in self.names if name not in idle}
+        y = moe_layer(id(self.plan), flat, tensors.pop("router_weight", None), **tensors,
+                      logits=logits, ids=ids, weights=weights, first_expert=self.first_expert)
         return y.reshape(x.shape)

@@ -17,11 +17,11 @@ TOKENS = 16
 _folder = tempfile.TemporaryDirectory(prefix="moetune-python-")
 
 
-def database():
-    """The path of a database that holds the small layer, tuned on the simulated H100."""
-    path = Path(_folder.name) / "tuning.db"
+def database(layer=TEXT, tokens=TOKENS):
+    """The path of a database that holds a small layer, tuned on the simulated H100."""
+    path = Path(_folder.name) / f"{layer} {tokens}.db"
     if not path.exists():
-        subprocess.run([BUILD / "moetune", "tune", "--device", "sim:h100", "--layer", TEXT,
-                        "--tokens", str(TOKENS), "--limit", "1", "--budget", "0:20", "--quiet",
+        subprocess.run([BUILD / "moetune", "tune", "--device", "sim:h100", "--layer", layer,
+                        "--tokens", str(tokens), "--limit", "1", "--budget", "0:20", "--quiet",
                         "--db", path], check=True, stdout=subprocess.DEVNULL)
     return path

@@ -123,6 +123,10 @@ class Null(unittest.TestCase):
         self.assertEqual((LAYER.d, LAYER.f, LAYER.e, LAYER.k, LAYER.x), (64, 32, 8, 2, "f32"))
         self.assertEqual(LAYER.up_rows, 64)
         self.assertEqual(moetune.Layer(setting.TEXT + " capacity=1.5").capacity(16), 6)
+        self.assertEqual((LAYER.held, LAYER.shared, LAYER.shared_gated), (8, 0, False))
+        mixed = moetune.Layer("d=64 f=32 e=8 k=2 router_dtype=f32")
+        self.assertEqual(mixed.tensors(1)["router_weight"], ("f32", (8, 64)))
+        self.assertEqual(mixed.tensors(1)["up"], ("bf16", (8, 64, 64)))
         biased = moetune.Layer(setting.TEXT + " bias=up,down")
         self.assertEqual(biased.inputs()[4:], ["up_bias", "down_bias"])
         with self.assertRaisesRegex(moetune.Error, "k"):

@@ -1,5 +1,6 @@
 """The ctypes mirror of moetune.h against the header itself, as the C compiler lays it out."""
 
+import ast
 import ctypes
 import re
 import subprocess
@@ -51,11 +52,22 @@ class Mirror(unittest.TestCase):
         self.assertGreater(len(declared), 20)
         self.assertEqual(declared, set(library.FUNCTIONS))
 
+    def test_op_takes_the_inputs_of_a_run(self):
+        """The custom op, read as text, since it needs torch to run."""
+        text = (setting.ROOT / "python" / "moetune" / "torch_op.py").read_text()
+        [op] = [node for node in ast.parse(text).body if getattr(node, "name", "") == "moe_layer"]
+        taken = {argument.arg for argument in op.args.args} - {"plan"}
+        names = [name for name, _ in library.Io._fields_]
+        inputs = set(names[:names.index("y")]) - {"routing_given"}
+        self.assertEqual(taken, inputs | {"ids", "weights"})
+
     def test_enumerations(self):
         size = library.lib.moe_dtype_size
         self.assertEqual([size(i) for i in range(len(library.DTYPES))], [2, 2, 4])
         names = [library.lib.moe_match_text(i).decode() for i in range(len(library.MATCHES))]
         self.assertEqual(tuple(names), library.MATCHES)
+        losses = re.findall(r"\bMOE_LOSS_(\w+),", HEADER.read_text())
+        self.assertEqual(tuple(name.lower() for name in losses), library.LOSSES)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ try:
 except ImportError:
     raise unittest.SkipTest("torch is not installed")
 
-import moetune.torch_op
-
 LAYER = moetune.Layer(setting.TEXT)
 T = setting.TOKENS
 
@@ -38,13 +36,18 @@ class Torch(unittest.TestCase):
             with self.subTest(text), self.assertRaisesRegex(kind, text):
                 self.plan.run(**{**self.inputs, **change})
 
+    @unittest.skipUnless(hasattr(torch.library, "custom_op"), "torch has no custom ops yet")
     def test_op(self):
+        import moetune.torch_op
         weights = {name: self.inputs[name] for name in ("router_weight", "up", "down")}
+        with self.assertRaisesRegex(TypeError, "the layer takes down, router_weight, up, not up"):
+            moetune.torch_op.MoeLayer(self.plan, up=weights["up"])
         layer = moetune.torch_op.MoeLayer(self.plan, **weights)
         x = self.inputs["x"].reshape(4, 4, LAYER.d)
         self.assertEqual(layer(x).shape, x.shape)
         ids = torch.zeros(T, LAYER.k, dtype=torch.int32)
         self.assertEqual(layer(x, ids, torch.rand(T, LAYER.k)).shape, x.shape)
+        self.assertEqual(layer(x, logits=torch.rand(T, LAYER.e)).shape, x.shape)
         torch.library.opcheck(moetune.torch_op.moe_layer,
                               (id(self.plan), self.inputs["x"], *weights.values()),
                               test_utils=("test_schema", "test_faketensor"))
