@@ -36,9 +36,9 @@ HEADLINE = (
     Config("6", "qwen3-next-prefill", "d=2048 f=512 e=512 k=10 router=softmax>topk>renorm",
            (16384,), targets=((2200, 2000),),
            note="without the model's shared expert of 512, which rivals' experts leave out, too"),
-    Config("7", "dsv3-ep8-shard", "d=7168 f=2048 e=32 k=1 router=softmax>topk", (16384,),
-           regions=("experts",), targets=((2500, 2350),),
-           note="one of eight shards: its 16384 local rows as tokens with one expert each"),
+    Config("7", "dsv3-ep8-shard", f"d=7168 f=2048 {DEEPSEEK_V3} local=32", (16384,),
+           targets=((2500, 2350),),
+           note="the fifth of eight shards, without the model's shared expert of 2048"),
     Config("8", "qwen3-30b-decode", QWEN3, (1, 8, 32, 64, 128),
            targets=tuple((us, us) for us in (36, 180, 375, 430, 440))),
     Config("9", "mixtral-decode", MIXTRAL, (1, 8, 32, 64),
@@ -75,13 +75,14 @@ def sizes(layer):
 
 def tiny(config):
     """The configuration small enough for a simulated GPU: d and f to a 32nd (a multiple of 8, at
-    least 64 and 32), at most 8 experts, 2 of them a token, groups of 2, at most 16 tokens. It shows
-    that everything runs, and nothing about speed."""
+    least 64 and 32), at most 8 experts, 2 of them a token, groups and shards of 2, at most 16 tokens.
+    It shows that everything runs, and nothing about speed."""
     layer = sizes(config.layer)
     layer["d"] = max(64, int(layer["d"]) // 256 * 8)
     layer["f"] = max(32, int(layer["f"]) // 256 * 8)
     layer["e"] = min(8, int(layer["e"]))
     layer["k"] = min(2, int(layer["k"]))
+    layer.update({"local": 2} if "local" in layer else {})
     layer["router"] = re.sub(r"groups\(\d+,\d+", "groups(4,2", layer["router"])
     text = " ".join(f"{key}={value}" for key, value in layer.items())
     most = 144 if "maps" in config.regions else 16

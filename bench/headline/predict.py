@@ -52,9 +52,10 @@ def floor_us(config, tokens, device):
     size = {key: int(value) for key, value in configs.sizes(config.layer).items()
             if value.isdigit()}
     flops_s, bytes_s = CEILINGS[chip]
-    expert = 3 * size["d"] * size["f"]
-    used = size["e"] * (1 - (1 - size["k"] / size["e"]) ** tokens)
-    return 1e6 * max(2 * tokens * size["k"] * expert / flops_s, 2 * used * expert / bytes_s)
+    expert, share = 3 * size["d"] * size["f"], size.get("local", size["e"]) / size["e"]
+    used = share * size["e"] * (1 - (1 - size["k"] / size["e"]) ** tokens)
+    rows = share * tokens * size["k"]
+    return 1e6 * max(2 * rows * expert / flops_s, 2 * used * expert / bytes_s)
 
 
 def forms(options, config, tokens):

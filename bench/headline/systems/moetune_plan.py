@@ -21,7 +21,7 @@ class PlanRunner(Runner):
         self.tensors = dict(tensors, y=self.y)
 
     def run(self):
-        self.plan.run(**self.tensors)
+        self.plan.run(first_expert=self.case.first, **self.tensors)
 
     def finish(self):
         self.ids = self.chosen

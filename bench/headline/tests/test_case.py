@@ -38,8 +38,10 @@ def by_definition(case):
         for token in range(case.tokens):
             expert = int(case.ids[token, slot])
             taken[expert] += 1
-            if taken[expert] > case.layer.capacity(case.tokens):
+            held = case.first <= expert < case.first + case.layer.held
+            if not held or taken[expert] > case.layer.capacity(case.tokens):
                 continue
+            expert -= case.first
             weight = case.weights[token, slot].double()
             before, after = (weight, 1) if "input" in case.layer.fields["router"] else (1, weight)
             gate, up = parts(case, case.up[expert].double() @ (before * case.x[token].double()))
@@ -64,7 +66,8 @@ def grouped_sigmoid(case, token, groups, kept, scale):
 class Reference(unittest.TestCase):
     def test_layers(self):
         for extra in ("", " capacity=0.5", " router=softmax>topk", " router=topk>softmax",
-                      " layout=interleaved", " layout=up_gate", " router=topk>sigmoid>input"):
+                      " layout=interleaved", " layout=up_gate", " router=topk>sigmoid>input",
+                      " local=2"):
             case = make("d=64 f=32 e=8 k=2" + extra, 24)
             with self.subTest(extra):
                 torch.testing.assert_close(case.reference(), by_definition(case))
@@ -92,6 +95,16 @@ class Reference(unittest.TestCase):
         self.assertLess(int(make(wide, 100, "EMPTY").ids.max()), 32)
         self.assertGreater(make(wide, 2000, "Z1").skew(), 4)
         self.assertLess(make(wide, 2000, "U").skew(), 1.6)
+
+    def test_shards(self):
+        case = make("d=64 f=32 e=8 k=2 local=2", 1000)
+        order, counts = case.permutation()
+        here = (case.ids >= 4) & (case.ids < 6)
+        self.assertEqual((case.first, case.up.shape[0]), (4, 2))
+        self.assertEqual(counts.tolist(), [int((case.ids == e).sum()) for e in (4, 5)])
+        self.assertTrue(here.flatten()[order].all())
+        flops, _ = case.work("experts")
+        self.assertEqual(flops, 2 * int(here.sum()) * 3 * 64 * 32)
 
     def test_work(self):
         case = make("d=64 f=32 e=8 k=2", 1000)
