@@ -227,9 +227,10 @@ enum { MOE_LAYER_TEXT_SIZE = 512 }; /* bytes, always enough for a layer's text *
  * or one word, for a rule with a logic of its own:
  *   base      each of e experts gets T/e tokens (one more for the first T%e of them), such that the
  *             sum of their logits is within T*epsilon of the largest, epsilon = max((largest -
- *             smallest logit)/50, 1e-4), as long as 100 rounds of the auction are enough; k=1. y is what a residual layer adds to x: with experts
- *             F(x) = x + f(x), x + weight*f(x) = weight*F(x) + (1-weight)*x. To evaluate such a
- *             layer use topk>sigmoid, which gives each token its best expert
+ *             smallest logit)/50, 1e-4), as long as 100 rounds of the auction are enough; k=1. y is
+ *             what a residual layer adds to x: with experts F(x) = x + f(x), x + weight*f(x) =
+ *             weight*F(x) + (1-weight)*x. To evaluate such a layer use topk>sigmoid, which gives
+ *             each token its best expert
  *   expert_choice   each expert takes the C tokens that give it the largest softmax(l), their weight.
  *             capacity=CF,switch says how many, C = round(CF*T/e), at most T: a token has CF experts
  *             on average, and 0 to e of them. So k=e (at most 256): slot (t,j) is expert j's, and its
