@@ -20,14 +20,17 @@
 % local bias = (up and p.bias_up or not up and p.bias_down) and weights .. "_bias"
 % local result = up and "args.h" or "args.y_rows" -- or the sums
 % local weighs = up and p.weigh == "input"
-% -- What becomes of the sums of output tile j, with `at` behind sum[i][j].
-% local function finish(at)
-%     local sum = weighs and "scale * sum[i]" or "sum[i]"
-%     if gated then return "activate(" .. sum .. "[2 * j]" .. at .. ", " .. sum .. "[2 * j + 1]" .. at .. ")" end
-%     return (up and "activate(" or summed and "(target.weight * " or "(") .. sum .. "[j]" .. at .. ")"
+% -- What becomes of the sums of output tile j, with `at` behind sum[i][j] and `of` behind add[j].
+% local function finish(at, of)
+%     local function sum(j)
+%         return (weighs and "scale * " or "") .. "sum[i][" .. j .. "]" .. at ..
+%                (bias and " + add[" .. j .. "]" .. of or "")
+%     end
+%     if gated then return "activate(" .. sum("2 * j") .. ", " .. sum("2 * j + 1") .. ")" end
+%     return (up and "activate(" or summed and "target.weight * (" or "(") .. sum("j") .. ")"
 % end
-% local store_one = by_lanes and "atomicAdd(out + column, " .. finish("") .. ")"
-%                   or "out[column] = " .. finish("")
+% local store_one = by_lanes and "atomicAdd(out + column, " .. finish("", "") .. ")"
+%                   or "out[column] = " .. finish("", "")
 % local out_row = staged and "(sum_type *)(ring_memory + (row - at.row) * PITCH) - at.column"
 %                 or "sums_of(args) + (long long)target.token * WIDTH"
 % moe.include("types.cuh")
@@ -213,22 +216,7 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
     const unsigned a_swizzle = swizzle<ROW_BYTES>(lane_row, 0) * 16;
     const unsigned b_swizzle = swizzle<ROW_BYTES>(lane_column, 0) * 16;
 
-    float sum[MI][NI];
-#pragma unroll
-    for (int j = 0; j < NI; j++) {
-%   if bias then
-        const int column = at.column + warp_column + j / HALVES * 8 + lane_column;
-        float first = 0.0f;
-        if (WIDTH % OUT_N == 0 || column < WIDTH)
-            first = $(bias)[(long long)at.expert * WEIGHT_ROWS + j % HALVES * half_step +
-                             column * COLUMN_ROWS];
-%   else
-        const float first = 0.0f;
-%   end
-#pragma unroll
-        for (int i = 0; i < MI; i++) sum[i][j] = first;
-    }
-
+    float sum[MI][NI] = {};
     int read = 0, write = STAGES - 1;
     for (int k_tile = 0; k_tile < K_TILES; k_tile++) {
         copy_wait<STAGES - 2>();
@@ -267,6 +255,17 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
     dependency_wait();
     dependents_launch();
 % end
+% if bias then
+    float add[NI];
+#pragma unroll
+    for (int j = 0; j < NI; j++) {
+        const int column = at.column + warp_column + j / HALVES * 8 + lane_column;
+        add[j] = WIDTH % OUT_N == 0 || column < WIDTH
+                     ? $(bias)[(long long)at.expert * WEIGHT_ROWS + j % HALVES * half_step +
+                               column * COLUMN_ROWS]
+                     : 0.0f;
+    }
+% end
 #pragma unroll
     for (int i = 0; i < MI; i++) {
         const int row = at.row + warp_row + lane_row + i * 4;
@@ -296,24 +295,7 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
     const unsigned b_at = ring + A_BYTES + (warp_column + lane_b_row) * ROW_BYTES +
                           swizzle<ROW_BYTES>(lane & 7, lane >> 3 & 1) * 16;
 
-    float sum[MI][NI][4];
-#pragma unroll
-    for (int j = 0; j < NI; j++) {
-        float first[2] = {0.0f, 0.0f};
-%   if bias then
-        const int column = at.column + warp_column + j / HALVES * 8 + 2 * q;
-        const WT *bias = $(bias) + (long long)at.expert * WEIGHT_ROWS + j % HALVES * half_step +
-                         column * COLUMN_ROWS;
-        if (WIDTH % OUT_N == 0 || column < WIDTH) {
-            first[0] = to_float(bias[0]);
-            first[1] = to_float(bias[COLUMN_ROWS]);
-        }
-%   end
-#pragma unroll
-        for (int i = 0; i < MI; i++)
-#pragma unroll
-            for (int v = 0; v < 4; v++) sum[i][j][v] = first[v & 1];
-    }
+    float sum[MI][NI][4] = {};
 
     // Fragments are loaded one slice ahead of their products.
     unsigned a[2][MI][4], b[2][NI / 2][4];
@@ -389,6 +371,20 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
     dependency_wait();
     dependents_launch();
 % end
+% if bias then
+    // Sums do not start from it: tensor cores cut each step's products off at the sum's last bit.
+    float add[NI][2] = {};
+#pragma unroll
+    for (int j = 0; j < NI; j++) {
+        const int column = at.column + warp_column + j / HALVES * 8 + 2 * q;
+        const WT *bias = $(bias) + (long long)at.expert * WEIGHT_ROWS + j % HALVES * half_step +
+                         column * COLUMN_ROWS;
+        if (WIDTH % OUT_N == 0 || column < WIDTH) {
+            add[j][0] = to_float(bias[0]);
+            add[j][1] = to_float(bias[COLUMN_ROWS]);
+        }
+    }
+% end
 #pragma unroll
     for (int i = 0; i < MI; i++) {
 #pragma unroll
@@ -408,7 +404,7 @@ $(summed and moe.symbol("add") or moe.symbol())(const args_$(p.kind) args) {
             for (int j = 0; j < OUT_I; j++)
 #pragma unroll
                 for (int v = 0; v < 2; v++)
-                    value[j][v] = $(finish("[half * 2 + v]"));
+                    value[j][v] = $(finish("[half * 2 + v]", "[v]"));
 %   if p.x == "f32" or summed and c.wide == 1 then
 #pragma unroll
             for (int j = 0; j < OUT_I; j++) {

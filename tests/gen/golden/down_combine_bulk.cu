@@ -706,15 +706,7 @@ moe_down_combine_000000000000_add(const args_down_combine args) {
     const unsigned b_at = ring + A_BYTES + (warp_column + lane_b_row) * ROW_BYTES +
                           swizzle<ROW_BYTES>(lane & 7, lane >> 3 & 1) * 16;
 
-    float sum[MI][NI][4];
-#pragma unroll
-    for (int j = 0; j < NI; j++) {
-        float first[2] = {0.0f, 0.0f};
-#pragma unroll
-        for (int i = 0; i < MI; i++)
-#pragma unroll
-            for (int v = 0; v < 4; v++) sum[i][j][v] = first[v & 1];
-    }
+    float sum[MI][NI][4] = {};
 
     // Fragments are loaded one slice ahead of their products.
     unsigned a[2][MI][4], b[2][NI / 2][4];
@@ -777,7 +769,7 @@ moe_down_combine_000000000000_add(const args_down_combine args) {
             for (int j = 0; j < OUT_I; j++)
 #pragma unroll
                 for (int v = 0; v < 2; v++)
-                    value[j][v] = (target.weight * sum[i][j][half * 2 + v]);
+                    value[j][v] = target.weight * (sum[i][j][half * 2 + v]);
 #pragma unroll
             for (int j = 0; j < OUT_I; j++) {
                 const int column = at.column + warp_column + j * 8 + 2 * q;

@@ -473,14 +473,7 @@ moe_gemm_down_000000000000(const args_gemm_down args) {
     const unsigned a_swizzle = swizzle<ROW_BYTES>(lane_row, 0) * 16;
     const unsigned b_swizzle = swizzle<ROW_BYTES>(lane_column, 0) * 16;
 
-    float sum[MI][NI];
-#pragma unroll
-    for (int j = 0; j < NI; j++) {
-        const float first = 0.0f;
-#pragma unroll
-        for (int i = 0; i < MI; i++) sum[i][j] = first;
-    }
-
+    float sum[MI][NI] = {};
     int read = 0, write = STAGES - 1;
     for (int k_tile = 0; k_tile < K_TILES; k_tile++) {
         copy_wait<STAGES - 2>();

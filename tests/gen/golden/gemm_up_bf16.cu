@@ -584,15 +584,7 @@ moe_gemm_up_000000000000(const args_gemm_up args) {
     const unsigned b_at = ring + A_BYTES + (warp_column + lane_b_row) * ROW_BYTES +
                           swizzle<ROW_BYTES>(lane & 7, lane >> 3 & 1) * 16;
 
-    float sum[MI][NI][4];
-#pragma unroll
-    for (int j = 0; j < NI; j++) {
-        float first[2] = {0.0f, 0.0f};
-#pragma unroll
-        for (int i = 0; i < MI; i++)
-#pragma unroll
-            for (int v = 0; v < 4; v++) sum[i][j][v] = first[v & 1];
-    }
+    float sum[MI][NI][4] = {};
 
     // Fragments are loaded one slice ahead of their products.
     unsigned a[2][MI][4], b[2][NI / 2][4];

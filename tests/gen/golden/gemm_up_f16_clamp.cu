@@ -584,22 +584,7 @@ moe_gemm_up_000000000000(const args_gemm_up args) {
     const unsigned b_at = ring + A_BYTES + (warp_column + lane_b_row) * ROW_BYTES +
                           swizzle<ROW_BYTES>(lane & 7, lane >> 3 & 1) * 16;
 
-    float sum[MI][NI][4];
-#pragma unroll
-    for (int j = 0; j < NI; j++) {
-        float first[2] = {0.0f, 0.0f};
-        const int column = at.column + warp_column + j / HALVES * 8 + 2 * q;
-        const WT *bias = args.up_bias + (long long)at.expert * WEIGHT_ROWS + j % HALVES * half_step +
-                         column * COLUMN_ROWS;
-        if (WIDTH % OUT_N == 0 || column < WIDTH) {
-            first[0] = to_float(bias[0]);
-            first[1] = to_float(bias[COLUMN_ROWS]);
-        }
-#pragma unroll
-        for (int i = 0; i < MI; i++)
-#pragma unroll
-            for (int v = 0; v < 4; v++) sum[i][j][v] = first[v & 1];
-    }
+    float sum[MI][NI][4] = {};
 
     // Fragments are loaded one slice ahead of their products.
     unsigned a[2][MI][4], b[2][NI / 2][4];
@@ -649,6 +634,18 @@ moe_gemm_up_000000000000(const args_gemm_up args) {
         }
     }
 
+    // Sums do not start from it: tensor cores cut each step's products off at the sum's last bit.
+    float add[NI][2] = {};
+#pragma unroll
+    for (int j = 0; j < NI; j++) {
+        const int column = at.column + warp_column + j / HALVES * 8 + 2 * q;
+        const WT *bias = args.up_bias + (long long)at.expert * WEIGHT_ROWS + j % HALVES * half_step +
+                         column * COLUMN_ROWS;
+        if (WIDTH % OUT_N == 0 || column < WIDTH) {
+            add[j][0] = to_float(bias[0]);
+            add[j][1] = to_float(bias[COLUMN_ROWS]);
+        }
+    }
 #pragma unroll
     for (int i = 0; i < MI; i++) {
 #pragma unroll
@@ -660,7 +657,7 @@ moe_gemm_up_000000000000(const args_gemm_up args) {
             for (int j = 0; j < OUT_I; j++)
 #pragma unroll
                 for (int v = 0; v < 2; v++)
-                    value[j][v] = activate(sum[i][2 * j][half * 2 + v], sum[i][2 * j + 1][half * 2 + v]);
+                    value[j][v] = activate(sum[i][2 * j][half * 2 + v] + add[2 * j][v], sum[i][2 * j + 1][half * 2 + v] + add[2 * j + 1][v]);
             constexpr int COUNT = OUT_I % 4 == 0 ? 4 : OUT_I % 2 == 0 ? 2 : 1;
 #pragma unroll
             for (int j = 0; j < OUT_I; j += COUNT) {
