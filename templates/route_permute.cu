@@ -22,7 +22,7 @@ $(moe.include("permute.cuh"))
 % if c.blocks > 1 then
 
 constexpr int PAIRS = (LOCAL + 1) / 2;
-constexpr int GROUPS = $(t.lib.groups(p)); // most groups of shares that the second kernel forms
+constexpr int SHARE_GROUPS = $(t.lib.groups(p)); // most groups of shares that the second kernel forms
 constexpr int TOGETHER = K < END / (LOCAL * 4) ? K : END / (LOCAL * 4); // choices counted at once
 
 static_assert(TOGETHER > 0, "the router's memory holds one choice's counts");
@@ -143,9 +143,9 @@ $(moe.symbol("maps"))(const args_route_permute a) {
     dependency_wait();
     dependents_launch();
     const shares all = deal(a.tokens);
-    const int deep = (all.count + GROUPS - 1) / GROUPS; // shares of a group
+    const int deep = (all.count + SHARE_GROUPS - 1) / SHARE_GROUPS; // shares of a group
     const int groups = (all.count + deep - 1) / deep;
-    const int j = (int)blockIdx.x / GROUPS, group = (int)blockIdx.x % GROUPS;
+    const int j = (int)blockIdx.x / SHARE_GROUPS, group = (int)blockIdx.x % SHARE_GROUPS;
     if (group >= groups) return;
     const int token = group * deep * all.tokens;
     const unsigned first = (unsigned)j * a.tokens + token;

@@ -1036,7 +1036,7 @@ __device__ __forceinline__ void write_maps_alone(const op_args &a, const map_tab
 
 
 constexpr int PAIRS = (LOCAL + 1) / 2;
-constexpr int GROUPS = 16; // most groups of shares that the second kernel forms
+constexpr int SHARE_GROUPS = 16; // most groups of shares that the second kernel forms
 constexpr int TOGETHER = K < END / (LOCAL * 4) ? K : END / (LOCAL * 4); // choices counted at once
 
 static_assert(TOGETHER > 0, "the router's memory holds one choice's counts");
@@ -1157,9 +1157,9 @@ moe_route_permute_000000000000_maps(const args_route_permute a) {
     dependency_wait();
     dependents_launch();
     const shares all = deal(a.tokens);
-    const int deep = (all.count + GROUPS - 1) / GROUPS; // shares of a group
+    const int deep = (all.count + SHARE_GROUPS - 1) / SHARE_GROUPS; // shares of a group
     const int groups = (all.count + deep - 1) / deep;
-    const int j = (int)blockIdx.x / GROUPS, group = (int)blockIdx.x % GROUPS;
+    const int j = (int)blockIdx.x / SHARE_GROUPS, group = (int)blockIdx.x % SHARE_GROUPS;
     if (group >= groups) return;
     const int token = group * deep * all.tokens;
     const unsigned first = (unsigned)j * a.tokens + token;
