@@ -194,6 +194,47 @@ static void deepseek_v3_weights_are_scores_without_bias_scaled_last(void **state
 #undef V3
 }
 
+/* y [8] of one token whose rows hold `rows` everywhere and weigh 1. */
+static void combine(const char *dtype, const double rows[4], double y[8]) {
+    fixture f;
+    fixture_kernel kernel;
+    moe_layer layer;
+    moe_arg_values args = {0};
+    float weights[4] = {1, 1, 1, 1}, in[32], out[8];
+    int slot_rows[4] = {0, 1, 2, 3};
+    char text[64];
+    snprintf(text, sizeof text, "d=8 f=8 e=4 k=4 x=%s", dtype);
+    CHECK(moe_layer_parse(text, &layer));
+    const size_t size = moe_dtype_size(layer.x);
+    const moe_op op = moe_op_make(MOE_OP_combine, &layer, 1, MOE_ROUTING_UNIFORM, MOE_CACHE_COLD);
+    for (int i = 0; i < 32; i++) moe_store(layer.x, in, i, rows[i / 8]);
+    fixture_open(&f, "sim:a100");
+    fixture_build(&f, "combine", &op, "", &kernel);
+    args.value[MOE_ARG_y_rows] = fixture_put(&f, in, 32 * size);
+    args.value[MOE_ARG_weights] = fixture_put(&f, weights, sizeof weights);
+    args.value[MOE_ARG_slot_rows] = fixture_put(&f, slot_rows, sizeof slot_rows);
+    args.value[MOE_ARG_y] = fixture_room(&f, 8 * size);
+    fixture_run(&f, &kernel, &args);
+    fixture_get(&f, args.value[MOE_ARG_y], out, 8 * size);
+    for (int i = 0; i < 8; i++) y[i] = moe_load(layer.x, out, i);
+    fixture_forget(&f);
+    fixture_kernel_free(&f, &kernel);
+    fixture_close(&f);
+}
+
+/* 20. HF adds rows up in bf16, where 256 + 1 is 256 each time; in fp32 it is 259, which is then
+ * rounded to 260. The order is that of slots: 2^25 swallows the ones behind it. */
+static void rows_are_summed_in_fp32_and_in_slot_order(void **state) {
+    (void)state;
+    double y[8];
+    combine("bf16", (const double[]){256, 1, 1, 1}, y);
+    for (int i = 0; i < 8; i++) assert_true(y[i] == 260);
+    combine("f32", (const double[]){0x1p25, 1, 1, -0x1p25}, y);
+    for (int i = 0; i < 8; i++) assert_true(y[i] == 0);
+    combine("f32", (const double[]){0x1p25, -0x1p25, 1, 1}, y);
+    for (int i = 0; i < 8; i++) assert_true(y[i] == 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(outside_of_groups_is_minus_infinity_unless_zero_is_asked),
@@ -205,6 +246,7 @@ int main(void) {
         cmocka_unit_test(the_last_bit_of_a_logit_counts),
         cmocka_unit_test(order_is_by_value_then_by_lower_id),
         cmocka_unit_test(deepseek_v3_weights_are_scores_without_bias_scaled_last),
+        cmocka_unit_test(rows_are_summed_in_fp32_and_in_slot_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

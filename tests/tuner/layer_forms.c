@@ -2,11 +2,14 @@
 #include "layer_forms.h"
 
 #include "assemble.h"
+#include "device.h"
+#include "reference.h"
 #include "spot.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -83,21 +86,76 @@ unsigned layer_forms_check(const char *device, const char *layer, int64_t tuned,
     return ran;
 }
 
-bool layer_forms_agree(const char *device, const char *kernels, const char *weights,
-                       int64_t tokens) {
-    rig r = open_rig(device, kernels);
-    moe_layer other;
+static bool plan_is_right(const rig *r, const moe_plan *plan, const char *weights,
+                          int64_t tokens) {
+    moe_layer layer;
     moe_layer_case *c;
     moe_layer_verdict verdict;
-    moe_plan *plan;
     double ns;
-    CHECK(moe_layer_parse(weights, &other));
-    CHECK(moe_default_plan(r.device, r.gen, r.builder, &r.layer, tokens, moe_pipeline_table, &plan));
-    CHECK(moe_layer_case_open(r.device, &other, tokens, MOE_ROUTING_UNIFORM, MOE_ENTRY_ROUTER, 5,
+    CHECK(moe_layer_parse(weights, &layer));
+    CHECK(moe_layer_case_open(r->device, &layer, tokens, MOE_ROUTING_UNIFORM, MOE_ENTRY_ROUTER, 5,
                               &c));
     CHECK(moe_layer_case_verify(c, plan, &verdict, &ns));
     moe_layer_case_close(c);
+    return verdict.ok;
+}
+
+/* Whether the kernels of layers[0] are right for each of n layers. */
+static void try_all(const char *device, const char *const *layers, int n, int64_t tokens,
+                    bool *right) {
+    rig r = open_rig(device, layers[0]);
+    moe_plan *plan;
+    CHECK(moe_default_plan(r.device, r.gen, r.builder, &r.layer, tokens, moe_pipeline_table, &plan));
+    for (int i = 0; i < n; i++) right[i] = plan_is_right(&r, plan, layers[i], tokens);
     moe_plan_destroy(plan);
     close_rig(&r);
-    return verdict.ok;
+}
+
+bool layer_forms_agree(const char *device, const char *kernels, const char *weights,
+                       int64_t tokens) {
+    bool right[2];
+    try_all(device, (const char *const[]){kernels, weights}, 2, tokens, right);
+    return right[1];
+}
+
+bool layer_forms_differ(const char *device, const char *kernels, const char *weights,
+                        int64_t tokens) {
+    bool right[2];
+    try_all(device, (const char *const[]){kernels, weights}, 2, tokens, right);
+    if (!right[0]) fail_msg("%s: its own kernels are wrong", kernels);
+    return !right[1];
+}
+
+/* y of what has just run. */
+static void read_y(const rig *r, const moe_layer_case *c, int64_t tokens, double *y) {
+    size_t n = (size_t)(tokens * r->layer.d), bytes = n * moe_dtype_size(r->layer.x);
+    void *host = malloc(bytes + 1);
+    assert_non_null(host);
+    CHECK(r->device->class->copy_out(r->device->self, host, (moe_ptr)moe_layer_case_io(c).y, bytes));
+    for (size_t i = 0; i < n; i++) y[i] = moe_load(r->layer.x, host, (int64_t)i);
+    free(host);
+}
+
+static void run_routed(const rig *r, const moe_plan *plan, int64_t tokens, const int *ids,
+                       const float *weights, double *y) {
+    moe_layer_case *c;
+    moe_layer_verdict verdict;
+    double ns;
+    CHECK(moe_layer_case_open_routed(r->device, &r->layer, tokens, ids, weights, 5, &c));
+    CHECK(moe_layer_case_verify(c, plan, &verdict, &ns));
+    if (!verdict.ok) fail_msg("%s at t=%lld: %s", r->text, (long long)tokens, verdict.text);
+    if (y) read_y(r, c, tokens, y);
+    moe_layer_case_close(c);
+}
+
+void layer_forms_routed(const char *device, const char *layer, int64_t tokens, int runs,
+                        const int *ids, const float *weights, double *y) {
+    rig r = open_rig(device, layer);
+    int64_t slots = tokens * r.layer.k, width = tokens * r.layer.d;
+    moe_plan *plan;
+    CHECK(moe_default_plan(r.device, r.gen, r.builder, &r.layer, tokens, moe_pipeline_table, &plan));
+    for (int i = 0; i < runs; i++)
+        run_routed(&r, plan, tokens, ids + i * slots, weights + i * slots, y ? y + i * width : NULL);
+    moe_plan_destroy(plan);
+    close_rig(&r);
 }

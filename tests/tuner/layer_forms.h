@@ -15,4 +15,15 @@ unsigned layer_forms_check(const char *device, const char *layer, int64_t tuned,
 bool layer_forms_agree(const char *device, const char *kernels, const char *weights,
                        int64_t tokens);
 
+/* The same for kernels that must be right for their own layer and wrong for the other: fails the
+ * running test where they are wrong for their own. */
+bool layer_forms_differ(const char *device, const char *kernels, const char *weights,
+                        int64_t tokens);
+
+/* Runs the layer step by step `runs` times, each on ids and weights [runs,T,k] of its own, which
+ * need not be what a router would choose. Fails the running test where anything is wrong. y
+ * [runs,T,d] may be NULL. */
+void layer_forms_routed(const char *device, const char *layer, int64_t tokens, int runs,
+                        const int *ids, const float *weights, double *y);
+
 #endif
