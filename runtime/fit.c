@@ -36,6 +36,27 @@ moe_code moe_code_for(const char *arch, bool has_cubin, bool has_ptx, const moe_
     return MOE_CODE_NONE;
 }
 
+/* Shared memory that the launch's hungriest kernel needs, bytes. */
+static int64_t shared_memory(const moe_launch *launch) {
+    int64_t most = 0;
+    for (int64_t i = 0; i < launch->kernels; i++) {
+        int64_t bytes = launch->kernel[i].smem + launch->kernel[i].static_smem;
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
+const char *moe_fit_refusal(const moe_origin *origin, const moe_launch *launch,
+                            const moe_want *want) {
+    if (!launch->deterministic && !want->any_order)
+        return "its sums depend on the order of arrival, which only any_order allows";
+    if (shared_memory(launch) > want->facts->smem)
+        return "it needs more shared memory than the device has";
+    if (!moe_code_for(origin->code_arch, origin->has_cubin, origin->has_ptx, want->facts))
+        return "the device does not run code of its arch";
+    return NULL;
+}
+
 static double doublings(int64_t a, int64_t b) {
     return fabs(log2((double)(a < 1 ? 1 : a)) - log2((double)(b < 1 ? 1 : b)));
 }

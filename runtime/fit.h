@@ -46,6 +46,10 @@ typedef enum moe_code { MOE_CODE_NONE, MOE_CODE_CUBIN, MOE_CODE_PTX } moe_code;
 
 moe_code moe_code_for(const char *arch, bool has_cubin, bool has_ptx, const moe_facts *facts);
 
+/* Why the device cannot run a row's code, or may not; NULL: it can. */
+const char *moe_fit_refusal(const moe_origin *origin, const moe_launch *launch,
+                            const moe_want *want);
+
 moe_fit moe_fit_of(const moe_origin *origin, const moe_want *want, int64_t tokens);
 
 /* Writes the reason; `text` should hold MOE_FIT_TEXT_SIZE bytes. */

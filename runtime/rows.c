@@ -74,16 +74,6 @@ static moe_status read_row(cursor at, moe_row *out) {
     return MOE_OK;
 }
 
-/* Shared memory that the launch's hungriest kernel needs, bytes. */
-static int64_t shared_memory(const moe_launch *launch) {
-    int64_t most = 0;
-    for (int64_t i = 0; i < launch->kernels; i++) {
-        int64_t bytes = launch->kernel[i].smem + launch->kernel[i].static_smem;
-        if (bytes > most) most = bytes;
-    }
-    return most;
-}
-
 /* Reads what the row's code needs, and tells whether the device can run it, and may. */
 static moe_status read_code(cursor at, const moe_want *want, moe_row *row, bool *usable) {
     moe_origin *origin = &row->origin;
@@ -97,10 +87,7 @@ static moe_status read_code(cursor at, const moe_want *want, moe_row *row, bool 
                         "database %s: image %s: %s; rebuild it: moetune db build -o FILE",
                         at.file->path, row->image, moe_error_text());
     row->max_slots = launch.max_slots;
-    *usable = (launch.deterministic || want->any_order) &&
-              shared_memory(&launch) <= want->facts->smem &&
-              moe_code_for(origin->code_arch, origin->has_cubin, origin->has_ptx, want->facts) !=
-                  MOE_CODE_NONE;
+    *usable = !moe_fit_refusal(origin, &launch, want);
     return MOE_OK;
 }
 

@@ -1,16 +1,16 @@
 /* cmd_db.c - moetune db: tuning databases as files. */
-#include "command.h"
+#include "command_goal.h"
 #include "db_build.h"
 #include "db_diff.h"
+#include "db_explain.h"
 #include "db_lint.h"
 #include "db_merge.h"
 #include "db_show.h"
 
-#include <argp.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { KEY_TEMPLATES = 256, KEY_DB, KEY_JSON, KEY_QUIET };
+enum { KEY_JSON = 256, KEY_QUIET };
 enum { COMPILE_DEADLINE = 60, MAX_ARGS = 64 };
 
 static const char default_folder[] = "tuning_db/records";
@@ -18,15 +18,14 @@ static const char default_folder[] = "tuning_db/records";
 typedef struct options {
     const char *arg[MAX_ARGS];
     int args, most; /* given; that the action takes */
-    const char *out, *templates, *db;
+    const char *out;
+    command_goal goal; /* templates and db of all actions; the rest is of explain */
     bool json, quiet;
 } options;
 
 static const struct argp_option option_table[] = {
     {"output", 'o', "PATH", 0, "build, merge: the database to write; export: the folder", 0},
-    {"templates", KEY_TEMPLATES, "DIR", 0, "build, lint: templates of your own", 0},
-    {"db", KEY_DB, "FILE", 0, "show, export: the database (show: default that of moetune tune)", 0},
-    {"json", KEY_JSON, NULL, 0, "show, diff: write JSON", 0},
+    {"json", KEY_JSON, NULL, 0, "show, diff, explain: write JSON", 0},
     {"quiet", KEY_QUIET, NULL, 0, "show no progress", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
@@ -34,9 +33,8 @@ static const struct argp_option option_table[] = {
 static error_t parse_option(int key, char *value, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = &o->goal; break;
     case 'o': o->out = value; break;
-    case KEY_TEMPLATES: o->templates = value; break;
-    case KEY_DB: o->db = value; break;
     case KEY_JSON: o->json = true; break;
     case KEY_QUIET: o->quiet = true; break;
     case ARGP_KEY_ARG:
@@ -58,7 +56,7 @@ static int misuse(const char *text) {
 static moe_status build(const options *o, moe_db_built *built) {
     moe_gen *gen = NULL;
     moe_compile_pool *pool = NULL;
-    moe_status status = command_templates(o->templates, &gen);
+    moe_status status = command_templates(o->goal.templates, &gen);
     if (!status)
         status = moe_compile_pool_open(moe_compile_pool_size(), COMPILE_DEADLINE, &pool);
     if (!status)
@@ -90,8 +88,8 @@ static int run_build(const options *o) {
 static int run_export(const options *o) {
     moe_storage *store;
     moe_records_count count;
-    const char *file = o->db ? o->db : o->arg[0], *folder = o->db ? o->arg[0] : o->arg[1];
-    if (!file || (o->db && o->arg[1]) || (o->out && folder))
+    const char *file = o->goal.db ? o->goal.db : o->arg[0], *folder = o->goal.db ? o->arg[0] : o->arg[1];
+    if (!file || (o->goal.db && o->arg[1]) || (o->out && folder))
         return misuse("export FILE [DIR | -o DIR]: one database and one folder at most");
     if (!folder) folder = o->out ? o->out : default_folder;
     moe_status status = moe_storage_open_existing(file, &store);
@@ -107,8 +105,8 @@ static int run_export(const options *o) {
 
 static int run_show(const options *o) {
     moe_storage *store;
-    if (o->arg[0] && o->db) return misuse("show [FILE]: one database at a time");
-    moe_status status = moe_storage_open_existing(o->db ? o->db : o->arg[0], &store);
+    if (o->arg[0] && o->goal.db) return misuse("show [FILE]: one database at a time");
+    moe_status status = moe_storage_open_existing(o->goal.db ? o->goal.db : o->arg[0], &store);
     if (!status) status = moe_db_show(store, o->json, stdout);
     else store = NULL;
     moe_storage_close(store);
@@ -154,7 +152,7 @@ static int run_diff(const options *o) {
 
 static moe_status lint_all(const options *o, moe_lint *lint) {
     moe_gen *gen = NULL;
-    moe_status status = command_templates(o->templates, &gen);
+    moe_status status = command_templates(o->goal.templates, &gen);
     lint->gen = gen;
     for (int i = 0; i < o->args && !status; i++) status = moe_db_lint(lint, o->arg[i]);
     moe_gen_close(gen);
@@ -173,6 +171,17 @@ static int run_lint(const options *o) {
     return lint.findings ? COMMAND_FAILED : COMMAND_GOOD;
 }
 
+static int run_explain(const options *o) {
+    moe_goal goal;
+    moe_facts facts;
+    moe_status status = command_goal_read(&o->goal, "1,16,256,4096", &goal);
+    if (!status) status = command_facts(o->goal.device, &facts);
+    const moe_explain asked = {.path = o->goal.db, .device = o->goal.device, .facts = &facts,
+                               .goal = &goal, .any_order = o->goal.any_order, .json = o->json};
+    if (!status) status = moe_db_explain(&asked, stdout);
+    return status ? command_fail(status) : COMMAND_GOOD;
+}
+
 /* ------------------------------------------------------------------------------------ command */
 
 static const struct {
@@ -182,14 +191,19 @@ static const struct {
 } actions[] = {
     {"build", 1, run_build}, {"export", 2, run_export}, {"merge", MAX_ARGS, run_merge},
     {"lint", MAX_ARGS, run_lint}, {"diff", 2, run_diff}, {"show", 1, run_show},
+    {"explain", 0, run_explain},
 };
 
 enum { ACTIONS = sizeof actions / sizeof actions[0] };
 
+static const struct argp_child children[] = {{&command_goal_argp, 0, "Also:", 0},
+                                             {NULL, 0, NULL, 0}};
+
 static const struct argp argp = {
     option_table, parse_option,
     "build [DIR] -o FILE\nexport FILE [DIR | -o DIR]\nmerge -o FILE A B ...\n"
-    "lint PATH ...\ndiff A B\nshow [FILE]",
+    "lint PATH ...\ndiff A B\nshow [FILE]\n"
+    "explain --layer L --device D [--tokens LIST] [--db FILE]",
     "Tuning databases as files.\n\n"
     "build   reads text records (default: tuning_db/records) into a database, and compiles the "
     "kernels that can win\n"
@@ -200,8 +214,9 @@ static const struct argp argp = {
     "status is 1 if there is something\n"
     "diff    says what got faster, slower, new, lost or another config from A to B; the exit "
     "status is 1 if something got slower or works no more\n"
-    "show    says what a database holds",
-    NULL, NULL, NULL,
+    "show    says what a database holds\n"
+    "explain says which rows a plan takes for each op at each token count, and why not others",
+    children, NULL, NULL,
 };
 
 int cmd_db(int argc, char **argv) {
@@ -216,6 +231,6 @@ int cmd_db(int argc, char **argv) {
         return actions[i].run(&o);
     }
     if (argc > 1 && argv[1][0] == '-') argp_parse(&argp, argc, argv, 0, NULL, &o); /* --help */
-    return misuse("build | export | merge | lint | diff | show: one of these is needed; moetune db "
-                  "--help says more");
+    return misuse("build | export | merge | lint | diff | show | explain: one of these is needed; "
+                  "moetune db --help says more");
 }
