@@ -189,7 +189,7 @@ static inline void shared_strong(sim_warp *warp, const sim_access *access, u32 b
 
     for (u32 g = first; g <= last; g++) {
         if (reads && m->write[g] - 1 >= warp->all_seen - 1)
-            sim_shared_read_slow(warp, access->in, g, access->lane);
+            sim_shared_written_slow(warp, access->in, g, access->lane);
         if (writes && !reads && m->write[g] >= warp->all_seen)
             sim_shared_write_slow(warp, access, g);
         if (writes && !m->write[g]) m->write[g] = 1;

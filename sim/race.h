@@ -73,6 +73,10 @@ typedef struct sim_access {
     bool same_value; /* a store that does not change the memory */
 } sim_access;
 
+/* A read of a granule of stores: against the write, which is all that a strong read races with; and
+ * a plain read, against atomic accesses too. */
+void sim_shared_written_slow(sim_warp *warp, const sim_instruction *in, uint32_t granule,
+                             uint32_t lane);
 void sim_shared_read_slow(sim_warp *warp, const sim_instruction *in, uint32_t granule,
                           uint32_t lane);
 void sim_shared_write_slow(sim_warp *warp, const sim_access *access, uint32_t granule);

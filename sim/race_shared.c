@@ -43,8 +43,8 @@ static void find_in_flight(sim_warp *warp, const sim_instruction *in, uint32_t l
              bulk ? "wait for its mbarrier" : "cp.async.wait by the copying thread", block->index);
 }
 
-/* A read of granule `g` (in stores' granules) by a lane. */
-void sim_shared_read_slow(sim_warp *warp, const sim_instruction *in, uint32_t g, uint32_t lane) {
+void sim_shared_written_slow(sim_warp *warp, const sim_instruction *in, uint32_t g,
+                             uint32_t lane) {
     const sim_block *block = warp->block;
     const sim_shared_marks *m = &block->marks;
     uint32_t byte = g << block->kernel->shared_store_shift, write = m->write[g];
@@ -58,6 +58,13 @@ void sim_shared_read_slow(sim_warp *warp, const sim_instruction *in, uint32_t g,
     } else if (!sim_ordered(warp, write, lane)) {
         find_race(warp, in, lane, "read", write, m->write_pc[g], "write", byte);
     }
+}
+
+void sim_shared_read_slow(sim_warp *warp, const sim_instruction *in, uint32_t g, uint32_t lane) {
+    const sim_shared_marks *m = &warp->block->marks;
+    uint32_t byte = g << warp->block->kernel->shared_store_shift;
+
+    sim_shared_written_slow(warp, in, g, lane);
     if (m->atomic && m->atomic[g] && !(m->atomic_pc[g] & SIM_VOLATILE) &&
         m->atomic[g] >= warp->all_seen && !sim_ordered(warp, m->atomic[g], lane))
         find_race(warp, in, lane, "read", m->atomic[g], m->atomic_pc[g], "atomic access", byte);

@@ -95,6 +95,22 @@ KERNEL(release_acquire) {
     }
 }
 
+// two warps zero a counter and meet at a barrier of their own, then both add to it; the third warp,
+// which never comes there, leaves the zero unseen by all of the block
+KERNEL(atomics_behind_named_barrier) {
+    __shared__ u32 count[32];
+    int t = threadIdx.x & 31;
+    if (threadIdx.x >= 64) {
+        out[64 + t] = in[t];
+        return;
+    }
+    if (threadIdx.x < 32) count[t] = 0;
+    asm volatile("bar.sync 1, 64;" ::: "memory");
+    atomicAdd(&count[in[threadIdx.x] & 7], 1);
+    asm volatile("bar.sync 1, 64;" ::: "memory");
+    out[threadIdx.x] = count[t];
+}
+
 // a warp hands a value to another through shared memory, with fences and a flag
 KERNEL(flag_in_shared) {
     __shared__ volatile u32 flag;

@@ -52,6 +52,14 @@ static void release_acquire(const uint32_t *in, uint32_t *out) {
     out[4000] = 1;
 }
 
+static void atomics_behind_named_barrier(const uint32_t *in, uint32_t *out) {
+    for (int t = 0; t < 64; t++) {
+        out[in[t] & 7]++;
+        out[32 + (in[t] & 7)]++;
+    }
+    memcpy(out + 64, in, 32 * sizeof *in);
+}
+
 static void flag_in_shared(const uint32_t *in, uint32_t *out) {
     for (int t = 0; t < 32; t++) out[t] = in[31 - t];
 }
@@ -72,6 +80,8 @@ static void order_kernels(void **state) {
         {.entry = "ring_of_barriers", .grid = 1, .block = 128, .expect = ring_of_barriers},
         {.entry = "grid_barriers", .grid = GRID, .block = BLOCK, .expect = grid_barriers},
         {.entry = "release_acquire", .grid = 2, .block = 64, .expect = release_acquire},
+        {.entry = "atomics_behind_named_barrier", .grid = 1, .block = 96,
+         .expect = atomics_behind_named_barrier},
         {.entry = "flag_in_shared", .grid = 1, .block = 64, .expect = flag_in_shared},
         {.entry = "same_value", .grid = 3, .block = 128, .expect = same_value},
         {.entry = "lock_within_warp", .grid = 1, .block = 64, .expect = lock_within_warp},
