@@ -94,6 +94,7 @@ typedef struct sim_kernel {
     uint8_t shared_store_shift; /* log2 of the narrowest store that may hit shared memory, */
     uint8_t shared_load_shift;  /* and of the narrowest load */
     bool shared_atomics;
+    bool polls; /* it has strong loads of global memory */
     const ptx_module *module; /* file names */
 } sim_kernel;
 

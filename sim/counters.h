@@ -6,10 +6,12 @@
  *
  * Time of one warp, for `block_cycles`: the engine keeps a cycle count for each warp and adds the
  * `stall` of each instruction that the warp issues (sim_schedule sets it when a kernel is loaded;
- * sim_class_latency is the fallback). Two events move it further:
+ * sim_class_latency is the fallback). These events move it further:
  *   - at a barrier, every warp that it releases continues at the latest arrival;
  *   - at cp.async.wait_group, a warp continues no earlier than the commit that it waits for plus
- *     sim_async_latency. */
+ *     sim_async_latency;
+ *   - at an mbarrier, or a flag in global memory that it polls, it continues when the last arrival or
+ *     store came; polls that find nothing new are not counted (polling.h). */
 #ifndef SIM_COUNTERS_H
 #define SIM_COUNTERS_H
 

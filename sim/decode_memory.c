@@ -110,6 +110,8 @@ static moe_status decode_ld(sim_decoder *d) {
     MOE_TRY(sim_address(d, &operand[1], &in));
     MOE_TRY(decode_values(d, &operand[0], false, &in));
     if (space == SIM_PARAM && is_argument(d, &operand[1])) op = SIM_OP_ld_argument;
+    if ((space == SIM_GLOBAL || space == SIM_GENERIC) && (in.aux & MEMORY_STRONG))
+        d->kernel->polls = true;
     if (sim_has(d, "shared::cluster")) op = SIM_OP_ld_cluster;
     note_shared(d, space, memory_bytes(&in), true, false);
     return sim_emit(d, op, in);

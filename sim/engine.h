@@ -139,6 +139,17 @@ typedef struct sim_copy {
 
 typedef enum sim_park { SIM_PARK_COLLECTIVE, SIM_PARK_WARP_SYNC, SIM_PARK_BARRIER } sim_park;
 
+/* A wait by polling; see polling.h. */
+typedef struct sim_poll {
+    uint32_t pc;      /* of the instruction that polls, */
+    uint64_t address; /* and where */
+    uint64_t found;   /* its values, hashed */
+    uint64_t cycle;   /* modelled, at the first of the polls */
+    uint64_t done;    /* progress that the warp itself had made */
+    bool again;       /* nothing has happened since the poll before */
+    bool idle;        /* the last poll found nothing new */
+} sim_poll;
+
 typedef enum sim_warp_state {
     SIM_WARP_READY,
     SIM_WARP_BARRIER,
@@ -171,6 +182,9 @@ struct sim_warp {
     uint32_t reduction_lanes;
     uint64_t cycles; /* modelled */
     uint64_t executed;
+    uint64_t others_progress; /* of the block's, what this warp has not made */
+    uint64_t turn_end;        /* the block's progress when the warp last ran */
+    sim_poll poll;
     uint8_t *local; /* lane-major */
     sim_block *block;
     /* order; see race.h */
@@ -320,7 +334,8 @@ struct sim_worker {
     pthread_t thread;
     moe_status status;
     sim_counters counters;
-    uint64_t *hits;     /* executions of each instruction */
+    uint64_t *hits;     /* executions of each instruction, */
+    uint64_t *idle;     /* and those by warps that only poll */
     sim_block *running; /* blocks in flight, a ring by `next` */
     uint32_t in_flight;
     sim_passed passed[SIM_PASSED];
@@ -329,6 +344,14 @@ struct sim_worker {
 /* Lanes at `pc` have come past a collective that others of their warp wait at, and cannot come to
  * it any more (reach.c). Lanes that are about to exit have not. */
 bool sim_passed_by(sim_worker *worker, const sim_kernel *kernel, uint32_t pc, uint32_t collective);
+
+/* When words in global memory were last stored to (polling.c). */
+typedef struct sim_flag sim_flag;
+typedef struct sim_flags {
+    pthread_mutex_t lock;
+    sim_flag *flag;
+    uint64_t count, room; /* room: 0 or a power of two */
+} sim_flags;
 
 struct sim_launch_state {
     sim_context *context;
@@ -349,7 +372,9 @@ struct sim_launch_state {
     bool parallel; /* more than one host thread */
     uint32_t shared_bytes;
     sim_report report;
-    uint32_t resident; /* blocks in flight at once, in each worker */
+    uint32_t slots;    /* blocks that the chip may hold at once; */
+    uint32_t resident; /* in flight at once, in each worker */
+    sim_flags flags;
 };
 
 /* The dispatch loop (exec_flow.c), for the machine that runs the simulator: runs a warp until it

@@ -1,5 +1,6 @@
 /* exec_atomic.c - atom, red and fences. */
 #include "exec_remote.h"
+#include "polling.h"
 #include "reduce.h"
 
 #define OFFSET_MASK ((1ull << SIM_ADDRESS_SHIFT) - 1)
@@ -13,6 +14,13 @@ static u64 read_operand(const sim_warp *warp, s32 offset, u32 lane, u32 bytes) {
 static sim_reduction reduction_of(const sim_instruction *in, bool global) {
     return (sim_reduction){
         .operation = (u8)in->e, .type = (u8)((u32)in->e >> 8), .flush = global};
+}
+
+/* Sums of floats are data; all else may be a flag, or count those that have come. */
+static bool may_be_flag(const sim_instruction *in) {
+    u8 type = reduction_of(in, true).type;
+
+    return type < SIM_T_f32 || type > SIM_T_bf16x2;
 }
 
 void SIM_EXEC(atomic_lane)(sim_warp *warp, const sim_instruction *in, u32 lane, u8 *at,
@@ -53,6 +61,7 @@ static void global_atomic(sim_warp *warp, const sim_instruction *in, u32 exec, t
     SIM_EXEC(count_global)(warp, t, bytes, SAMPLE_ATOMIC);
     warp->block->worker->counters.atomic_repeats += repeated_words(t->address, t->lanes);
     sim_race_publish(warp, in->aux & MEMORY_RELEASE);
+    if (may_be_flag(in)) sim_flags_set(warp, t->address, t->lanes, bytes);
     FOR_LANES(lane, t->lanes) {
         range.allocation = sim_allocation_at(block->launch->memory, t->address[lane]);
         range.offset = t->address[lane] & OFFSET_MASK;

@@ -5,6 +5,7 @@
  * are `waiting` at their lane_pc. A group that jumps backward again and again while others wait
  * may spin on what one of them has to do, so after a while it is held and the others go first. */
 #include "exec.h"
+#include "polling.h"
 
 enum { SPIN_LIMIT = 2000 };
 
@@ -53,9 +54,12 @@ static void end_of_lanes(sim_warp *warp) {
 }
 
 void SIM_EXEC(sim_warp_run)(sim_warp *warp, u64 budget) {
-    const sim_instruction *code = warp->block->kernel->code;
-    u64 *hits = warp->block->worker->hits;
+    sim_block *block = warp->block;
+    const sim_instruction *code = block->kernel->code;
     u64 left = budget;
+
+    warp->others_progress += block->progress - warp->turn_end;
+    u64 *hits = sim_poll_idle(warp) ? block->worker->idle : block->worker->hits;
 
     while (left > 0) {
         if (warp->pc >= warp->next_pc || !warp->active) {
@@ -83,7 +87,8 @@ void SIM_EXEC(sim_warp_run)(sim_warp *warp, u64 budget) {
         if (next == SIM_WAIT || next == SIM_YIELD) break;
     }
     warp->executed += budget - left;
-    warp->block->executed += budget - left;
+    warp->turn_end = block->progress;
+    block->executed += budget - left;
 }
 
 /* ---- jumps */

@@ -1,6 +1,7 @@
 /* exec_mbarrier.c - mbarriers and the fences of the asynchronous proxy. */
 #include "async.h"
 #include "exec_async.h"
+#include "polling.h"
 
 /* a + imm: address; b: arrivals */
 HANDLER(mbarrier_init) {
@@ -132,8 +133,10 @@ HANDLER(mbarrier_wait) {
     target t;
     u32 passed = 0;
     const sim_async *async = warp->block->async;
+    bool was_idle = warp->poll.idle;
 
     lane_addresses(warp, in, exec, t.address);
+    sim_poll_start(warp, instruction_pc(warp, in), t.address[first_lane(exec)]);
     FOR_LANES(lane, exec) {
         u32 offset = (u32)t.address[lane];
         sim_mbarrier *barrier = sim_mbarrier_at(warp, in, offset, lane);
@@ -145,7 +148,9 @@ HANDLER(mbarrier_wait) {
     }
     predicate_set(warp, in->d, exec, passed);
     if ((passed | warp->exited) == ~0u) sync_lanes(warp, (u32)t.address[first_lane(exec)]);
-    return passed ? SIM_STEP : SIM_YIELD;
+    if (passed) sim_poll_over(warp);
+    else sim_poll_end(warp, true);
+    return passed && !was_idle ? SIM_STEP : SIM_YIELD;
 }
 
 HANDLER(proxy_fence) {

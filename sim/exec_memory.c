@@ -1,10 +1,48 @@
 /* exec_memory.c - loads and stores. */
 #include "exec_move.h"
 #include "exec_remote.h"
+#include "polling.h"
 
 #define OFFSET_MASK ((1ull << SIM_ADDRESS_SHIFT) - 1)
 
 /* ---- global */
+
+/* What a load has brought: a hash of the bytes in its registers. */
+static u64 found_by(sim_warp *warp, const sim_instruction *in, u32 lanes) {
+    u32 bytes = memory_bytes(in);
+    u8 values[SIM_LANES * 64];
+    u64 hash = lanes;
+
+    stored_bytes(warp, in, lanes, values);
+    FOR_LANES(lane, lanes)
+        for (u32 i = 0; i < bytes; i++)
+            hash = (hash ^ values[lane * bytes + i]) * 0x100000001b3ull;
+    return hash;
+}
+
+/* A strong load may be a poll: it is counted if it has brought something new. */
+static void end_strong_load(sim_warp *warp, const sim_instruction *in, const target *t) {
+    u32 bytes = memory_bytes(in);
+    u64 found = found_by(warp, in, t->lanes);
+    bool nothing = warp->poll.again && warp->poll.found == found;
+
+    sim_race_acquire(warp); /* not before the value is here */
+    if (!nothing) {
+        SIM_EXEC(count_global)(warp, t, bytes, SAMPLE_LOAD);
+        sim_flags_wait(warp, t->address, t->lanes, bytes);
+    }
+    warp->poll.found = found;
+    sim_poll_end(warp, nothing);
+}
+
+static void start_load(sim_warp *warp, const sim_instruction *in, const target *t) {
+    if (in->aux & MEMORY_STRONG) {
+        warp->block->polls++;
+        sim_poll_start(warp, instruction_pc(warp, in), t->address[first_lane(t->lanes)]);
+    } else {
+        SIM_EXEC(count_global)(warp, t, memory_bytes(in), SAMPLE_LOAD);
+    }
+}
 
 static void global_load(sim_warp *warp, const sim_instruction *in, u32 exec, target *t) {
     const sim_block *block = warp->block;
@@ -15,8 +53,7 @@ static void global_load(sim_warp *warp, const sim_instruction *in, u32 exec, tar
                        .cached = in->aux & MEMORY_CACHED};
 
     if (!SIM_EXEC(target_global)(warp, in, exec, bytes, "load", t)) return;
-    SIM_EXEC(count_global)(warp, t, bytes, SAMPLE_LOAD);
-    if (range.strong) warp->block->polls++;
+    start_load(warp, in, t);
     if (t->span || t->uniform) {
         range.allocation = t->allocation;
         range.offset = t->offset;
@@ -30,7 +67,7 @@ static void global_load(sim_warp *warp, const sim_instruction *in, u32 exec, tar
         }
         if (t->span) load_span(warp, in, t->lanes, t->first, bytes);
         else load_uniform(warp, in, t->lanes, t->first);
-        if (range.strong) sim_race_acquire(warp); /* not before the value is here */
+        if (range.strong) end_strong_load(warp, in, t);
         return;
     }
     const u8 *at[SIM_LANES] = {0};
@@ -49,7 +86,7 @@ static void global_load(sim_warp *warp, const sim_instruction *in, u32 exec, tar
         }
     }
     load_from(warp, in, t->lanes, at);
-    if (range.strong) sim_race_acquire(warp);
+    if (range.strong) end_strong_load(warp, in, t);
 }
 
 /* One lane's store, with the question whether it changes anything. */
@@ -115,6 +152,7 @@ static void global_store(sim_warp *warp, const sim_instruction *in, u32 exec, ta
     warp->block->progress++;
     if ((in->aux & MEMORY_STRONG) && block->checks)
         sim_race_publish(warp, in->aux & MEMORY_RELEASE);
+    if (in->aux & MEMORY_STRONG) sim_flags_set(warp, t->address, t->lanes, bytes);
     sim_range range = {.allocation = t->allocation,
                        .offset = t->offset,
                        .bytes = SIM_LANES * bytes,
@@ -133,12 +171,17 @@ static void global_store(sim_warp *warp, const sim_instruction *in, u32 exec, ta
     store_span(warp, in, t->lanes, t->first, bytes);
 }
 
+/* A warp that may be waiting lets others run. */
+static int after_load(const sim_instruction *in) {
+    return in->aux & MEMORY_STRONG ? SIM_YIELD : SIM_STEP;
+}
+
 HANDLER(ld_global) {
     target t;
 
     lane_addresses(warp, in, exec, t.address);
     global_load(warp, in, exec, &t);
-    return SIM_STEP;
+    return after_load(in);
 }
 
 HANDLER(ld_constant) {
@@ -428,7 +471,7 @@ HANDLER(ld_generic) {
         refill(address, global, t.address);
         global_load(warp, in, global, &t);
     }
-    return SIM_STEP;
+    return after_load(in);
 }
 
 HANDLER(st_generic) {

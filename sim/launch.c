@@ -293,19 +293,18 @@ static moe_status run_grid(sim_launch_state *launch, const void *args) {
     context->hits = calloc(k->count + 1u, sizeof *context->hits);
     launch->args = calloc(1, k->args_size + 16u);
     launch->fence_log = calloc(launch->blocks, sizeof *launch->fence_log);
+    launch->slots = (uint32_t)resident_blocks(&context->facts, &launch->dims, launch->shared_bytes);
+    launch->resident = launch->slots > (uint32_t)count ? launch->slots / (uint32_t)count : 1;
     ready = ready && context->hits && launch->args && launch->fence_log;
     for (int w = 0; ready && w < count; w++) {
         workers[w].launch = launch;
         workers[w].hits = calloc(k->count + 1u, sizeof *workers[w].hits);
-        ready = workers[w].hits != NULL;
+        workers[w].idle = calloc(k->count + 1u, sizeof *workers[w].idle);
+        ready = workers[w].hits && workers[w].idle;
     }
     if (ready) {
         if (k->args_size) memcpy(launch->args, args, k->args_size);
         launch->parallel = count > 1;
-        launch->resident =
-            (uint32_t)(resident_blocks(&context->facts, &launch->dims, launch->shared_bytes) /
-                       (unsigned)count);
-        if (!launch->resident) launch->resident = 1;
         run_workers(workers, count);
         collect(context, k, workers, count);
     } else {
@@ -315,7 +314,11 @@ static moe_status run_grid(sim_launch_state *launch, const void *args) {
         if (workers[w].status != MOE_OK)
             status = moe_fail(workers[w].status, "out of host memory while running %s", k->name);
     for (uint32_t b = 0; launch->fence_log && b < launch->blocks; b++) free(launch->fence_log[b]);
-    for (int w = 0; workers && w < count; w++) free(workers[w].hits);
+    for (int w = 0; workers && w < count; w++) {
+        free(workers[w].hits);
+        free(workers[w].idle);
+    }
+    free(launch->flags.flag);
     free(launch->fence_log);
     free(launch->args);
     free(workers);
@@ -337,10 +340,12 @@ moe_status sim_launch_kernel(sim_context *context, const sim_kernel *k, const mo
     context->last_kernel = NULL;
     if (!launch.blocks) return MOE_OK;
     pthread_mutex_init(&launch.report.lock, NULL);
+    pthread_mutex_init(&launch.flags.lock, NULL);
     moe_status status = run_grid(&launch, args);
     /* A launch that waited before it let the next one start has seen those ahead of it end. */
     context->chain = launch.hasty ? launch.chain : launch.number;
     pthread_mutex_destroy(&launch.report.lock);
+    pthread_mutex_destroy(&launch.flags.lock);
     if (status != MOE_OK) return status;
     return launch.report.total ? fault_text(&launch) : MOE_OK;
 }

@@ -137,12 +137,50 @@ static void model_time_repeats(void **state) {
     assert_true(first > 0 && first == tile_time("tile16", 16, 64));
 }
 
+/* -------------------------------------------------------------------------------- hand-overs */
+
+/* Of CHAIN loads in a row, with a flag that nobody has set yet. */
+enum { CHAIN = 100, MOST_THREADS = 264 * 64 };
+
+static double chain_time(const char *ptx, const timed *t) {
+    static uint32_t zeros[WORDS];
+    sim_rig rig;
+    double ns;
+
+    rig_open(&rig, "h100,checks=0,threads=1");
+    ns = time_of(&rig, ptx, t, rig_buffer(&rig, zeros, sizeof zeros),
+                 rig_buffer(&rig, zeros, (CHAIN + 1 + MOST_THREADS) * sizeof *zeros));
+    rig_close(&rig);
+    return ns;
+}
+
+/* Who waits for a flag takes as long as both chains, whether the simulator lets it poll thousands of
+ * times (the last block sets the flag) or finds it set. */
+static void a_hand_over_costs_both_sides(void **state) {
+    static const uint32_t grids[] = {2, 264};
+    char *ptx = kernels_ptx();
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        uint32_t grid = grids[i], block = grid == 2 ? 32 : 64;
+        double both = chain_time(ptx, &(timed){"loads_chained", grid, block, 0, 2 * CHAIN});
+        double on = chain_time(ptx, &(timed){"hand_on", grid, block, 0, CHAIN});
+        double back = chain_time(ptx, &(timed){"hand_back", grid, block, 0, CHAIN});
+        print_message("grid %3u: both chains in a row %6.2f us, handed on %6.2f us, back %6.2f us\n",
+                      grid, both / 1e3, on / 1e3, back / 1e3);
+        assert_true(both < on && on < 1.05 * both);
+        assert_true(0.999 * on < back && back < 1.001 * on);
+    }
+    free(ptx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_orders),
         cmocka_unit_test(small_tiles_win_for_few_rows),
         cmocka_unit_test(large_tiles_win_for_many_rows),
         cmocka_unit_test(model_time_repeats),
+        cmocka_unit_test(a_hand_over_costs_both_sides),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
