@@ -75,8 +75,8 @@ def sizes(layer):
 
 def tiny(config):
     """The configuration small enough for a simulated GPU: d and f to a 32nd (a multiple of 8, at
-    least 64 and 32), at most 8 experts, 2 of them a token, groups of 2, shards of 4, at most 16 tokens. It
-    shows that everything runs, and nothing about speed."""
+    least 64 and 32), at most 8 experts, 2 of them a token, groups of 2, shards of 4, at most 16
+    tokens. It shows that everything runs, and nothing about speed."""
     layer = sizes(config.layer)
     layer["d"] = max(64, int(layer["d"]) // 256 * 8)
     layer["f"] = max(32, int(layer["f"]) // 256 * 8)
