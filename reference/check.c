@@ -70,7 +70,7 @@ static bool choice_is_best(const route_check *c, int64_t t) {
     const int *ids = c->got->ids + t * c->layer->k;
     const double *logits = c->logits + t * c->layer->e;
     double keys[MOE_MAX_EXPERTS];
-    int best[MOE_MAX_TOPK];
+    int best[MOE_MAX_SLOTS];
     moe_ref_keys(c->layer, logits, c->key_bias, NULL, keys);
     double slack = key_slack(c, keys);
     moe_ref_keys(c->layer, logits, c->key_bias, &(moe_ref_doubt){ids, 2 * slack}, keys);

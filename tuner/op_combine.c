@@ -38,7 +38,7 @@ static void make_reference(moe_op_case *c) {
     int64_t d = layer->d, k = layer->k;
 #pragma omp parallel for
     for (int64_t i = 0; i < c->spots; i++) {
-        double weights[MOE_MAX_TOPK], gate = moe_ref_shared_weight(layer, &in, c->spot[i]);
+        double weights[MOE_MAX_SLOTS], gate = moe_ref_shared_weight(layer, &in, c->spot[i]);
         int64_t first = c->spot[i] * k;
         for (int64_t j = 0; j < k; j++)
             weights[j] = slot_weight(c, first + j);

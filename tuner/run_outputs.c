@@ -72,7 +72,7 @@ moe_status moe_run_outputs_make(const moe_layer *layer, int64_t tokens, bool sta
 static void apply_drops(const moe_layer *layer, int64_t tokens, const moe_run_outputs *out) {
     const int *rows = out->data[SLOT_ROWS];
     float *given = out->data[WEIGHTS];
-    double weights[MOE_MAX_TOPK];
+    double weights[MOE_MAX_SLOTS];
     for (int64_t t = 0; t < tokens; t++, rows += layer->k, given += layer->k) {
         for (int64_t j = 0; j < layer->k; j++) weights[j] = rows[j] < 0 ? 0 : (double)given[j];
         moe_ref_drop(layer, layer->k, weights);
