@@ -52,8 +52,15 @@ static load expected_load(const moe_layer *layer, int64_t t, moe_routing routing
         /* The chance that at least one of T tokens chose it. */
         sum.experts += 1 - pow(1 - fmin(share, 1), tokens);
     }
-    sum.rows = fmin(sum.rows, tokens * (double)layer->k);
-    return sum;
+    /* One device of several that hold the experts: the mean over these. */
+    double ours = (double)moe_layer_held(layer) / (double)layer->e;
+    return (load){ours * fmin(sum.rows, tokens * (double)layer->k), ours * sum.experts};
+}
+
+/* The shared expert: as many experts of width f, with all tokens. */
+static load with_shared(load at, const moe_layer *layer, double tokens) {
+    double shared = tokens > 0 ? (double)moe_layer_shared_experts(layer) : 0;
+    return (load){at.rows + tokens * shared, at.experts + shared};
 }
 
 static moe_work_size add(moe_work_size a, moe_work_size b) {
@@ -62,7 +69,8 @@ static moe_work_size add(moe_work_size a, moe_work_size b) {
 
 static moe_work_size route_work(const moe_layer *l, double t, double size) {
     double d = (double)l->d, e = (double)l->e;
-    return (moe_work_size){2 * t * d * e, (t * d + e * d) * size + t * (double)l->k * 8};
+    double weight = (double)moe_dtype_size(moe_layer_router_dtype(l));
+    return (moe_work_size){2 * t * d * e, t * d * size + e * d * weight + t * (double)l->k * 8};
 }
 
 /* Weights of the experts in use. */
@@ -74,20 +82,21 @@ moe_work_size moe_op_work(const moe_op *op) {
     const moe_layer *l = &op->layer;
     double t = (double)op->t, k = (double)l->k, d = (double)l->d, f = (double)l->f;
     double size = (double)moe_dtype_size(l->x), up = (double)moe_layer_up_rows(l);
-    const load at = expected_load(l, op->t, op->routing);
+    const double shared = (double)moe_layer_shared_experts(l);
+    const load at = with_shared(expected_load(l, op->t, op->routing), l, t);
     switch (op->kind) {
     case MOE_OP_route: return route_work(l, t, size);
-    case MOE_OP_permute: return (moe_work_size){0, t * k * 3 * 4};
+    case MOE_OP_permute: return (moe_work_size){0, t * (k * 3 + shared * 2) * 4};
     case MOE_OP_gemm_up:
         return (moe_work_size){2 * at.rows * d * up,
-                               (at.experts * d * up + t * d + at.rows * f) * size};
+                               (at.experts * d * up + fmin(t, at.rows) * d + at.rows * f) * size};
     case MOE_OP_gemm_down:
         return (moe_work_size){2 * at.rows * d * f,
                                (at.experts * d * f + at.rows * (f + d)) * size};
-    case MOE_OP_combine: return (moe_work_size){0, (t * k * d + t * d) * size + t * k * 8};
+    case MOE_OP_combine: return (moe_work_size){0, t * (k + shared + 1) * d * size + t * k * 8};
     case MOE_OP_route_permute: {
         moe_work_size work = route_work(l, t, size);
-        work.bytes += t * k * 2 * 4;
+        work.bytes += t * (k + shared) * 2 * 4;
         return work;
     }
     case MOE_OP_experts: return moe_experts_work(l, op->t, op->routing);
@@ -102,12 +111,9 @@ moe_work_size moe_op_work(const moe_op *op) {
 moe_work_size moe_experts_work(const moe_layer *layer, int64_t tokens, moe_routing routing) {
     double t = (double)tokens, d = (double)layer->d;
     double size = (double)moe_dtype_size(layer->x), up = (double)moe_layer_up_rows(layer);
-    const load at = expected_load(layer, tokens, routing);
-    /* The shared expert: as many experts of width f, with all tokens. */
-    double shared = tokens > 0 ? (double)moe_layer_shared_experts(layer) : 0;
-    return (moe_work_size){2 * (at.rows + t * shared) * d * (up + (double)layer->f),
-                           weights(layer, (load){at.rows, at.experts + shared}, size) +
-                               2 * t * d * size};
+    const load at = with_shared(expected_load(layer, tokens, routing), layer, t);
+    return (moe_work_size){2 * at.rows * d * (up + (double)layer->f),
+                           weights(layer, at, size) + 2 * t * d * size};
 }
 
 moe_work_size moe_layer_work(const moe_layer *layer, int64_t tokens, moe_routing routing) {

@@ -7,19 +7,24 @@
 
 static double share(double part, double all) { return all > 0 ? part / all : 0; }
 
-static void count_rows(const moe_layer *layer, int64_t slots, const int *ids,
+static int64_t tiles_of(int64_t rows, int64_t tile) { return (rows + tile - 1) / tile; }
+
+/* The shared expert is as many experts of width f, with all tokens and none dropped. */
+static void count_rows(const moe_layer *layer, int64_t tokens, const int *ids,
                        const unsigned char *kept, int64_t tile, int64_t *rows, moe_waste *out) {
-    int64_t used = 0, tiles = 0, mine = 0;
-    for (int64_t s = 0; s < slots; s++) {
+    int64_t used = 0, mine = 0, shared = moe_layer_shared_experts(layer);
+    int64_t tiles = shared * tiles_of(tokens, tile);
+    for (int64_t s = 0; s < tokens * layer->k; s++) {
         mine += ids[s] >= 0 && ids[s] < layer->e;
         if (kept[s]) rows[ids[s]]++;
     }
     for (int64_t e = 0; e < layer->e; e++) {
         used += rows[e];
-        tiles += (rows[e] + tile - 1) / tile;
+        tiles += tiles_of(rows[e], tile);
     }
+    int64_t empty = tiles * tile - used - shared * tokens;
     out->dropped = share((double)(mine - used), (double)mine);
-    out->padding = share((double)(tiles * tile - used), (double)(tiles * tile));
+    out->padding = share((double)empty, (double)(tiles * tile));
 }
 
 static void count_tokens(const moe_layer *layer, int64_t tokens, const unsigned char *kept,
@@ -45,7 +50,7 @@ moe_status moe_waste_of_ids(const moe_layer *layer, int64_t tokens, const int *i
     int64_t *rows = calloc((size_t)layer->e, sizeof *rows);
     if (kept && rows) {
         moe_ref_capacity(layer, tokens, ids, weights, kept);
-        count_rows(layer, slots, ids, kept, tile, rows, out);
+        count_rows(layer, tokens, ids, kept, tile, rows, out);
         count_tokens(layer, tokens, kept, weights, out);
     }
     bool made = kept && rows;

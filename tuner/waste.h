@@ -4,7 +4,7 @@
 
 #include "traffic.h"
 
-/* Shares, 0..1. */
+/* Shares, 0..1. Of a layer with local experts, over all devices together. */
 typedef struct moe_waste {
     double dropped; /* of all slots: those that the capacity drops */
     double lost;    /* of all tokens: those without any row left */
