@@ -78,8 +78,8 @@ static moe_status list_presets(bool json) {
     for (const moe_preset_entry *entry = moe_preset_list; entry->name; entry++) {
         json_object_set_new(root, entry->name, json_string(entry->layer));
         if (json) continue;
-        printf("%-22s %s\n", entry->name, entry->layer);
-        if (*entry->note) printf("%-22s (%s)\n", "", entry->note);
+        printf("%-25s %s\n", entry->name, entry->layer);
+        if (*entry->note) printf("%-25s (%s)\n", "", entry->note);
     }
     int failed = json ? json_dumpf(root, stdout, JSON_INDENT(2)) : 0;
     json_decref(root);

@@ -39,7 +39,7 @@ static const struct {
     {"gpt-oss-20b", 0, "experts.down.bias      [32,2880]"},
     {"d=64 f=32 e=4 k=2 act=relu", 0, "experts.up             [4,32,64]"},
     {"switch-base-128", 0, "ceil(T*1*1.25/128) rows"},
-    {"--list", 0, "granite-3.0-1b-a400m   d=1024 f=512 e=32 k=8"},
+    {"--list", 0, "granite-3.0-1b-a400m      d=1024 f=512 e=32 k=8"},
     {"", 2, "--list names the presets"},
     {"d=64 f=32 e=4", 2, "'k=' is missing"},
     {"d=64 f=32 e=4 k=5", 2, "k=5 is more than e=4"},

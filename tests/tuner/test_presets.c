@@ -4,6 +4,7 @@
 #include "config_json.h"
 #include "presets.h"
 
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,8 +46,8 @@ static void every_preset_round_trips(void **state) {
     }
 }
 
-/* Expert parameters of the whole model, as its authors give its size: total less what is not in the
- * experts stays small, and the layers are those of the published model. */
+/* Expert parameters of whole models without a file in configs/, beside the size that their authors
+ * give: what is not in the experts stays small, and the layers are those of the published model. */
 static void parameters_are_those_of_the_models(void **state) {
     (void)state;
     static const struct {
@@ -55,20 +56,18 @@ static void parameters_are_those_of_the_models(void **state) {
         double total; /* published size, 10^9 */
         double least; /* share of it that the experts have */
     } models[] = {
-        {"mixtral-8x7b", 32, 46.7, 0.95},
-        {"mixtral-8x22b", 56, 140.6, 0.95},
-        {"dbrx", 40, 132, 0.95},
-        {"minimax-m2", 62, 230, 0.95},
-        {"phi-3.5-moe", 32, 41.9, 0.95},
-        {"qwen3-30b-a3b", 48, 30.5, 0.93},
-        {"qwen3-235b-a22b", 94, 235, 0.95},
-        {"olmoe-1b-7b", 16, 6.92, 0.9},
-        {"gpt-oss-20b", 24, 20.9, 0.9},
-        {"gpt-oss-120b", 36, 116.8, 0.95},
-        {"granite-3.0-1b-a400m", 24, 1.33, 0.85},
-        {"granite-3.0-3b-a800m", 32, 3.37, 0.85},
+        {"base-128", 10, 44, 0.95},
+        {"dots.llm1", 61, 142.8, 0.93},
+        {"expert-choice-64", 6, 1.9, 0.95},
+        {"gemma-4-26b-a4b", 30, 25.2, 0.85},
+        {"glm-4.5", 89, 355, 0.94},
+        {"granite-4.0-h-small", 40, 32.2, 0.83},
+        {"granite-4.0-h-tiny", 40, 6.94, 0.85},
         {"grok-1", 64, 314, 0.95},
-        {"switch-base-128", 12, 7.4, 0.95},
+        {"megablocks-dmoe-medium", 24, 13.04, 0.95},
+        {"qwen3.5-35b-a3b", 40, 35, 0.9},
+        {"sparsely-gated-256", 1, 0.273, 0.95},
+        {"v-moe-l16", 12, 3.4, 0.9},
     };
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         moe_layer layer;
@@ -76,6 +75,45 @@ static void parameters_are_those_of_the_models(void **state) {
         double expert = (double)(layer.d * (moe_layer_up_rows(&layer) + layer.f));
         double share = models[i].layers * layer.e * expert / 1e9 / models[i].total;
         if (!(share > models[i].least && share < 1)) fail_msg("%s: %.3f", models[i].name, share);
+    }
+}
+
+/* A file of configs/ is the preset of its name. */
+static void files_make_the_presets(void **state) {
+    (void)state;
+    glob_t files;
+    assert_int_equal(glob("tests/tuner/configs/*.json", 0, NULL, &files), 0);
+    assert_true(files.gl_pathc > 30);
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+        moe_layer got, want;
+        char name[64], got_text[MOE_LAYER_TEXT_SIZE], want_text[MOE_LAYER_TEXT_SIZE];
+        assert_int_equal(sscanf(strrchr(files.gl_pathv[i], '/'), "/%63s", name), 1);
+        name[strlen(name) - strlen(".json")] = '\0';
+        if (moe_preset(files.gl_pathv[i], &got) || moe_preset(name, &want))
+            fail_msg("%s: %s", name, moe_error_text());
+        moe_layer_print(&got, got_text, sizeof got_text);
+        moe_layer_print(&want, want_text, sizeof want_text);
+        assert_string_equal(got_text, want_text);
+    }
+    globfree(&files);
+}
+
+/* What a device of eight holds is what the whole model has, less the shared expert. */
+static void shards_are_parts_of_their_models(void **state) {
+    (void)state;
+    static const char *const names[] = {"deepseek-v3", "qwen3-235b-a22b"};
+    for (int i = 0; i < 2; i++) {
+        moe_layer whole, shard;
+        char name[64], whole_text[MOE_LAYER_TEXT_SIZE], shard_text[MOE_LAYER_TEXT_SIZE];
+        snprintf(name, sizeof name, "%s-ep8-shard", names[i]);
+        assert_int_equal(moe_preset(names[i], &whole), MOE_OK);
+        assert_int_equal(moe_preset(name, &shard), MOE_OK);
+        assert_int_equal(8 * shard.local, whole.e);
+        whole.shared = (moe_shared){0};
+        shard.local = 0;
+        moe_layer_print(&whole, whole_text, sizeof whole_text);
+        moe_layer_print(&shard, shard_text, sizeof shard_text);
+        assert_string_equal(whole_text, shard_text);
     }
 }
 
@@ -187,7 +225,8 @@ static void names_that_are_none(void **state) {
     assert_int_equal(moe_preset("mixtrel-8x7b", &layer), MOE_E_PARSE);
     assert_non_null(strstr(moe_error_text(), "nearest presets: mixtral-8x7b, mixtral-8x22b"));
     assert_int_equal(moe_preset("qwen3", &layer), MOE_E_PARSE);
-    assert_non_null(strstr(moe_error_text(), "qwen3-235b-a22b, qwen3-30b-a3b"));
+    assert_non_null(
+        strstr(moe_error_text(), "qwen3-235b-a22b, qwen3-235b-a22b-ep8-shard, qwen3-30b-a3b"));
     assert_int_equal(moe_preset("", &layer), MOE_E_PARSE);
     char name[300];
     memset(name, 'x', sizeof name - 1);
@@ -202,6 +241,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_preset_round_trips),
         cmocka_unit_test(parameters_are_those_of_the_models),
+        cmocka_unit_test(files_make_the_presets),
+        cmocka_unit_test(shards_are_parts_of_their_models),
         cmocka_unit_test(configs_make_the_presets),
         cmocka_unit_test(refused_configs_say_why),
         cmocka_unit_test(names_that_are_none),
