@@ -61,9 +61,9 @@ static void loads_are_as_expected(void **state) {
 static moe_work_size work_of(const char *text, moe_op_kind kind, int64_t tokens) {
     moe_layer of;
     assert_int_equal(moe_layer_parse(text, &of), MOE_OK);
+    if (kind == MOE_OP_COUNT) return moe_layer_work(&of, tokens, MOE_ROUTING_UNIFORM);
     const moe_op op = moe_op_make(kind, &of, tokens, MOE_ROUTING_UNIFORM, MOE_CACHE_COLD);
-    return kind == MOE_OP_COUNT ? moe_layer_work(&of, tokens, MOE_ROUTING_UNIFORM)
-                                : moe_op_work(&op);
+    return moe_op_work(&op);
 }
 
 /* Each token adds a row for each part of the shared expert; its weights are always read. */
