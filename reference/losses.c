@@ -1,11 +1,8 @@
 /* losses.c - how evenly a router loads its experts, from the formulas. */
 #include "reference.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
-
-static double finite_logit(double logit) { return fmin(fmax(logit, -FLT_MAX), FLT_MAX); }
 
 /* var / (mean^2 + 1e-10), with the variance of a whole population (tensor2tensor's cv_squared). */
 static double cv_squared(const double *values, int64_t n) {
@@ -25,11 +22,9 @@ static double balance(const moe_layer *layer, int64_t tokens, const double *rows
 
 static void token_terms(const moe_layer *layer, const double *logits, double *square,
                         double *entropy) {
-    double largest = -FLT_MAX, sum = 0, mean = 0;
-    for (int64_t e = 0; e < layer->e; e++) largest = fmax(largest, finite_logit(logits[e]));
-    for (int64_t e = 0; e < layer->e; e++) sum += exp(finite_logit(logits[e]) - largest);
+    double largest, sum = moe_ref_softmax_sum(layer, logits, &largest), mean = 0;
     for (int64_t e = 0; e < layer->e; e++) {
-        double below = finite_logit(logits[e]) - largest;
+        double below = moe_ref_finite(logits[e]) - largest;
         mean += exp(below) / sum * below;
     }
     *square = (largest + log(sum)) * (largest + log(sum));

@@ -18,7 +18,7 @@
 
 /* See reference.h: a total order on all logits and keys, and no inf - inf. fmax and fmin drop a
  * NaN. */
-static double finite_logit(double logit) { return fmin(fmax(logit, -FLT_MAX), FLT_MAX); }
+double moe_ref_finite(double logit) { return fmin(fmax(logit, -FLT_MAX), FLT_MAX); }
 
 static moe_status router_gemm(const moe_layer *layer, int64_t tokens, const moe_host_layer *in,
                               double *logits) {
@@ -71,12 +71,11 @@ moe_status moe_ref_logits(const moe_layer *layer, int64_t tokens, const moe_host
 
 /* ------------------------------------------------------------------------------ one token */
 
-/* The largest of a token's logits and the sum of exp(l - largest). */
-static double softmax_sum(const moe_layer *layer, const double *logits, double *largest) {
+double moe_ref_softmax_sum(const moe_layer *layer, const double *logits, double *largest) {
     double sum = 0;
     *largest = -FLT_MAX;
-    for (int64_t e = 0; e < layer->e; e++) *largest = fmax(*largest, finite_logit(logits[e]));
-    for (int64_t e = 0; e < layer->e; e++) sum += exp(finite_logit(logits[e]) - *largest);
+    for (int64_t e = 0; e < layer->e; e++) *largest = fmax(*largest, moe_ref_finite(logits[e]));
+    for (int64_t e = 0; e < layer->e; e++) sum += exp(moe_ref_finite(logits[e]) - *largest);
     return sum;
 }
 
@@ -85,9 +84,9 @@ static double softplus(double l) { return fmax(l, 0) + log1p(exp(-fabs(l))); }
 
 /* What each of the token's logits scores. */
 static void make_scores(const moe_layer *layer, const double *logits, double *scores) {
-    double largest, sum = softmax_sum(layer, logits, &largest);
+    double largest, sum = moe_ref_softmax_sum(layer, logits, &largest);
     for (int64_t e = 0; e < layer->e; e++) {
-        double logit = finite_logit(logits[e]);
+        double logit = moe_ref_finite(logits[e]);
         switch (layer->router.score) {
         case MOE_SCORE_SOFTMAX: scores[e] = exp(logit - largest) / sum; break;
         case MOE_SCORE_SIGMOID: scores[e] = sigmoid(logit); break;
@@ -142,11 +141,11 @@ static void keep_groups(const moe_layer *layer, const moe_ref_doubt *doubt, doub
 void moe_ref_keys(const moe_layer *layer, const double *logits, const float *key_bias,
                   const moe_ref_doubt *doubt, double *keys) {
     if (moe_router_selects_logits(&layer->router))
-        for (int64_t e = 0; e < layer->e; e++) keys[e] = finite_logit(logits[e]);
+        for (int64_t e = 0; e < layer->e; e++) keys[e] = moe_ref_finite(logits[e]);
     else
         make_scores(layer, logits, keys);
     for (int64_t e = 0; layer->router.key_bias && key_bias && e < layer->e; e++)
-        keys[e] = finite_logit(keys[e] + (double)key_bias[e]);
+        keys[e] = moe_ref_finite(keys[e] + (double)key_bias[e]);
     if (layer->router.groups) keep_groups(layer, doubt, keys);
 }
 
@@ -164,19 +163,19 @@ static void token_ids(const moe_layer *layer, const double *logits, const float 
 static void softmax_of_chosen(const moe_layer *layer, const double *logits, const int *ids,
                               double *weights) {
     double largest = -FLT_MAX, sum = 0;
-    for (int64_t j = 0; j < layer->k; j++) largest = fmax(largest, finite_logit(logits[ids[j]]));
-    for (int64_t j = 0; j < layer->k; j++) sum += exp(finite_logit(logits[ids[j]]) - largest);
+    for (int64_t j = 0; j < layer->k; j++) largest = fmax(largest, moe_ref_finite(logits[ids[j]]));
+    for (int64_t j = 0; j < layer->k; j++) sum += exp(moe_ref_finite(logits[ids[j]]) - largest);
     for (int64_t j = 0; j < layer->k; j++)
-        weights[j] = exp(finite_logit(logits[ids[j]]) - largest) / sum;
+        weights[j] = exp(moe_ref_finite(logits[ids[j]]) - largest) / sum;
 }
 
 /* The weight of choice j: its softmax among the experts that no earlier choice took and that are
  * not far below it (Phi-3.5-MoE's inference; 0 is not far below 0). */
 static double sparsemixer(const moe_layer *layer, const double *logits, const int *ids, int64_t j,
                           double slack) {
-    double mine = finite_logit(logits[ids[j]]), sum = 0;
+    double mine = moe_ref_finite(logits[ids[j]]), sum = 0;
     for (int64_t e = 0; e < layer->e; e++) {
-        double other = finite_logit(logits[e]);
+        double other = moe_ref_finite(logits[e]);
         bool taken = false;
         for (int64_t i = 0; i < j; i++) taken |= ids[i] == e;
         double far = 2 * layer->router.jitter * fmax(fabs(other), mine) + slack;
@@ -196,7 +195,7 @@ static void raw_weights(const moe_layer *layer, const double *logits, const int 
     make_scores(layer, logits, scores);
     for (int64_t j = 0; j < layer->k; j++) {
         switch (layer->router.weigh) {
-        case MOE_WEIGH_SIGMOID: weights[j] = sigmoid(finite_logit(logits[ids[j]])); break;
+        case MOE_WEIGH_SIGMOID: weights[j] = sigmoid(moe_ref_finite(logits[ids[j]])); break;
         case MOE_WEIGH_SPARSEMIXER: weights[j] = sparsemixer(layer, logits, ids, j, slack); break;
         default: weights[j] = ids[j] < 0 ? 0 : scores[ids[j]]; /* -1: see moe_ref_rule */
         }
@@ -242,9 +241,9 @@ void moe_ref_mean_probs(const moe_layer *layer, int64_t tokens, const double *lo
                         double *mean) {
     for (int64_t e = 0; e < layer->e; e++) mean[e] = 0;
     for (int64_t t = 0; t < tokens; t++, logits += layer->e) {
-        double largest, sum = softmax_sum(layer, logits, &largest);
+        double largest, sum = moe_ref_softmax_sum(layer, logits, &largest);
         for (int64_t e = 0; e < layer->e; e++)
-            mean[e] += exp(finite_logit(logits[e]) - largest) / sum / (double)tokens;
+            mean[e] += exp(moe_ref_finite(logits[e]) - largest) / sum / (double)tokens;
     }
 }
 
