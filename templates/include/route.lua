@@ -176,5 +176,5 @@ local params = {
 }
 
 return { params = params, supports = supports, legal = legal, predict = predict,
-         common = common, first_kernel = first_kernel, selection = selection, shared_bytes = shared_bytes,
-         select_bytes = select_bytes, sums = sums }
+         common = common, first_kernel = first_kernel, selection = selection, choice = choice,
+         shared_bytes = shared_bytes, select_bytes = select_bytes, sums = sums }
