@@ -73,6 +73,10 @@ static void set_field(lua_State *L, const moe_field *field, const void *object) 
 /* A router's choices, as p.router_NAME. */
 static void set_router(lua_State *L, const moe_router *router) {
     set_text(L, "router_rule", moe_rule_names[router->rule]);
+    set_text(L, "router_pick", moe_pick_names[router->pick]);
+    set_text(L, "router_second", router->second ? moe_second_names[router->second] : "always");
+    set_number(L, "router_jitter_input", router->jitter_input);
+    set_number(L, "router_noise", router->noise);
     set_text(L, "router_score", router->score ? moe_score_names[router->score] : "logit");
     set_text(L, "router_weigh", router->weigh ? moe_weigh_names[router->weigh] : "score");
     set_text(L, "router_group_rule", moe_group_names[router->group_rule]);

@@ -88,8 +88,12 @@ typedef struct moe_act {
     double limit, alpha; /* of swiglu_clamp(limit,alpha); 0 for every other kind */
 } moe_act;
 
-/* A router is a row of independent choices: what a logit scores, what is selected by, and how the
- * chosen scores become weights. Of equal keys the lower expert id wins. */
+/* A router is a row of independent choices: what is drawn at random, what a logit scores, how experts
+ * are picked, and how the chosen scores become weights. Of equal keys the lower expert id wins.
+ *
+ * What is drawn depends on moe_io.seed alone: numbers are words of Philox4x32-10 (Salmon and others
+ * 2011) whose key is the seed and whose counter is (token, i, stream, 0). A uniform u is a word's upper
+ * 24 bits times 2^-24. Without a seed nothing is drawn, as in evaluation. */
 
 typedef enum moe_score { /* of a token's logits l, before the selection */
     MOE_SCORE_LOGIT,        /* l itself; not written in a router's text */
@@ -98,6 +102,15 @@ typedef enum moe_score { /* of a token's logits l, before the selection */
     MOE_SCORE_SQRTSOFTPLUS, /* sqrt(log(1 + exp(l))) */
     MOE_SCORE_COUNT
 } moe_score;
+
+typedef enum moe_pick { /* where a token's experts come from */
+    MOE_PICK_TOPK, /* the k largest keys, best first */
+    MOE_PICK_HASH, /* row token_ids[t] of moe_io.expert_table, in its order (hash layers, DeepSeek-V4):
+                      an expert may stand there twice; an id that is no expert's is a slot left out:
+                      its id becomes -1 and its weight 0, and so is every slot of a token whose id is
+                      not in 0..vocab-1 */
+    MOE_PICK_COUNT
+} moe_pick;
 
 typedef enum moe_weigh { /* from the scores of the k chosen to their weights */
     MOE_WEIGH_SCORE,       /* the score itself; not written in a router's text */
@@ -114,18 +127,38 @@ typedef enum moe_group_rule { /* the score of a group of experts, from the keys 
     MOE_GROUP_COUNT
 } moe_group_rule;
 
+typedef enum moe_second { /* whether the second of two experts stays, u being stream 0 of (token, 1).
+                             One that does not has id -1 and weight 0, takes no room, and leaves the
+                             other's weight as it is */
+    MOE_SECOND_ALWAYS, /* not written in a router's text */
+    MOE_SECOND_MESH,   /* where u < w2 / 0.2 (Mesh TensorFlow), w2 being its weight */
+    MOE_SECOND_NLLB,   /* where u < 2 * p2 (fairseq), p2 being its softmax over all experts */
+    MOE_SECOND_PAPER,  /* where u < 2 * w2 (GShard) */
+    MOE_SECOND_COUNT
+} moe_second;
+
 typedef enum moe_rule {
     MOE_RULE_TOPK, /* a token takes its k best experts, by the choices below */
     MOE_RULE_BASE, /* as many tokens for each expert, with nearly the largest sum of logits; the
                       weight is 1 / (1 + exp(-l)) (BASE layers) */
     MOE_RULE_EXPERT_CHOICE, /* an expert takes the C tokens of its largest softmax(l), which is the
                                weight; of equal ones the earlier token */
+    MOE_RULE_GIVEN, /* there is no router: moe_io.ids and weights are inputs (c-BTM, hash layers and
+                       routers of the caller's own) */
     MOE_RULE_COUNT
 } moe_rule;
 
 typedef struct moe_router {
     moe_rule rule;             /* other than MOE_RULE_TOPK it decides on the choices below, too */
+    double jitter_input;       /* the router's x is multiplied by 1 - j + 2*j*u in fp32 and rounded to
+                                  x's dtype, u being word c%4 of stream 2 of (token, c/4) for column c;
+                                  0: it is not */
+    bool jitter_experts;       /* the experts' x, too, as in transformers' Mixtral */
+    double noise;              /* logits += n * (log(1 + exp(x . router_noise)) + noise), n being
+                                  sqrt(-2 log(u0 + 2^-24)) * cos(2 pi u1) of words 0 and 1 of stream 1
+                                  of (token, expert); 0: they have none */
     moe_score score;
+    moe_pick pick;
     bool key_bias;             /* key = score + router_bias; else the key is the score */
     int64_t groups;            /* of e/groups neighbours each, at most 32; 0: none */
     int64_t groups_kept;       /* the best groups, in which alone experts are chosen */
@@ -135,6 +168,7 @@ typedef struct moe_router {
     double jitter;             /* of MOE_WEIGH_SPARSEMIXER */
     bool renorm;               /* divide by the sum of the k weights + epsilon */
     double epsilon;
+    moe_second second;
     double scale;              /* factor of all weights, behind renorm */
     bool input;                /* the weight multiplies the expert's input instead of its output */
 } moe_router;
@@ -216,12 +250,15 @@ enum { MOE_LAYER_TEXT_SIZE = 512 }; /* bytes, always enough for a layer's text *
  * w=bf16 router=softmax>topk>renorm capacity=none bias=none". d f e k are required; the others
  * default to act=swiglu x=bf16 w=<x> router=softmax>topk>renorm capacity=none bias=none.
  *
- * A router is stages joined by '>', in this order; all but `topk` may be absent:
+ * A router is stages joined by '>', in this order; all but `topk` or `hash` may be absent:
+ *   jitter(J[,all])                    see jitter_input; all: the experts' input, too
+ *   noisy[(EPSILON)]                   see noise; EPSILON is 0.01 unless it is written
  *   softmax | sigmoid | sqrtsoftplus   the score; `+bias` behind it: a bias joins the key only
  *   groups(N,KEEP,max|sum2[,zero])     choose in the KEEP best of N groups; zero: see zero_fill
- *   topk
+ *   topk | hash                        hash goes without noisy, +bias, groups and second
  *   softmax | sigmoid | sparsemixer(J) weights from logits, where there is no score
  *   renorm[(EPSILON)]                  epsilon is 0 for softmax, else 1e-20, unless it is written
+ *   second(mesh|nllb|paper)            behind softmax>topk>renorm, k=2
  *   scale(S)
  *   input                              the weight multiplies the expert's input
  * or one word, for a rule with a logic of its own:
@@ -236,6 +273,8 @@ enum { MOE_LAYER_TEXT_SIZE = 512 }; /* bytes, always enough for a layer's text *
  *             on average, and 0 to e of them. So k=e (at most 256): slot (t,j) is expert j's, and its
  *             id is j or, where that has not taken the token, -1 with weight 0. A token's choice
  *             depends on all tokens of the call, later ones too
+ *   given     ids and weights are the caller's: moe_io.routing_given is true. An expert may be given
+ *             twice to a token, each time with a row of its own; an id that is no expert's is skipped
  *
  * A capacity is a factor, which a formula and a least may follow: 1.25 | 1.25,switch | 2,nllb |
  * 1.25,switch,min(4). `priority=gate` and `drop=renorm` are written only where they are not the
@@ -378,6 +417,12 @@ typedef struct moe_io {
     int first_expert;          /* id of the first expert of up and down; 0 but for local=N */
     const float *logits;       /* [T,e], optional: given logits replace the router GEMM and bias */
     bool routing_given;        /* true: ids and weights below are inputs and no router runs */
+    const void *router_noise;  /* [e,d] in router_weight's dtype; noisy; unused where logits are given */
+    const int *token_ids;      /* [T], hash */
+    const int *expert_table;   /* [vocab,k], hash */
+    int64_t vocab;             /* rows of expert_table, below 2^31 */
+    const uint64_t *seed;      /* [1], optional; NULL: nothing is drawn. Read when kernels run, so that a
+                                  captured graph draws anew; give each layer and step its own */
     /* outputs */
     void *y;       /* [T,d] in x's dtype */
     int *ids;      /* [T,k] i32, best first; NULL: kept in the workspace (not if routing_given) */

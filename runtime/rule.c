@@ -3,12 +3,15 @@
  * A rule is a row of one table: its word, and whether a layer suits it. */
 #include "rule.h"
 
+#include "router.h"
+
 #include <string.h>
 
 const char *const moe_rule_names[] = {
     [MOE_RULE_TOPK] = "topk",
     [MOE_RULE_BASE] = "base",
     [MOE_RULE_EXPERT_CHOICE] = "expert_choice",
+    [MOE_RULE_GIVEN] = "given",
     [MOE_RULE_COUNT] = NULL,
 };
 
@@ -16,6 +19,14 @@ static moe_status check_topk(const moe_layer *layer) {
     if (layer->k > MOE_MAX_TOPK)
         return moe_fail(MOE_E_INVALID, "layer: k=%lld is not in 1..%d", (long long)layer->k,
                         MOE_MAX_TOPK);
+    if (layer->router.second && layer->k != 2)
+        return moe_fail(MOE_E_INVALID, "layer: second(%s) is for the second of two experts; k=%lld "
+                                       "should be 2",
+                        moe_second_names[layer->router.second], (long long)layer->k);
+    if (layer->router.jitter_experts && layer->shared.f)
+        return moe_fail(MOE_E_UNSUPPORTED, "layer: jitter(%g,all) is of all that the layer's experts "
+                                           "see; leave `all` or the shared expert out",
+                        layer->router.jitter_input);
     return MOE_OK;
 }
 
@@ -45,6 +56,16 @@ static moe_status check_expert_choice(const moe_layer *layer) {
     return MOE_OK;
 }
 
+static moe_status check_given(const moe_layer *layer) {
+    if (layer->k > MOE_MAX_TOPK)
+        return moe_fail(MOE_E_INVALID, "layer: k=%lld is not in 1..%d", (long long)layer->k,
+                        MOE_MAX_TOPK);
+    if (layer->bias & MOE_BIAS_ROUTER || layer->router_dtype)
+        return moe_fail(MOE_E_INVALID, "layer: router=given has no router; leave its bias and "
+                                       "router_dtype out");
+    return MOE_OK;
+}
+
 static const struct {
     moe_score score; /* what its weights are */
     moe_weigh weigh;
@@ -53,6 +74,7 @@ static const struct {
     [MOE_RULE_TOPK] = {MOE_SCORE_LOGIT, MOE_WEIGH_SCORE, check_topk},
     [MOE_RULE_BASE] = {MOE_SCORE_LOGIT, MOE_WEIGH_SIGMOID, check_base},
     [MOE_RULE_EXPERT_CHOICE] = {MOE_SCORE_SOFTMAX, MOE_WEIGH_SCORE, check_expert_choice},
+    [MOE_RULE_GIVEN] = {MOE_SCORE_LOGIT, MOE_WEIGH_SCORE, check_given},
 };
 
 /* The rule whose word the text is; MOE_RULE_TOPK where it is none: `topk` is also a stage. */

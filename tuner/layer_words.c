@@ -29,7 +29,24 @@ static const char *const rules[MOE_RULE_COUNT] = {
                       "nearly has the largest sum of logits; weights are their sigmoids",
     [MOE_RULE_EXPERT_CHOICE] = "each expert takes the C tokens that give it the largest softmax over "
                                "experts, which is their weight",
+    [MOE_RULE_GIVEN] = "none: the caller gives each token's k experts and their weights",
 };
+
+static const char *const seconds[MOE_SECOND_COUNT] = {
+    [MOE_SECOND_MESH] = "its weight / 0.2",
+    [MOE_SECOND_NLLB] = "twice its softmax over all experts",
+    [MOE_SECOND_PAPER] = "twice its weight",
+};
+
+/* What a seed draws. */
+static void add_draws(const moe_router *r, moe_text *out) {
+    if (r->jitter_input) {
+        moe_text_add(out, "%s times 1 +- up to ", r->jitter_experts ? "x, for router and experts," : "the router's x");
+        moe_text_add_real(out, r->jitter_input);
+        moe_text_add(out, "; ");
+    }
+    if (r->noise) moe_text_add(out, "logits plus normal noise of their own size; ");
+}
 
 void moe_router_words(const moe_router *r, moe_text *out) {
     if (rules[r->rule]) {
@@ -37,7 +54,11 @@ void moe_router_words(const moe_router *r, moe_text *out) {
         return;
     }
     bool by_logits = moe_router_selects_logits(r);
-    moe_text_add(out, "the k largest %s", by_logits ? keys[MOE_SCORE_LOGIT] : keys[r->score]);
+    add_draws(r, out);
+    if (r->pick == MOE_PICK_HASH)
+        moe_text_add(out, "k experts by the token's id, from a table");
+    else
+        moe_text_add(out, "the k largest %s", by_logits ? keys[MOE_SCORE_LOGIT] : keys[r->score]);
     if (r->key_bias) moe_text_add(out, " plus bias");
     if (r->groups)
         moe_text_add(out, ", in the %lld of %lld groups with the largest %s",
@@ -45,6 +66,7 @@ void moe_router_words(const moe_router *r, moe_text *out) {
                      r->group_rule == MOE_GROUP_MAX ? "one" : "sum of two");
     moe_text_add(out, "; weights are %s", r->weigh ? weights[r->weigh] : scores[r->score]);
     if (r->renorm) moe_text_add(out, ", divided by their sum");
+    if (r->second) moe_text_add(out, "; the second stays with probability %s", seconds[r->second]);
     if (r->scale != 1) {
         moe_text_add(out, ", times ");
         moe_text_add_real(out, r->scale);

@@ -36,6 +36,10 @@ local function select_bytes(p, c) return (c.warps + 1) * p.e * 4 + c.warps * 8 e
 
 -- Rules of one word have templates of their own.
 local function supports(p)
+    if p.router_pick ~= "topk" or p.router_second ~= "always" or p.router_jitter_input > 0
+        or p.router_noise > 0 then
+        return false, "it draws nothing, and picks by no table: " .. p.router
+    end
     return p.router_rule == "topk", "it has no rule " .. p.router
 end
 

@@ -36,6 +36,15 @@ static moe_router random_router(dice *d, int64_t e, int64_t k) {
                                      : (double)dice_between(d, 1, 1000) / 1e9;
     if (dice_roll(d) % 2) r.scale = (double)dice_between(d, 1, 1000) / 7;
     r.input = dice_roll(d) % 2;
+    if (dice_roll(d) % 2) r.jitter_input = (double)dice_between(d, 1, 996) / 997;
+    r.jitter_experts = r.jitter_input && dice_roll(d) % 2;
+    if (dice_roll(d) % 2) r.noise = (double)dice_between(d, 1, 1000) / 1e4;
+    bool plain = !r.key_bias && !r.groups;
+    if (plain && !r.noise && r.weigh != MOE_WEIGH_SPARSEMIXER)
+        r.pick = (moe_pick)dice_between(d, 0, MOE_PICK_COUNT - 1);
+    if (plain && !r.pick && r.score == MOE_SCORE_SOFTMAX && r.renorm && k == 2 && r.scale == 1 &&
+        !r.input)
+        r.second = (moe_second)dice_between(d, 0, MOE_SECOND_COUNT - 1);
     return r;
 }
 
@@ -44,7 +53,9 @@ static bool same_router(const moe_router *a, const moe_router *b) {
            a->groups_kept == b->groups_kept && a->group_rule == b->group_rule &&
            a->zero_fill == b->zero_fill && a->weigh == b->weigh && a->jitter == b->jitter &&
            a->renorm == b->renorm && a->epsilon == b->epsilon && a->scale == b->scale &&
-           a->input == b->input;
+           a->input == b->input && a->jitter_input == b->jitter_input &&
+           a->jitter_experts == b->jitter_experts && a->noise == b->noise && a->pick == b->pick &&
+           a->second == b->second;
 }
 
 static moe_layer random_layer(dice *d) {
