@@ -31,15 +31,10 @@ static moe_status conclude(moe_checker *checker, moe_check_row *row, moe_status 
 
 /* ------------------------------------------------------------------------------------- plans */
 
-static moe_status judge_plan(moe_checker *checker, const moe_layer *layer, const moe_plan *plan,
-                             moe_routing routing, moe_entry entry, moe_check_row *row) {
-    moe_layer_case *c;
+static moe_status judge_plan(moe_layer_case *c, const moe_plan *plan, moe_check_row *row) {
     moe_layer_verdict verdict = {0};
     double ns;
-    MOE_TRY(moe_layer_case_open(checker->device, layer, row->t, routing, entry, checker->seed, &c));
-    moe_status status = moe_layer_case_verify(c, plan, &verdict, &ns);
-    moe_layer_case_close(c);
-    if (status) return status;
+    MOE_TRY(moe_layer_case_verify(c, plan, &verdict, &ns));
     row->outcome = verdict.ok ? MOE_OUTCOME_OK : MOE_OUTCOME_WRONG;
     row->error = verdict.error;
     row->tolerance = verdict.tolerance;
@@ -49,16 +44,25 @@ static moe_status judge_plan(moe_checker *checker, const moe_layer *layer, const
     return MOE_OK;
 }
 
-moe_status moe_check_plan(moe_checker *checker, const moe_layer *layer, const moe_plan *plan,
-                          int64_t tokens, moe_routing routing, moe_entry entry, const char *what) {
-    moe_check_row row = {.t = tokens};
-    double start = moe_seconds();
-    MOE_TRY(moe_layer_print(layer, row.name, sizeof row.name));
-    snprintf(row.what, sizeof row.what, "%s, %s, %s", what, moe_entry_names[entry],
-             moe_routing_names[routing]);
-    moe_status status = judge_plan(checker, layer, plan, routing, entry, &row);
-    row.seconds = moe_seconds() - start;
-    return conclude(checker, &row, status);
+moe_status moe_check_plans(moe_checker *checker, const moe_check_case *on, moe_plan *const *plans,
+                           int count, const char *what) {
+    moe_layer_case *c = NULL;
+    moe_status opened = moe_layer_case_open(checker->device, on->layer, on->tokens, on->routing,
+                                            on->entry, checker->seed, &c);
+    moe_status status = MOE_OK;
+    for (int i = 0; i < count && !status; i++) {
+        const moe_pipeline_info *form = moe_plan_form(plans[i], on->tokens ? on->tokens : 1);
+        moe_check_row row = {.t = on->tokens};
+        double start = moe_seconds();
+        status = moe_layer_print(on->layer, row.name, sizeof row.name);
+        snprintf(row.what, sizeof row.what, "%s %s, %s, %s", what, form->name,
+                 moe_entry_names[on->entry], moe_routing_names[on->routing]);
+        moe_status judged = c ? judge_plan(c, plans[i], &row) : opened;
+        row.seconds = moe_seconds() - start;
+        if (!status) status = conclude(checker, &row, judged);
+    }
+    moe_layer_case_close(c);
+    return status;
 }
 
 /* ----------------------------------------------------------------------------------- kernels */
@@ -92,6 +96,7 @@ static moe_status check_kernel(moe_checker *checker, const moe_plan *plan, const
     moe_status status = moe_plan_image(checker->db, checker->device, checker->gen,
                                        checker->builder, plan, op, tuned, &image, row.what,
                                        sizeof row.what);
+    if (tuned && status == MOE_E_NOT_FOUND) return MOE_OK;
     if (!status) status = judge_kernel(checker, op, &image, &row);
     row.seconds = moe_seconds() - start;
     return conclude(checker, &row, status);
@@ -110,51 +115,65 @@ static bool was_checked(const moe_checker *checker, const moe_op *op) {
     return false;
 }
 
-/* The ops of a plan one by one, then the whole by each entry. */
-static moe_status check_form(moe_checker *checker, const moe_goal *goal, const moe_layer *layer,
-                             const moe_plan *plan, int64_t tokens, moe_routing routing,
-                             bool tuned) {
-    const moe_pipeline_info *form = moe_plan_form(plan, tokens ? tokens : 1);
-    moe_status status = MOE_OK;
-    for (int i = 0; i < form->steps && tokens && !status; i++) {
-        const moe_op op = moe_op_make(form->op[i], layer, tokens, routing, goal->cache);
-        if (!was_checked(checker, &op)) status = check_kernel(checker, plan, &op, tuned);
+/* What is checked at one workload: the plan that the database has, or those of all default forms. */
+typedef struct workload {
+    moe_check_case on;
+    moe_cache cache;
+    moe_plan *plan[MOE_PIPELINE_COUNT];
+    int plans;
+    bool tuned;
+} workload;
+
+/* The plan that serves the workload. Without a database every form might, and all are checked. */
+static moe_status make_plans(moe_checker *checker, workload *w) {
+    const moe_plan_options options = {.worst = MOE_MATCH_DEFAULT,
+                                      .routing = moe_routing_names[w->on.routing],
+                                      .cache = moe_cache_names[w->cache],
+                                      .any_order = moe_gen_any_order(checker->gen)};
+    const moe_facts *facts = moe_device_facts(checker->device);
+    const moe_layer *layer = w->on.layer;
+    int64_t tokens = w->on.tokens ? w->on.tokens : 1;
+    char note[1024];
+    MOE_TRY(moe_spot_plan(checker->db, checker->device, checker->gen, checker->builder, layer,
+                          tokens, &options, &w->plan[w->plans++], note, sizeof note));
+    w->tuned = !*note;
+    if (w->tuned) return MOE_OK;
+    moe_progress_note(&checker->progress, "moetune: t=%lld: %s", (long long)w->on.tokens, note);
+    for (int i = 0; i < MOE_PIPELINE_COUNT; i++) {
+        const moe_pipeline_info *form = &moe_pipeline_table[i];
+        if (form == moe_plan_form(w->plan[0], tokens) ||
+            !moe_form_served(checker->gen, facts, layer, tokens, form, NULL))
+            continue;
+        MOE_TRY(moe_default_plan(checker->device, checker->gen, checker->builder, layer, tokens,
+                                 form, &w->plan[w->plans]));
+        w->plans++;
     }
-    char what[64];
-    snprintf(what, sizeof what, "%s%s %s", tuned ? "" : "default ", "plan", form->name);
-    for (moe_entry entry = 0; entry < MOE_ENTRY_COUNT && !status; entry++)
-        status = moe_check_plan(checker, layer, plan, tokens, routing, entry, what);
-    return status;
+    return MOE_OK;
 }
 
-/* What the database or the defaults choose, and then every other form of the layer. */
-static moe_status check_workload(moe_checker *checker, const moe_goal *goal, const moe_layer *layer,
-                                 int64_t tokens, moe_routing routing) {
-    const moe_plan_options options = {.worst = MOE_MATCH_DEFAULT,
-                                      .routing = moe_routing_names[routing],
-                                      .cache = moe_cache_names[goal->cache],
-                                      .any_order = moe_gen_any_order(checker->gen)};
-    char note[1024];
-    moe_plan *plan;
-    MOE_TRY(moe_spot_plan(checker->db, checker->device, checker->gen, checker->builder, layer,
-                          tokens ? tokens : 1, &options, &plan, note, sizeof note));
-    bool tuned = !*note;
-    if (!tuned)
-        moe_progress_note(&checker->progress, "moetune: t=%lld: %s", (long long)tokens, note);
-    const moe_pipeline_info *form = moe_plan_form(plan, tokens ? tokens : 1);
-    moe_status status = check_form(checker, goal, layer, plan, tokens, routing, tuned);
-    moe_plan_destroy(plan);
-    for (int i = 0; i < MOE_PIPELINE_COUNT && !status; i++) {
-        if (&moe_pipeline_table[i] == form ||
-            !moe_form_served(checker->gen, moe_device_facts(checker->device), layer,
-                             tokens ? tokens : 1, &moe_pipeline_table[i], NULL))
-            continue;
-        MOE_TRY(moe_default_plan(checker->device, checker->gen, checker->builder, layer,
-                                 tokens ? tokens : 1, &moe_pipeline_table[i], &plan));
-        status = check_form(checker, goal, layer, plan, tokens, routing, false);
-        moe_plan_destroy(plan);
+/* The kernels of the plans one by one; those of a database whether its plan has them or not. */
+static moe_status check_kernels(moe_checker *checker, const workload *w) {
+    unsigned wanted = w->tuned ? (1u << MOE_OP_COUNT) - 1 : 0;
+    for (int i = 0; i < w->plans; i++) {
+        const moe_pipeline_info *form = moe_plan_form(w->plan[i], w->on.tokens);
+        for (int step = 0; step < form->steps; step++) wanted |= 1u << form->op[step];
     }
-    return status;
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+        const moe_op op = moe_op_make((moe_op_kind)kind, w->on.layer, w->on.tokens, w->on.routing,
+                                      w->cache);
+        if (wanted & 1u << kind && !was_checked(checker, &op))
+            MOE_TRY(check_kernel(checker, w->plan[0], &op, w->tuned));
+    }
+    return MOE_OK;
+}
+
+static moe_status check_workload(moe_checker *checker, workload *w) {
+    MOE_TRY(make_plans(checker, w));
+    if (w->on.tokens) MOE_TRY(check_kernels(checker, w));
+    for (w->on.entry = 0; w->on.entry < MOE_ENTRY_COUNT; w->on.entry++)
+        MOE_TRY(moe_check_plans(checker, &w->on, w->plan, w->plans,
+                                w->tuned ? "plan" : "default plan"));
+    return MOE_OK;
 }
 
 moe_status moe_check_goal(moe_checker *checker, const moe_goal *goal) {
@@ -162,9 +181,13 @@ moe_status moe_check_goal(moe_checker *checker, const moe_goal *goal) {
     for (int l = 0; l < goal->layers; l++)
         for (int t = 0; t < goal->token_count; t++)
             for (int r = 0; r < goal->routings; r++) {
+                workload w = {.on = {.layer = &goal->layer[l], .tokens = goal->tokens[t],
+                                     .routing = goal->routing[r]},
+                              .cache = goal->cache};
                 checker->progress.share = (double)done++ / all;
-                MOE_TRY(check_workload(checker, goal, &goal->layer[l], goal->tokens[t],
-                                       goal->routing[r]));
+                moe_status status = check_workload(checker, &w);
+                for (int i = 0; i < w.plans; i++) moe_plan_destroy(w.plan[i]);
+                if (status) return status;
             }
     moe_progress_end(&checker->progress);
     return MOE_OK;

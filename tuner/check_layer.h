@@ -19,9 +19,18 @@ typedef struct moe_checker {
     moe_verdicts *verdicts;
 } moe_checker;
 
-/* Checks, for every token count of the goal, the kernel of each op on its own and the whole plan
- * from each entry (router, given logits, given routing). Errors are broken tools; what kernels do
- * wrong is in the verdicts. */
+/* A whole layer at work. */
+typedef struct moe_check_case {
+    const moe_layer *layer;
+    int64_t tokens; /* from 0 */
+    moe_routing routing;
+    moe_entry entry;
+} moe_check_case;
+
+/* Checks, at every token count of the goal, each kernel that the database has, on its own, and the
+ * plan that they make, from each entry (router, given logits, given routing). Where the database
+ * lacks a plan: the default configs, in every form of the layer. Errors are broken tools; what
+ * kernels do wrong is in the verdicts. */
 moe_status moe_check_goal(moe_checker *checker, const moe_goal *goal);
 
 /* Checks default configs over the product of activations, dtypes, router rules, capacities, biases,
@@ -29,8 +38,9 @@ moe_status moe_check_goal(moe_checker *checker, const moe_goal *goal);
  * rows that holds every pair of settings. */
 moe_status moe_check_matrix(moe_checker *checker, bool full);
 
-/* One plan on one workload: runs, judges and adds a verdict. `what` names the plan. */
-moe_status moe_check_plan(moe_checker *checker, const moe_layer *layer, const moe_plan *plan,
-                          int64_t tokens, moe_routing routing, moe_entry entry, const char *what);
+/* Plans of one layer on the same inputs: runs them, judges, and adds a verdict each. `what` names the
+ * plans. */
+moe_status moe_check_plans(moe_checker *checker, const moe_check_case *on, moe_plan *const *plans,
+                           int count, const char *what);
 
 #endif

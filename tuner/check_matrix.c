@@ -122,12 +122,10 @@ static moe_status check_row(moe_checker *checker, const int *row) {
     if (status == MOE_E_MEMORY) return status;
     if (status) return add_unplanned(checker, &layer);
     for (int t = 0; t < COUNT(tokens) && !status; t++) {
-        const moe_pipeline_info *form = moe_plan_form(plan, tokens[t]);
-        char what[64];
-        if (!form) continue; /* its kernels serve fewer */
-        snprintf(what, sizeof what, "default plan %s", form->name);
-        status = moe_check_plan(checker, &layer, plan, tokens[t], (moe_routing)row[ROUTING],
-                                (moe_entry)row[ENTRY], what);
+        const moe_check_case on = {&layer, tokens[t], (moe_routing)row[ROUTING],
+                                   (moe_entry)row[ENTRY]};
+        if (moe_plan_form(plan, tokens[t])) /* else its kernels serve fewer */
+            status = moe_check_plans(checker, &on, &plan, 1, "default plan");
     }
     moe_plan_destroy(plan);
     return status;

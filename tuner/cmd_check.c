@@ -48,8 +48,8 @@ static const struct argp argp = {
     "in double precision.\n\n"
     "  moetune check --device cuda:0 --layer qwen3-30b-a3b --junit check.xml\n"
     "  moetune check --device sim:a100 --matrix\n\n"
-    "What the database lacks is checked with the templates' default configs. The exit status is 1 "
-    "if a check failed.",
+    "What the database has no plan of is checked with the templates' default configs, in every form "
+    "of the layer. The exit status is 1 if a check failed.",
     children, NULL, NULL,
 };
 

@@ -25,16 +25,35 @@ static moe_status default_image(moe_device *device, const moe_gen *gen, moe_buil
     return MOE_OK;
 }
 
+/* The row of an op that the plan does without: the best that the database has. */
+static moe_status find_other_row(moe_db *db, const moe_plan *plan, const moe_op *op, moe_row *out) {
+    moe_rows rows = {0};
+    moe_fit fit;
+    moe_status status = moe_db_rows(db, op->kind, &plan->layer, &plan->want, &rows);
+    const moe_row *best = status ? NULL : moe_rows_best(&rows, &plan->want, op->t, &fit);
+    if (best)
+        *out = *best;
+    else if (!status)
+        status = moe_fail(MOE_E_NOT_FOUND, "no tuned kernel of %s", moe_op_names[op->kind]);
+    moe_rows_free(&rows);
+    return status;
+}
+
+static moe_status find_row(moe_db *db, const moe_plan *plan, const moe_op *op, moe_row *out) {
+    const moe_bucket *bucket = moe_plan_bucket(plan, op->t);
+    for (int i = 0; i < bucket->form->steps; i++)
+        if (bucket->form->op[i] == op->kind) return *out = bucket->step[i].row, MOE_OK;
+    return find_other_row(db, plan, op, out);
+}
+
 moe_status moe_plan_image(moe_db *db, moe_device *device, const moe_gen *gen, moe_builder *builder,
                           const moe_plan *plan, const moe_op *op, bool tuned, moe_image *image,
                           char *what, size_t size) {
+    moe_row row;
     if (!tuned) return default_image(device, gen, builder, op, image, what, size);
-    const moe_bucket *bucket = moe_plan_bucket(plan, op->t);
-    int step = 0;
-    while (step < bucket->form->steps - 1 && bucket->form->op[step] != op->kind) step++;
-    const moe_row *row = &bucket->step[step].row;
-    snprintf(what, size, "%s %s", row->template_id, row->config);
-    return moe_db_image(db, row->image, image);
+    MOE_TRY(find_row(db, plan, op, &row));
+    snprintf(what, size, "%s %s", row.template_id, row.config);
+    return moe_db_image(db, row.image, image);
 }
 
 static int64_t rows_of(const moe_config *config) {

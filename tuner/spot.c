@@ -71,12 +71,21 @@ moe_status moe_default_plan(moe_device *device, const moe_gen *gen, moe_builder 
     return moe_plan_assemble(device, layer, form, image, out);
 }
 
+/* What was tuned at few tokens may serve no more; such a plan is destroyed. */
+static moe_status check_serves(moe_plan *plan, int64_t tokens) {
+    if (moe_plan_form(plan, tokens)) return MOE_OK;
+    moe_plan_destroy(plan);
+    return moe_fail(MOE_E_NOT_FOUND, "what is tuned serves fewer than %lld tokens; tune it for more",
+                    (long long)tokens);
+}
+
 moe_status moe_spot_plan(moe_db *db, moe_device *device, const moe_gen *gen, moe_builder *builder,
                          const moe_layer *layer, int64_t tokens, const moe_plan_options *options,
                          moe_plan **out, char *note, size_t size) {
     snprintf(note, size, "%s", "");
     if (db) {
         moe_status status = moe_plan_create(db, device, layer, options, out);
+        if (!status) status = check_serves(*out, tokens);
         if (status != MOE_E_NOT_FOUND) return status;
     }
     snprintf(note, size, "%s; running the templates' default configs, compiled on the spot",
