@@ -90,7 +90,8 @@ typedef struct moe_device_class {
     moe_status (*load)(void *self, const moe_image *image, void **module);
     void (*unload)(void *self, void *module);
 
-    /* Launches entry number `entry` of the module. `args` is the packed parameter buffer. */
+    /* Launches entry number `entry` of the module. `args` is the struct that the kernel takes as its
+     * only parameter. (Simulated devices also take several parameters, packed.) */
     moe_status (*launch)(void *self, void *module, int entry, const moe_dims *dims,
                          const void *args, size_t args_size, void *stream);
     moe_status (*sync)(void *self, void *stream);

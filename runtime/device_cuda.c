@@ -336,8 +336,12 @@ static unsigned set_attributes(const moe_dims *dims, CUlaunchAttribute *out) {
     return count;
 }
 
+/* The struct goes in as a parameter, not as a packed buffer: compilers place one that is aligned to
+ * 128 bytes, as those with tensor maps are, behind a gap at the start of the parameters (they begin
+ * at 0x210 of a bank), and only the driver knows how wide it is. */
 static moe_status cuda_launch(void *object, void *handle, int entry, const moe_dims *dims,
                               const void *args, size_t args_size, void *stream) {
+    (void)args_size; /* the driver reads as much as the kernel takes */
     cuda_device *self = object;
     CUfunction function = ((cuda_module *)handle)->function[entry];
     CUlaunchAttribute attrs[2];
@@ -347,12 +351,9 @@ static moe_status cuda_launch(void *object, void *handle, int entry, const moe_d
         .blockDimX = dims->block[0], .blockDimY = dims->block[1], .blockDimZ = dims->block[2],
         .sharedMemBytes = dims->smem, .hStream = stream, .attrs = attrs, .numAttrs = count,
     };
-    void *extra[] = {
-        CU_LAUNCH_PARAM_BUFFER_POINTER, (void *)(uintptr_t)args,
-        CU_LAUNCH_PARAM_BUFFER_SIZE, &args_size, CU_LAUNCH_PARAM_END,
-    };
+    void *params[] = {(void *)(uintptr_t)args};
     MOE_TRY(enter(self));
-    return leave(self, CHECK(cuLaunchKernelEx(&config, function, NULL, extra)));
+    return leave(self, CHECK(cuLaunchKernelEx(&config, function, params, NULL)));
 }
 
 /* ---------------------------------------------------------------------------------- tensor maps */
@@ -370,8 +371,9 @@ static const CUtensorMapDataType tensor_types[MOE_DTYPE_COUNT] = {
     [MOE_F32] = CU_TENSOR_MAP_DATA_TYPE_FLOAT32,
 };
 
-/* The driver only computes here. It takes sizes fastest first, the first stride left out. Lines of
- * 256 bytes are fetched into the L2: neighbouring boxes along a row follow soon. */
+/* The driver only computes here, but may ask for a context. It takes sizes fastest first, the first
+ * stride left out. Lines of 256 bytes are fetched into the L2: neighbouring boxes along a row follow
+ * soon. */
 static moe_status cuda_tensor_map(void *object, const moe_tensor_view *tensor, void *map) {
     static const cuuint32_t unit[5] = {1, 1, 1, 1, 1};
     cuda_device *self = object;
@@ -383,11 +385,12 @@ static moe_status cuda_tensor_map(void *object, const moe_tensor_view *tensor, v
         box[i] = tensor->box[i];
         if (i) stride[i - 1] = tensor->stride[i];
     }
-    moe_status status = CHECK(cuTensorMapEncodeTiled(
+    MOE_TRY(enter(self));
+    moe_status status = leave(self, CHECK(cuTensorMapEncodeTiled(
         &encoded, tensor_types[tensor->dtype], (cuuint32_t)tensor->rank,
         (void *)(uintptr_t)tensor->address, size, stride, box, unit,
         CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle_of(tensor->swizzle),
-        CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE));
+        CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE)));
     if (status) return moe_fail_context(MOE_E_INVALID, "tensor map");
     memcpy(map, &encoded, sizeof encoded);
     return MOE_OK;

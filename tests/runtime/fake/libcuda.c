@@ -202,20 +202,12 @@ CUresult cuFuncSetAttribute(CUfunction function, CUfunction_attribute which, int
 }
 
 #ifndef FAKE_OLD
-/* The parameter buffer: a list of name and value that may come in any order. */
-static void copy_args(fake_launch *launch, void **extra) {
-    const void *buffer = NULL;
-    for (; *extra != CU_LAUNCH_PARAM_END; extra += 2) {
-        if (*extra == CU_LAUNCH_PARAM_BUFFER_SIZE) launch->args_size = *(size_t *)extra[1];
-        if (*extra == CU_LAUNCH_PARAM_BUFFER_POINTER) buffer = extra[1];
-    }
-    if (buffer && launch->args_size <= FAKE_ARGS) memcpy(launch->args, buffer, launch->args_size);
-}
-
+/* Packed buffers are refused, as they know nothing of where a parameter stands. */
 CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction function, void **params,
                           void **extra) {
     NOTE_INSIDE();
-    if (params || !config->gridDimX || !config->blockDimX) return CUDA_ERROR_INVALID_VALUE;
+    if (!params || extra || !config->gridDimX || !config->blockDimX) return CUDA_ERROR_INVALID_VALUE;
+    if (state.param_size > FAKE_ARGS) return CUDA_ERROR_INVALID_VALUE;
     state.launch = (fake_launch){
         .grid = {config->gridDimX, config->gridDimY, config->gridDimZ},
         .block = {config->blockDimX, config->blockDimY, config->blockDimZ},
@@ -227,7 +219,7 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction function, voi
             state.launch.cluster = config->attrs[i].value.clusterDim.x;
         else if (config->attrs[i].id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION)
             state.launch.overlap = config->attrs[i].value.programmaticStreamSerializationAllowed;
-    copy_args(&state.launch, extra);
+    memcpy(state.launch.args, params[0], state.param_size);
     state.launches++;
     return CUDA_SUCCESS;
 }
@@ -238,7 +230,7 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap *map, CUtensorMapDataType type, cuui
                                 const cuuint32_t *box, const cuuint32_t *unit,
                                 CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle,
                                 CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill) {
-    NOTE();
+    NOTE_INSIDE();
     (void)unit, (void)interleave, (void)promotion, (void)fill, (void)stride;
     memset(map, 0, sizeof *map);
     map->opaque[0] = (cuuint64_t)(uintptr_t)address;

@@ -12,7 +12,6 @@ typedef struct fake_launch {
     int overlap;
     void *stream;
     const char *symbol;
-    size_t args_size;
     unsigned char args[FAKE_ARGS];
 } fake_launch;
 
@@ -33,6 +32,7 @@ typedef struct fake_state {
     int count;             /* GPUs; 1 by default */
     int major, minor;      /* compute capability; 9.0 by default */
     int reject_cubin, reject_ptx; /* CUresult of loading such code; 0: accept it */
+    size_t param_size;            /* bytes of the one parameter that all kernels take */
 } fake_state;
 
 #endif
