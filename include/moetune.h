@@ -80,6 +80,7 @@ typedef enum moe_act_kind {
     MOE_ACT_GEGLU,        /* gelu(gate) * up */
     MOE_ACT_GEGLU_TANH,   /* gelu_tanh(gate) * up */
     MOE_ACT_SWIGLU_CLAMP, /* g = min(gate,limit), u = clamp(up,+-limit): (u+1)*g*sigmoid(alpha*g) */
+    MOE_ACT_NONE,         /* 1, whatever x is: there are no up weights (memories of values; f=1) */
     MOE_ACT_COUNT
 } moe_act_kind;
 
@@ -145,6 +146,8 @@ typedef enum moe_rule {
                                weight; of equal ones the earlier token */
     MOE_RULE_GIVEN, /* there is no router: moe_io.ids and weights are inputs (c-BTM, hash layers and
                        routers of the caller's own) */
+    MOE_RULE_PEER, /* each of several heads takes the k/heads experts whose two keys have the largest
+                      sum of products with the head's query; weights are a softmax over these */
     MOE_RULE_COUNT
 } moe_rule;
 
@@ -171,6 +174,9 @@ typedef struct moe_router {
     moe_second second;
     double scale;              /* factor of all weights, behind renorm */
     bool input;                /* the weight multiplies the expert's input instead of its output */
+    int64_t heads;             /* of MOE_RULE_PEER, as all below: queries of a token, */
+    int64_t keys;              /* keys that each half of a query meets; e = keys^2, */
+    int64_t key_width;         /* and the width of a query, of both halves */
 } moe_router;
 
 typedef enum moe_layout { /* of an expert's 2f rows of up weights and bias, where gated */
@@ -227,9 +233,10 @@ typedef enum moe_router_dtype { /* dtype of the router's weight */
 
 typedef struct moe_layer {
     int64_t d;       /* width of x and y; a multiple of 8 */
-    int64_t f;       /* hidden width of one expert, after the gate; a multiple of 8 */
-    int64_t e;       /* experts, 1..2048 */
-    int64_t k;       /* slots of a token: the experts it uses, 1..min(e,32); e of expert_choice */
+    int64_t f;       /* hidden width of one expert, after the gate; a multiple of 8, or 1 of peer */
+    int64_t e;       /* experts, 1..2048; keys^2 of peer, to 2^20 */
+    int64_t k;       /* slots of a token: the experts it uses, 1..min(e,32); e of expert_choice; of
+                        peer those of all heads, to 256 */
     moe_act act;     /* activation between the two expert GEMMs */
     moe_dtype x;     /* dtype of x, y and everything between the kernels */
     moe_dtype w;     /* dtype of all weights and of the up and down biases; equal to x */
@@ -275,6 +282,14 @@ enum { MOE_LAYER_TEXT_SIZE = 512 }; /* bytes, always enough for a layer's text *
  *             depends on all tokens of the call, later ones too
  *   given     ids and weights are the caller's: moe_io.routing_given is true. An expert may be given
  *             twice to a token, each time with a row of its own; an id that is no expert's is skipped
+ *   peer(HEADS,KEYS[,WIDTH])   product keys: expert i*KEYS+j, of e=KEYS^2 single neurons (f=1), has key i
+ *             of a head's first KEYS and key j of its second ones. A head's query, WIDTH numbers of
+ *             x @ router_weight^T (plus router_bias), meets the first ones with its first half and the
+ *             second ones with the other; an expert's logit is the sum of both products. The head
+ *             takes the k/HEADS largest, best first (ties: lower id), and weighs them by their softmax;
+ *             heads follow one another in a token's slots, and may take the same expert. KEYS is a
+ *             multiple of 8 to 1024, WIDTH one of 128 to 1024, 256 unless written. act has no gate; act=none makes each
+ *             expert a value, y = sum of weight * value (product-key memory)
  *
  * A capacity is a factor, which a formula and a least may follow: 1.25 | 1.25,switch | 2,nllb |
  * 1.25,switch,min(4). `priority=gate` and `drop=renorm` are written only where they are not the
@@ -405,8 +420,11 @@ typedef enum moe_loss {
 typedef struct moe_io {
     /* inputs */
     const void *x;             /* [T,d] */
-    const void *router_weight; /* [e,d] in w's dtype, or f32; unused where logits or routing are given */
-    const float *router_bias;  /* [e], added to the logits (bias=router) or the keys (+bias) */
+    const void *router_weight; /* [e,d] in w's dtype, or f32; unused where logits or routing are given;
+                                  of peer the queries, [HEADS*WIDTH,d] */
+    const void *router_keys;   /* [HEADS,2,KEYS,WIDTH/2], of peer only */
+    const float *router_bias;  /* [e], added to the logits (bias=router) or the keys (+bias); of peer
+                                  [HEADS*WIDTH], added to the queries */
     const void *up;            /* gated: [e,2f,d], rows in the layer's layout; else [e,f,d] */
     const void *up_bias;       /* gated: [e,2f]; else [e,f]; bias=up only */
     const void *down;          /* [e,d,f]; both have `local` experts instead of e where that is set */
@@ -415,7 +433,8 @@ typedef struct moe_io {
     const void *shared_down;   /* [d,F] */
     const void *shared_gate;   /* [d]; shared=F,gated */
     int first_expert;          /* id of the first expert of up and down; 0 but for local=N */
-    const float *logits;       /* [T,e], optional: given logits replace the router GEMM and bias */
+    const float *logits;       /* [T,e], optional: given logits replace the router GEMM and bias; of
+                                  peer [T,HEADS,2,KEYS], the products of queries and keys */
     bool routing_given;        /* true: ids and weights below are inputs and no router runs */
     const void *router_noise;  /* [e,d] in router_weight's dtype; noisy; unused where logits are given */
     const int *token_ids;      /* [T], hash */
@@ -429,7 +448,8 @@ typedef struct moe_io {
     float *weights; /* [T,k]; a slot that capacity dropped keeps its weight here; NULL as above */
     int *counts;   /* [e], optional: rows that chose each expert, before any drop; 0 or that
                       for experts that other devices hold */
-    float *mean_probs; /* [e], optional: mean over tokens of softmax(logits); 0 if routing_given */
+    float *mean_probs; /* [e], optional: mean over tokens of softmax(logits); 0 if routing_given; NULL
+                          for peer, which knows the logits of few experts */
     float *losses; /* [MOE_LOSS_COUNT], optional, by moe_loss; 0 if T is 0 or routing_given; NULL for
                       rules of one word, which need none */
     float *next_router_bias; /* [e], optional, where keys have a bias: router_bias + bias_rate for
@@ -437,7 +457,8 @@ typedef struct moe_io {
                                 with more; may be router_bias. Not written if T is 0 or
                                 routing_given */
     float bias_rate;
-    int *slot_rows; /* [T,k], optional: row of each slot among the kept rows; -1 where dropped */
+    int *slot_rows; /* [T,k], optional: row of each slot among the kept rows; -1 where dropped; NULL
+                       for peer, which makes no rows */
     /* scratch */
     void *workspace;       /* at least moe_plan_workspace() bytes */
     size_t workspace_size; /* bytes of it */

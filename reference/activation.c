@@ -33,6 +33,7 @@ double moe_activate(const moe_act *act, double gate, double up) {
     case MOE_ACT_SWIGLU: return silu(gate) * up;
     case MOE_ACT_GEGLU: return gelu(gate) * up;
     case MOE_ACT_GEGLU_TANH: return gelu_tanh(gate) * up;
+    case MOE_ACT_NONE: return 1;
     default: return swiglu_clamp(act, gate, up);
     }
 }

@@ -24,6 +24,7 @@ const char *const moe_act_names[] = {
     [MOE_ACT_GEGLU] = "geglu",
     [MOE_ACT_GEGLU_TANH] = "geglu_tanh",
     [MOE_ACT_SWIGLU_CLAMP] = "swiglu_clamp",
+    [MOE_ACT_NONE] = "none",
     [MOE_ACT_COUNT] = NULL,
 };
 
@@ -141,8 +142,8 @@ const moe_field_type moe_field_bias = {parse_bias, print_bias, false};
 const moe_field moe_layer_fields[] = {
     /* ORDER LAYER */
     {"d", AT(d), &moe_field_integer, NULL, NULL, 8, MAX_WIDTH, false},
-    {"f", AT(f), &moe_field_integer, NULL, NULL, 8, MAX_WIDTH, false},
-    {"e", AT(e), &moe_field_integer, NULL, NULL, 1, MOE_MAX_EXPERTS, false},
+    {"f", AT(f), &moe_field_integer, NULL, NULL, 1, MAX_WIDTH, false},
+    {"e", AT(e), &moe_field_integer, NULL, NULL, 1, MOE_MAX_NEURONS, false},
     {"k", AT(k), &moe_field_integer, NULL, NULL, 1, MOE_MAX_SLOTS, false},
     {"act", AT(act), &moe_field_act, "swiglu", NULL, 0, 0, false},
     {"x", AT(x), &moe_field_enum, "bf16", moe_dtype_names, 0, 0, false},
@@ -155,7 +156,7 @@ const moe_field moe_layer_fields[] = {
     {"drop", AT(drop), &moe_field_enum, "plain", moe_drop_names, 0, 0, true},
     {"router_dtype", AT(router_dtype), &moe_field_enum, "w", moe_router_dtype_names, 0, 0, true},
     {"shared", AT(shared), &moe_field_shared, "none", NULL, 0, 0, true},
-    {"local", AT(local), &moe_field_integer, "0", NULL, 0, MOE_MAX_EXPERTS, true},
+    {"local", AT(local), &moe_field_integer, "0", NULL, 0, MOE_MAX_NEURONS, true},
     {NULL, 0, NULL, NULL, NULL, 0, 0, false},
 };
 #undef AT
@@ -180,7 +181,25 @@ int64_t moe_layer_listed(const moe_layer *layer) {
 }
 
 int64_t moe_layer_up_rows(const moe_layer *layer) {
+    if (layer->act.kind == MOE_ACT_NONE) return 0;
     return moe_layer_gated(layer) ? 2 * layer->f : layer->f;
+}
+
+bool moe_layer_neurons(const moe_layer *layer) { return layer->f == 1; }
+
+int64_t moe_layer_queries(const moe_layer *layer) {
+    const moe_router *r = &layer->router;
+    return r->rule == MOE_RULE_PEER ? r->heads * r->key_width : layer->e;
+}
+
+int64_t moe_layer_logits(const moe_layer *layer) {
+    const moe_router *r = &layer->router;
+    return r->rule == MOE_RULE_PEER ? r->heads * 2 * r->keys : layer->e;
+}
+
+int64_t moe_layer_keys(const moe_layer *layer) {
+    const moe_router *r = &layer->router;
+    return r->heads * r->keys * r->key_width;
 }
 
 size_t moe_layer_size(void) { return sizeof(moe_layer); }
@@ -207,6 +226,29 @@ static moe_status check_shared(const moe_layer *layer) {
     return MOE_OK;
 }
 
+static moe_status check_matrices(const moe_layer *layer) {
+    if (layer->e > MOE_MAX_EXPERTS)
+        return moe_fail(MOE_E_INVALID, "layer: e=%lld is not in 1..%d", (long long)layer->e,
+                        MOE_MAX_EXPERTS);
+    if (layer->act.kind == MOE_ACT_NONE)
+        return moe_fail(MOE_E_INVALID, "layer: act=none is of experts that are single values, f=1");
+    return MOE_OK;
+}
+
+/* Single neurons are looked up one by one: nothing is shared out, and so nothing dropped. */
+static moe_status check_neurons(const moe_layer *layer) {
+    if (moe_layer_gated(layer))
+        return moe_fail(MOE_E_UNSUPPORTED, "layer: experts of f=1 have no gate; %s should be one of "
+                                           "relu, relu2, gelu, gelu_tanh, silu, none",
+                        moe_act_names[layer->act.kind]);
+    if (layer->shared.f || layer->bias & (MOE_BIAS_UP | MOE_BIAS_DOWN))
+        return moe_fail(MOE_E_UNSUPPORTED, "layer: experts of f=1 have neither bias=up,down nor "
+                                           "shared ones beside them");
+    if (layer->capacity.factor != 0)
+        return moe_fail(MOE_E_INVALID, "layer: experts of f=1 have no capacity; leave it out");
+    return MOE_OK;
+}
+
 moe_status moe_layer_check_fields(const moe_layer *layer) {
     for (const moe_field *field = moe_layer_fields; field->name; field++) {
         if (!field->type->integer) continue;
@@ -219,7 +261,8 @@ moe_status moe_layer_check_fields(const moe_layer *layer) {
     if (layer->k > layer->e)
         return moe_fail(MOE_E_INVALID, "layer: k=%lld is more than e=%lld experts",
                         (long long)layer->k, (long long)layer->e);
-    if (layer->d % 8 || layer->f % 8)
+    MOE_TRY(moe_layer_neurons(layer) ? check_neurons(layer) : check_matrices(layer));
+    if (layer->d % 8 || (layer->f % 8 && !moe_layer_neurons(layer)))
         return moe_fail(MOE_E_UNSUPPORTED,
                         "layer: d=%lld and f=%lld must be multiples of 8; pad the weights",
                         (long long)layer->d, (long long)layer->f);

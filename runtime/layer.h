@@ -4,9 +4,11 @@
 
 #include "text.h"
 
-/* A token has MOE_MAX_TOPK experts where it chooses them, and MOE_MAX_SLOTS where they choose it. */
+/* A token, or a head of it, has MOE_MAX_TOPK experts where it chooses them; MOE_MAX_SLOTS are those of
+ * all heads, or where experts choose the token. */
 enum { MOE_MAX_EXPERTS = 2048, MOE_MAX_TOPK = 32, MOE_MAX_SLOTS = 256,
-       MOE_MAX_SHARED = 16 };
+       MOE_MAX_SHARED = 16,
+       MOE_MAX_NEURONS = 1 << 20, MOE_MAX_KEYS = 1024, MOE_MAX_KEY_WIDTH = 1024 };
 
 /* ORDER LAYER: the bits of a field mask follow these rows. */
 enum {
@@ -38,6 +40,18 @@ moe_status moe_layer_check_fields(const moe_layer *layer);
 /* True where the router has a bias, of its logits or of its keys. */
 bool moe_layer_router_bias(const moe_layer *layer);
 
+/* True where experts are single neurons, f = 1: they are looked up one by one, without rows. */
+bool moe_layer_neurons(const moe_layer *layer);
+
+/* Rows of the router's weight: e, or what the queries of all heads have. */
+int64_t moe_layer_queries(const moe_layer *layer);
+
+/* Logits of a token: e, or products of the queries' halves with keys, [heads][2][keys]. */
+int64_t moe_layer_logits(const moe_layer *layer);
+
+/* Elements of router_keys; 0 where there are none. */
+int64_t moe_layer_keys(const moe_layer *layer);
+
 /* The dtype of the router's weight. */
 moe_dtype moe_layer_router_dtype(const moe_layer *layer);
 
@@ -50,7 +64,7 @@ int64_t moe_layer_shared_experts(const moe_layer *layer);
 /* Experts in index maps: those held, then the shared ones. */
 int64_t moe_layer_listed(const moe_layer *layer);
 
-/* Rows of up weights an expert: 2f where gated, else f. */
+/* Rows of up weights an expert: 2f where gated, 0 where there are none, else f. */
 int64_t moe_layer_up_rows(const moe_layer *layer);
 
 #endif

@@ -83,7 +83,7 @@ const moe_field moe_op_fields[] = {
     {"router_dtype", AT(layer.router_dtype), &moe_field_enum, "w", moe_router_dtype_names, 0, 0,
      true},
     {"shared", AT(layer.shared), &moe_field_shared, "none", NULL, 0, 0, true},
-    {"local", AT(layer.local), &moe_field_integer, "0", NULL, 0, MOE_MAX_EXPERTS, true},
+    {"local", AT(layer.local), &moe_field_integer, "0", NULL, 0, MOE_MAX_NEURONS, true},
     {"weigh", AT(layer.router.input), &field_weigh, "output", weigh_names, 0, 0, true},
     {"routing", AT(routing), &moe_field_enum, "uniform", moe_routing_names, 0, 0, false},
     {"cache", AT(cache), &moe_field_enum, "cold", moe_cache_names, 0, 0, false},

@@ -1,4 +1,4 @@
-/* rule.h - rules of a router with a logic of their own: one word of text each. */
+/* rule.h - rules of a router with a logic of their own: one word of text each, and its numbers. */
 #ifndef MOE_RULE_H
 #define MOE_RULE_H
 

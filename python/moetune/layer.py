@@ -54,8 +54,15 @@ class Layer:
 
     @property
     def up_rows(self):
-        """Rows of one expert's up weights: 2f where gated (gate rows, then up rows), else f."""
-        return self.f * (2 if self.gated else 1)
+        """Rows of one expert's up weights: 2f where gated (gate rows, then up rows), 0 where the
+        experts are values (act=none), else f."""
+        return 0 if self.fields["act"] == "none" else self.f * (2 if self.gated else 1)
+
+    @property
+    def peer(self):
+        """(heads, keys, width of a query) of a router like peer(8,1024,256); None of others."""
+        word, _, numbers = self.fields["router"].rstrip(")").partition("(")
+        return tuple(map(int, numbers.split(","))) if word == "peer" else None
 
     def capacity(self, tokens):
         """Rows that an expert keeps at `tokens` tokens."""
@@ -69,13 +76,17 @@ class Layer:
     def tensors(self, tokens):
         """{name: (dtype, shape)} of all that a run of `tokens` tokens may take or give."""
         d, e, k, held, rows, wide = self.d, self.e, self.k, self.held, self.up_rows, self.shared
+        heads, keys, width = self.peer or (0, 0, 0)
+        router = heads * width if self.peer else e
         return {
-            "x": (self.x, (tokens, d)), "router_weight": (self.router_w, (e, d)),
-            "router_bias": ("f32", (e,)), "up": (self.w, (held, rows, d)),
+            "x": (self.x, (tokens, d)), "router_weight": (self.router_w, (router, d)),
+            "router_keys": (self.w, (heads, 2, keys, width // 2)),
+            "router_bias": ("f32", (router,)), "up": (self.w, (held, rows, d)),
             "up_bias": (self.w, (held, rows)), "down": (self.w, (held, d, self.f)),
             "down_bias": (self.w, (held, d)), "shared_up": (self.w, (wide * rows // self.f, d)),
             "shared_down": (self.w, (d, wide)), "shared_gate": (self.w, (d,)),
-            "logits": ("f32", (tokens, e)), "y": (self.x, (tokens, d)), "ids": ("i32", (tokens, k)),
+            "logits": ("f32", (tokens, heads, 2, keys) if self.peer else (tokens, e)),
+            "y": (self.x, (tokens, d)), "ids": ("i32", (tokens, k)),
             "weights": ("f32", (tokens, k)), "counts": ("i32", (e,)), "mean_probs": ("f32", (e,)),
             "losses": ("f32", (len(LOSSES),)), "next_router_bias": ("f32", (e,)),
             "slot_rows": ("i32", (tokens, k)),
@@ -83,7 +94,8 @@ class Layer:
 
     def inputs(self):
         """Names of the tensors that a run with the layer's own router needs."""
-        needed = ["x", "router_weight", "up", "down"]
+        needed = ["x", "router_weight", "down"] + (["up"] if self.up_rows else [])
+        needed += ["router_keys"] if self.peer else []
         needed += [f"{name}_bias" for name in ("router", "up", "down") if self.has_bias(name)]
         needed += ["shared_up", "shared_down"] if self.shared else []
         return needed + (["shared_gate"] if self.shared_gated else [])

@@ -19,8 +19,8 @@ class PlanOptions(Structure):
 
 class Io(Structure):
     """moe_io: the device pointers of one run"""
-    _fields_ = [("x", c_void_p), ("router_weight", c_void_p), ("router_bias", c_void_p),
-                ("up", c_void_p), ("up_bias", c_void_p), ("down", c_void_p),
+    _fields_ = [("x", c_void_p), ("router_weight", c_void_p), ("router_keys", c_void_p),
+                ("router_bias", c_void_p), ("up", c_void_p), ("up_bias", c_void_p), ("down", c_void_p),
                 ("down_bias", c_void_p), ("shared_up", c_void_p), ("shared_down", c_void_p),
                 ("shared_gate", c_void_p), ("first_expert", c_int), ("logits", c_void_p),
                 ("routing_given", c_bool), ("router_noise", c_void_p), ("token_ids", c_void_p),

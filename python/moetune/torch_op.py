@@ -15,7 +15,8 @@ plans = WeakValueDictionary()  # number: Plan. An op takes tensors and numbers a
 
 
 @torch.library.custom_op("moetune::moe_layer", mutates_args=())
-def moe_layer(plan: int, x: Tensor, router_weight: Optional[Tensor], up: Tensor, down: Tensor,
+def moe_layer(plan: int, x: Tensor, router_weight: Optional[Tensor], up: Optional[Tensor],
+              down: Tensor, router_keys: Optional[Tensor] = None,
               router_bias: Optional[Tensor] = None, up_bias: Optional[Tensor] = None,
               down_bias: Optional[Tensor] = None, shared_up: Optional[Tensor] = None,
               shared_down: Optional[Tensor] = None, shared_gate: Optional[Tensor] = None,
@@ -23,7 +24,7 @@ def moe_layer(plan: int, x: Tensor, router_weight: Optional[Tensor], up: Tensor,
               weights: Optional[Tensor] = None, first_expert: int = 0) -> Tensor:
     """y of the layer; its router is replaced by logits, or by ids and weights, where given."""
     return plans[plan].run(x, router_weight=router_weight, up=up, down=down,
-                           router_bias=router_bias, up_bias=up_bias, down_bias=down_bias,
+                           router_keys=router_keys, router_bias=router_bias, up_bias=up_bias, down_bias=down_bias,
                            shared_up=shared_up, shared_down=shared_down, shared_gate=shared_gate,
                            logits=logits, ids=ids, weights=weights, first_expert=first_expert)
 
@@ -51,10 +52,10 @@ class MoeLayer(torch.nn.Module):
 
     def forward(self, x, ids=None, weights=None, logits=None):
         flat = x.reshape(-1, x.shape[-1])
-        idle = {"router_weight"} if logits is not None else set()
+        idle = {"router_weight", "router_keys"} if logits is not None else set()
         if ids is not None:
-            idle = {"router_weight", "router_bias"}
+            idle = {"router_weight", "router_keys", "router_bias"}
         tensors = {name: getattr(self, name) for name in self.names if name not in idle}
-        y = moe_layer(id(self.plan), flat, tensors.pop("router_weight", None), **tensors,
-                      logits=logits, ids=ids, weights=weights, first_expert=self.first_expert)
+        y = moe_layer(id(self.plan), flat, tensors.pop("router_weight", None),
+                      tensors.pop("up", None), **tensors, logits=logits, ids=ids, weights=weights, first_expert=self.first_expert)
         return y.reshape(x.shape)

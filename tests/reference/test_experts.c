@@ -52,7 +52,7 @@ static long double wide_activate(const moe_act *act, long double g, long double 
 
 static void activations(void **state) {
     (void)state;
-    for (moe_act_kind kind = 0; kind < MOE_ACT_COUNT; kind++) {
+    for (moe_act_kind kind = 0; kind < MOE_ACT_NONE; kind++) {
         const moe_act act = {kind, 7, 1.702};
         for (int i = -400; i <= 400; i++) {
             long double gate = i / 32.0L, up = (i * 37 % 401) / 32.0L;

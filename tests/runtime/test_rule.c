@@ -53,6 +53,29 @@ static const struct {
 #undef SIZES
 #undef REST
     {"d=64 f=32 e=64 k=33", "k=33 is not in 1..32"},
+    {"d=64 f=1 e=1048576 k=128 act=gelu x=bf16 w=bf16 router=peer(8,1024,256) capacity=none "
+     "bias=router", NULL},
+    {"d=64 f=1 e=256 k=8 act=none x=f32 w=f32 router=peer(2,16,128) capacity=none bias=none "
+     "local=64", NULL},
+    {"d=64 f=8 e=256 k=8 act=relu router=peer(2,16,128)", "go together"},
+    {"d=64 f=1 e=256 k=8 act=relu", "go together"},
+    {"d=64 f=1 e=256 k=8 router=peer(2,16,128)", "swiglu should be one of relu"},
+    {"d=64 f=8 e=256 k=8 act=none", "single values"},
+    {"d=64 f=1 e=256 k=7 act=relu router=peer(2,16,128)", "k=7 should be 2 heads times 1..32"},
+    {"d=64 f=1 e=256 k=34 act=relu router=peer(2,16,128)", "k=34 should be 2 heads times 1..32"},
+    {"d=64 f=1 e=255 k=8 act=relu router=peer(2,16,128)", "e=255 should be that"},
+    {"d=64 f=1 e=100 k=8 act=relu router=peer(2,10,128)", "10 keys of peer are not a multiple of 8"},
+    {"d=64 f=1 e=256 k=8 act=relu router=peer(2,16,96)", "pad both halves"},
+    {"d=64 f=1 e=256 k=8 act=relu router=peer(2,16,128", "should read like peer(8,1024,256)"},
+    {"d=64 f=1 e=256 k=8 act=relu router=peer(2,16,)", "should read like peer(8,1024,256)"},
+    {"d=64 f=1 e=256 k=8 act=relu router=peer(2)", "should read like peer(8,1024,256)"},
+    {"d=64 f=1 e=256 k=8 act=relu router=peer", "should read like peer(8,1024,256)"},
+    {"d=64 f=1 e=256 k=8 act=relu router=peer(2,16,128)>renorm", "should read like peer"},
+    {"d=64 f=1 e=256 k=8 act=relu router=peer(2,16,128) capacity=1.25", "have no capacity"},
+    {"d=64 f=1 e=256 k=8 act=relu router=peer(2,16,128) bias=up", "neither bias=up,down"},
+    {"d=64 f=1 e=256 k=8 act=relu router=peer(2,16,128) shared=1", "neither bias=up,down"},
+    {"d=64 f=1 e=256 k=8 act=relu router=peer(2,16,128) router_dtype=f32", "in w's dtype"},
+    {"d=64 f=32 e=8 k=1 router=base(3)", "'base' is no stage of a router"},
     {"d=64 f=32 e=8 k=1 router=base>renorm", "'base' is no stage of a router"},
 };
 
@@ -74,7 +97,16 @@ static void test_layers(void **state) {
     }
 }
 
+static void usual_width(void **state) {
+    char text[MOE_LAYER_TEXT_SIZE];
+    moe_layer layer;
+    (void)state;
+    CHECK(moe_layer_parse("d=64 f=1 e=256 k=8 act=relu router=peer(2,16)", &layer));
+    CHECK(moe_layer_print(&layer, text, sizeof text));
+    assert_non_null(strstr(text, "router=peer(2,16,256) "));
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_layers)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_layers), cmocka_unit_test(usual_width)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
