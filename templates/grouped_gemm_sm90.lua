@@ -12,15 +12,9 @@
 local loads = moe.use("loads.lua")
 local weights_box = moe.use("weights_box.lua")
 
--- Of the data sheet's tensor rate, what large library GEMMs reach on an H100 (798 of 949 TFLOP/s at
--- its clock); bytes a clock that L2 sends to each SM when neighbours ask for the same tiles, which
--- published 128 x 256 kernels without multicast need at 778 TFLOP/s (39), and a little more.
-local TENSOR_SHARE, L2_RATE = 0.84, 44
-
--- Clocks, all of them round figures: from a stage's copies being asked for to its last byte; of a
--- stage's barriers and fences; to drain the tensor cores and start the next tile's sums; for the copy
--- engine to read a piece; of a kernel before its first product.
-local LATENCY, STEP, DRAIN, PIECE, START = 900, 10, 500, 400, 3500
+-- Clocks for the copy engine to read a piece, a round figure; others are in loads.lua.
+local PIECE = 400
+local hopper = loads.hopper
 
 -- Columns of a warp's store by the copy engine: they divide a tile's.
 local function piece(out_n)
@@ -132,7 +126,7 @@ local function epilogue(c, s)
     local pieces = s.m_blocks * moe.ceil_div(s.out_n, s.piece)
     local fill = 16 * s.piece / 32 * each * warps
     local wait = c.store > 0 and (pieces - 1) * math.max(0, PIECE / c.store - fill) or 0
-    return DRAIN + pieces * fill + wait
+    return hopper.drain + pieces * fill + wait
 end
 
 -- A ranking estimate: the slowest of DRAM, L2 and the busiest SM's own work. A stage takes the longer
@@ -149,16 +143,16 @@ local function cost(p, c, d)
     local bytes = l.experts * weight_rows * s.depth * p.wbytes
                   + (inputs * s.depth + l.rows * s.width) * p.xbytes
 
-    local tensor = 2 * c.bm * c.bn * c.bk / (d.tensor_rate * TENSOR_SHARE)
+    local tensor = 2 * c.bm * c.bn * c.bk / (d.tensor_rate * hopper.tensor_share)
     local reads = (c.bm + c.bn * c.bm / 64) * c.bk * 2
     local gather = s.up and c.bm * c.bk / 8 / 4 or 0 -- issue slots of 16-byte copies
-    local step = loads.soft_max(tensor, (s.stage + reads) / 128, gather) + STEP * s.halves
-    local tile = s.k_tiles * loads.soft_max(step, LATENCY / c.stages)
+    local step = loads.soft_max(tensor, (s.stage + reads) / 128, gather) + hopper.step * s.halves
+    local tile = s.k_tiles * loads.soft_max(step, hopper.latency / c.stages)
                  + epilogue(c, s) * (c.pingpong == 1 and 0.15 or 1)
     local units = math.max(1, w.units * s.n_blocks * c.cluster)
-    local clocks = START + 2 * p.listed // 32 + math.ceil(units / d.sms) * tile
+    local clocks = hopper.start + 2 * p.listed // 32 + math.ceil(units / d.sms) * tile
     local fetched = (c.bm + c.bn / c.cluster) * c.bk * 2
-    local l2 = units * s.k_tiles * fetched / (d.sms * L2_RATE)
+    local l2 = units * s.k_tiles * fetched / (d.sms * hopper.l2_rate)
 
     local dram = (bytes + w.again) / (d.bandwidth * 0.92)
     local live = (c.bn + math.min(c.bm, l.rows * s.n_blocks / units)) * c.bk * 2

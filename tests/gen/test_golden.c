@@ -31,6 +31,13 @@ static const struct {
      "route t=1 d=7168 e=256 k=8 "
      "router=sigmoid+bias>groups(8,4,sum2)>topk>renorm>scale(2.5)",
      "bt=64 be=256 bk=64 stages=3 warps=8 split=0", false},
+    {"route_sm90_split", "templates", "sm_90a", "route_sm90",
+     "route t=1 d=7168 e=256 k=8 "
+     "router=sigmoid+bias>groups(8,4,sum2)>topk>renorm>scale(2.5)",
+     "bt=128 bk=64 stages=4 wgs=2 tall=1 cluster=4 split=1 blocks=1", false},
+    {"route_sm90_weights", "templates", "sm_90a", "route_sm90",
+     "route t=1 d=1024 e=1024 k=8 x=f16 bias=router",
+     "bt=32 bk=32 stages=3 wgs=2 tall=0 cluster=2 split=0 blocks=1", false},
     {"route_base_64", "templates", "sm_90a", "route_base",
      "route t=1 d=1024 e=64 k=1 router=base",
      "bt=16 be=64 bk=64 stages=4 warps=8 split=0 blocks=64 bidders=256 keep=8192", false},

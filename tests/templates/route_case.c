@@ -1,6 +1,12 @@
 /* route_case.c - one run of the route template and its exact result, for tests. */
 #include "route_case.h"
 
+#include "check.h"
+#include "random.h"
+#include "reference.h"
+#include "tolerance.h"
+#include "workload.h"
+
 #include <float.h>
 #include <math.h>
 #include <setjmp.h>
@@ -17,6 +23,9 @@ void *route_room(size_t count, size_t size) {
     return made;
 }
 
+/* Elements of loss_sums. */
+static size_t route_losses(const moe_layer *layer) { return 3 * (size_t)layer->e + 2; }
+
 void route_case_make(route_case *r, fixture_kernel *kernel, const moe_layer *layer,
                      int64_t tokens) {
     *r = (route_case){.kernel = kernel, .layer = layer, .tokens = tokens, .statistics = true};
@@ -24,6 +33,7 @@ void route_case_make(route_case *r, fixture_kernel *kernel, const moe_layer *lay
     r->weights = route_room((size_t)(tokens * layer->k), sizeof *r->weights);
     r->counts = route_room((size_t)layer->e, sizeof *r->counts);
     r->prob_sums = route_room((size_t)layer->e, sizeof *r->prob_sums);
+    r->loss_sums = route_room(route_losses(layer), sizeof *r->loss_sums);
 }
 
 void route_case_free(route_case *r) {
@@ -31,11 +41,13 @@ void route_case_free(route_case *r) {
     free(r->weights);
     free(r->counts);
     free(r->prob_sums);
+    free(r->loss_sums);
 }
 
 void route_case_run(fixture *f, route_case *r) {
     const moe_layer *layer = r->layer;
     size_t e = (size_t)layer->e, slots = (size_t)(r->tokens * layer->k);
+    size_t losses = route_losses(layer);
     size_t width = (size_t)layer->d * moe_dtype_size(layer->x);
     moe_arg_values args = {0};
     if (r->x) args.value[MOE_ARG_x] = fixture_put(f, r->x, (size_t)r->tokens * width);
@@ -52,9 +64,11 @@ void route_case_run(fixture *f, route_case *r) {
     args.value[MOE_ARG_weights] = fixture_room(f, slots * sizeof(float));
     memset(r->counts, 0, e * sizeof *r->counts);
     memset(r->prob_sums, 0, e * sizeof *r->prob_sums);
+    memset(r->loss_sums, 0, losses * sizeof *r->loss_sums);
     if (r->statistics) {
         args.value[MOE_ARG_counts] = fixture_put(f, r->counts, e * sizeof *r->counts);
         args.value[MOE_ARG_prob_sums] = fixture_put(f, r->prob_sums, e * sizeof *r->prob_sums);
+        args.value[MOE_ARG_loss_sums] = fixture_put(f, r->loss_sums, losses * sizeof *r->loss_sums);
     }
     int flags[MOE_FLAGS];
     args.value[MOE_ARG_flags] = fixture_room(f, sizeof flags);
@@ -68,15 +82,21 @@ void route_case_run(fixture *f, route_case *r) {
     if (r->statistics) {
         fixture_get(f, args.value[MOE_ARG_counts], r->counts, e * sizeof *r->counts);
         fixture_get(f, args.value[MOE_ARG_prob_sums], r->prob_sums, e * sizeof *r->prob_sums);
+        fixture_get(f, args.value[MOE_ARG_loss_sums], r->loss_sums, losses * sizeof *r->loss_sums);
     }
     fixture_forget(f);
 }
 
-void route_build(fixture *f, const char *text, int64_t tokens, const char *config,
-                  moe_layer *layer, fixture_kernel *kernel) {
+void route_build_by(fixture *f, const char *template, const char *text, int64_t tokens,
+                    const char *config, moe_layer *layer, fixture_kernel *kernel) {
     CHECK(moe_layer_parse(text, layer));
     moe_op op = moe_op_make(MOE_OP_route, layer, tokens, MOE_ROUTING_UNIFORM, MOE_CACHE_COLD);
-    fixture_build(f, "route", &op, config, kernel);
+    fixture_build(f, template, &op, config, kernel);
+}
+
+void route_build(fixture *f, const char *text, int64_t tokens, const char *config,
+                  moe_layer *layer, fixture_kernel *kernel) {
+    route_build_by(f, "route", text, tokens, config, layer, kernel);
 }
 
 static double clamped(double logit) {
@@ -143,4 +163,97 @@ void route_case_check(const route_case *r, const double *logits) {
     }
     free(counts);
     free(probs);
+}
+
+static void fill_integers(moe_dtype dtype, void *array, int64_t n, uint64_t stream) {
+    moe_random random = moe_random_stream(17, stream);
+    for (int64_t i = 0; i < n; i++)
+        moe_store(dtype, array, i, (double)(moe_random_bits(random, (uint64_t)i) % 7) - 3);
+}
+
+/* x and weights of -3..3 over at most some thousand products: fp32 holds every sum, and there are
+ * many ties. An eighth of each keeps the exponentials apart. */
+void route_check_integers(fixture *f, fixture_kernel *kernel, const moe_layer *layer,
+                          int64_t tokens) {
+    int64_t d = layer->d, e = layer->e;
+    moe_dtype wide = moe_layer_router_dtype(layer);
+    void *x = route_room((size_t)(tokens * d), moe_dtype_size(layer->x));
+    void *w = route_room((size_t)(e * d), moe_dtype_size(wide));
+    float *bias = route_room((size_t)e, sizeof *bias);
+    double *logits = route_room((size_t)(tokens * e), sizeof *logits);
+    route_case r;
+    route_case_make(&r, kernel, layer, tokens);
+    fill_integers(layer->x, x, tokens * d, 1);
+    fill_integers(wide, w, e * d, 2);
+    fill_integers(MOE_F32, bias, e, 3);
+    for (int64_t i = 0; i < e * d; i++) moe_store(wide, w, i, moe_load(wide, w, i) / 8);
+    for (int64_t t = 0; t < tokens; t++) {
+        for (int64_t i = 0; i < e; i++) {
+            double sum = layer->bias & MOE_BIAS_ROUTER ? (double)bias[i] : 0;
+            for (int64_t n = 0; n < d; n++)
+                sum += moe_load(layer->x, x, t * d + n) * moe_load(wide, w, i * d + n);
+            logits[t * e + i] = sum;
+        }
+    }
+    r.x = x, r.router_weight = w;
+    if (layer->bias & MOE_BIAS_ROUTER) r.router_bias = bias;
+    route_case_run(f, &r);
+    route_case_check(&r, logits);
+    route_case_free(&r);
+    free(x);
+    free(w);
+    free(bias);
+    free(logits);
+}
+
+static void fill_logits(route_source from, int64_t n, float *logits) {
+    static const float specials[] = {NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 1e30f};
+    moe_random random = moe_random_stream(7, from);
+    moe_random_normal(moe_random_stream(8, from), MOE_F32, logits, n, 3);
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t any = moe_random_bits(random, (uint64_t)i);
+        if (from == ROUTE_TIES) logits[i] = (float)(int)(any % 4) - 2;
+        if (from == ROUTE_NOT_FINITE) logits[i] = specials[any % 6];
+    }
+}
+
+/* Logits that are not finite leave the choice open, but it has weights that are numbers. */
+static void check_weights_are_numbers(const route_case *r) {
+    for (int64_t s = 0; s < r->tokens * r->layer->k; s++)
+        if (isnan(r->weights[s])) fail_msg("%s: weights[%lld] is NaN", r->kernel->what, (long long)s);
+}
+
+void route_case_judge(const route_case *r, const double *logits, double logit_error) {
+    const moe_route_result got = {r->ids, r->weights, r->counts, r->prob_sums, NULL};
+    moe_verdict verdict;
+    CHECK(moe_check_route(r->layer, r->tokens, logits, r->router_bias, logit_error,
+                          moe_op_tolerance(&r->kernel->op), &got, &verdict));
+    if (!verdict.ok) fail_msg("%s, T=%lld: %s", r->kernel->what, (long long)r->tokens, verdict.text);
+    check_weights_are_numbers(r);
+}
+
+void route_check_source(fixture *f, fixture_kernel *kernel, const moe_layer *layer,
+                        route_source from, int64_t tokens) {
+    moe_workload inputs;
+    route_case r;
+    CHECK(moe_workload_init(&inputs, layer, tokens, MOE_ROUTING_UNIFORM, 5,
+                            MOE_MAKE_X | MOE_MAKE_ROUTER | MOE_MAKE_LOGITS));
+    moe_host_layer host = moe_workload_host(&inputs);
+    double *logits = route_room((size_t)(tokens * layer->e), sizeof *logits);
+    route_case_make(&r, kernel, layer, tokens);
+    r.router_bias = inputs.router_bias;
+    if (from == ROUTE_FROM_X) {
+        host.logits = NULL;
+        r.x = inputs.x, r.router_weight = inputs.router_weight;
+    } else {
+        fill_logits(from, tokens * layer->e, inputs.logits);
+        r.logits = inputs.logits;
+        if (from == ROUTE_NOT_FINITE && inputs.router_bias) inputs.router_bias[layer->e / 2] = NAN;
+    }
+    CHECK(moe_ref_logits(layer, tokens, &host, logits));
+    route_case_run(f, &r);
+    route_case_judge(&r, logits, from == ROUTE_FROM_X ? moe_logit_tolerance(layer) : 0);
+    route_case_free(&r);
+    free(logits);
+    moe_workload_free(&inputs);
 }

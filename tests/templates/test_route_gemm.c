@@ -1,58 +1,12 @@
 /* label: sim */
-/* test_route_gemm.c - the router GEMM on a simulated GPU against plain loops. Inputs are small
- * integers, so that logits are exact in every dtype and there is one right choice, ties and all. */
-#include "random.h"
-#include "reference.h"
+/* test_route_gemm.c - the router GEMM on a simulated GPU against plain loops, on small integers. */
 #include "route_case.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
-
-static void fill_integers(moe_dtype dtype, void *array, int64_t n, uint64_t stream) {
-    moe_random random = moe_random_stream(17, stream);
-    for (int64_t i = 0; i < n; i++)
-        moe_store(dtype, array, i, (double)(moe_random_bits(random, (uint64_t)i) % 7) - 3);
-}
-
-/* x and weights of -3..3 over at most some thousand products: fp32 holds every sum, and there are
- * many ties. An eighth of each keeps the exponentials apart. */
-static void check_integers(fixture *f, fixture_kernel *kernel, const moe_layer *layer,
-                           int64_t tokens) {
-    int64_t d = layer->d, e = layer->e;
-    moe_dtype wide = moe_layer_router_dtype(layer);
-    void *x = route_room((size_t)(tokens * d), moe_dtype_size(layer->x));
-    void *w = route_room((size_t)(e * d), moe_dtype_size(wide));
-    float *bias = route_room((size_t)e, sizeof *bias);
-    double *logits = route_room((size_t)(tokens * e), sizeof *logits);
-    route_case r;
-    route_case_make(&r, kernel, layer, tokens);
-    fill_integers(layer->x, x, tokens * d, 1);
-    fill_integers(wide, w, e * d, 2);
-    fill_integers(MOE_F32, bias, e, 3);
-    for (int64_t i = 0; i < e * d; i++) moe_store(wide, w, i, moe_load(wide, w, i) / 8);
-    for (int64_t t = 0; t < tokens; t++) {
-        for (int64_t i = 0; i < e; i++) {
-            double sum = layer->bias & MOE_BIAS_ROUTER ? (double)bias[i] : 0;
-            for (int64_t n = 0; n < d; n++)
-                sum += moe_load(layer->x, x, t * d + n) * moe_load(wide, w, i * d + n);
-            logits[t * e + i] = sum;
-        }
-    }
-    r.x = x, r.router_weight = w;
-    if (layer->bias & MOE_BIAS_ROUTER) r.router_bias = bias;
-    route_case_run(f, &r);
-    route_case_check(&r, logits);
-    route_case_free(&r);
-    free(x);
-    free(w);
-    free(bias);
-    free(logits);
-}
 
 typedef struct gemm_case {
     const char *layer, *config;
@@ -66,7 +20,7 @@ static void run_integers(const char *device, const gemm_case *cases, size_t case
         moe_layer layer;
         fixture_kernel kernel;
         route_build(&f, cases[i].layer, tokens[0], cases[i].config, &layer, &kernel);
-        for (int t = 0; t < count; t++) check_integers(&f, &kernel, &layer, tokens[t]);
+        for (int t = 0; t < count; t++) route_check_integers(&f, &kernel, &layer, tokens[t]);
         fixture_kernel_free(&f, &kernel);
     }
     fixture_close(&f);

@@ -1,0 +1,203 @@
+-- route_sm90.lua - the router for sm_90a: bulk copies and wgmma, then top-k, weights and sums.
+--
+--   bt       tokens of a tile, which has all experts
+--   bk       elements of K in a stage
+--   stages   of the ring of copies
+--   wgs      warpgroups that multiply; one more copies, and all select
+--   tall     which operand is taken by 64 rows: 0 the experts, so that tiles may have few tokens or
+--            all of 1024 experts; 1 the tokens, so that few experts are not filled up to 64
+--   cluster  blocks of a cluster
+--   split    what these share: 0 the copies of weights for tiles of their own; 1 a tile, of which
+--            each makes the sums of a part of K
+--   blocks   of an SM
+
+local loads = moe.use("loads.lua")
+local router = moe.use("route.lua")
+
+local MOST_EXPERTS = 1024 -- more leave no room for two stages
+local MOST_SUMS = 128     -- of a thread; more leave too few registers for what else it has
+
+-- Clocks, round figures: of a block before its first product, behind others on its SM; until all
+-- blocks of a cluster have met. Bytes a clock that a block reads of others' shared memory, which is
+-- below what microbenchmarks of pairs and of fours have reached.
+local NEXT, MEET, REMOTE_RATE = 1500, 700, 12
+
+-- Numbers that follow from op and config. The warpgroups share the tall operand, or where its blocks
+-- of 64 rows are uneven, the wide one.
+local function shape(p, c)
+    local s = {}
+    s.threads = 128 * (1 + c.wgs)
+    s.tall_blocks = c.tall == 1 and c.bt // 64 or moe.ceil_div(p.e, 64)
+    s.share_tall = s.tall_blocks % c.wgs == 0
+    s.m_blocks = s.share_tall and s.tall_blocks // c.wgs or s.tall_blocks
+    local shares = s.share_tall and 1 or c.wgs -- of the wide operand
+    s.experts = c.tall == 1 and moe.align(p.e, 8 * shares) or s.tall_blocks * 64 -- of a tile
+    s.n = (c.tall == 1 and s.experts or c.bt) // shares
+    s.sums = s.m_blocks * s.n // 2
+    s.row = c.bk * 2
+    s.k_tiles = moe.ceil_div(p.d, c.bk)
+    s.stage = (s.experts + c.bt) * s.row
+    s.part = s.experts // (c.split == 0 and c.cluster or 1) -- experts that a block fetches
+    s.own = c.bt // (c.split == 1 and c.cluster or 1)       -- tokens that a block selects for
+    s.pitch = c.tall == 1 and moe.align(p.e, 32) + 8 or moe.align(p.e, 16) + 4
+    s.tables = math.max(c.stages * s.stage, moe.align(c.bt * s.pitch * 4, 128))
+    s.smem = s.tables + c.stages * 16 + s.own * 8 + p.e * 4
+    return s
+end
+
+-- Experts of a copy: as many as a box can have, in whole eights, and all copies alike.
+local function box(part)
+    local copies = moe.ceil_div(part, 256)
+    while part % (copies * 8) ~= 0 do copies = copies + 1 end
+    return part // copies
+end
+
+-- The form of a product, and whether its sums leave enough registers.
+local function require_products(c, s, d)
+    if s.n > 256 or s.n % 8 ~= 0 then return false, "a product has 8 to 256 columns" end
+    if s.sums > MOST_SUMS or s.sums + 40 > d.regs_sm // (s.threads * c.blocks) then
+        return false, "so many sums a thread would spill"
+    end
+    return true
+end
+
+local function require_cluster(p, c, s)
+    if c.cluster == 1 then
+        return c.split == 0, "one block has nobody to share K with"
+    end
+    if c.split == 0 and (c.cluster > 4 or s.part % 8 ~= 0) then
+        return false, "up to four blocks share weights, by whole 8 experts"
+    end
+    if c.split == 1 and (c.bt % c.cluster ~= 0 or s.k_tiles < c.cluster) then
+        return false, "more blocks than tokens or K tiles"
+    end
+    return true
+end
+
+local function require_(p, c, d)
+    if c.tall == 1 and c.bt % 64 ~= 0 then return false, "tokens are tall by whole 64" end
+    local s = shape(p, c)
+    local good, reason = require_products(c, s, d)
+    if good then good, reason = require_cluster(p, c, s) end
+    if not good then return false, reason end
+    if s.smem > d.smem or c.blocks * (s.smem + 1024) > d.smem_sm then
+        return false, "more shared memory than there is"
+    end
+    if c.stages > 2 and c.stages > s.k_tiles + 1 then return false, "more stages than K tiles" end
+    return true
+end
+
+-- Clocks of a tile behind its last product: sums into shared memory, parts of other blocks, and
+-- choices of the block's warps, one token each.
+local function behind(p, c, s, d)
+    local store = loads.hopper.drain + s.sums * 4 * c.wgs
+    local add = c.split == 1 and 2 * MEET + s.own * p.e * 4 * (c.cluster - 1) / REMOTE_RATE or 0
+    local rounds = moe.ceil_div(math.min(s.own, p.t), s.threads // 32)
+    return store + add + rounds * router.choice(p)
+end
+
+-- A ranking estimate: the slowest of DRAM, L2 and the busiest SM's own work. A stage takes the longest
+-- of its tensor time, of its passage through shared memory (written once, both operands read by every
+-- product) and of its way in. Blocks of an SM overlap, one's choices with another's products.
+local function cost(p, c, d, b)
+    local s, hopper = shape(p, c), loads.hopper
+    local flops = 2 * p.t * p.d * p.e
+    local bytes = (p.t * p.xbytes + p.e * p.router_wbytes) * p.d + p.t * p.k * 8
+
+    local tensor = 2 * s.experts * c.bt * c.bk / (d.tensor_rate * hopper.tensor_share)
+    local reads = c.wgs * s.m_blocks * (64 + s.n) * s.row
+    local step = loads.soft_max(tensor, (s.stage + reads) / 128, s.stage / 64) + hopper.step
+    local k_tiles = s.k_tiles / (c.split == 1 and c.cluster or 1)
+    local alone = k_tiles * loads.soft_max(step, hopper.latency / c.stages) + behind(p, c, s, d)
+
+    local tiles = moe.ceil_div(p.t, c.bt)
+    local all = c.split == 1 and tiles * c.cluster or moe.align(tiles, c.cluster)
+    local resident = b and b.blocks[1] or c.blocks
+    local waves = moe.ceil_div(all, d.sms * resident)
+    local sharing = math.min(resident, moe.ceil_div(all, d.sms)) -- blocks at work on an SM
+    local choosing = math.min(s.own, p.t) * router.choice(p) / 12 -- slots of four schedulers
+    local wave = loads.soft_max(sharing * k_tiles * step, alone, sharing * choosing)
+    local clocks = hopper.start + waves * wave + (waves - 1) * NEXT
+
+    local fetched = (s.part + c.bt) * s.row
+    local l2 = waves * sharing * k_tiles * fetched / hopper.l2_rate
+    local live = math.min(c.split == 1 and all or tiles, d.sms * sharing) -- have tokens
+    local flying = live * (s.part + math.min(c.bt, p.t)) * s.row * (c.stages - 1)
+    local dram = bytes / (d.bandwidth * 0.92) * loads.soft_max(1, d.bandwidth * 800 / flying)
+    local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock, dram)
+    return {flops = flops, bytes = bytes, ns = ns}
+end
+
+-- The best by cost, with as many stages as fit.
+local function default(p, d)
+    local best, least
+    local function try(c)
+        for _, stages in ipairs{8, 6, 5, 4, 3, 2} do
+            c.stages = stages
+            if require_(p, c, d) then
+                local ns = cost(p, c, d).ns
+                if not best or ns < 0.99 * least then
+                    least, best = ns, {}
+                    for name, value in pairs(c) do best[name] = value end
+                end
+                return
+            end
+        end
+    end
+    for _, bt in ipairs{128, 64, 256, 192, 96, 32, 16, 8} do
+        for _, other in ipairs{{1, 0}, {2, 0}, {4, 0}, {2, 1}, {4, 1}, {8, 1}, {16, 1}} do
+            for tall = 1, 0, -1 do
+                for wgs = 2, 1, -1 do
+                    for blocks = 1, 4 do
+                        for bk = 64, 32, -32 do
+                            try{bt = bt, bk = bk, wgs = wgs, tall = tall, cluster = other[1],
+                                split = other[2], blocks = blocks}
+                        end
+                    end
+                end
+            end
+        end
+    end
+    return best
+end
+
+return moe.template{
+    name = "route_sm90",
+    op = {"route"},
+    arch = {90, 90},
+    params = {
+        {"bt", {8, 16, 32, 64, 96, 128, 192, 256}},
+        {"bk", {32, 64}},
+        {"stages", {2, 3, 4, 5, 6, 8}},
+        {"wgs", {1, 2}},
+        {"tall", {0, 1}},
+        {"cluster", {1, 2, 4, 8, 16}},
+        {"split", {0, 1}},
+        {"blocks", {1, 2, 3, 4}},
+    },
+    supports = function(p, d)
+        if d.arch ~= "sm_90a" then return false, "its instructions need the target sm_90a" end
+        if p.x == "f32" then return false, "wgmma has no fp32 inputs" end
+        if p.router_w ~= p.x then return false, "its products take weights of x's dtype" end
+        if p.e > MOST_EXPERTS then return false, "a tile holds at most 1024 experts" end
+        return router.supports(p)
+    end,
+    require = require_,
+    default = default,
+    launch = function(p, c, d)
+        local s = shape(p, c)
+        local grid = c.split == 1 and {"tokens", c.bt, c.cluster}
+            or {"tokens", c.bt * c.cluster, c.cluster}
+        return {
+            kernels = {{grid = grid, block = s.threads, smem = s.smem, cluster = c.cluster,
+                        overlap = true}},
+            maps = {{"router_weight", {c.bk, box(s.part)}, s.row}, {"x", {c.bk, c.bt}, s.row}},
+        }
+    end,
+    cost = cost,
+    lib = {
+        shape = shape,
+        box = box,
+        columns = function(p, c) return {shape(p, c).n} end,
+    },
+}
