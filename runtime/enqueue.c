@@ -10,6 +10,7 @@ static moe_status encode_maps(const moe_enqueue *e, const moe_arg_values *values
     const moe_device_class *class = e->device->class;
     for (int64_t i = 0; i < e->launch->maps.count; i++) {
         const moe_map *map = &e->launch->maps.map[i];
+        if (!values->value[map->arg]) continue; /* not given, so no kernel looks at its map */
         moe_tensor_view view = moe_map_view(map, e->layer, e->tokens, e->rows, values);
         if (!class->tensor_map)
             return moe_fail(MOE_E_UNSUPPORTED, "%s has no tensor maps", e->device->name);
