@@ -64,6 +64,28 @@ static bool run_fits(sim_warp *warp, const sim_instruction *in, const sim_bulk *
     return false;
 }
 
+/* Where a box may begin. Hopper takes any other for an illegal instruction. */
+static bool box_fits(sim_warp *warp, const sim_instruction *in, const sim_bulk *bulk) {
+    s64 first = (s64)bulk->at[0] * bulk->map.element;
+
+    if (first % 16) {
+        sim_find(warp, SIM_FINDING_misaligned, in, UINT32_MAX,
+                 "a box that begins at byte %lld of its tensor's lines, no multiple of 16, by block "
+                 "%u warp %u lane %u (%%p)",
+                 (long long)first, warp->block->index, warp->index, bulk->lane);
+        return false;
+    }
+    for (int i = 0; i < bulk->map.rank && bulk->kind == SIM_BULK_STORE; i++) {
+        if (bulk->at[i] >= 0) continue;
+        sim_find(warp, SIM_FINDING_bounds, in, UINT32_MAX,
+                 "block %u warp %u lane %u stores a box that begins at coordinate %d (%%p); only "
+                 "loads may begin below 0",
+                 warp->block->index, warp->index, bulk->lane, bulk->at[i]);
+        return false;
+    }
+    return shared_fits(warp, in, bulk);
+}
+
 /* The operation on a tensor's elements; what PTX has not for their type is a finding. */
 static bool tensor_reduction(sim_warp *warp, const sim_instruction *in, sim_bulk *bulk) {
     static const u8 types[MOE_DTYPE_COUNT] = {
@@ -108,7 +130,7 @@ static bool describe(sim_warp *warp, const sim_instruction *in, u32 lane, sim_bu
     }
     out->bytes = sim_tensor_box_bytes(&out->map);
     for (int i = 0; i < in->f; i++) out->at[i] = LANES_OF(const s32, warp, in->list[i])[lane];
-    return tensor_reduction(warp, in, out) && shared_fits(warp, in, out);
+    return tensor_reduction(warp, in, out) && box_fits(warp, in, out);
 }
 
 /* When the copy's last byte is there. */

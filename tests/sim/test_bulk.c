@@ -144,11 +144,71 @@ static void f32_tensors_have_no_minimum(void **state) {
     rig_close(&rig);
 }
 
+/* Copies a box of 8 x 2 to or from (x, y). */
+static const char boxes_source[] =
+    "struct __align__(128) tensor_map { unsigned long long opaque[16]; };\n"
+    "struct arguments { tensor_map map; int x, y, load; };\n"
+    "__device__ unsigned window(const void *p) { return (unsigned)__cvta_generic_to_shared(p); }\n"
+    "extern \"C\" __global__ void k(const __grid_constant__ arguments a) {\n"
+    "    __shared__ __align__(128) float s[16];\n"
+    "    __shared__ unsigned long long full;\n"
+    "    if (threadIdx.x != 0) return;\n"
+    "    for (int i = 0; i < 16; i++) s[i] = i;\n"
+    "    asm volatile(\"fence.proxy.async.shared::cta;\" ::: \"memory\");\n"
+    "    asm volatile(\"mbarrier.init.shared::cta.b64 [%0], 1;\" :: \"r\"(window(&full)) : \"memory\");\n"
+    "    if (a.load) {\n"
+    "        asm volatile(\"mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], 64;\" :: \"r\"(window(&full)) : \"memory\");\n"
+    "        asm volatile(\"cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];\"\n"
+    "            :: \"r\"(window(s)), \"l\"(&a.map), \"r\"(a.x), \"r\"(a.y), \"r\"(window(&full)) : \"memory\");\n"
+    "        asm volatile(\"{ .reg .pred p; again: mbarrier.try_wait.parity.shared::cta.b64 p, [%0], 0; @!p bra again; }\" :: \"r\"(window(&full)) : \"memory\");\n"
+    "    } else {\n"
+    "        asm volatile(\"cp.async.bulk.tensor.2d.global.shared::cta.tile.bulk_group [%0, {%1, %2}], [%3];\"\n"
+    "            :: \"l\"(&a.map), \"r\"(a.x), \"r\"(a.y), \"r\"(window(s)) : \"memory\");\n"
+    "        asm volatile(\"cp.async.bulk.commit_group; cp.async.bulk.wait_group 0;\" ::: \"memory\");\n"
+    "    }\n"
+    "}\n";
+
+static void boxes_begin_where_hardware_takes_them(void **state) {
+    static const struct {
+        int x, y, load;
+        const char *finding; /* NULL: a good box */
+    } boxes[] = {
+        {12, 3, 1, NULL}, {12, 3, 0, NULL}, {-4, -1, 1, NULL}, {400, 0, 1, NULL}, {400, 9, 0, NULL},
+        {3, 0, 1, "begins at byte 12"}, {10, 0, 0, "begins at byte 40"},
+        {-2, 0, 1, "begins at byte -8"}, {-4, 0, 0, "begins at coordinate -4"},
+        {0, -1, 0, "begins at coordinate -1"},
+    };
+    struct {
+        _Alignas(MOE_TENSOR_MAP_ALIGN) unsigned char map[MOE_TENSOR_MAP_SIZE];
+        int x, y, load;
+    } args;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof boxes / sizeof *boxes; i++) {
+        sim_rig rig;
+        float zeros[16 * 4] = {0};
+        rig_open(&rig, "h100");
+        rig_cuda(&rig, boxes_source, "compute_90a");
+        moe_tensor_view view = {.address = rig_buffer(&rig, zeros, sizeof zeros),
+                                .dtype = MOE_F32, .rank = 2, .size = {16, 4}, .stride = {4, 64},
+                                .box = {8, 2}};
+        assert_int_equal(moe_device_sim.tensor_map(rig.self, &view, args.map), MOE_OK);
+        args.x = boxes[i].x, args.y = boxes[i].y, args.load = boxes[i].load;
+        moe_status status = rig_try(&rig, 1, 32, 0, &args, sizeof args);
+        if (status != (boxes[i].finding ? MOE_E_FAULT : MOE_OK))
+            fail_msg("box %zu: %s", i, status ? moe_error_text() : "no finding");
+        if (boxes[i].finding && !strstr(moe_error_text(), boxes[i].finding))
+            fail_msg("box %zu: %s", i, moe_error_text());
+        rig_close(&rig);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reductions),
         cmocka_unit_test(impossible_reductions_are_refused),
         cmocka_unit_test(f32_tensors_have_no_minimum),
+        cmocka_unit_test(boxes_begin_where_hardware_takes_them),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

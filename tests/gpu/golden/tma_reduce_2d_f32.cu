@@ -9,14 +9,14 @@ extern "C" __global__ void k(const __grid_constant__ arguments a)
     __syncthreads();
     if (threadIdx.x == 0) {
         asm volatile("cp.reduce.async.bulk.tensor.2d.global.shared::cta.add.tile.bulk_group [%0, {%1, %2}], [%3];"
-                     ::"l"(&a.map[1]), "r"(36), "r"(-3), "r"(window(s)) : "memory");
+                     ::"l"(&a.map[1]), "r"(36), "r"(5), "r"(window(s)) : "memory");
         asm volatile("cp.async.bulk.commit_group;" ::: "memory");
         asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
     }
     for (int i = threadIdx.x; i < 780; i += 128) {
-        int x = i % 52 - 36, y = i / 52 + 3;
+        int x = i % 52 - 36, y = i / 52 - 5;
         float sum = __uint_as_float(a.in[512 + i]);
-        if (x >= 0 && y < 16) sum += __uint_as_float(a.in[y * 32 + x]);
+        if (x >= 0 && y >= 0) sum += __uint_as_float(a.in[y * 32 + x]);
         a.out[780 + i] = __float_as_uint(sum);
     }
 }

@@ -11,17 +11,17 @@ extern "C" __global__ void k(const __grid_constant__ arguments a)
     __syncthreads();
     if (threadIdx.x == 0) {
         asm volatile("cp.reduce.async.bulk.tensor.3d.global.shared::cta.add.tile.bulk_group [%0, {%1, %2, %3}], [%4];"
-                     ::"l"(&a.map[1]), "r"(-4), "r"(6), "r"(1), "r"(window(s)) : "memory");
+                     ::"l"(&a.map[1]), "r"(16), "r"(6), "r"(1), "r"(window(s)) : "memory");
         asm volatile("cp.reduce.async.bulk.tensor.3d.global.shared::cta.max.tile.bulk_group [%0, {%1, %2, %3}], [%4];"
-                     ::"l"(&a.map[1]), "r"(14), "r"(0), "r"(6), "r"(window(s + 512)) : "memory");
+                     ::"l"(&a.map[1]), "r"(16), "r"(0), "r"(6), "r"(window(s + 512)) : "memory");
         asm volatile("cp.async.bulk.commit_group;" ::: "memory");
         asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
     }
     for (int i = threadIdx.x; i < 256; i += 128) {
         int x = i % 16, y = i / 16 % 4, z = i / 64;
-        int added = x - 4 + (y + 6) * 24 + (z + 1) * 192, kept = x + 14 + y * 24 + (z + 6) * 192;
-        float sum = bf16(there[added < 0 ? 0 : added]) + bf16(in[i]), other = bf16(in[256 + i]);
-        if (x >= 4 && y < 2) want[added] = __float_as_uint(sum) >> 16;
-        if (x < 10 && z < 2 && other > bf16(there[kept])) want[kept] = in[256 + i];
+        int added = x + 16 + (y + 6) * 24 + (z + 1) * 192, kept = x + 16 + y * 24 + (z + 6) * 192;
+        float other = bf16(in[256 + i]);
+        if (x < 8 && y < 2) want[added] = __float_as_uint(bf16(there[added]) + bf16(in[i])) >> 16;
+        if (x < 8 && z < 2 && other > bf16(there[kept])) want[kept] = in[256 + i];
     }
 }

@@ -3,7 +3,7 @@
 extern "C" __global__ void k(const __grid_constant__ arguments a)
 {
     extern __shared__ __align__(1024) unsigned char s[];
-    const int W = 40, X = 104 - W / 2, Y = -6;
+    const int W = 40, X = (104 - W / 2) / 8 * 8, Y = 10; // boxes begin at 16 bytes, not below 0
     for (int i = threadIdx.x; i < W * 8; i += 128) *(unsigned *)(s + swizzle(i * 4, 0)) = a.in[i];
     proxy_fence();
     __syncthreads();
@@ -15,6 +15,6 @@ extern "C" __global__ void k(const __grid_constant__ arguments a)
     }
     for (int i = threadIdx.x; i < 1040; i += 128) {
         int x = 2 * i % 104 - X, y = 2 * i / 104 - Y;
-        a.out[1040 + i] = x >= 0 && y < 16 ? a.in[(y * W + x) / 2] : 0;
+        a.out[1040 + i] = x >= 0 && y >= 0 ? a.in[(y * W + x) / 2] : 0;
     }
 }
