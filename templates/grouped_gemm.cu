@@ -96,8 +96,8 @@ struct place {
 __device__ __forceinline__ bool find_place(const args_$(p.kind) &args, int *shared, place &out) {
     row_tile tile;
     const int *starts = args.tile_start + $(moe.tile(c.bm)) * (LISTED + 1);
-    if (!find_tile<THREADS, LISTED>(starts, args.expert_start, args.expert_rows,
-                               (int)blockIdx.x / N_BLOCKS, shared, tile))
+    if (!find_tile<THREADS, LISTED, $(summed)>(starts, args.expert_start, args.expert_rows,
+                                      (int)blockIdx.x / N_BLOCKS, shared, tile))
         return false;
     const int local = tile.index * N_BLOCKS + (int)blockIdx.x % N_BLOCKS;
     const int stripe = local / (GROUP * N_BLOCKS), in_stripe = local % (GROUP * N_BLOCKS);

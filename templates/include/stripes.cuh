@@ -34,8 +34,8 @@ __device__ __forceinline__ tile_map load_units(const int *expert_start, const in
                                                int *to) {
     int *units = to, *start = to + LISTED + 1, *rows = to + 2 * LISTED + 1;
     for (int i = threadIdx.x; i < LISTED; i += blockDim.x) {
-        start[i] = expert_start[i];
-        rows[i] = expert_rows[i];
+        start[i] = load_older(expert_start + i);
+        rows[i] = load_older(expert_rows + i);
     }
     __syncthreads();
     if (threadIdx.x < 32) {

@@ -18,15 +18,21 @@ __device__ __forceinline__ sum_type *sums_of(const $(op) &args) {
     return $(wide and "(float *)args.scratch" or "args.y");
 }
 
-// What a row of the kernel's own numbering is added to, and how much of it.
+// What a row of the kernel's own numbering is added to, and how much of it; may be older than the kernel
+// ahead.
 struct row_target {
     int token;
     float weight;
 };
 
 __device__ __forceinline__ row_target find_target(const $(op) &args, int row) {
-    const int slot = args.row_slots[row];
-    return {(int)((unsigned)slot / K), $(p.weigh == "input" and "1.0f" or "args.weights[slot]")};
+    const int slot = load_older(args.row_slots + row);
+% if p.weigh == "input" then
+    const float weight = 1.0f;
+% else
+    const float weight = __int_as_float(load_older((const int *)args.weights + slot));
+% end
+    return {(int)((unsigned)slot / K), weight};
 }
 % if c.bulk == 1 then
 

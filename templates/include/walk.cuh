@@ -2,6 +2,7 @@
 // column blocks of a row tile.
 //
 // The tables stand in shared memory, where every warp walks them for itself.
+% moe.include("pdl.cuh")
 
 struct tile_map {
     const int *tiles, *start, *rows; // [LISTED+1] tiles before each expert; its first row; its rows
@@ -14,10 +15,10 @@ constexpr int TILE_MAP_INTS = 3 * LISTED + 1;
 __device__ __forceinline__ tile_map load_map(const int *tiles, const int *expert_start,
                                              const int *expert_rows, int *to) {
     for (int i = threadIdx.x; i <= LISTED; i += blockDim.x) {
-        to[i] = tiles[i];
+        to[i] = load_older(tiles + i);
         if (i == LISTED) break;
-        to[LISTED + 1 + i] = expert_start[i];
-        to[2 * LISTED + 1 + i] = expert_rows[i];
+        to[LISTED + 1 + i] = load_older(expert_start + i);
+        to[2 * LISTED + 1 + i] = load_older(expert_rows + i);
     }
     return tile_map{to, to + LISTED + 1, to + 2 * LISTED + 1};
 }

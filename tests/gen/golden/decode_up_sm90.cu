@@ -299,9 +299,10 @@ template <int COUNT> __device__ __forceinline__ void registers_lower() {
 }
 // tma.cuh - bulk tensor copies between global and shared memory (sm_90).
 //
-// One thread copies a box. Coordinates are elements, fastest dimension first; what lies outside the
-// tensor is read as zero and not written. Boxes in shared memory start at multiples of 128 bytes
-// (of 1024 with a 128-byte swizzle) and are swizzled by absolute address: bits 4-6 ^= bits 7-9.
+// One thread copies a box. Coordinates are elements, fastest dimension first; that one, in bytes, is a
+// multiple of 16, and those of a store are not negative. What lies outside the tensor is read as zero
+// and not written. Boxes in shared memory start at multiples of 128 bytes (of 1024 with a 128-byte
+// swizzle) and are swizzled by absolute address: bits 4-6 ^= bits 7-9.
 
 // What the runtime encodes. Kernels take it in their arguments, which must be __grid_constant__.
 struct __align__(128) tensor_map {
@@ -462,11 +463,20 @@ __device__ __forceinline__ void wgmma(float (&d)[4], unsigned long long a,
 
 // Waits until the kernels ahead on the stream have ended and their writes are visible. Nothing that
 // the last of them made may be read before, and no global memory written; those before it have ended
-// already, as every kernel lets the next one start only after its own wait.
+// already, as every kernel lets the next one start only after its own wait: load_older reads what they
+// made, and asynchronous copies do.
 __device__ __forceinline__ void dependency_wait() {
 #if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
+}
+
+// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then what
+// it held before a kernel wrote there.
+__device__ __forceinline__ int load_older(const int *from) {
+    int out;
+    asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];" : "=r"(out) : "l"(from));
+    return out;
 }
 
 // Lets the next kernel's blocks start as soon as every block has come here or ended: they use SMs
@@ -645,10 +655,10 @@ constexpr int TILE_MAP_INTS = 3 * LISTED + 1;
 __device__ __forceinline__ tile_map load_map(const int *tiles, const int *expert_start,
                                              const int *expert_rows, int *to) {
     for (int i = threadIdx.x; i <= LISTED; i += blockDim.x) {
-        to[i] = tiles[i];
+        to[i] = load_older(tiles + i);
         if (i == LISTED) break;
-        to[LISTED + 1 + i] = expert_start[i];
-        to[2 * LISTED + 1 + i] = expert_rows[i];
+        to[LISTED + 1 + i] = load_older(expert_start + i);
+        to[2 * LISTED + 1 + i] = load_older(expert_rows + i);
     }
     return tile_map{to, to + LISTED + 1, to + 2 * LISTED + 1};
 }

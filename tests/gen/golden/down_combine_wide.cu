@@ -215,9 +215,43 @@ template <int ROW_BYTES> __device__ __forceinline__ int swizzle(int r, int c) {
 //
 // `permute` counts row tiles before each expert for every tile height; blocks are numbered expert
 // by expert. All threads search at once, so the answer costs one round trip to memory.
+// pdl.cuh - programmatic dependent launch: kernels of a layer overlap at their ends. No-ops below
+// sm_90. NVRTC declares no intrinsics for it.
 
-// A load that the compiler leaves where it stands, instead of under the condition of its use.
-__device__ __forceinline__ int load_now(const int *from) {
+// Waits until the kernels ahead on the stream have ended and their writes are visible. Nothing that
+// the last of them made may be read before, and no global memory written; those before it have ended
+// already, as every kernel lets the next one start only after its own wait: load_older reads what they
+// made, and asynchronous copies do.
+__device__ __forceinline__ void dependency_wait() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then what
+// it held before a kernel wrote there.
+__device__ __forceinline__ int load_older(const int *from) {
+    int out;
+    asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];" : "=r"(out) : "l"(from));
+    return out;
+}
+
+// Lets the next kernel's blocks start as soon as every block has come here or ended: they use SMs
+// that idle, and wait by themselves for what this kernel still makes.
+__device__ __forceinline__ void dependents_launch() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+// A load of a table; EARLY: ahead of dependency_wait.
+template <bool EARLY> __device__ __forceinline__ int load_entry(const int *from) {
+    return EARLY ? load_older(from) : *from;
+}
+
+// One that the compiler leaves where it stands, instead of under the condition of its use.
+template <bool EARLY> __device__ __forceinline__ int load_now(const int *from) {
+    if constexpr (EARLY) return load_older(from);
     int out;
     asm volatile("ld.global.s32 %0, [%1];" : "=r"(out) : "l"(from));
     return out;
@@ -234,26 +268,27 @@ struct row_tile {
 // Finds the expert that owns row tile `at` of all experts. Called by all THREADS threads, which
 // get the same answer: false where there are fewer tiles. `starts` [EXPERTS+1]; `shared` is
 // 20 bytes of shared memory.
-template <int THREADS, int EXPERTS>
+template <int THREADS, int EXPERTS, bool EARLY = false>
 __device__ __forceinline__ bool find_tile(const int *starts, const int *expert_start,
                                           const int *expert_rows, int at, int *shared,
                                           row_tile &out) {
     constexpr int ROUNDS = (EXPERTS + THREADS - 1) / THREADS;
-    const int tiles = starts[EXPERTS];
+    const int tiles = load_entry<EARLY>(starts + EXPERTS);
 #pragma unroll(ROUNDS < 8 ? ROUNDS : 8)
     for (int i = 0; i < ROUNDS; i++) {
         const int expert = i * THREADS + (int)threadIdx.x;
         if (EXPERTS % THREADS != 0 && expert >= EXPERTS) break;
-        const int first = starts[expert], end = starts[expert + 1];
+        const int first = load_entry<EARLY>(starts + expert);
+        const int end = load_entry<EARLY>(starts + expert + 1);
         // With few experts it is cheaper to read all rows than to wait for the winner's.
-        const int start = ROUNDS <= 2 ? load_now(expert_start + expert) : 0;
-        const int rows = ROUNDS <= 2 ? load_now(expert_rows + expert) : 0;
+        const int start = ROUNDS <= 2 ? load_now<EARLY>(expert_start + expert) : 0;
+        const int rows = ROUNDS <= 2 ? load_now<EARLY>(expert_rows + expert) : 0;
         if (first <= at && at < end) {
             shared[0] = expert;
             shared[1] = at - first;
             shared[2] = end - first;
-            shared[3] = ROUNDS <= 2 ? start : expert_start[expert];
-            shared[4] = ROUNDS <= 2 ? rows : expert_rows[expert];
+            shared[3] = ROUNDS <= 2 ? start : load_entry<EARLY>(expert_start + expert);
+            shared[4] = ROUNDS <= 2 ? rows : load_entry<EARLY>(expert_rows + expert);
         }
     }
     if (at >= tiles) return false;
@@ -288,25 +323,6 @@ template <int COUNT> __device__ __forceinline__ void exchange(unsigned (&word)[C
                 word[i + 2] = got;
         }
     }
-}
-// pdl.cuh - programmatic dependent launch: kernels of a layer overlap at their ends. No-ops below
-// sm_90. NVRTC declares no intrinsics for it.
-
-// Waits until the kernels ahead on the stream have ended and their writes are visible. Nothing that
-// the last of them made may be read before, and no global memory written; those before it have ended
-// already, as every kernel lets the next one start only after its own wait.
-__device__ __forceinline__ void dependency_wait() {
-#if __CUDA_ARCH__ >= 900
-    asm volatile("griddepcontrol.wait;" ::: "memory");
-#endif
-}
-
-// Lets the next kernel's blocks start as soon as every block has come here or ended: they use SMs
-// that idle, and wait by themselves for what this kernel still makes.
-__device__ __forceinline__ void dependents_launch() {
-#if __CUDA_ARCH__ >= 900
-    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-#endif
 }
 // mma.cuh - tensor-core products of one warp: c += a * b^T, fp32 accumulation.
 //
@@ -383,15 +399,17 @@ __device__ __forceinline__ sum_type *sums_of(const args_down_combine &args) {
     return (float *)args.scratch;
 }
 
-// What a row of the kernel's own numbering is added to, and how much of it.
+// What a row of the kernel's own numbering is added to, and how much of it; may be older than the kernel
+// ahead.
 struct row_target {
     int token;
     float weight;
 };
 
 __device__ __forceinline__ row_target find_target(const args_down_combine &args, int row) {
-    const int slot = args.row_slots[row];
-    return {(int)((unsigned)slot / K), args.weights[slot]};
+    const int slot = load_older(args.row_slots + row);
+    const float weight = __int_as_float(load_older((const int *)args.weights + slot));
+    return {(int)((unsigned)slot / K), weight};
 }
 
 // Adds two neighbours, of 8-aligned floats.
@@ -486,8 +504,8 @@ struct place {
 __device__ __forceinline__ bool find_place(const args_down_combine &args, int *shared, place &out) {
     row_tile tile;
     const int *starts = args.tile_start + 3 * (LISTED + 1);
-    if (!find_tile<THREADS, LISTED>(starts, args.expert_start, args.expert_rows,
-                               (int)blockIdx.x / N_BLOCKS, shared, tile))
+    if (!find_tile<THREADS, LISTED, true>(starts, args.expert_start, args.expert_rows,
+                                      (int)blockIdx.x / N_BLOCKS, shared, tile))
         return false;
     const int local = tile.index * N_BLOCKS + (int)blockIdx.x % N_BLOCKS;
     const int stripe = local / (GROUP * N_BLOCKS), in_stripe = local % (GROUP * N_BLOCKS);
