@@ -94,15 +94,15 @@ static void add_constant(gen_render *render, const char *name, int64_t value) {
     gen_buffer_format(&render->text, " = %lld;\n", (long long)value);
 }
 
-static bool depends_on(moe_op_kind kind, const char *name) {
+static bool depends_on(const moe_op *op, const char *name) {
     const moe_field *field = moe_field_find(moe_op_fields, name);
-    return moe_op_mask(kind) & UINT64_C(1) << (field - moe_op_fields);
+    return moe_op_mask(op) & UINT64_C(1) << (field - moe_op_fields);
 }
 
 /* The parameters, then the sizes that the op depends on: D, F, E, K; and the experts that its index
  * maps have: LOCAL, SHARED and both, LISTED. */
 static void add_constants(gen_render *render) {
-    uint64_t mask = moe_op_mask(render->op->kind);
+    uint64_t mask = moe_op_mask(render->op);
     for (int64_t i = 0; i < render->config->count; i++)
         add_constant(render, render->config->param[i].name, render->config->param[i].value);
     for (int i = 0; moe_op_fields[i].name; i++) {
@@ -112,9 +112,9 @@ static void add_constants(gen_render *render) {
                      *(const int64_t *)((const char *)render->op + field->offset));
     }
     const moe_layer *layer = &render->op->layer;
-    if (depends_on(render->op->kind, "shared"))
+    if (depends_on(render->op, "shared"))
         add_constant(render, "SHARED", moe_layer_shared_experts(layer));
-    if (!depends_on(render->op->kind, "local")) return;
+    if (!depends_on(render->op, "local")) return;
     add_constant(render, "LOCAL", moe_layer_held(layer));
     add_constant(render, "LISTED", moe_layer_listed(layer));
 }

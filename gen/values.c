@@ -95,8 +95,8 @@ static void set_router(lua_State *L, const moe_router *router) {
 /* What follows from the fields, so that no template has to take their text apart. */
 static void set_derived(lua_State *L, const moe_op *op) {
     const moe_layer *layer = &op->layer;
-    bool act = moe_op_mask(op->kind) & UINT64_C(1) << (moe_field_find(moe_op_fields, "act") -
-                                                       moe_op_fields);
+    bool act = moe_op_mask(op) &
+               UINT64_C(1) << (moe_field_find(moe_op_fields, "act") - moe_op_fields);
     set_text(L, "kind", moe_op_names[op->kind]);
     set_text(L, "act_kind", moe_act_names[layer->act.kind]);
     set_number(L, "act_limit", layer->act.limit);

@@ -93,11 +93,18 @@ const moe_field moe_op_fields[] = {
 
 enum { ROW_T = 0, ROW_LAYER = 1, ROW_WEIGH = ROW_LAYER + MOE_LAYER_FIELDS, ROW_ROUTING, ROW_CACHE };
 
-static uint64_t shape_mask(moe_op_kind kind) { return kinds[kind].layer << ROW_LAYER; }
+/* What an op of the kind depends on. Sums of rows depend on the experts only where some are elsewhere,
+ * and rows with them. */
+static uint64_t depends(moe_op_kind kind, const moe_layer *layer) {
+    bool whole = kind == MOE_OP_combine && moe_layer_held(layer) == layer->e;
+    return kinds[kind].layer & ~(whole ? F(E) | F(LOCAL) : 0);
+}
 
-uint64_t moe_op_mask(moe_op_kind kind) {
-    uint64_t routing = kinds[kind].routing ? UINT64_C(1) << ROW_ROUTING : 0;
-    return UINT64_C(1) << ROW_T | shape_mask(kind) | routing | UINT64_C(1) << ROW_CACHE;
+static uint64_t shape_mask(const moe_op *op) { return depends(op->kind, &op->layer) << ROW_LAYER; }
+
+uint64_t moe_op_mask(const moe_op *op) {
+    uint64_t routing = kinds[op->kind].routing ? UINT64_C(1) << ROW_ROUTING : 0;
+    return UINT64_C(1) << ROW_T | shape_mask(op) | routing | UINT64_C(1) << ROW_CACHE;
 }
 
 /* A step knows of how many of the experts that it sees the shared one is made. Its gate is known
@@ -109,7 +116,7 @@ static moe_shared shared_of(moe_op_kind kind, const moe_layer *layer, int64_t f)
 
 moe_op moe_op_make(moe_op_kind kind, const moe_layer *layer, int64_t tokens, moe_routing routing,
                    moe_cache cache) {
-    uint64_t keep = kinds[kind].layer;
+    uint64_t keep = depends(kind, layer);
     moe_op op = {.kind = kind, .t = tokens, .layer = blank, .cache = cache};
     if (kinds[kind].routing) op.routing = routing;
     if (keep & F(D)) op.layer.d = layer->d;
@@ -150,10 +157,10 @@ static bool has_key(const char *text, const char *name) {
 }
 
 /* Sizes that the kind depends on must be written; the table cannot say so, since they differ. */
-static moe_status check_sizes(moe_op_kind kind, const char *text) {
+static moe_status check_sizes(const moe_op *op, const char *text) {
     for (int i = 0; i < MOE_LAYER_FIELDS; i++) {
         const moe_field *field = &moe_layer_fields[i];
-        bool needed = kinds[kind].layer & UINT64_C(1) << i && !field->initial;
+        bool needed = depends(op->kind, &op->layer) & UINT64_C(1) << i && !field->initial;
         if (needed && !has_key(text, field->name))
             return moe_fail(MOE_E_PARSE, "op: '%s=' is missing", field->name);
     }
@@ -167,9 +174,9 @@ moe_status moe_op_parse(const char *text, moe_op *out) {
     moe_status status = moe_op_kind_parse(name, &op.kind);
     if (status) return moe_fail_context(status, "op");
     MOE_TRY(moe_fields_parse(moe_op_fields, "op", text, &op));
-    MOE_TRY(check_sizes(op.kind, text));
+    MOE_TRY(check_sizes(&op, text));
     if (!(kinds[op.kind].layer & F(W)) || !has_key(text, "w")) op.layer.w = op.layer.x;
-    if (!(kinds[op.kind].layer & F(E))) op.layer.e = op.layer.k;
+    if (!(depends(op.kind, &op.layer) & F(E))) op.layer.e = op.layer.k;
     bool routes = kinds[op.kind].layer & F(ROUTER);
     MOE_TRY(routes ? moe_layer_check(&op.layer) : moe_layer_check_fields(&op.layer));
     *out = moe_op_make(op.kind, &op.layer, op.t, op.routing, op.cache);
@@ -179,12 +186,12 @@ moe_status moe_op_parse(const char *text, moe_op *out) {
 void moe_op_print(const moe_op *op, char *text, size_t size) {
     moe_text out = moe_text_start(text, size);
     moe_text_add(&out, "%s ", moe_op_names[op->kind]);
-    moe_fields_print(moe_op_fields, moe_op_mask(op->kind), op, &out);
+    moe_fields_print(moe_op_fields, moe_op_mask(op), op, &out);
 }
 
 void moe_op_shape(const moe_op *op, char *text, size_t size) {
     moe_text out = moe_text_start(text, size);
-    moe_fields_print(moe_op_fields, shape_mask(op->kind), op, &out);
+    moe_fields_print(moe_op_fields, shape_mask(op), op, &out);
 }
 
 bool moe_op_equal(const moe_op *a, const moe_op *b) {

@@ -47,8 +47,8 @@ extern const char *const moe_cache_names[];   /* by moe_cache */
  * those of moe_op. Bit i of a mask is row i. */
 extern const moe_field moe_op_fields[];
 
-/* The rows that ops of this kind depend on, `t` and `cache` included. */
-uint64_t moe_op_mask(moe_op_kind kind);
+/* The rows that the op depends on, `t` and `cache` included. */
+uint64_t moe_op_mask(const moe_op *op);
 
 /* The step of a layer, with what it does not depend on set to the default. */
 moe_op moe_op_make(moe_op_kind kind, const moe_layer *layer, int64_t tokens, moe_routing routing,

@@ -4,14 +4,20 @@
 
 #include <stdlib.h>
 
-/* Experts that the rows pretend to come from, so that a token's rows lie far apart as in a layer.
- * */
+/* Experts that the rows pretend to come from, so that a token's rows lie far apart as in a layer. */
 enum { EXPERTS = 64, DROP_ONE_IN = 61 };
 
-/* Random experts and weights; a few slots are dropped, and of a few tokens all. */
+/* Only the maps see these experts; the device holds the share of them that the op names. */
+static void set_experts(moe_layer *layer) {
+    layer->local = (layer->local * EXPERTS + layer->e - 1) / layer->e;
+    layer->e = EXPERTS;
+}
+
+/* Random experts and weights; a few slots are dropped, and of a few tokens all. Rows of experts
+ * elsewhere are not here. */
 static moe_status make_routing(moe_op_case *c, uint64_t seed) {
     const moe_random expert = moe_random_stream(seed, 'e'), weight = moe_random_stream(seed, 'w');
-    int64_t k = c->op.layer.k;
+    int64_t k = c->op.layer.k, held = moe_layer_held(&c->op.layer);
     c->ids = malloc((size_t)c->pairs * sizeof *c->ids);
     c->kept = malloc((size_t)c->pairs);
     c->weights = malloc((size_t)c->pairs * sizeof *c->weights);
@@ -20,7 +26,7 @@ static moe_status make_routing(moe_op_case *c, uint64_t seed) {
     for (int64_t s = 0; s < c->slots; s++) {
         bool whole = s / k % DROP_ONE_IN == DROP_ONE_IN - 1;
         c->ids[s] = (int)(moe_random_bits(expert, (uint64_t)s) % EXPERTS);
-        c->kept[s] = !whole && s % DROP_ONE_IN != DROP_ONE_IN - 2;
+        c->kept[s] = !whole && s % DROP_ONE_IN != DROP_ONE_IN - 2 && c->ids[s] < held;
         c->weights[s] = (float)(moe_random_uniform(weight, (uint64_t)s) * 2 / (double)k);
     }
     op_fill_shared(c);
@@ -60,7 +66,7 @@ static moe_status make(moe_op_case *c, uint64_t seed) {
     moe_layer *layer = &c->op.layer;
     size_t element = moe_dtype_size(layer->x);
     int64_t values = c->pairs * layer->d;
-    layer->e = EXPERTS; /* only the maps see it: combine does not depend on e */
+    set_experts(layer);
     layer->w = layer->x; /* of the gate; the op does not name it, since layers have both alike */
     c->width = layer->d;
     MOE_TRY(moe_workload_init(&c->work, layer, c->op.t, MOE_ROUTING_UNIFORM, seed,

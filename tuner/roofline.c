@@ -40,6 +40,11 @@ static double tokens_of(const moe_layer *layer, double tokens, moe_routing routi
     }
 }
 
+/* Of a device of several that hold the experts: the mean over these. */
+static double held_share(const moe_layer *layer) {
+    return (double)moe_layer_held(layer) / (double)layer->e;
+}
+
 static load expected_load(const moe_layer *layer, int64_t t, moe_routing routing) {
     double tokens = (double)t, most = (double)moe_layer_capacity(layer, t);
     bool zipf = routing == MOE_ROUTING_ZIPF;
@@ -52,8 +57,7 @@ static load expected_load(const moe_layer *layer, int64_t t, moe_routing routing
         /* The chance that at least one of T tokens chose it. */
         sum.experts += 1 - pow(1 - fmin(share, 1), tokens);
     }
-    /* One device of several that hold the experts: the mean over these. */
-    double ours = (double)moe_layer_held(layer) / (double)layer->e;
+    double ours = held_share(layer);
     return (load){ours * fmin(sum.rows, tokens * (double)layer->k), ours * sum.experts};
 }
 
@@ -93,7 +97,8 @@ moe_work_size moe_op_work(const moe_op *op) {
     case MOE_OP_gemm_down:
         return (moe_work_size){2 * at.rows * d * f,
                                (at.experts * d * f + at.rows * (f + d)) * size};
-    case MOE_OP_combine: return (moe_work_size){0, t * (k + shared + 1) * d * size + t * k * 8};
+    case MOE_OP_combine:
+        return (moe_work_size){0, t * (k * held_share(l) + shared + 1) * d * size + t * k * 8};
     case MOE_OP_route_permute: {
         moe_work_size work = route_work(l, t, size);
         work.bytes += t * (k + shared) * 2 * 4;

@@ -123,6 +123,7 @@ static void test_bad_ops(void **unused) {
         {"gemm_up d=64", MOE_E_PARSE, "'t=' is missing"},
         {"gemm_up t=-1 d=64 f=64 e=8 k=2", MOE_E_INVALID, "not in 0.."},
         {"gemm_up t=1 d=64 e=8 k=2", MOE_E_PARSE, "'f=' is missing"},
+        {"combine t=1 d=64 k=2 local=2", MOE_E_PARSE, "'e=' is missing"},
         {"gemm_up t=1 d=64 f=64 e=8 k=9", MOE_E_INVALID, "more than e=8"},
         {"permute t=1 e=8 k=2 routing=random", MOE_E_PARSE, "use one of: uniform, zipf"},
     };

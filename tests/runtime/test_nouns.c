@@ -128,6 +128,25 @@ static void test_weigh(void **unused) {
     assert_non_null(strstr(text, "router=topk>sigmoid ")); /* the same kernel as without `input` */
 }
 
+/* Sums of a shard know what share of the rows is here; those of all experts are one op for any e. */
+static void test_share(void **unused) {
+    (void)unused;
+    moe_layer shard, whole;
+    char text[MOE_OP_TEXT_SIZE];
+    CHECK(moe_layer_parse("d=64 f=32 e=8 k=2 local=2", &shard));
+    CHECK(moe_layer_parse("d=64 f=32 e=8 k=2 local=8", &whole));
+    const moe_op part = moe_op_make(MOE_OP_combine, &shard, 1, 0, 0);
+    const moe_op all = moe_op_make(MOE_OP_combine, &whole, 1, 0, 0);
+    moe_op read;
+    moe_op_shape(&part, text, sizeof text);
+    assert_string_equal(text, "d=64 e=8 k=2 x=bf16 local=2");
+    moe_op_print(&part, text, sizeof text);
+    CHECK(moe_op_parse(text, &read));
+    assert_true(moe_op_equal(&part, &read) && read.layer.e == 8 && read.layer.local == 2);
+    moe_op_shape(&all, text, sizeof text);
+    assert_string_equal(text, "d=64 k=2 x=bf16");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grids),
@@ -136,6 +155,7 @@ int main(void) {
         cmocka_unit_test(test_args),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_weigh),
+        cmocka_unit_test(test_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
