@@ -175,6 +175,7 @@ struct sim_warp {
     uint32_t first; /* lanes that exist */
     uint32_t cluster_arrivals; /* at barrier.cluster */
     uint32_t cluster_time;     /* logical time of the last */
+    uint64_t cluster_cycle;    /* modelled, of the last */
     uint32_t waited; /* lanes that have waited for the launches ahead, or need not */
     sim_warp_state state;
     uint32_t barrier;                 /* it waits at */
@@ -250,6 +251,7 @@ struct sim_block {
     uint32_t synced_arrivals; /* at the last barrier.cluster that opened; the clock then, and */
     uint32_t synced_now;      /* when other blocks had last been active here */
     uint32_t synced_remote;
+    uint64_t synced_cycle;    /* modelled, of the last arrival */
     uint32_t warps, live;
     sim_warp *warp;
     uint8_t *shared;

@@ -1,5 +1,6 @@
 /* exec_cluster.c - blocks of a cluster: addresses of one another, and their barrier. */
 #include "exec_async.h"
+#include "polling.h"
 
 enum { RANK_MASK = 255 };
 
@@ -39,6 +40,7 @@ HANDLER(cluster_arrive) {
     if (exec & (1u << first_lane(~warp->exited))) {
         warp->cluster_arrivals++;
         warp->cluster_time = warp->block->now;
+        warp->cluster_cycle = warp->cycles;
         sim_race_tick(warp->block);
     }
     warp->block->progress++;
@@ -56,15 +58,29 @@ static bool all_have_come(const sim_warp *warp) {
     return true;
 }
 
+/* The modelled cycle of the latest arrival. */
+static u64 last_arrival(const sim_warp *warp) {
+    u64 last = 0;
+
+    for (int rank = 0; rank < SIM_MAX_CLUSTER; rank++) {
+        const sim_block *peer = warp->block->cluster[rank];
+        for (u32 w = 0; peer && w < peer->warps; w++)
+            if (peer->warp[w].cluster_cycle > last) last = peer->warp[w].cluster_cycle;
+    }
+    return last;
+}
+
 /* The first warp to find the barrier open writes down for every block what is before it: nobody has
  * gone on yet. */
 static void note_opening(const sim_warp *warp) {
     if ((s32)(warp->block->synced_arrivals - warp->cluster_arrivals) >= 0) return;
+    u64 last = last_arrival(warp);
     for (int rank = 0; rank < SIM_MAX_CLUSTER; rank++) {
         sim_block *peer = warp->block->cluster[rank];
         if (!peer) continue;
         peer->synced_arrivals = warp->cluster_arrivals;
         peer->synced_now = peer->now;
+        peer->synced_cycle = last;
         peer->synced_remote = peer->agent_time[SIM_PROXY_REMOTE];
         sim_race_tick(peer); /* what follows is later */
     }
@@ -84,23 +100,22 @@ static void see_peers(sim_warp *warp) {
         warp->seen[agent] = block->synced_remote;
 }
 
-/* Everything that the block's own warps did before they arrived is visible now. */
+/* Everything that the block's own warps did before they arrived is visible now. In the time model the
+ * warp goes on when the last one has come. */
 HANDLER(cluster_wait) {
     sim_block *block = warp->block;
+    int next = sim_poll_until(warp, instruction_pc(warp, in), all_have_come(warp));
 
     (void)exec;
-    if (!all_have_come(warp)) {
-        warp->pc = instruction_pc(warp, in);
-        block->polls++;
-        return SIM_WAIT;
-    }
+    if (next == SIM_WAIT) return next;
     for (u32 v = 0; v < block->warps; v++)
         if (block->warp[v].cluster_time > warp->seen[v])
             warp->seen[v] = block->warp[v].cluster_time;
     note_opening(warp);
     see_peers(warp);
+    if (block->synced_cycle > warp->cycles) warp->cycles = block->synced_cycle;
     u32 stamp = (warp->cluster_time + 1) << SIM_TIME_SHIFT;
     if (stamp > warp->synced) warp->synced = stamp;
     sim_race_refresh(warp);
-    return SIM_STEP;
+    return next;
 }

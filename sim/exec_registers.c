@@ -5,6 +5,7 @@
  * __launch_bounds__(threads, 1). */
 #include "async.h"
 #include "exec.h"
+#include "polling.h"
 
 enum { LEAST = 24, MOST = 256, UNIT = 8, GROUP_WARPS = 4 };
 
@@ -82,11 +83,8 @@ HANDLER(setmaxnreg) {
         sim_find(warp, SIM_FINDING_value, in, UINT32_MAX,
                  "setmaxnreg.%s to %u by block %u warp %u, whose threads have %u (%%p)",
                  more ? "inc" : "dec", wanted, warp->block->index, warp->index, has);
-    if (wanted > has && wanted - has > pool->free) {
-        warp->pc = instruction_pc(warp, in);
-        warp->block->polls++;
-        return SIM_WAIT;
-    }
-    change(warp, in, pool);
-    return SIM_STEP;
+    bool free = wanted <= has || wanted - has <= pool->free;
+    int next = sim_poll_until(warp, instruction_pc(warp, in), free);
+    if (next != SIM_WAIT) change(warp, in, pool);
+    return next;
 }

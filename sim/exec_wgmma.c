@@ -7,6 +7,7 @@
  * complete for all of them or for none. */
 #include "exec_async.h"
 #include "exec_lent.h"
+#include "polling.h"
 
 #include <stdlib.h>
 
@@ -404,15 +405,12 @@ HANDLER(wgmma_wait) {
     sim_matrix_warp *w = &async->matrix[warp->index];
     if (w->commits <= (u64)in->imm) return SIM_STEP;
     u32 commits = w->commits - (u32)in->imm;
-    if (!group_has_come(warp, commits)) {
-        warp->pc = instruction_pc(warp, in);
-        warp->block->polls++;
-        return SIM_WAIT;
-    }
+    int next = sim_poll_until(warp, instruction_pc(warp, in), group_has_come(warp, commits));
+    if (next == SIM_WAIT) return next;
     if ((s32)(w->complete - commits) < 0 && warp->block->checks) end_groups(warp, commits);
     if (warp->block->checks) learn(warp, w, commits - 1);
     if ((s32)(w->returned - commits) < 0) w->returned = commits;
     u64 end = w->group_cycle[(commits - 1) % SIM_GROUP_RING];
     if (end > warp->cycles) warp->cycles = end;
-    return SIM_STEP;
+    return next;
 }

@@ -28,6 +28,20 @@ void sim_poll_over(sim_warp *warp) {
     warp->poll.pc = UINT32_MAX;
 }
 
+int sim_poll_until(sim_warp *warp, uint32_t pc, bool may_go_on) {
+    bool was_idle = warp->poll.idle;
+
+    sim_poll_start(warp, pc, 0);
+    if (may_go_on) {
+        sim_poll_over(warp);
+        return was_idle ? SIM_YIELD : SIM_STEP;
+    }
+    sim_poll_end(warp, true);
+    warp->pc = pc;
+    warp->block->polls++;
+    return SIM_WAIT;
+}
+
 bool sim_poll_idle(sim_warp *warp) {
     sim_poll *poll = &warp->poll;
 

@@ -18,6 +18,10 @@ void sim_poll_over(sim_warp *warp);
 /* Has the warp done nothing but poll, in vain, for some time? */
 bool sim_poll_idle(sim_warp *warp);
 
+/* Of an instruction that is tried until the warp may go on: what its handler returns. Only the first
+ * try takes time. */
+int sim_poll_until(sim_warp *warp, uint32_t pc, bool may_go_on);
+
 /* The lanes store words that others may wait for; to be called before they do. */
 void sim_flags_set(sim_warp *warp, const uint64_t *address, uint32_t lanes, uint32_t bytes);
 /* The lanes have found words that others stored: the warp goes on no earlier than these did. */

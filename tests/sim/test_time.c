@@ -174,6 +174,43 @@ static void a_hand_over_costs_both_sides(void **state) {
     free(ptx);
 }
 
+/* -------------------------------------------------------------------------- barriers of a cluster */
+
+static const char turns[] =
+    "__device__ __noinline__ unsigned chain(const unsigned *in, unsigned x, int n) {\n"
+    "    for (int i = 0; i < n; i++) x = in[x & 0xffff] & 0xffff;\n"
+    "    return x;\n"
+    "}\n"
+    "extern \"C\" __global__ void alone(const unsigned *in, unsigned *out, int n) {\n"
+    "    out[blockIdx.x * blockDim.x + threadIdx.x] = chain(in, threadIdx.x, n);\n"
+    "}\n"
+    "extern \"C\" __global__ void in_turns(const unsigned *in, unsigned *out, int n) {\n"
+    "    unsigned x = threadIdx.x;\n"
+    "    if (blockIdx.x % 2 == 0) x = chain(in, x, n);\n"
+    "    asm volatile(\"barrier.cluster.arrive.aligned; barrier.cluster.wait.aligned;\" ::: \"memory\");\n"
+    "    if (blockIdx.x % 2 == 1) x = chain(in, x, n);\n"
+    "    out[blockIdx.x * blockDim.x + threadIdx.x] = x;\n"
+    "}\n";
+
+/* Of two blocks of a cluster, with a barrier between their chains, the second goes on when the first has
+ * come, however often it has tried. */
+static void a_cluster_waits_for_the_last(void **state) {
+    static uint32_t zeros[WORDS];
+    char *ptx = nvrtc_ptx(turns, "turns.cu", "compute_90", NULL);
+    sim_rig rig;
+
+    (void)state;
+    rig_open(&rig, "h100,checks=0,threads=1");
+    moe_ptr in = rig_buffer(&rig, zeros, sizeof zeros), out = rig_buffer(&rig, zeros, sizeof zeros);
+    double both = time_of(&rig, ptx, &(timed){"alone", 2, 256, 0, 2 * CHAIN}, in, out);
+    rig.cluster = 2;
+    double turn = time_of(&rig, ptx, &(timed){"in_turns", 2, 256, 0, CHAIN}, in, out);
+    rig_close(&rig);
+    free(ptx);
+    print_message("both chains in a row %.2f us, in turns %.2f us\n", both / 1e3, turn / 1e3);
+    assert_true(0.99 * both < turn && turn < 1.01 * both);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_orders),
@@ -181,6 +218,7 @@ int main(void) {
         cmocka_unit_test(large_tiles_win_for_many_rows),
         cmocka_unit_test(model_time_repeats),
         cmocka_unit_test(a_hand_over_costs_both_sides),
+        cmocka_unit_test(a_cluster_waits_for_the_last),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
