@@ -145,8 +145,8 @@ local function cost(p, c, d, b)
     local slots = d.sms * s.blocks
     local waves = math.floor(blocks / slots)
     local rest = math.ceil((blocks - waves * slots) / d.sms) -- blocks an SM in the last wave
-    local clocks = waves * loads.soft_max(alone, s.blocks * shared)
-    if rest > 0 then clocks = clocks + loads.soft_max(alone, rest * shared) end
+    local function together(n) return n > 1 and loads.soft_max(alone, n * shared) or n * alone end
+    local clocks = waves * together(s.blocks) + together(rest)
     local l2 = blocks * s.k_tiles * stage / (d.sms * loads.l2_rate(d)) + added.clocks
 
     local walks = weights > d.l2 / 2 and w.walks or w.experts
