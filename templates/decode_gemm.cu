@@ -7,13 +7,16 @@
 //
 // A block makes N rows x OUT_N columns. Its warps share K: warp w takes the K tiles w, w + WARPS, ...
 // of all ROWS weight rows, through a ring of its own, so that no warp ever waits for another one's
-// copies. At the end the warps' sums meet in shared memory and are added in the warps' order.
+// copies. At the end the warps' sums meet in shared memory and are added in the warps' order. SPLIT
+// blocks may share the K tiles in turn, see split.cuh, or arrivals.cuh for down_combine.
 //
 // With a gate, each 16-row product has eight gate rows and then the eight up rows that pair with them.
 % local up = p.kind == "gemm_up"
 % local summed = p.kind == "down_combine"
 % local gated = up and p.gated
 % local s = t.lib.shape(p, c, d)
+% local clustered, scratched = t.lib.split.clustered(p, c, d), t.lib.split.scratched(p, c, d)
+% local meets = clustered or scratched
 % local weights = up and "args.up" or "args.down"
 % local bias = (up and p.bias_up or not up and p.bias_down) and weights .. "_bias"
 % local result = up and "args.h" or "args.y_rows"
@@ -43,16 +46,15 @@ constexpr int OUT_N = ROWS / HALVES;         // columns of a block
 constexpr int N_BLOCKS = (WIDTH + OUT_N - 1) / OUT_N;
 constexpr int K_TILES = (DEPTH + BK - 1) / BK;
 constexpr int THREADS = WARPS * 32;
-% if summed then
-constexpr int SPLIT = 1;                     // shares of K among blocks
-% end
 constexpr int MI = ROWS / 16, NI = N / 8;    // products of a 16-element step
 
 constexpr int WEIGHT_BYTES = ROWS * ROW_BYTES, STAGE_BYTES = WEIGHT_BYTES + N * ROW_BYTES;
 constexpr int RING_BYTES = STAGES * STAGE_BYTES; // of a warp
 constexpr int STEP = 4;                      // rows that a warp copies at once
 constexpr int SUMS = MI * NI * 4;            // of a lane
+constexpr int BLOCK_SUMS = SUMS * 32;        // of a warp, and of all together
 % moe.include("weights.cuh")
+% moe.include("split.cuh")
 
 % if summed then
 $(moe.include("arrivals.cuh"))
@@ -63,14 +65,15 @@ struct place {
     int expert, row, end, column;
 };
 
-// Row tiles of an expert that share their weights are neighbours.
-__device__ __forceinline__ bool find_place(const args_$(p.kind) &args, int *shared, place &out) {
+// Of tile number `number`. Row tiles of an expert that share their weights are neighbours.
+__device__ __forceinline__ bool find_place(const args_$(p.kind) &args, int number, int *shared,
+                                           place &out) {
     row_tile tile;
     const int *starts = args.tile_start + $(moe.tile(c.n)) * (LISTED + 1);
     if (!find_tile<THREADS, LISTED>(starts, args.expert_start, args.expert_rows,
-                               (int)blockIdx.x / N_BLOCKS, shared, tile))
+                               number / N_BLOCKS, shared, tile))
         return false;
-    const int local = tile.index * N_BLOCKS + (int)blockIdx.x % N_BLOCKS;
+    const int local = tile.index * N_BLOCKS + number % N_BLOCKS;
     out.expert = tile.expert;
     out.row = tile.start + local % tile.count * N;
     out.end = tile.start + tile.rows;
@@ -87,11 +90,12 @@ __device__ __forceinline__ int half_of(int r) {
     return HALVES == 2 ? r / 8 % 2 : 0;
 }
 
-// The sums of this warp's K tiles: rows lane/4 and lane/4 + 8 of each 16, tokens 2*(lane%4) and the
+// The sums of this warp's K tiles among those of `range`: rows lane/4 and lane/4 + 8 of each 16, tokens 2*(lane%4) and the
 // next of each 8.
 __device__ __forceinline__ void multiply(const args_$(p.kind) &args, const place &at,
-                                         unsigned ring, float (&sum)[MI][NI][4]) {
-    const int lane = (int)threadIdx.x & 31, warp = (int)threadIdx.x >> 5;
+                                         depth_range range, unsigned ring,
+                                         float (&sum)[MI][NI][4]) {
+    const int lane = (int)threadIdx.x & 31, first = range.first + ((int)threadIdx.x >> 5);
     // This lane copies chunk lane%8 of rows lane/8, lane/8 + 4, ...
     const int my_row = lane / 8, my_chunk = lane % 8;
     const int my_rows = at.end - at.row - my_row;
@@ -155,15 +159,15 @@ __device__ __forceinline__ void multiply(const args_$(p.kind) &args, const place
 
 #pragma unroll
     for (int i = 0; i < STAGES - 1; i++) {
-        if (warp + i * WARPS < K_TILES) copy(i, warp + i * WARPS);
+        if (first + i * WARPS < range.end) copy(i, first + i * WARPS);
         copy_commit();
     }
     int read = 0, write = STAGES - 1;
 #pragma unroll 1
-    for (int k_tile = warp; k_tile < K_TILES; k_tile += WARPS) {
+    for (int k_tile = first; k_tile < range.end; k_tile += WARPS) {
         copy_wait<STAGES - 2>();
         __syncwarp(); // the stage is there for all lanes, and none reads the one before any more
-        if (k_tile + (STAGES - 1) * WARPS < K_TILES) copy(write, k_tile + (STAGES - 1) * WARPS);
+        if (k_tile + (STAGES - 1) * WARPS < range.end) copy(write, k_tile + (STAGES - 1) * WARPS);
         copy_commit();
         step(read);
         read = read + 1 == STAGES ? 0 : read + 1;
@@ -171,15 +175,18 @@ __device__ __forceinline__ void multiply(const args_$(p.kind) &args, const place
     }
 }
 
-// Sum i of lane l of each warp lies at [warp][i][l].
-__device__ __forceinline__ float add_warps(const float *sums, int column, int half, int token) {
+// Where a sum stands among the BLOCK_SUMS of a warp: sum i of lane l at [i][l].
+__device__ __forceinline__ int sum_at(int column, int half, int token) {
     const int m = HALVES == 2 ? column / 8 : column / 16;
     const int eight = HALVES == 2 ? half : column / 8 % 2;
     const int i = (m * NI + token / 8) * 4 + eight * 2 + token % 2;
+    return i * 32 + column % 8 * 4 + token % 8 / 2;
+}
+
+__device__ __forceinline__ float add_warps(const float *sums, int at) {
     float total = 0.0f;
 #pragma unroll
-    for (int warp = 0; warp < WARPS; warp++)
-        total += sums[(warp * SUMS + i) * 32 + column % 8 * 4 + token % 8 / 2];
+    for (int warp = 0; warp < WARPS; warp++) total += sums[warp * BLOCK_SUMS + at];
     return total;
 }
 
@@ -189,12 +196,12 @@ __device__ __forceinline__ float value_of(const args_$(p.kind) &args, const plac
     float value[HALVES];
 #pragma unroll
     for (int half = 0; half < HALVES; half++) {
-        value[half] = add_warps(sums, column, half, token);
+        value[half] = $(meets and "add_shares" or "add_warps")(sums, sum_at(column, half, token));
 % if weighs then
         value[half] *= input_weight(args, at.expert, at.row + token, at.end);
 % end
 % if bias then
-        value[half] += to_float($(bias)[(long long)at.expert * WEIGHT_ROWS + half * half_rows(at.expert) +
+        $(summed and "if (share_of_block() == 0) " or "")value[half] += to_float($(bias)[(long long)at.expert * WEIGHT_ROWS + half * half_rows(at.expert) +
                                         (at.column + column) * COLUMN_ROWS]);
 % end
     }
@@ -231,14 +238,34 @@ __device__ __forceinline__ void count_parts(const args_down_combine &args, const
 }
 
 % end
+// Writes the results first, first + step, ... of a tile, of column pairs of rows.
+__device__ __forceinline__ void finish(const args_$(p.kind) &args, const place &at,
+                                       const float *sums, int first, int step$(summed and ", const int *slot" or "")) {
+    const int rows = min(N, at.end - at.row);
+    for (int i = first; i < rows * (OUT_N / 2); i += step) {
+        const int token = i / (OUT_N / 2), column = i % (OUT_N / 2) * 2;
+        if (WIDTH % OUT_N != 0 && at.column + column >= WIDTH) continue;
+        const float low = value_of(args, at, sums, column, token);
+        const float high = value_of(args, at, sums, column + 1, token);
+% if summed then
+        *(float2 *)(part_of(args, share_of_block(), slot[token]) + at.column + column) =
+            make_float2(low, high);
+% else
+        *(unsigned *)($(result) + (long long)(at.row + token) * WIDTH + at.column + column) =
+            pack2<XT>(low, high);
+% end
+    }
+}
+
 extern "C" __global__ void __launch_bounds__(THREADS)
-$(moe.symbol())(const args_$(p.kind) args) {
+$(moe.symbol(scratched and "share" or nil))(const args_$(p.kind) args) {
     extern __shared__ __align__(1024) unsigned char memory[];
+    const int tile = (int)blockIdx.x / SPLIT;
     place at;
     dependency_wait();
     dependents_launch();
 % if summed then
-    if (!find_place(args, (int *)(memory + $(s.body)), at)) {
+    if (!find_place(args, tile, (int *)(memory + $(s.body)), at)) {
         clear_dropped(args, threadIdx.x, THREADS);
         return;
     }
@@ -246,34 +273,42 @@ $(moe.symbol())(const args_$(p.kind) args) {
     const row_notes notes = {at_notes, at_notes + N};
     note_rows(args, at, notes);
 % else
-    if (!find_place(args, (int *)(memory + $(s.body)), at)) return;
+    if (!find_place(args, tile, (int *)(memory + $(s.body)), at)) return;
 % end
 
     float sum[MI][NI][4] = {};
-    multiply(args, at, shared_address(memory) + threadIdx.x / 32 * RING_BYTES, sum);
+    multiply(args, at, range_of(share_of_block(), K_TILES),
+             shared_address(memory) + threadIdx.x / 32 * RING_BYTES, sum);
 
     float *sums = (float *)memory; // over the rings, when all warps are done with them
     __syncthreads();
-    float *mine = sums + (threadIdx.x / 32 * SUMS) * 32 + threadIdx.x % 32;
+    float *mine = sums + threadIdx.x / 32 * BLOCK_SUMS + threadIdx.x % 32;
 #pragma unroll
     for (int i = 0; i < SUMS; i++) mine[i * 32] = sum[i / 4 / NI][i / 4 % NI][i % 4];
     __syncthreads();
-    const int rows = min(N, at.end - at.row);
-    for (int i = threadIdx.x; i < rows * (OUT_N / 2); i += THREADS) {
-        const int token = i / (OUT_N / 2), column = i % (OUT_N / 2) * 2;
-        if (WIDTH % OUT_N != 0 && at.column + column >= WIDTH) continue;
-        const float low = value_of(args, at, sums, column, token);
-        const float high = value_of(args, at, sums, column + 1, token);
-% if summed then
-        *(float2 *)(part_of(args, 0, notes.slot[token]) + at.column + column) =
-            make_float2(low, high);
-% else
-        *(unsigned *)($(result) + (long long)(at.row + token) * WIDTH + at.column + column) =
-            pack2<XT>(low, high);
+% if meets then
+    float *share = $(scratched and "shares_of(args, tile) + share_of_block() * BLOCK_SUMS" or "sums");
+    for (int i = threadIdx.x; i < BLOCK_SUMS; i += THREADS) share[i] = add_warps(sums, i);
 % end
-    }
+% if clustered then
+    cluster_sync();
+    finish(args, at, sums, share_of_block() * THREADS + threadIdx.x, SPLIT * THREADS);
+    cluster_sync();
+% elseif not meets then
+    finish(args, at, sums, threadIdx.x, THREADS$(summed and ", notes.slot" or ""));
+% end
 % if summed then
     count_parts(args, at, notes);
     clear_dropped(args, threadIdx.x, THREADS);
 % end
 }
+% if scratched then
+
+extern "C" __global__ void __launch_bounds__(THREADS)
+$(moe.symbol("add"))(const args_$(p.kind) args) {
+    __shared__ int shared[5];
+    place at;
+    if (find_place(args, blockIdx.x, shared, at))
+        finish(args, at, shares_of(args, blockIdx.x), threadIdx.x, THREADS);
+}
+% end

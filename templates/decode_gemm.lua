@@ -2,9 +2,10 @@
 -- down_combine the last block to finish something of a token sums its rows (see arrivals.cuh).
 --
 -- Parameters: n rows of x or h and `rows` rows of weights a block; warps, which share K; stages of
--- each warp's ring, 64 elements of K each.
+-- each warp's ring, 64 elements of K each; split, the blocks that share a tile, each with a part of K.
 
 local loads = moe.use("loads.lua")
+local split = moe.use("split.lua")
 
 local BK = 64
 
@@ -25,6 +26,7 @@ local function shape(p, c, d)
     s.out_n = c.rows // s.halves
     s.n_blocks = moe.ceil_div(s.width, s.out_n)
     s.k_tiles = moe.ceil_div(s.depth, BK)
+    s.share = moe.ceil_div(s.k_tiles, c.split) -- of a block
     s.threads = 32 * c.warps
     s.stage = (c.rows + c.n) * BK * 2
     s.body = c.warps * math.max(c.stages * s.stage, c.rows * c.n * 4)
@@ -41,8 +43,8 @@ local function require_(p, c, d)
     local s = shape(p, c, d)
     if s.smem > d.smem then return false, "more shared memory than a block can have" end
     if c.rows * c.n > 64 * 32 then return false, "more than 64 sums a thread" end
-    if c.warps > 1 and c.warps > s.k_tiles then return false, "more warps than K tiles" end
-    if c.stages > 2 and (c.stages - 1) * c.warps >= s.k_tiles + c.warps then
+    if c.warps * c.split > math.max(1, s.k_tiles) then return false, "more warps than K tiles" end
+    if c.stages > 2 and (c.stages - 1) * c.warps >= s.share + c.warps then
         return false, "more stages than a warp has K tiles"
     end
     if c.rows > 16 and s.out_n >= 2 * s.width then return false, "rows is beyond the result" end
@@ -54,6 +56,7 @@ end
 local function cost(p, c, d, b)
     local s = shape(p, c, d)
     if b then s.blocks = b.blocks[1] end
+    local resident = split.resident(p, c, d, s.blocks)
     local w = loads.work(p, c.n, 1 << 20)
     local weight_rows = s.width * s.halves
     local weights = weight_rows * s.depth * p.wbytes -- of an expert
@@ -64,26 +67,29 @@ local function cost(p, c, d, b)
 
     local latency = 0.8 * d.clock -- clocks
     local issue = (c.rows + c.n) / 4 * 6 + c.rows // 16 * (8 + c.n // 8 * 8) + c.n // 8 * 4 + 30
-    local turns = moe.ceil_div(s.k_tiles, c.warps)
+    local turns = moe.ceil_div(s.share, c.warps)
     local store = s.summed and 1500 or 0 -- with the arrival, and at times a sum
     local edges = 2400 + store + c.rows * c.n // s.threads * (4 + 2 * c.warps)
     local alone = edges + turns * loads.soft_max(issue, latency / (c.stages - 1))
     local shared = turns * c.warps * issue / 4 + edges / s.blocks -- of a block among s.blocks
-    local blocks = w.tiles * s.n_blocks
-    local rounds = math.ceil(blocks / (d.sms * s.blocks))
+    local blocks = w.tiles * s.n_blocks * c.split
+    local rounds = math.ceil(blocks / resident)
     local busy = math.min(s.blocks, math.ceil(blocks / d.sms))
     local clocks = rounds * loads.soft_max(alone, busy * shared)
-    local l2 = blocks * s.k_tiles * s.stage / (d.sms * loads.l2_rate(d))
+    local parts = s.summed and 2 * w.rows * s.width * 4 * c.split or 0 -- written and read, in L2
+    local l2 = (blocks * s.share * s.stage + parts) / (d.sms * loads.l2_rate(d))
 
-    local warps = math.min(blocks, d.sms * s.blocks) * math.min(c.warps, s.k_tiles)
+    local warps = math.min(blocks, resident) * math.min(c.warps, s.share)
     local flying = warps * c.rows * BK * 2 * (c.stages - 1)
     local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock,
                               loads.stream(d, bytes, flying))
     local last = s.summed and 1700 or 0 -- its arrival and its sum, which nothing hides
-    return {flops = flops, bytes = bytes, ns = ns + last}
+    local met = split.meeting(p, c, d, blocks, c.rows * c.n)
+    return {flops = flops, bytes = bytes, ns = ns + last + met}
 end
 
--- {n, rows, warps, stages}: the best by cost is the default. The last is legal everywhere.
+-- {n, rows, warps, stages}: the best by cost, with any split, is the default. The last is legal
+-- everywhere, without one.
 local candidates = {
     {8, 32, 4, 4}, {8, 32, 8, 3}, {8, 64, 4, 3}, {16, 32, 4, 4}, {16, 64, 4, 3}, {32, 32, 4, 3},
     {32, 64, 4, 3}, {64, 32, 4, 3}, {8, 16, 1, 2},
@@ -91,11 +97,13 @@ local candidates = {
 
 local function default(p, d)
     local best, least
-    for _, from in ipairs(candidates) do
-        local c = {n = from[1], rows = from[2], warps = from[3], stages = from[4]}
-        if require_(p, c, d) then
-            local ns = cost(p, c, d).ns
-            if not best or ns < 0.98 * least then best, least = c, ns end
+    for _, shares in ipairs(split.values) do
+        for _, from in ipairs(candidates) do
+            local c = {n = from[1], rows = from[2], warps = from[3], stages = from[4], split = shares}
+            if require_(p, c, d) then
+                local ns = cost(p, c, d).ns
+                if not best or ns < 0.98 * least then best, least = c, ns end
+            end
         end
     end
     return best
@@ -110,6 +118,7 @@ return moe.template{
         {"rows", {16, 32, 64}},
         {"warps", {1, 2, 4, 8}},
         {"stages", {2, 3, 4, 6, 8}},
+        {"split", split.values},
     },
     supports = function(p, d)
         if p.x == "f32" then return false, "mma.sync takes 16-bit inputs here; gemv serves f32" end
@@ -121,12 +130,12 @@ return moe.template{
     default = default,
     launch = function(p, c, d)
         local s = shape(p, c, d)
-        return {
-            kernels = {{grid = {"row_tiles", c.n, s.n_blocks}, block = s.threads, smem = s.smem,
-                        overlap = d.sm >= 90}},
-            scratch = {token = s.summed and p.k * p.d * 4 or 0},
-        }
+        local out = split.launch(p, c, d, {grid = {"row_tiles", c.n, s.n_blocks * c.split},
+                                           block = s.threads, smem = s.smem,
+                                           overlap = d.sm >= 90}, c.rows * c.n)
+        if s.summed then out.scratch = {token = c.split * p.k * p.d * 4} end
+        return out
     end,
     cost = cost,
-    lib = {shape = shape},
+    lib = {shape = shape, split = split},
 }

@@ -11,6 +11,9 @@
 // weights never wait for the rows or their tokens; one warpgroup multiplies. gemm_down fills its ring
 // with weights before the rows of h are there: the maps that it needs are older than gemm_up.
 //
+// SPLIT blocks may share a tile's K. As parts of tokens their sums need no meeting, see arrivals.cuh;
+// else they are a cluster that makes one tile, see split.cuh, and no block has a second one.
+//
 // Sums come out as [column][row]; with a gate, eight gate columns and the eight up columns that pair
 // with them lie in one thread's registers. 8x8 transposes turn the results around before they are
 // stored; parts of sums are floats and stored as they are.
@@ -18,6 +21,7 @@
 % local summed = p.kind == "down_combine"
 % local gated = up and p.gated
 % local s = t.lib.shape(p, c)
+% local meets = t.lib.split.meets(p, c)
 % local bias = up and p.bias_up and "args.up_bias" or not up and p.bias_down and "args.down_bias"
 % local result = up and "args.h" or "args.y_rows"
 % local shared = p.shared_experts > 0
@@ -59,9 +63,7 @@ constexpr int K_TILES = (DEPTH + BK - 1) / BK;
 constexpr int M_BLOCKS = ROWS / 64;          // products of 64 weight rows
 constexpr int GROUPS = OUT_N / 32;           // of eight columns, that a warp makes
 constexpr int BOX = $(s.box);                // columns of a weight copy
-% if not summed then
-constexpr int SPLIT = 1;
-% end
+constexpr int BLOCK_SUMS = ROWS * N;
 
 constexpr int WEIGHT_BYTES = ROWS * ROW_BYTES, STAGE_BYTES = WEIGHT_BYTES + N * ROW_BYTES;
 constexpr int MULTIPLIERS = 128, WEIGHT_WARP = 4, THREADS = MULTIPLIERS + 64;
@@ -73,21 +75,12 @@ constexpr int TABLES = STAGES * STAGE_BYTES, FULL = TABLES + $(s.tables), EMPTY 
 % moe.include("walk.cuh")
 % moe.include("weights.cuh")
 % moe.include("weights_box.cuh")
+% moe.include("split.cuh")
 % if summed then
 %   moe.include("arrivals.cuh")
 % end
 
-// K tiles first .. end-1 are those of item `item`, one of SPLIT of a tile.
-struct depth_range {
-    int first, end;
-};
-
-__device__ __forceinline__ depth_range range_of(int item) {
-    const int share = item % SPLIT;
-    return {share * K_TILES / SPLIT, (share + 1) * K_TILES / SPLIT};
-}
-
-// One lane brings the weights of all tiles.
+// One lane brings the weights of all items, each a share of a tile.
 __device__ __forceinline__ void fetch_weights(const args_$(p.kind) &args, const tile_map &map,
                                               unsigned ring) {
     ring_place to;
@@ -95,7 +88,7 @@ __device__ __forceinline__ void fetch_weights(const args_$(p.kind) &args, const 
     walk_place at;
     for (int item = blockIdx.x; find_place<N>(map, item / SPLIT, expert, at); item += gridDim.x) {
         if (threadIdx.x % 32 != 0) continue;
-        const depth_range range = range_of(item);
+        const depth_range range = range_of(item % SPLIT, K_TILES);
 #pragma unroll 1
         for (int k = range.first * BK; k < range.end * BK; k += BK, to.advance()) {
             const unsigned stage = ring + to.stage * STAGE_BYTES, full = ring + FULL + to.stage * 8;
@@ -126,8 +119,9 @@ __device__ __forceinline__ void fetch_rows(const args_gemm_up &args, const tile_
         for (int i = 0; i < COPIES; i++)
             token[i] = i * STEP < my_rows ? (unsigned)args.row_slots[at.row + my_row + i * STEP] / K
                                           : 0;
+        const depth_range range = range_of(item % SPLIT, K_TILES);
 #pragma unroll 1
-        for (int k_tile = 0; k_tile < K_TILES; k_tile++, to.advance()) {
+        for (int k_tile = range.first; k_tile < range.end; k_tile++, to.advance()) {
             const unsigned stage = ring + to.stage * STAGE_BYTES + WEIGHT_BYTES;
             const int k = k_tile * BK + my_chunk * 8;
             const bool inside = DEPTH % BK == 0 || k < DEPTH;
@@ -152,7 +146,7 @@ __device__ __forceinline__ void fetch_rows(const args_$(p.kind) &args, const til
     walk_place at;
     for (int item = blockIdx.x; find_place<N>(map, item / SPLIT, expert, at); item += gridDim.x) {
         if (threadIdx.x % 32 != 0) continue;
-        const depth_range range = range_of(item);
+        const depth_range range = range_of(item % SPLIT, K_TILES);
 #pragma unroll 1
         for (int k = range.first * BK; k < range.end * BK; k += BK, to.advance()) {
             const unsigned full = ring + FULL + to.stage * 8;
@@ -164,7 +158,7 @@ __device__ __forceinline__ void fetch_rows(const args_$(p.kind) &args, const til
 }
 % end
 
-// Sums of one tile: the products of its K tiles.
+// Sums of one item: the products of its K tiles.
 __device__ __forceinline__ void multiply(float (&sum)[M_BLOCKS][N / 2], depth_range range,
                                          unsigned ring, ring_place &from) {
     const bool elected = threadIdx.x == 0;
@@ -198,12 +192,14 @@ __device__ __forceinline__ void multiply(float (&sum)[M_BLOCKS][N / 2], depth_ra
     __syncwarp();
 }
 
-% if summed then
+% if summed or meets then
 __device__ __forceinline__ void multipliers_sync() {
     __syncwarp(); // lanes come here from branches
     asm volatile("bar.sync 1, $("%")0;" ::"n"(MULTIPLIERS) : "memory");
 }
 
+% end
+% if summed then
 // What the multipliers share of a tile.
 struct tile_notes {
     int *slots; // [N] of its rows
@@ -251,7 +247,7 @@ __device__ __forceinline__ void make(const args_down_combine &args, const tile_m
             parts = parts_of(args, counter);
         }
         float sum[M_BLOCKS][N / 2];
-        multiply(sum, range_of(item), ring, from);
+        multiply(sum, range_of(item % SPLIT, K_TILES), ring, from);
         multipliers_sync();
         store_parts(args, sum, item % SPLIT, notes.slots, at);
         multipliers_sync();
@@ -319,6 +315,46 @@ __device__ __forceinline__ void finish(const args_$(p.kind) &args,
     }
 }
 
+% if meets then
+// The total of all shares, in a warp that finishes its part of the tile.
+__device__ __forceinline__ void add_up(float (&sum)[M_BLOCKS][N / 2], const float *sums) {
+#pragma unroll
+    for (int i = 0; i < M_BLOCKS * N / 2; i++)
+        sum[i / (N / 2)][i % (N / 2)] = add_shares(sums, i * MULTIPLIERS + threadIdx.x);
+}
+
+// The multipliers' part of the block's only item. `sums` take the place of the ring.
+__device__ __forceinline__ void make(const args_$(p.kind) &args, const tile_map &map, float *sums,
+                                     unsigned ring) {
+    const int share = share_of_block(), warp = (int)threadIdx.x / 32;
+    ring_place from;
+    int expert = 0;
+    walk_place at;
+    const bool live = find_place<N>(map, blockIdx.x / SPLIT, expert, at);
+    float sum[M_BLOCKS][N / 2];
+    if (live) {
+        multiply(sum, range_of(share, K_TILES), ring, from);
+        multipliers_sync(); // nobody's products read the ring any more
+#pragma unroll
+        for (int i = 0; i < M_BLOCKS * N / 2; i++)
+            sums[i * MULTIPLIERS + threadIdx.x] = sum[i / (N / 2)][i % (N / 2)];
+    }
+    cluster_sync();
+    if (live && warp % SPLIT == share) {
+        add_up(sum, sums);
+        finish(args, sum, at);
+    }
+    __syncwarp();
+    cluster_sync();
+}
+
+// The other warps take part in its two barriers.
+__device__ __forceinline__ void attend() {
+    __syncwarp();
+    cluster_sync();
+    cluster_sync();
+}
+% else
 __device__ __forceinline__ void make(const args_$(p.kind) &args, const tile_map &map,
                                      unsigned ring) {
     ring_place from;
@@ -326,10 +362,11 @@ __device__ __forceinline__ void make(const args_$(p.kind) &args, const tile_map 
     walk_place at;
     for (int item = blockIdx.x; find_place<N>(map, item / SPLIT, expert, at); item += gridDim.x) {
         float sum[M_BLOCKS][N / 2];
-        multiply(sum, range_of(item), ring, from);
+        multiply(sum, range_of(item % SPLIT, K_TILES), ring, from);
         finish(args, sum, at);
     }
 }
+% end
 % end
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
@@ -356,6 +393,9 @@ $(moe.symbol())(const __grid_constant__ args_$(p.kind) args) {
     __syncthreads();
     if (threadIdx.x / 32 == WEIGHT_WARP) {
         fetch_weights(args, map, ring);
+% if meets then
+        attend();
+% end
         return;
     }
 % if not up then
@@ -368,12 +408,13 @@ $(moe.symbol())(const __grid_constant__ args_$(p.kind) args) {
 % if summed then
     int *at_notes = (int *)(memory + TABLES) + TILE_MAP_INTS;
     const tile_notes notes = {at_notes, at_notes + N};
-    if (threadIdx.x < MULTIPLIERS)
-        make(args, map, notes, ring);
-% else
-    if (threadIdx.x < MULTIPLIERS)
-        make(args, map, ring);
 % end
-    else
-        fetch_rows(args, map, ring);
+    if (threadIdx.x < MULTIPLIERS) {
+        make(args, map, $(meets and "(float *)memory, " or summed and "notes, " or "")ring);
+        return;
+    }
+    fetch_rows(args, map, ring);
+% if meets then
+    attend();
+% end
 }

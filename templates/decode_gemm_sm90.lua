@@ -2,9 +2,10 @@
 -- down_combine the last block to finish something of a token sums its rows (see arrivals.cuh).
 --
 -- Parameters: n rows of x or h and `rows` rows of weights a tile; stages of the ring, 64 elements
--- of K each; blocks an SM; for down_combine, split: tiles that share a result, each with a part of K.
+-- of K each; blocks an SM; split, the blocks that share a tile, each with a part of K.
 
 local loads = moe.use("loads.lua")
+local split = moe.use("split.lua")
 local weights_box = moe.use("weights_box.lua")
 
 local BK, THREADS = 64, 192
@@ -15,7 +16,6 @@ local function shape(p, c)
     local s = {}
     s.up = p.kind == "gemm_up"
     s.summed = p.kind == "down_combine"
-    s.split = s.summed and c.split or 1
     s.halves = s.up and p.gated and 2 or 1
     s.depth = s.up and p.d or p.f
     s.width = s.up and p.f or p.d
@@ -23,6 +23,7 @@ local function shape(p, c)
     s.box = s.halves == 1 and c.rows or c.rows == 64 and 8 or 64
     s.n_blocks = moe.ceil_div(s.width, s.out_n)
     s.k_tiles = moe.ceil_div(s.depth, BK)
+    s.share = moe.ceil_div(s.k_tiles, c.split) -- of an item
     s.stage = (c.rows + c.n) * BK * 2
     local notes = s.summed and 2 * c.n or 0 -- slots of a tile, counters that are full
     s.tables = moe.align((3 * p.listed + 1 + notes) * 4, 128)
@@ -39,7 +40,10 @@ local function require_(p, c, d)
         return false, "so many sums a thread would spill"
     end
     if c.rows > 64 and s.out_n >= 2 * s.width then return false, "rows is beyond the result" end
-    if s.split > 1 and s.k_tiles < 4 * s.split then return false, "a share of K is too short" end
+    if c.split > 1 and s.k_tiles < 2 * c.split then return false, "a share of K is too short" end
+    if split.meets(p, c) and c.stages > math.max(2, s.share) then
+        return false, "more stages than a share has K tiles"
+    end
     if s.summed and s.n_blocks > 1024 then return false, "more column blocks than there are flags" end
     return true
 end
@@ -58,37 +62,44 @@ local function cost(p, c, d)
 
     local latency = 0.8 * d.clock -- clocks
     local step = loads.soft_max(s.stage / 64, 120) + c.rows // 64 * math.max(16, c.n / 4) * 4 / 4
-    local tiles = w.tiles * s.n_blocks * s.split
-    local rounds = math.ceil(tiles / (d.sms * c.blocks)) * c.blocks
-    local k_tiles = s.k_tiles / s.split
+    local items = w.tiles * s.n_blocks * c.split
+    local resident = split.resident(p, c, d, c.blocks)
+    local rounds = math.ceil(items / resident)
+    local busy = math.min(c.blocks, math.ceil(items / d.sms)) -- blocks of an SM
     local store = s.summed and 1500 or 100 -- with the arrival, and at times a sum
-    local own = rounds * (k_tiles * loads.soft_max(step, latency / (c.stages * c.blocks)) +
-                          store + c.n * 4)
-    local clocks = 2600 + latency + own
-    local parts = s.summed and 2 * w.rows * s.width * 4 * s.split or 0 -- written and read, in L2
-    local l2 = (tiles * k_tiles * s.stage + parts) / (d.sms * loads.l2_rate(d))
+    local own = rounds * busy * (s.share * loads.soft_max(step, latency / (c.stages * busy)) +
+                                 store + c.n * 4)
+    -- A persistent block fills its ring once, blocks of one item do so behind one another.
+    local fills = split.meets(p, c) and rounds or 1
+    local clocks = fills * (2600 + latency) + own
+    local parts = s.summed and 2 * w.rows * s.width * 4 * c.split or 0 -- written and read, in L2
+    local l2 = (items * s.share * s.stage + parts) / (d.sms * loads.l2_rate(d))
 
-    local flying = math.min(tiles, d.sms * c.blocks) * c.rows * BK * 2 * c.stages
+    local flying = math.min(items, resident) * c.rows * BK * 2 * math.min(c.stages, s.share)
     local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock,
                               loads.stream(d, bytes, flying))
     local last = s.summed and 1700 or 0 -- its arrival and its sum, which nothing hides
-    return {flops = flops, bytes = bytes, ns = ns + last}
+    local met = split.meeting(p, c, d, items, c.rows * c.n)
+    return {flops = flops, bytes = bytes, ns = ns + last + met}
 end
 
--- The best by cost of all n and rows, with as many stages as fit.
+local function most_stages(p, d, n, rows, blocks, shares)
+    for _, stages in ipairs{24, 16, 12, 8, 6, 4, 3, 2} do
+        local c = {n = n, rows = rows, stages = stages, blocks = blocks, split = shares}
+        if require_(p, c, d) then return c end
+    end
+end
+
+-- The best by cost of all n, rows and splits, with as many stages as fit.
 local function default(p, d)
     local best, least
-    for _, n in ipairs{8, 16, 32, 64} do
-        for _, rows in ipairs{128, 64} do
-            for _, split in ipairs(p.kind == "down_combine" and {1, 2, 4} or {1}) do
-                for _, stages in ipairs{24, 16, 12, 8, 6, 4, 3, 2} do
-                    local c = {n = n, rows = rows, stages = stages, blocks = 1}
-                    if p.kind == "down_combine" then c.split = split end
-                    if require_(p, c, d) then
-                        local ns = cost(p, c, d).ns
-                        if not best or ns < 0.98 * least then best, least = c, ns end
-                        break
-                    end
+    for _, shares in ipairs(split.values) do
+        for _, n in ipairs{8, 16, 32, 64} do
+            for _, rows in ipairs{128, 64} do
+                for blocks = 1, p.kind ~= "down_combine" and shares > 1 and 2 or 1 do
+                    local c = most_stages(p, d, n, rows, blocks, shares)
+                    local ns = c and cost(p, c, d).ns
+                    if ns and (not best or ns < 0.98 * least) then best, least = c, ns end
                 end
             end
         end
@@ -100,16 +111,13 @@ return moe.template{
     name = "decode_gemm_sm90",
     op = {"gemm_up", "gemm_down", "down_combine"},
     arch = {90, 90},
-    params = function(p, d)
-        local list = {
-            {"n", {8, 16, 32, 64}},
-            {"rows", {64, 128}},
-            {"stages", {2, 3, 4, 6, 8, 12, 16, 24}},
-            {"blocks", {1, 2}},
-        }
-        if p.kind == "down_combine" then list[#list + 1] = {"split", {1, 2, 4}} end
-        return list
-    end,
+    params = {
+        {"n", {8, 16, 32, 64}},
+        {"rows", {64, 128}},
+        {"stages", {2, 3, 4, 6, 8, 12, 16, 24}},
+        {"blocks", {1, 2}},
+        {"split", split.values},
+    },
     supports = function(p, d)
         if p.x == "f32" then return false, "wgmma has no fp32 inputs" end
         if p.drop ~= "plain" then return false, "it leaves weights as they are" end
@@ -129,16 +137,18 @@ return moe.template{
             maps = weights_box.down(p, BK, s.box)
             maps[#maps + 1] = {"h", {BK, c.n}, 128}
         end
-        return {
-            kernels = {{grid = {"sms", c.blocks}, block = THREADS, smem = s.smem,
-                        overlap = true}},
-            maps = maps,
-            scratch = {token = s.summed and s.split * p.k * p.d * 4 or 0},
-        }
+        local grid = split.meets(p, c) and {"row_tiles", c.n, s.n_blocks * c.split}
+            or {"sms", c.blocks}
+        local out = split.launch(p, c, d, {grid = grid, block = THREADS, smem = s.smem,
+                                           overlap = true}, c.rows * c.n)
+        out.maps = maps
+        if s.summed then out.scratch = {token = c.split * p.k * p.d * 4} end
+        return out
     end,
     cost = cost,
     lib = {
         shape = shape,
+        split = split,
         columns = function(p, c) return {c.n} end,
     },
 }

@@ -1,9 +1,11 @@
 -- gemv.lua - both expert GEMMs for one or a few rows an expert: matrix times vector, any dtype.
 --
 -- Parameters: warps of a block; columns of the result that a warp makes; unroll, the 16-byte chunks
--- of each weight row that a lane has under way.
+-- of each weight row that a lane has under way; split, the blocks that share a tile, each with a part
+-- of K.
 
 local loads = moe.use("loads.lua")
+local split = moe.use("split.lua")
 
 local ROWS = 8 -- that a block serves
 
@@ -17,6 +19,9 @@ local function shape(p, c)
     s.out_n = c.warps * c.columns
     s.n_blocks = moe.ceil_div(s.width, s.out_n)
     s.weights = c.columns * s.halves -- rows of weights that a warp reads
+    s.steps = moe.ceil_div(s.depth * p.wbytes, 16 * 32) -- of a chunk a lane
+    s.share = moe.ceil_div(s.steps, c.split) -- of a block
+    s.sums = ROWS * s.out_n * s.halves
     s.registers = s.weights * (ROWS + 4 * c.unroll) + 64
     return s
 end
@@ -24,7 +29,8 @@ end
 local function require_(p, c, d)
     local s = shape(p, c)
     if s.registers > 192 then return false, "too many registers" end
-    if c.unroll > 1 and 16 * c.unroll * 32 >= 2 * s.depth * p.wbytes then
+    if c.split > s.steps then return false, "a share of K is too short" end
+    if c.unroll > 1 and 16 * c.unroll * 32 * c.split >= 2 * s.depth * p.wbytes then
         return false, "unroll is beyond K"
     end
     if c.columns > 1 and s.out_n >= 2 * s.width then return false, "columns are beyond the result" end
@@ -46,30 +52,34 @@ local function cost(p, c, d, b)
     local chunks = w.tiles * weight_rows * s.depth / per / 32 -- of a warp's lanes together
     local live = w.rows / w.tiles
     local issue = chunks * (4 + per + live * (per + (4 + per) / s.weights)) / (d.sms * 4 * 0.7)
-    local blocks = w.tiles * s.n_blocks
-    local resident = b and b.blocks[1]
+    local blocks = w.tiles * s.n_blocks * c.split
+    local each = b and b.blocks[1]
         or math.min(d.blocks_sm, d.threads_sm // (32 * c.warps),
                     d.regs_sm // (s.registers * 32 * c.warps))
-    local rounds = math.ceil(blocks / (d.sms * resident))
-    local turns = moe.ceil_div(s.depth * p.wbytes, 16 * 32 * c.unroll)
+    local resident = split.resident(p, c, d, each)
+    local rounds = math.ceil(blocks / resident)
+    local turns = moe.ceil_div(s.share, c.unroll)
     local clocks = 2400 + issue + rounds * (600 + 0.8 * d.clock * turns)
 
-    local warps = math.min(blocks, d.sms * resident) * c.warps
-    local flying = warps * s.weights * math.min(c.unroll * 512, s.depth * p.wbytes)
+    local warps = math.min(blocks, resident) * c.warps
+    local flying = warps * s.weights * math.min(c.unroll * 512, s.depth * p.wbytes / c.split)
     local ns = loads.soft_max(clocks * 1000 / d.clock, loads.stream(d, bytes, flying))
-    return {flops = flops, bytes = bytes, ns = ns}
+    return {flops = flops, bytes = bytes, ns = ns + split.meeting(p, c, d, blocks, s.sums)}
 end
 
--- {warps, columns, unroll}: the best by cost is the default. The last is legal everywhere.
+-- {warps, columns, unroll}: the best by cost, with any split, is the default. The last is legal
+-- everywhere, without one.
 local candidates = {{4, 1, 4}, {4, 2, 2}, {4, 2, 4}, {8, 1, 4}, {4, 1, 2}, {4, 1, 1}}
 
 local function default(p, d)
     local best, least
-    for _, from in ipairs(candidates) do
-        local c = {warps = from[1], columns = from[2], unroll = from[3]}
-        if require_(p, c, d) then
-            local ns = cost(p, c, d).ns
-            if not best or ns < 0.98 * least then best, least = c, ns end
+    for _, shares in ipairs(split.values) do
+        for _, from in ipairs(candidates) do
+            local c = {warps = from[1], columns = from[2], unroll = from[3], split = shares}
+            if require_(p, c, d) then
+                local ns = cost(p, c, d).ns
+                if not best or ns < 0.98 * least then best, least = c, ns end
+            end
         end
     end
     return best
@@ -83,15 +93,15 @@ return moe.template{
         {"warps", {1, 2, 4, 8}},
         {"columns", {1, 2, 4}},
         {"unroll", {1, 2, 4, 8}},
+        {"split", split.values},
     },
     require = require_,
     default = default,
     launch = function(p, c, d)
         local s = shape(p, c)
-        return {
-            kernels = {{grid = {"row_tiles", ROWS, s.n_blocks}, block = 32 * c.warps,
-                        overlap = d.sm >= 90}},
-        }
+        return split.launch(p, c, d, {grid = {"row_tiles", ROWS, s.n_blocks * c.split},
+                                      block = 32 * c.warps, overlap = d.sm >= 90}, s.sums)
     end,
     cost = cost,
+    lib = {split = split},
 }

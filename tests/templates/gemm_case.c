@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include <cmocka.h>
 
@@ -235,7 +236,7 @@ static unsigned char *run(fixture *f, const fixture_kernel *kernel, moe_arg_valu
     return out;
 }
 
-void gemm_case_check(fixture *f, const char *template, const gemm_case *each) {
+uint64_t gemm_case_check(fixture *f, const char *template, const gemm_case *each) {
     bool up = each->kind == MOE_OP_gemm_up, summed = each->kind == MOE_OP_down_combine;
     moe_arg output = up ? MOE_ARG_h : summed ? MOE_ARG_y : MOE_ARG_y_rows;
     moe_layer layer;
@@ -278,6 +279,7 @@ void gemm_case_check(fixture *f, const char *template, const gemm_case *each) {
         judge(&kernel, &outputs, n, row, width, again, want);
     else if (memcmp(out, again, bytes))
         fail_msg("%s: a second run gives other bits", kernel.what);
+    uint64_t bits = XXH3_64bits(out, bytes);
     if (summed) maps_free(&outputs);
 
     free(again);
@@ -289,4 +291,5 @@ void gemm_case_check(fixture *f, const char *template, const gemm_case *each) {
     moe_workload_free(&w);
     fixture_kernel_free(f, &kernel);
     fixture_forget(f);
+    return bits;
 }

@@ -30,6 +30,9 @@
 // weights never wait for the rows or their tokens; one warpgroup multiplies. gemm_down fills its ring
 // with weights before the rows of h are there: the maps that it needs are older than gemm_up.
 //
+// SPLIT blocks may share a tile's K. As parts of tokens their sums need no meeting, see arrivals.cuh;
+// else they are a cluster that makes one tile, see split.cuh, and no block has a second one.
+//
 // Sums come out as [column][row]; with a gate, eight gate columns and the eight up columns that pair
 // with them lie in one thread's registers. 8x8 transposes turn the results around before they are
 // stored; parts of sums are floats and stored as they are.
@@ -558,6 +561,7 @@ constexpr int K_TILES = (DEPTH + BK - 1) / BK;
 constexpr int M_BLOCKS = ROWS / 64;          // products of 64 weight rows
 constexpr int GROUPS = OUT_N / 32;           // of eight columns, that a warp makes
 constexpr int BOX = 128;                // columns of a weight copy
+constexpr int BLOCK_SUMS = ROWS * N;
 
 constexpr int WEIGHT_BYTES = ROWS * ROW_BYTES, STAGE_BYTES = WEIGHT_BYTES + N * ROW_BYTES;
 constexpr int MULTIPLIERS = 128, WEIGHT_WARP = 4, THREADS = MULTIPLIERS + 64;
@@ -678,6 +682,27 @@ __device__ __forceinline__ void load_down_rows(unsigned to, const tensor_map &ma
                                                int k, int column, int expert) {
     tensor_load(to, map, full, k, column, expert);
 }
+// split.cuh - SPLIT neighbouring blocks share a tile, each with a part of K, so that few tiles keep all
+// SMs busy. Needs BLOCK_SUMS, the sums that a block makes, and a template with `lib.split`.
+//
+// The sums of all shares meet, and are added in the order of K: the same input gives the same bits,
+// whoever comes first. From sm_90 on the blocks are a cluster and read one another's shared memory,
+// where each keeps its sums at the same place; every block then finishes a part of the tile. Below,
+// sums go to scratch, and a second kernel adds and finishes: its launch costs what counting arrivals
+// would, and no counter has to be zero again for the next launch.
+
+__device__ __forceinline__ int share_of_block() {
+    return (int)blockIdx.x % SPLIT;
+}
+
+// Steps first .. end-1 along K are those of a share.
+struct depth_range {
+    int first, end;
+};
+
+__device__ __forceinline__ depth_range range_of(int share, int steps) {
+    return {share * steps / SPLIT, (share + 1) * steps / SPLIT};
+}
 // arrivals.cuh - blocks that each make a part of the rows of tokens find out which of them is the last,
 // and that one sums the token's rows: in slot order, so that y does not depend on who it is. Needs XT, D,
 // K, OUT_N, N_BLOCKS, SPLIT and arguments with flags, which are zero at the start.
@@ -769,17 +794,7 @@ __device__ __forceinline__ void clear_dropped(const args_down_combine &args, int
     }
 }
 
-// K tiles first .. end-1 are those of item `item`, one of SPLIT of a tile.
-struct depth_range {
-    int first, end;
-};
-
-__device__ __forceinline__ depth_range range_of(int item) {
-    const int share = item % SPLIT;
-    return {share * K_TILES / SPLIT, (share + 1) * K_TILES / SPLIT};
-}
-
-// One lane brings the weights of all tiles.
+// One lane brings the weights of all items, each a share of a tile.
 __device__ __forceinline__ void fetch_weights(const args_down_combine &args, const tile_map &map,
                                               unsigned ring) {
     ring_place to;
@@ -787,7 +802,7 @@ __device__ __forceinline__ void fetch_weights(const args_down_combine &args, con
     walk_place at;
     for (int item = blockIdx.x; find_place<N>(map, item / SPLIT, expert, at); item += gridDim.x) {
         if (threadIdx.x % 32 != 0) continue;
-        const depth_range range = range_of(item);
+        const depth_range range = range_of(item % SPLIT, K_TILES);
 #pragma unroll 1
         for (int k = range.first * BK; k < range.end * BK; k += BK, to.advance()) {
             const unsigned stage = ring + to.stage * STAGE_BYTES, full = ring + FULL + to.stage * 8;
@@ -810,7 +825,7 @@ __device__ __forceinline__ void fetch_rows(const args_down_combine &args, const 
     walk_place at;
     for (int item = blockIdx.x; find_place<N>(map, item / SPLIT, expert, at); item += gridDim.x) {
         if (threadIdx.x % 32 != 0) continue;
-        const depth_range range = range_of(item);
+        const depth_range range = range_of(item % SPLIT, K_TILES);
 #pragma unroll 1
         for (int k = range.first * BK; k < range.end * BK; k += BK, to.advance()) {
             const unsigned full = ring + FULL + to.stage * 8;
@@ -821,7 +836,7 @@ __device__ __forceinline__ void fetch_rows(const args_down_combine &args, const 
     }
 }
 
-// Sums of one tile: the products of its K tiles.
+// Sums of one item: the products of its K tiles.
 __device__ __forceinline__ void multiply(float (&sum)[M_BLOCKS][N / 2], depth_range range,
                                          unsigned ring, ring_place &from) {
     const bool elected = threadIdx.x == 0;
@@ -900,7 +915,7 @@ __device__ __forceinline__ void make(const args_down_combine &args, const tile_m
             parts = parts_of(args, counter);
         }
         float sum[M_BLOCKS][N / 2];
-        multiply(sum, range_of(item), ring, from);
+        multiply(sum, range_of(item % SPLIT, K_TILES), ring, from);
         multipliers_sync();
         store_parts(args, sum, item % SPLIT, notes.slots, at);
         multipliers_sync();
@@ -942,8 +957,9 @@ moe_down_combine_000000000000(const __grid_constant__ args_down_combine args) {
     // of them before they end.
     int *at_notes = (int *)(memory + TABLES) + TILE_MAP_INTS;
     const tile_notes notes = {at_notes, at_notes + N};
-    if (threadIdx.x < MULTIPLIERS)
+    if (threadIdx.x < MULTIPLIERS) {
         make(args, map, notes, ring);
-    else
-        fetch_rows(args, map, ring);
+        return;
+    }
+    fetch_rows(args, map, ring);
 }
