@@ -46,7 +46,8 @@ class MoeLayer(torch.nn.Module):
             raise TypeError(f"the layer takes {', '.join(sorted(needed))}, "
                             f"not {', '.join(sorted(tensors))}")
         self.plan, self.first_expert, self.names = plan, first_expert, sorted(tensors)
-        plans[id(plan)] = plan
+        self.number = id(plan)
+        plans[self.number] = plan
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor)
 
@@ -56,6 +57,6 @@ class MoeLayer(torch.nn.Module):
         if ids is not None:
             idle = {"router_weight", "router_keys", "router_bias"}
         tensors = {name: getattr(self, name) for name in self.names if name not in idle}
-        y = moe_layer(id(self.plan), flat, tensors.pop("router_weight", None),
+        y = moe_layer(self.number, flat, tensors.pop("router_weight", None),
                       tensors.pop("up", None), **tensors, logits=logits, ids=ids, weights=weights, first_expert=self.first_expert)
         return y.reshape(x.shape)

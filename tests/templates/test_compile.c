@@ -1,5 +1,6 @@
 /* label: compile
- * test_compile.c - all default configs compile for every claimed arch, without spills. */
+ * test_compile.c - all default configs compile for every claimed arch, without spills and with wgmma
+ * that overlaps. */
 #include "fixture.h"
 
 #include <setjmp.h>
@@ -42,6 +43,10 @@ static void compile_op(fixture *f, const moe_template *t, const moe_op *op,
             fail_msg("%s for %s: kernel %d has %d registers and spills %d bytes", kernel.what,
                      facts->arch, i, (int)launch->kernel[i].regs, (int)launch->kernel[i].spills);
     }
+    /* ptxas says so where it must wait for wgmma or cannot hand registers over. */
+    if (strstr(kernel.compiled.log, "wgmma") || strstr(kernel.compiled.log, "GMMA") ||
+        strstr(kernel.compiled.log, "setmaxnreg"))
+        fail_msg("%s for %s: %s", kernel.what, facts->arch, kernel.compiled.log);
     fixture_kernel_free(f, &kernel);
 }
 
