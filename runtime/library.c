@@ -11,8 +11,9 @@
 
 enum { PATH_SIZE = 1024, REASON_SIZE = 256 };
 
-/* Stands for the folder of the running program among the variables below. */
-static const char program[] = "program";
+/* Stand among the variables below for the folder of the running program, and for that over the folder
+ * of the first python3 on the path: a virtual environment works without being activated. */
+static const char program[] = "program", python[] = "python";
 
 /* Where to look, in order. The folder is $variable followed by a glob pattern; without a variable
  * the pattern stands alone, and without a pattern the loader searches its own path. */
@@ -31,8 +32,10 @@ static const struct {
     {NULL, NULL},
     {NULL, "/usr/local/cuda/lib64"},
     {NULL, "/usr/local/cuda/extras/CUPTI/lib64"},
+    {NULL, "/usr/local/nvidia/lib64"}, /* a container's driver */
     {program, "/../.deps/nvidia/*/lib"}, /* where scripts/setup.sh puts them */
     {"VIRTUAL_ENV", "/lib/python3*/site-packages/nvidia/*/lib"},
+    {python, "/lib/python3*/site-packages/nvidia/*/lib"},
     {"CONDA_PREFIX", "/lib/python3*/site-packages/nvidia/*/lib"},
     {"HOME", "/.local/lib/python3*/site-packages/nvidia/*/lib"},
     {NULL, "/usr/local/lib/python3*/dist-packages/nvidia/*/lib"},
@@ -93,11 +96,28 @@ const char *moe_program_folder(char *folder, size_t size) {
     return folder;
 }
 
+static const char *python_prefix(char *folder, size_t size) {
+    const char *list = getenv("PATH");
+    for (size_t length = 0; list && *list; list += length + (list[length] == ':')) {
+        length = strcspn(list, ":");
+        int used = snprintf(folder, size, "%.*s/python3", (int)length, list);
+        if (used < 0 || (size_t)used >= size || access(folder, X_OK) != 0) continue;
+        for (int i = 0; i < 2; i++) {
+            char *slash = strrchr(folder, '/');
+            if (!slash) return NULL;
+            *slash = '\0';
+        }
+        return folder;
+    }
+    return NULL;
+}
+
 /* $variable/pattern with the variable's own text protected from globbing; false if it is unset. */
 static bool make_pattern(const char *variable, const char *pattern, char *out) {
     char folder[PATH_SIZE];
     const char *base = !variable             ? ""
                        : variable == program ? moe_program_folder(folder, sizeof folder)
+                       : variable == python  ? python_prefix(folder, sizeof folder)
                                              : getenv(variable);
     size_t used = 0;
     if (!base || (variable && !*base)) return false;

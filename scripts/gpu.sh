@@ -72,6 +72,7 @@ find_build() {
         die 3 "no $build/moetune and no build ($out/build.txt); pack one with scripts/carry.sh"
     build=$(cd "$build" && pwd)
     command=$build/moetune
+    loads=$build${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} # of tests; the driver may be there too
 }
 
 finish() {
@@ -129,7 +130,7 @@ gpu_tests() {
     local source test status bad=0
     while read -r source; do
         test=test_$(basename "$(dirname "$source")")_$(basename "$source" .c | sed 's/^test_//')
-        LD_LIBRARY_PATH=$build MOETUNE_BINARY=$command "$build/$test"
+        LD_LIBRARY_PATH=$loads MOETUNE_BINARY=$command "$build/$test"
         status=$?
         echo "$test: exit $status"
         ((status == 0 || status == 77)) || bad=1
@@ -139,7 +140,7 @@ gpu_tests() {
 
 # What this GPU makes of each instruction, for tests/gpu/golden/.
 goldens() {
-    LD_LIBRARY_PATH=$build MOE_GOLDEN_UPDATE=1 "$build/test_gpu_instructions"
+    LD_LIBRARY_PATH=$loads MOE_GOLDEN_UPDATE=1 "$build/test_gpu_instructions"
     local status=$?
     mkdir -p "$out/golden"
     cp -r tests/gpu/golden/*/ "$out/golden" 2>/dev/null
@@ -218,7 +219,7 @@ headline() {
 layers() { python3 bench/headline/run.py --list --configs "$configs" ${tiny:+$tiny}; }
 
 export -f facts gpu_tests goldens ops_of sanitize profile headline left
-export command build device configs db out systems tiny sanitize_layer sanitize_tokens sanitize_templates
+export command build loads device configs db out systems tiny sanitize_layer sanitize_tokens sanitize_templates
 
 find_build
 wanted info && step info bash -c facts

@@ -111,6 +111,22 @@ static void test_order(void **unused) {
     }
 }
 
+/* A virtual environment that is not active but first on the path. */
+static void test_python_on_the_path(void **unused) {
+    (void)unused;
+    char python[512], path[1024], *before = strdup(getenv("PATH"));
+    snprintf(python, sizeof python, "%s/bare/bin/python3", root);
+    make_folders(python);
+    assert_int_equal(symlink("/bin/sh", python), 0);
+    place("bare/lib/python3.12/site-packages/nvidia/cu13/lib/libmoetune-fake.so.1",
+          "new/lib64/libcuda.so.1");
+    snprintf(path, sizeof path, "%s/none::%s/bare/bin:%s", root, root, before);
+    setenv("PATH", path, 1);
+    expect("bare/lib/python3.12/site-packages/nvidia/cu13/lib/libmoetune-fake.so.1");
+    setenv("PATH", before, 1);
+    free(before);
+}
+
 static void test_broken(void **unused) {
     (void)unused;
     void *handle = NULL;
@@ -169,6 +185,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_nowhere, start, stop),
         cmocka_unit_test_setup_teardown(test_order, start, stop),
+        cmocka_unit_test_setup_teardown(test_python_on_the_path, start, stop),
         cmocka_unit_test_setup_teardown(test_broken, start, stop),
         cmocka_unit_test_setup_teardown(test_odd_names, start, stop),
         cmocka_unit_test_setup_teardown(test_symbols, start, stop),
