@@ -6,9 +6,10 @@ range to reach, and the templates' own predictions.
   python3 bench/headline/predict.py --configs 1,2 --json
 
 Times are of the experts (ids and weights given) by `moetune layer --predict`: default configs, the
-best of the forms in which the router stands alone; `layer` is the best form of the whole layer. The
-floor is the larger of FLOPs over what large library GEMMs reach and bytes of the used weights over
-what copies reach. `must` and `aim` are the range to reach on an H100 (configs.py). Predictions are
+best of the forms in which the router stands alone; of row 10, of the router with the index maps;
+`layer` is the best form of the whole layer. The floor is the larger of FLOPs over what large library
+GEMMs reach and bytes of the used weights (of row 10, of x and the router's weights) over what copies
+reach. `must` and `aim` are the range to reach on an H100 (configs.py). Predictions are
 estimates for ranking, not measurements.
 
 Exit status: 0, 2 misuse, 3 the command failed."""
@@ -28,6 +29,7 @@ from table import aligned
 HEAD = ("row", "config", "T", "dist", "floor us", "must us", "aim us", "predicted us", "of floor",
         "verdict", "layer us", "kernels")
 CEILINGS = {"h100": (798e12, 3.0e12), "h200": (788e12, 4.3e12)}  # FLOP/s and bytes/s reached
+MAP_OPS = ("route", "permute", "route_permute")
 VERDICTS = ((lambda us, goal: us <= goal[1], "aim"), (lambda us, goal: us <= goal[0], "must"),
             (lambda us, goal: True, "beyond"))
 
@@ -37,11 +39,23 @@ def arguments():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--device", default="sim:h100", help="cuda:N or sim:CHIP")
-    add("--configs", default="1,2,3,4,5,6,7,8,9")
+    add("--configs", default="headline")
     add("--build", type=Path, default=ROOT / "build")
     add("--templates", help="templates of your own")
     add("--json", action="store_true")
     return parser.parse_args()
+
+
+def experts_work(size, tokens):
+    """(FLOPs, bytes) of the experts' GEMMs, bytes being those of the weights."""
+    expert, share = 3 * size["d"] * size["f"], size.get("local", size["e"]) / size["e"]
+    used = share * size["e"] * (1 - (1 - size["k"] / size["e"]) ** tokens)
+    return 2 * share * tokens * size["k"] * expert, 2 * used * expert
+
+
+def router_work(size, tokens):
+    """(FLOPs, bytes) of the router's GEMM."""
+    return 2 * tokens * size["d"] * size["e"], 2 * (tokens + size["e"]) * size["d"]
 
 
 def floor_us(config, tokens, device):
@@ -51,11 +65,13 @@ def floor_us(config, tokens, device):
         return None
     size = {key: int(value) for key, value in configs.sizes(config.layer).items()
             if value.isdigit()}
-    flops_s, bytes_s = CEILINGS[chip]
-    expert, share = 3 * size["d"] * size["f"], size.get("local", size["e"]) / size["e"]
-    used = share * size["e"] * (1 - (1 - size["k"] / size["e"]) ** tokens)
-    rows = share * tokens * size["k"]
-    return 1e6 * max(2 * rows * expert / flops_s, 2 * used * expert / bytes_s)
+    work = router_work if is_maps(config) else experts_work
+    return 1e6 * max(each / reached for each, reached in zip(work(size, tokens), CEILINGS[chip]))
+
+
+def is_maps(config):
+    """Is it about the router and the index maps?"""
+    return config.regions == ("maps",)
 
 
 def forms(options, config, tokens):
@@ -76,10 +92,17 @@ def experts_only(form):
     return None if any(op["op"] == "route_permute" for op in ops) else ops
 
 
+def maps_only(form):
+    """The router and what makes its maps; None where the maps are made with the experts."""
+    ops = [op for op in form["ops"] if op["op"] in MAP_OPS]
+    return ops if ops[-1]["op"] != "route" else None
+
+
 def predict(options, config, tokens):
     found = forms(options, config, tokens)
-    behind = [ops for ops in map(experts_only, found) if ops]
-    best = min(behind, key=lambda ops: sum(op["ns"] for op in ops))
+    part = maps_only if is_maps(config) else experts_only
+    timed = [ops for ops in map(part, found) if ops]
+    best = min(timed, key=lambda ops: sum(op["ns"] for op in ops))
     goal = config.targets[config.tokens.index(tokens)] if config.targets else None
     us = sum(op["ns"] for op in best) / 1000
     return {"row": config.number, "config": config.name, "tokens": tokens,

@@ -21,6 +21,7 @@ static void check_integers(fixture *f, const char *text, const char *config, int
     moe_layer layer;
     fixture_kernel kernel;
     route_build_by(f, TEMPLATE, text, built, config, &layer, &kernel);
+    if (kernel.compiled.image.launch.kernel[0].spills) fail_msg("%s spills", kernel.what);
     for (int i = 0; i < count; i++) route_check_integers(f, &kernel, &layer, tokens[i]);
     fixture_kernel_free(f, &kernel);
 }
