@@ -14,16 +14,18 @@ static inline u32 granule_lane(u32 offset, u32 granule, u32 shift, u32 lane, u32
     return lane + (at > offset ? (at - offset) >> __builtin_ctz(lane_bytes) : 0);
 }
 
-/* Adds this warp to the readers (or atomic accessors) of granules [first, last]. */
+/* Adds this warp to the readers (or atomic accessors) of granules [first, last]. Its own lanes of before
+ * its last barrier are no longer of interest, though other warps may still have to see them. */
 static inline void record_set(u32 *stamps, u32 *warps, u32 *pcs, u32 first, u32 last,
-                              const u32 *mine, u32 seen, u32 pc, u32 index) {
-    u32 bit = 1u << index;
+                              const u32 *mine, const sim_warp *warp, u32 pc) {
+    u32 index = warp->index, bit = 1u << index;
 
     for (u32 g = first; g <= last; g++) {
         u32 old = stamps[g], now = mine[g - first];
-        bool fresh = old < seen;
-        u32 flags = fresh ? 0 : pcs[g] & (SIM_MANY_LANES | SIM_MIXED_TIMES);
-        bool other_lane = !fresh && (old >> SIM_WARP_SHIFT & 31) == index && ((old ^ now) & 31);
+        bool fresh = old < warp->all_seen, own = (old >> SIM_WARP_SHIFT & 31) == index;
+        bool past = own && old < warp->synced;
+        u32 flags = fresh ? 0 : pcs[g] & (SIM_MIXED_TIMES | (past ? 0 : SIM_MANY_LANES));
+        bool other_lane = !fresh && own && !past && ((old ^ now) & 31);
         bool other_time = !fresh && (old ^ now) >> SIM_TIME_SHIFT;
         warps[g] = (fresh ? 0 : warps[g]) | bit;
         pcs[g] =
@@ -65,8 +67,8 @@ static inline void shared_read(sim_warp *warp, const sim_instruction *in, u32 of
     }
     shift = k->shared_load_shift, first = offset >> shift, last = (offset + bytes - 1) >> shift;
     range_stamps(mine, warp, first, last, offset, shift, lane, lane_bytes);
-    record_set(m->read, m->read_warps, m->read_pc, first, last, mine, seen,
-               instruction_pc(warp, in), warp->index);
+    record_set(m->read, m->read_warps, m->read_pc, first, last, mine, warp,
+               instruction_pc(warp, in));
 }
 
 /* Four marks at once. */
@@ -91,15 +93,17 @@ static inline bool any_mark(marks4 m) {
 }
 
 /* record_set for four granules of one lane. */
-static inline void record_four(const sim_shared_marks *m, u32 g, u32 mine, u32 seen, u32 pc,
-                               u32 index) {
-    marks4 old = load_marks(m->read + g), fresh = (marks4)(old < seen), differs = old ^ mine;
-    marks4 own = (marks4)((old >> SIM_WARP_SHIFT & 31) == index);
-    marks4 other_lane = own & (marks4)((differs & 31) != 0) & SIM_MANY_LANES;
+static inline void record_four(const sim_shared_marks *m, u32 g, u32 mine, const sim_warp *warp,
+                               u32 pc) {
+    marks4 old = load_marks(m->read + g), differs = old ^ mine;
+    marks4 fresh = (marks4)(old < warp->all_seen);
+    marks4 own = (marks4)((old >> SIM_WARP_SHIFT & 31) == warp->index);
+    marks4 past = own & (marks4)(old < warp->synced);
+    marks4 other_lane = own & ~past & (marks4)((differs & 31) != 0) & SIM_MANY_LANES;
     marks4 other_time = (marks4)((differs >> SIM_TIME_SHIFT) != 0) & SIM_MIXED_TIMES;
-    marks4 flags = load_marks(m->read_pc + g) & (SIM_MANY_LANES | SIM_MIXED_TIMES);
+    marks4 flags = load_marks(m->read_pc + g) & (SIM_MIXED_TIMES | (~past & SIM_MANY_LANES));
 
-    store_marks(m->read_warps + g, (load_marks(m->read_warps + g) & ~fresh) | 1u << index);
+    store_marks(m->read_warps + g, (load_marks(m->read_warps + g) & ~fresh) | 1u << warp->index);
     store_marks(m->read_pc + g, ((flags | other_lane | other_time) & ~fresh) | pc);
     store_marks(m->read + g, mine | (marks4){0, 0, 0, 0});
 }
@@ -130,11 +134,10 @@ static inline void shared_read_row(sim_warp *warp, const sim_instruction *in, u3
         shared_read(warp, in, offset, 16, lane, 16);
     } else if (count < 4) {
         for (u32 g = first; g < first + count; g++)
-            record_set(m->read, m->read_warps, m->read_pc, g, g, &mine, warp->all_seen, pc,
-                       warp->index);
+            record_set(m->read, m->read_warps, m->read_pc, g, g, &mine, warp, pc);
     } else {
         for (u32 g = first; g < first + count; g += 4)
-            record_four(m, g, mine, warp->all_seen, pc, warp->index);
+            record_four(m, g, mine, warp, pc);
     }
 }
 
@@ -201,8 +204,8 @@ static inline void shared_strong(sim_warp *warp, const sim_access *access, u32 b
             if (m->read[g] >= warp->all_seen) sim_shared_readers_slow(warp, access, g);
     }
     if (m->atomic)
-        record_set(m->atomic, m->atomic_warps, m->atomic_pc, first, last, mine, warp->all_seen,
-                   instruction_pc(warp, access->in) | (writes ? 0 : SIM_VOLATILE), warp->index);
+        record_set(m->atomic, m->atomic_warps, m->atomic_pc, first, last, mine, warp,
+                   instruction_pc(warp, access->in) | (writes ? 0 : SIM_VOLATILE));
 }
 
 #endif

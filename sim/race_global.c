@@ -316,8 +316,9 @@ static void mark_set(sim_warp *warp, const sim_range *range, sim_marks *marks, u
                 flags |= other ? SIM_MANY_BLOCKS : 0;
             } else if ((uint32_t)old >= warp->all_seen) {
                 bool own = sim_stamp_warp((uint32_t)old) == warp->index;
-                flags |= marks->detail[g] & SIM_MANY_LANES;
-                if (own && ((old ^ mine) & 31)) flags |= SIM_MANY_LANES;
+                bool past = own && (uint32_t)old < warp->synced; /* as in record_set */
+                if (!past) flags |= marks->detail[g] & SIM_MANY_LANES;
+                if (own && !past && ((old ^ mine) & 31)) flags |= SIM_MANY_LANES;
             }
         }
         marks->stamp[g] = mine;

@@ -159,3 +159,19 @@ KERNEL(lock_within_warp) {
     __syncthreads();
     if (threadIdx.x == 0) out[0] = total;
 }
+
+// a word's readers change within a warp, and the last of them writes it; the other warp, which has seen
+// none of it, keeps them all in memory
+KERNEL(readers_take_turns) {
+    __shared__ u32 s[64];
+    int t = threadIdx.x;
+    s[t] = in[t];
+    out[t] = in[t];
+    __syncwarp();
+    u32 x = s[t ^ 1], y = out[t ^ 1];
+    __syncwarp();
+    s[t] = x + s[t] * 3;
+    out[t] = y + out[t] * 5;
+    __syncwarp();
+    out[64 + t] = s[t ^ 2];
+}

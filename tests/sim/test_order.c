@@ -73,6 +73,13 @@ static void lock_within_warp(const uint32_t *in, uint32_t *out) {
     for (int t = 0; t < 64; t++) out[0] += in[t] % 10;
 }
 
+static void readers_take_turns(const uint32_t *in, uint32_t *out) {
+    for (int t = 0; t < 64; t++) {
+        out[t] = in[t ^ 1] + in[t] * 5;
+        out[64 + t] = in[t ^ 3] + in[t ^ 2] * 3;
+    }
+}
+
 static void order_kernels(void **state) {
     static const kernel_case cases[] = {
         {.entry = "clock_turns_over", .grid = 1, .block = 64, .expect = clock_turns_over},
@@ -85,6 +92,7 @@ static void order_kernels(void **state) {
         {.entry = "flag_in_shared", .grid = 1, .block = 64, .expect = flag_in_shared},
         {.entry = "same_value", .grid = 3, .block = 128, .expect = same_value},
         {.entry = "lock_within_warp", .grid = 1, .block = 64, .expect = lock_within_warp},
+        {.entry = "readers_take_turns", .grid = 1, .block = 64, .expect = readers_take_turns},
     };
 
     (void)state;
