@@ -116,11 +116,11 @@ moe_tensor_view moe_map_view(const moe_map *map, const moe_layer *layer, int64_t
 #undef MOE_MAP
     };
     moe_tensor_view view = {
-        .address = values->value[map->arg], .dtype = layer->x, .rank = (int)map->rank,
-        .swizzle = (int)map->swizzle,
+        .address = values->value[map->arg], .rank = (int)map->rank, .swizzle = (int)map->swizzle,
+        .dtype = map->arg == MOE_ARG_router_weight ? moe_layer_router_dtype(layer) : layer->x,
     };
     int at = find(moe_arg_table[map->arg].name);
-    uint64_t stride = moe_dtype_size(layer->x);
+    uint64_t stride = moe_dtype_size(view.dtype);
     for (int i = 0; i < view.rank; i++) {
         view.size[i] = (uint64_t)table[at].size[i];
         view.stride[i] = stride;

@@ -1,6 +1,10 @@
+% local s = t.lib.shape(p, c)
 // From tokens, or from given logits, to chosen experts and their weights, with the sums that load
 // balancing needs: the router of sm_90a. Logits are x @ router_weight^T in fp32, plus router_bias unless
 // that joins the keys.
+% if s.exact then
+// The weights are f32 and reach the tensor cores in parts of bf16, from registers (wgmma_f32.cuh).
+% end
 //
 // A block makes one tile: BT tokens and all experts. One lane copies weights, which may be there before
 // the kernel ahead has ended, and another one tokens into a ring of STAGES stages of BK elements; WGS
@@ -14,7 +18,6 @@
 % elseif c.cluster > 1 then
 // The blocks of a cluster take neighbouring tiles; each fetches a part of a stage's weights, for all.
 % end
-% local s = t.lib.shape(p, c)
 % local shares_weights = c.cluster > 1 and c.split == 0
 % local wait_empty = shares_weights and "barrier_wait_cluster" or "barrier_wait"
 % moe.include("types.cuh")
@@ -23,6 +26,9 @@
 % moe.include("tma.cuh")
 % moe.include("wgmma.cuh")
 % moe.include("pdl.cuh")
+% if s.exact then
+%   moe.include("wgmma_f32.cuh")
+% end
 % if c.split == 1 then
 %   moe.include("cluster.cuh")
 % end
@@ -36,11 +42,14 @@ constexpr int THREADS = $(s.threads), WARPS = THREADS / 32, MULTIPLIERS = 4 * WG
 constexpr int WEIGHT_WARP = MULTIPLIERS, TOKEN_WARP = WEIGHT_WARP + 1;
 constexpr int ROW_BYTES = BK * 2, K_TILES = (D + BK - 1) / BK;
 constexpr int EXPERTS = $(s.experts); // of a tile: those behind E are zeros
-constexpr int WEIGHT_BYTES = EXPERTS * ROW_BYTES, TOKEN_BYTES = BT * ROW_BYTES;
-constexpr int STAGE_BYTES = WEIGHT_BYTES + TOKEN_BYTES; // weights, then tokens
+constexpr int SLICE = $(s.slice), SLICES = BK / SLICE; // elements of a swizzled row of weights
+constexpr int SLICE_ROW = SLICE * (int)sizeof(RT), SLICE_BYTES = EXPERTS * SLICE_ROW;
+constexpr int WEIGHT_BYTES = SLICES * SLICE_BYTES, TOKEN_BYTES = BT * ROW_BYTES;
+constexpr int STAGE_BYTES = $(s.stage);                  // weights, then tokens
 constexpr int N = $(s.n), M_BLOCKS = $(s.m_blocks);     // of a warpgroup's products
 constexpr int PART = $(s.part), BOX = $(t.lib.box(s.part)); // experts that a block fetches, of a copy
 constexpr int OWN = $(s.own);                           // tokens that a block selects for
+constexpr int RELEASERS = $(s.exact and "32" or "128"); // threads, one of which gives a stage back
 constexpr int PITCH = $(s.pitch); // floats of a token's logits, so that stores meet all banks
 constexpr bool LOGIT_BIAS = $(p.bias_router);
 
@@ -70,7 +79,7 @@ struct depth_range {
 __device__ __forceinline__ void start_barriers(unsigned ring) {
     if (threadIdx.x >= STAGES) return;
     barrier_init(ring + FULL + threadIdx.x * 8, 2); // weights and tokens
-    barrier_init(ring + EMPTY + threadIdx.x * 8, WGS$(shares_weights and " * CLUSTER" or ""));
+    barrier_init(ring + EMPTY + threadIdx.x * 8, MULTIPLIERS * 32 / RELEASERS$(shares_weights and " * CLUSTER" or ""));
     barrier_init_fence();
 }
 
@@ -84,14 +93,10 @@ __device__ __forceinline__ void fetch_weights(const args_route &a, unsigned ring
         $(wait_empty)(ring + EMPTY + to.stage * 8, to.phase ^ 1);
         barrier_arrive_expect(full, WEIGHT_BYTES);
 #pragma unroll
-        for (int i = 0; i < PART; i += BOX) {
-% if shares_weights then
-            const int row = rank * PART + i;
-            tensor_load_multicast(stage + row * ROW_BYTES, a.map[0], full, (1 << CLUSTER) - 1,
-                                  k_tile * BK, row);
-% else
-            tensor_load(stage + i * ROW_BYTES, a.map[0], full, k_tile * BK, i);
-% end
+        for (int i = 0; i < SLICES * PART; i += BOX) {
+            const int slice = i / PART, row = i % PART$(shares_weights and " + rank * PART" or "");
+            $(shares_weights and "tensor_load_multicast" or "tensor_load")(stage + slice * SLICE_BYTES + row * SLICE_ROW, a.map[0], full,
+                        $(shares_weights and "(1 << CLUSTER) - 1, " or "")k_tile * BK + slice * SLICE, row);
         }
     }
 }
@@ -109,9 +114,16 @@ __device__ __forceinline__ void fetch_tokens(const args_route &a, unsigned ring,
     }
 }
 
-// Gives a stage back to whoever fills it.
+% if s.exact then
+// Gives a stage back to whoever fills it: every warp does, behind its lanes' own reads.
+% else
+// Gives a stage back to whoever fills it: one warp of a warpgroup does.
+% end
 __device__ __forceinline__ void release_stage(unsigned empty) {
-    const int tid = (int)threadIdx.x % 128;
+    const int tid = (int)threadIdx.x % RELEASERS;
+% if s.exact then
+    __syncwarp();
+% end
 % if shares_weights then
     if (tid < CLUSTER) barrier_arrive_remote(empty, tid);
 % else
@@ -122,6 +134,43 @@ __device__ __forceinline__ void release_stage(unsigned empty) {
 
 using sums = float[M_BLOCKS][N / 2];
 
+% if s.exact then
+// A warpgroup's sums over this block's part of K. Tensor cores cut off what does not fit an addition;
+// the short sums of a stage, added up by rounding ones, keep that from growing with D.
+__device__ __forceinline__ void multiply(sums &sum, unsigned ring, const share &mine, int rank) {
+    const depth_range range(rank);
+    const int row = mine.tall + (int)threadIdx.x / 32 % 4 * 16; // of this warp
+    ring_place from;
+#pragma unroll
+    for (int i = 0; i < M_BLOCKS * N / 2; i++) sum[i / (N / 2)][i % (N / 2)] = 0.0f;
+#pragma unroll 1
+    for (int k_tile = range.first; k_tile < range.end; k_tile++, from.advance()) {
+        const unsigned stage = ring + from.stage * STAGE_BYTES;
+        barrier_wait(ring + FULL + from.stage * 8, from.phase);
+        const unsigned long long wide = matrix_of<ROW_BYTES>(stage + WEIGHT_BYTES + mine.wide * ROW_BYTES);
+        sums part;
+#pragma unroll
+        for (int k = 0; k < BK; k += 16)
+#pragma unroll
+            for (int m = 0; m < M_BLOCKS; m++) {
+                unsigned weights[3][4];
+                load_parts(stage + k / SLICE * SLICE_BYTES + (row + m * 64) * SLICE_ROW, k % SLICE,
+                           weights);
+                wgmma_fence();
+#pragma unroll
+                for (int p = 2; p >= 0; p--) // the least first
+                    wgmma(part[m], weights[p], wide + k / 8, k > 0 || p < 2);
+                wgmma_commit();
+                wgmma_wait<1>(); // the parts before these make room for the next
+            }
+        wgmma_wait<0>();
+        release_stage(ring + EMPTY + from.stage * 8);
+#pragma unroll
+        for (int i = 0; i < M_BLOCKS * N / 2; i++)
+            sum[i / (N / 2)][i % (N / 2)] += part[i / (N / 2)][i % (N / 2)];
+    }
+}
+% else
 // A warpgroup's sums over this block's part of K.
 __device__ __forceinline__ void multiply(sums &sum, unsigned ring, const share &mine, int rank) {
     constexpr int TALL_AT = $(c.tall == 1 and "WEIGHT_BYTES" or "0"), WIDE_AT = WEIGHT_BYTES - TALL_AT;
@@ -152,6 +201,7 @@ __device__ __forceinline__ void multiply(sums &sum, unsigned ring, const share &
     wgmma_wait<0>();
     release_stage(release);
 }
+% end
 
 // Puts a warpgroup's sums into `logits` [BT][PITCH], with zeros behind E up to whole four experts.
 // `bias` [E] or NULL.

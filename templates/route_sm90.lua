@@ -14,7 +14,8 @@
 local loads = moe.use("loads.lua")
 local router = moe.use("route.lua")
 
-local MOST_EXPERTS = 1024 -- more leave no room for two stages
+-- Experts, more of which leave no room for two stages, of weights of 2 and of 4 bytes.
+local MOST_EXPERTS = {[2] = 1024, [4] = 768}
 local MOST_SUMS = 128     -- of a thread; more leave too few registers for what else it has
 
 -- Clocks, round figures: of a block before its first product, behind others on its SM; until all
@@ -23,9 +24,11 @@ local MOST_SUMS = 128     -- of a thread; more leave too few registers for what 
 local NEXT, MEET, REMOTE_RATE = 1500, 700, 12
 
 -- Numbers that follow from op and config. The warpgroups share the tall operand, or where its blocks
--- of 64 rows are uneven, the wide one.
+-- of 64 rows are uneven, the wide one. exact: f32 weights, which come from registers in three parts;
+-- these leave fewer registers for others than those who multiply and copy.
 local function shape(p, c)
     local s = {}
+    s.exact = p.router_w ~= p.x
     s.threads = 128 * (1 + c.wgs)
     s.tall_blocks = c.tall == 1 and c.bt // 64 or moe.ceil_div(p.e, 64)
     s.share_tall = s.tall_blocks % c.wgs == 0
@@ -36,7 +39,9 @@ local function shape(p, c)
     s.sums = s.m_blocks * s.n // 2
     s.row = c.bk * 2
     s.k_tiles = moe.ceil_div(p.d, c.bk)
-    s.stage = (s.experts + c.bt) * s.row
+    s.slice = math.min(c.bk, 128 // p.router_wbytes) -- weights of a swizzled row
+    s.weights = s.experts * c.bk * p.router_wbytes
+    s.stage = moe.align(s.weights + c.bt * s.row, 1024) -- of swizzled rows, eight by eight
     s.part = s.experts // (c.split == 0 and c.cluster or 1) -- experts that a block fetches
     s.own = c.bt // (c.split == 1 and c.cluster or 1)       -- tokens that a block selects for
     s.pitch = c.tall == 1 and moe.align(p.e, 32) + 8 or moe.align(p.e, 16) + 4
@@ -55,7 +60,9 @@ end
 -- The form of a product, and whether its sums leave enough registers.
 local function require_products(c, s, d)
     if s.n > 256 or s.n % 8 ~= 0 then return false, "a product has 8 to 256 columns" end
-    if s.sums > MOST_SUMS or s.sums + 40 > d.regs_sm // (s.threads * c.blocks) then
+    -- Exact sums are there twice, of a stage and of all, beside parts of weights for two products.
+    local registers = s.exact and 2 * s.sums + 48 or s.sums + 40
+    if s.sums > MOST_SUMS or registers > d.regs_sm // (s.threads * c.blocks) // 8 * 8 then
         return false, "so many sums a thread would spill"
     end
     return true
@@ -77,6 +84,7 @@ end
 local function require_(p, c, d)
     if c.tall == 1 and c.bt % 64 ~= 0 then return false, "tokens are tall by whole 64" end
     local s = shape(p, c)
+    if c.tall == 1 and s.exact then return false, "f32 weights are what comes from registers" end
     local good, reason = require_products(c, s, d)
     if good then good, reason = require_cluster(p, c, s) end
     if not good then return false, reason end
@@ -96,17 +104,33 @@ local function behind(p, c, s, d)
     return store + add + rounds * router.choice(p)
 end
 
--- A ranking estimate: the slowest of DRAM, L2 and the busiest SM's own work. A stage takes the longest
--- of its tensor time, of its passage through shared memory (written once, both operands read by every
--- product) and of its way in. Blocks of an SM overlap, one's choices with another's products.
+-- Clocks of a stage: the longest of its tensor time, of its passage through shared memory (written once,
+-- both operands read by every product) and of its way in. Of f32 weights there are three products, and
+-- pairs of weights, read by lanes of which two meet in a bank, take 13 instructions to cut; the parts
+-- of a warpgroup's own next step wait for them, while others multiply.
+local function stage(p, c, s, d)
+    local hopper = loads.hopper
+    local tensor = 2 * s.experts * c.bt * c.bk / (d.tensor_rate * hopper.tensor_share)
+    local products = c.wgs * s.m_blocks
+    if not s.exact then
+        local reads = products * (64 + s.n) * s.row
+        return loads.soft_max(tensor, (s.stage + reads) / 128, s.stage / 64)
+    end
+    local weights = products * 64 * c.bk
+    local reads = weights * 4 * 2 + 3 * products * s.n * s.row
+    local cut = weights / 2 / 32 * 13 / 4
+    return loads.soft_max(3 * tensor, (s.stage + reads) / 128, s.stage / 64, cut,
+                          (3 * tensor + cut) / c.wgs + 150)
+end
+
+-- A ranking estimate: the slowest of DRAM, L2 and the busiest SM's own work. Blocks of an SM overlap,
+-- one's choices with another's products.
 local function cost(p, c, d, b)
     local s, hopper = shape(p, c), loads.hopper
     local flops = 2 * p.t * p.d * p.e
     local bytes = (p.t * p.xbytes + p.e * p.router_wbytes) * p.d + p.t * p.k * 8
 
-    local tensor = 2 * s.experts * c.bt * c.bk / (d.tensor_rate * hopper.tensor_share)
-    local reads = c.wgs * s.m_blocks * (64 + s.n) * s.row
-    local step = loads.soft_max(tensor, (s.stage + reads) / 128, s.stage / 64) + hopper.step
+    local step = stage(p, c, s, d) + hopper.step
     local k_tiles = s.k_tiles / (c.split == 1 and c.cluster or 1)
     local alone = k_tiles * loads.soft_max(step, hopper.latency / c.stages) + behind(p, c, s, d)
 
@@ -119,10 +143,11 @@ local function cost(p, c, d, b)
     local wave = loads.soft_max(sharing * k_tiles * step, alone, sharing * choosing)
     local clocks = hopper.start + waves * wave + (waves - 1) * NEXT
 
-    local fetched = (s.part + c.bt) * s.row
+    local fetched = s.part * c.bk * p.router_wbytes + c.bt * s.row
     local l2 = waves * sharing * k_tiles * fetched / hopper.l2_rate
     local live = math.min(c.split == 1 and all or tiles, d.sms * sharing) -- have tokens
-    local flying = live * (s.part + math.min(c.bt, p.t)) * s.row * (c.stages - 1)
+    local each = s.part * c.bk * p.router_wbytes + math.min(c.bt, p.t) * s.row
+    local flying = live * each * (c.stages - 1)
     local dram = bytes / (d.bandwidth * 0.92) * loads.soft_max(1, d.bandwidth * 800 / flying)
     local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock, dram)
     return {flops = flops, bytes = bytes, ns = ns}
@@ -178,8 +203,11 @@ return moe.template{
     supports = function(p, d)
         if d.arch ~= "sm_90a" then return false, "its instructions need the target sm_90a" end
         if p.x == "f32" then return false, "wgmma has no fp32 inputs" end
-        if p.router_w ~= p.x then return false, "its products take weights of x's dtype" end
-        if p.e > MOST_EXPERTS then return false, "a tile holds at most 1024 experts" end
+        if p.router_w ~= p.x and p.x ~= "bf16" then
+            return false, "three f16 numbers do not make an f32 weight, as three bf16 ones do"
+        end
+        local most = MOST_EXPERTS[p.router_wbytes]
+        if p.e > most then return false, "a tile holds at most " .. most .. " experts" end
         return router.supports(p)
     end,
     require = require_,
@@ -191,7 +219,8 @@ return moe.template{
         return {
             kernels = {{grid = grid, block = s.threads, smem = s.smem, cluster = c.cluster,
                         overlap = true}},
-            maps = {{"router_weight", {c.bk, box(s.part)}, s.row}, {"x", {c.bk, c.bt}, s.row}},
+            maps = {{"router_weight", {s.slice, box(s.part)}, s.slice * p.router_wbytes},
+                    {"x", {c.bk, c.bt}, s.row}},
         }
     end,
     cost = cost,

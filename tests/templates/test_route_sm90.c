@@ -33,6 +33,7 @@ static void defaults_of_every_size(void **state) {
         "d=136 f=8 e=64 k=6 router=softmax>topk", "d=8 f=8 e=1 k=1", "d=72 f=8 e=160 k=6",
         "d=200 f=8 e=256 k=8", "d=72 f=8 e=257 k=8 bias=router", "d=72 f=8 e=384 k=10",
         "d=72 f=8 e=512 k=10 x=f16", "d=72 f=8 e=896 k=1", "d=72 f=8 e=1024 k=16",
+        "d=72 f=8 e=768 k=8 router_dtype=f32",
     };
     static const int64_t tokens[][2] = {{1, 64}, {7, 129}};
     fixture f;
@@ -55,6 +56,10 @@ static void paths_in_company(void **state) {
         {"d=136 f=8 e=300 k=4", "bt=64 bk=64 stages=2 wgs=2 tall=1 cluster=2 split=1 blocks=1"},
         {"d=328 f=8 e=40 k=4", "bt=192 bk=32 stages=3 wgs=2 tall=1 cluster=1 split=0 blocks=1"},
         {"d=1048 f=8 e=130 k=4", "bt=16 bk=64 stages=5 wgs=2 tall=0 cluster=16 split=1 blocks=1"},
+        {"d=328 f=8 e=128 k=6 router_dtype=f32",
+         "bt=64 bk=64 stages=2 wgs=2 tall=0 cluster=2 split=0 blocks=1"},
+        {"d=200 f=8 e=60 k=4 bias=router router_dtype=f32",
+         "bt=32 bk=32 stages=3 wgs=2 tall=0 cluster=2 split=1 blocks=2"},
         {"d=136 f=8 e=200 k=4 x=f16 bias=router",
          "bt=32 bk=32 stages=3 wgs=2 tall=0 cluster=4 split=0 blocks=2"},
     };
@@ -70,7 +75,8 @@ static void paths_in_company(void **state) {
 static void configs_from_all_over_the_space(void **state) {
     static const char *const layers[] = {"d=200 f=8 e=60 k=4", "d=136 f=8 e=256 k=8 bias=router",
                                          "d=264 f=8 e=8 k=2", "d=72 f=8 e=384 k=6 x=f16",
-                                         "d=520 f=8 e=160 k=6", "d=136 f=8 e=1024 k=10"};
+                                         "d=520 f=8 e=160 k=6", "d=136 f=8 e=1024 k=10",
+                                         "d=200 f=8 e=257 k=6 router_dtype=f32"};
     static const int64_t tokens[] = {1, 150, 513, 64};
     enum { LAYERS = sizeof layers / sizeof *layers, TOKENS = sizeof tokens / sizeof *tokens };
     uint64_t random = 0x9e3779b97f4a7c15;
@@ -97,6 +103,7 @@ static void rules_from_every_source(void **state) {
         "e=64 k=6 router=sqrtsoftplus+bias>topk>renorm",
         "e=16 k=2 router=topk>sparsemixer(0.01)",
         "e=16 k=1 router=topk>sigmoid>input",
+        "e=130 k=6 router=sigmoid+bias>topk>renorm>scale(2.5) router_dtype=f32",
     };
     fixture f;
     (void)state;
@@ -185,8 +192,9 @@ static void what_it_cannot_do_is_refused(void **state) {
         const char *layer, *reason;
     } cases[] = {
         {"d=64 f=8 e=8 k=2 x=f32", "wgmma has no fp32 inputs"},
-        {"d=64 f=8 e=8 k=2 router_dtype=f32", "weights of x's dtype"},
+        {"d=64 f=8 e=8 k=2 x=f16 router_dtype=f32", "three f16 numbers"},
         {"d=64 f=8 e=1025 k=2", "at most 1024 experts"},
+        {"d=64 f=8 e=769 k=2 router_dtype=f32", "at most 768 experts"},
         {"d=64 f=8 e=8 k=1 router=base", "no rule base"},
     };
     fixture f;

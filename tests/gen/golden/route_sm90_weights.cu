@@ -505,11 +505,14 @@ constexpr int THREADS = 384, WARPS = THREADS / 32, MULTIPLIERS = 4 * WGS; // war
 constexpr int WEIGHT_WARP = MULTIPLIERS, TOKEN_WARP = WEIGHT_WARP + 1;
 constexpr int ROW_BYTES = BK * 2, K_TILES = (D + BK - 1) / BK;
 constexpr int EXPERTS = 1024; // of a tile: those behind E are zeros
-constexpr int WEIGHT_BYTES = EXPERTS * ROW_BYTES, TOKEN_BYTES = BT * ROW_BYTES;
-constexpr int STAGE_BYTES = WEIGHT_BYTES + TOKEN_BYTES; // weights, then tokens
+constexpr int SLICE = 32, SLICES = BK / SLICE; // elements of a swizzled row of weights
+constexpr int SLICE_ROW = SLICE * (int)sizeof(RT), SLICE_BYTES = EXPERTS * SLICE_ROW;
+constexpr int WEIGHT_BYTES = SLICES * SLICE_BYTES, TOKEN_BYTES = BT * ROW_BYTES;
+constexpr int STAGE_BYTES = 67584;                  // weights, then tokens
 constexpr int N = 32, M_BLOCKS = 8;     // of a warpgroup's products
 constexpr int PART = 512, BOX = 256; // experts that a block fetches, of a copy
 constexpr int OWN = 32;                           // tokens that a block selects for
+constexpr int RELEASERS = 128; // threads, one of which gives a stage back
 constexpr int PITCH = 1028; // floats of a token's logits, so that stores meet all banks
 constexpr bool LOGIT_BIAS = true;
 
@@ -775,7 +778,7 @@ struct depth_range {
 __device__ __forceinline__ void start_barriers(unsigned ring) {
     if (threadIdx.x >= STAGES) return;
     barrier_init(ring + FULL + threadIdx.x * 8, 2); // weights and tokens
-    barrier_init(ring + EMPTY + threadIdx.x * 8, WGS * CLUSTER);
+    barrier_init(ring + EMPTY + threadIdx.x * 8, MULTIPLIERS * 32 / RELEASERS * CLUSTER);
     barrier_init_fence();
 }
 
@@ -789,10 +792,10 @@ __device__ __forceinline__ void fetch_weights(const args_route &a, unsigned ring
         barrier_wait_cluster(ring + EMPTY + to.stage * 8, to.phase ^ 1);
         barrier_arrive_expect(full, WEIGHT_BYTES);
 #pragma unroll
-        for (int i = 0; i < PART; i += BOX) {
-            const int row = rank * PART + i;
-            tensor_load_multicast(stage + row * ROW_BYTES, a.map[0], full, (1 << CLUSTER) - 1,
-                                  k_tile * BK, row);
+        for (int i = 0; i < SLICES * PART; i += BOX) {
+            const int slice = i / PART, row = i % PART + rank * PART;
+            tensor_load_multicast(stage + slice * SLICE_BYTES + row * SLICE_ROW, a.map[0], full,
+                        (1 << CLUSTER) - 1, k_tile * BK + slice * SLICE, row);
         }
     }
 }
@@ -810,9 +813,9 @@ __device__ __forceinline__ void fetch_tokens(const args_route &a, unsigned ring,
     }
 }
 
-// Gives a stage back to whoever fills it.
+// Gives a stage back to whoever fills it: one warp of a warpgroup does.
 __device__ __forceinline__ void release_stage(unsigned empty) {
-    const int tid = (int)threadIdx.x % 128;
+    const int tid = (int)threadIdx.x % RELEASERS;
     if (tid < CLUSTER) barrier_arrive_remote(empty, tid);
     __syncwarp(); // wgmma wants whole warps
 }
