@@ -1,4 +1,5 @@
-# tests.cmake - tests/<folder>/test_*.c become CTest tests; the first line names their label.
+# tests.cmake - tests/<folder>/test_*.c become CTest tests; the first line names their label. Threads
+# that wait for work sleep, since tests run side by side.
 enable_testing()
 find_library(CMOCKA_LIBRARY NAMES libcmocka-static.a cmocka)
 find_path(CMOCKA_INCLUDE cmocka.h)
@@ -23,7 +24,8 @@ foreach(folder ${folders})
         target_link_libraries(${test} PRIVATE moe_tuner ${CMOCKA_LIBRARY})
         add_test(NAME ${test} COMMAND ${test} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
         set_tests_properties(${test} PROPERTIES LABELS "${label}" TIMEOUT 300
-            SKIP_RETURN_CODE 77 ENVIRONMENT "MOETUNE_BINARY=${CMAKE_BINARY_DIR}/moetune")
+            SKIP_RETURN_CODE 77 ENVIRONMENT
+            "MOETUNE_BINARY=${CMAKE_BINARY_DIR}/moetune;OMP_WAIT_POLICY=passive")
     endforeach()
     include(${folder}/tests.cmake OPTIONAL)
 endforeach()
