@@ -14,9 +14,6 @@ return moe.template {
     name = "permute",
     op = { "permute" },
     arch = { 80, 120 },
-    supports = function(p)
-        return not (p.priority == "gate" and p.held < p.e), "its gate keeps rows of all experts only"
-    end,
     params = {
         { "blocks", { 32, 64, 128, 256 } },
         { "threads", { 128, 256, 512 } },

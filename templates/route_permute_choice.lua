@@ -37,7 +37,6 @@ return moe.template {
         { "choosers", { 128, 256, 512, 1024 } },
     },
     supports = function(p, d)
-        if p.listed ~= p.e then return false, "it knows neither shards nor shared experts" end
         return p.router_rule == "expert_choice", "it has no rule but expert_choice"
     end,
     require = legal,

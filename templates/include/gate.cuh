@@ -88,16 +88,16 @@ __device__ __forceinline__ void cut_choice(const args_permute &a, int expert, ga
     }
 }
 
-// One expert a block; the first also masks what is no expert.
+// An expert that is held a block; the first also masks what is none of these.
 __device__ __forceinline__ void mask_ids(const args_permute &a, int *masked) {
     __shared__ int counts[256];
-    const int expert = (int)blockIdx.x;
+    const int expert = (int)blockIdx.x$(p.held < p.e and " + a.first_expert" or "");
     const gate_cut cut = find_cut(a, expert, counts);
     const unsigned slots = (unsigned)a.tokens * K;
     for (unsigned slot = threadIdx.x; slot < slots; slot += GATE_THREADS) {
         const int id = a.ids[slot], choice = (int)(slot % K);
         if (id == expert && choice != cut.choice) masked[slot] = choice < cut.choice ? id : -1;
-        if (expert == 0 && (unsigned)id >= (unsigned)E) masked[slot] = -1;
+        if (blockIdx.x == 0 && !is_expert(own_number(a, id))) masked[slot] = -1;
     }
     if (cut.choice < K) cut_choice(a, expert, cut, counts, masked);
 }

@@ -52,6 +52,7 @@ static void on_awkward_shapes(void **state) {
     fixture_open(&f, "sim:h100,seed=3");
     check(&f, "d=64 f=8 e=1 k=1" RULE "3,switch", 7, "");
     check(&f, "d=64 f=8 e=33 k=33" RULE "1,switch", 300, "choosers=1024");
+    check(&f, "d=64 f=8 e=12 k=12 local=5 shared=16" RULE "2,switch", 45, "");
     fixture_close(&f);
 }
 
@@ -101,7 +102,8 @@ static void whole_layers(void **state) {
     (void)state;
     fixture_open(&f, "sim:a100");
     CHECK(moe_builder_open(moe_device_facts(f.device)->arch, NULL, NULL, &builder));
-    CHECK(moe_layer_parse("d=64 f=32 e=6 k=6 act=relu" RULE "1.5,switch", &layer));
+    CHECK(moe_layer_parse("d=64 f=32 e=6 k=6 act=relu shared=32,gated local=4" RULE "1.5,switch",
+                          &layer));
     CHECK(moe_default_plan(f.device, f.gen, builder, &layer, 33, NULL, &plan));
     for (moe_entry entry = 0; entry < MOE_ENTRY_COUNT; entry++) {
         moe_layer_case *c = NULL;

@@ -23,7 +23,16 @@ static void experts_of_others_are_skipped(void **state) {
                      ALL & ~FUSED);
 }
 
+/* Each device cuts its own experts' rows; the gate makes maps of ids, step by step. */
+static void shards_keep_rows_of_the_largest_weights(void **state) {
+    (void)state;
+    const char *layer = "d=72 f=40 e=16 k=4 act=swiglu capacity=0.5 priority=gate local=4";
+    assert_int_equal(layer_forms_check("sim:h100", layer, 64, MOE_ROUTING_ZIPF, MOE_ENTRY_ROUTER),
+                     1 << MOE_PIPELINE_separate | 1 << MOE_PIPELINE_summed);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(experts_of_others_are_skipped)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(experts_of_others_are_skipped),
+                                       cmocka_unit_test(shards_keep_rows_of_the_largest_weights)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
