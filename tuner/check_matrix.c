@@ -1,6 +1,7 @@
 /* check_matrix.c - default configs over everything that a layer can be. */
 #include "assemble.h"
 #include "candidates.h"
+#include "capacity.h"
 #include "check_layer.h"
 #include "covering.h"
 #include "router.h"
@@ -10,8 +11,8 @@
 #include <stdlib.h>
 
 /* ORDER FACTORS: the columns of a row. */
-enum { ACT, DTYPE, ROUTER, CAPACITY, BIAS, EXPERTS, CHOICES, WIDTHS, LAYOUT, ROUTER_DTYPE, ROUTING,
-       ENTRY, TUNED_AT, FACTORS };
+enum { ACT, DTYPE, ROUTER, CAPACITY, PRIORITY, DROP, BIAS, EXPERTS, CHOICES, WIDTHS, SHARED, HELD, LAYOUT,
+       ROUTER_DTYPE, ROUTING, ENTRY, TUNED_AT, FACTORS };
 
 static const moe_act acts[] = {
     {MOE_ACT_RELU, 0, 0},   {MOE_ACT_RELU2, 0, 0},  {MOE_ACT_GELU, 0, 0},
@@ -21,49 +22,61 @@ static const moe_act acts[] = {
 static const char *const routers[] = {
     "softmax>topk>renorm", "softmax>topk", "topk>softmax", "topk>softmax>input",
     "sigmoid+bias>groups(4,2,sum2)>topk>renorm>scale(2.5)", "softmax>groups(4,3,max)>topk>scale(16)",
-    "sqrtsoftplus+bias>topk>renorm", "topk>sparsemixer(0.01)",
+    "sqrtsoftplus+bias>topk>renorm", "topk>sparsemixer(0.01)", "base", "expert_choice",
 };
-static const double capacities[] = {0, 1.25, 0.5};
+static const char *const capacities[] = {
+    "none", "1.25", "0.5", "1.25,switch", "1.25,gshard,min(4)", "1.25,tutel", "2,nllb", "0.25,tokens",
+};
 static const unsigned biases[] = {0, MOE_BIAS_ROUTER | MOE_BIAS_UP | MOE_BIAS_DOWN, MOE_BIAS_DOWN};
 static const int64_t experts[] = {4, 8, 40, 60, 64, 257};
 static const int64_t choices[] = {1, 2, 4, 6, 8};
 static const int64_t widths[][2] = {{64, 48}, {136, 72}, {256, 176}}; /* d, f */
+static const moe_shared shared[] = {{0, false}, {1, false}, {2, true}}; /* f: in widths of an expert */
+static const int64_t parts[] = {1, 4}; /* devices that share the experts out */
 static const int64_t tuned_at[] = {1, 64, 512};
 static const int64_t tokens[] = {0, 1, 7, 64, 129};
 
 #define COUNT(array) ((int)(sizeof array / sizeof *array))
 
 static moe_layer layer_of(const int *row) {
-    const bool gated = moe_act_gated(acts[row[ACT]].kind), wide = row[DTYPE] == MOE_F32;
+    const moe_shared extra = shared[row[SHARED]];
     moe_layer layer = {
         .d = widths[row[WIDTHS]][0], .f = widths[row[WIDTHS]][1], .e = experts[row[EXPERTS]],
         .k = choices[row[CHOICES]], .act = acts[row[ACT]], .x = (moe_dtype)row[DTYPE],
-        .w = (moe_dtype)row[DTYPE],
-        .capacity = {.factor = capacities[row[CAPACITY]]}, .bias = biases[row[BIAS]],
-        .layout = gated ? (moe_layout)row[LAYOUT] : MOE_LAYOUT_GATE_UP,
-        .router_dtype = wide ? MOE_ROUTER_W : (moe_router_dtype)row[ROUTER_DTYPE],
+        .w = (moe_dtype)row[DTYPE], .bias = biases[row[BIAS]], .layout = (moe_layout)row[LAYOUT],
+        .priority = (moe_priority)row[PRIORITY], .drop = (moe_drop)row[DROP],
+        .router_dtype = (moe_router_dtype)row[ROUTER_DTYPE],
+        .shared = {extra.f * widths[row[WIDTHS]][1], extra.gated},
     };
+    if (parts[row[HELD]] > 1) layer.local = layer.e / parts[row[HELD]];
     moe_field_router.parse(NULL, routers[row[ROUTER]], &layer.router);
+    moe_field_capacity.parse(NULL, capacities[row[CAPACITY]], &layer.capacity);
+    if (layer.router.rule == MOE_RULE_EXPERT_CHOICE) layer.k = layer.e;
     return layer;
 }
 
+/* Those that have a text. */
 static bool legal(const int *row) {
     const moe_layer layer = layer_of(row);
-    return !moe_layer_check(&layer);
+    char text[MOE_LAYER_TEXT_SIZE];
+    moe_layer parsed;
+    return !moe_layer_check(&layer) && !moe_layer_print(&layer, text, sizeof text) &&
+           !moe_layer_parse(text, &parsed);
 }
 
 static const moe_factors factors = {
     .count = FACTORS,
-    .levels = {COUNT(acts), MOE_DTYPE_COUNT, COUNT(routers), COUNT(capacities), COUNT(biases),
-               COUNT(experts), COUNT(choices), COUNT(widths), MOE_LAYOUT_COUNT,
-               MOE_ROUTER_DTYPE_COUNT, MOE_ROUTING_COUNT, MOE_ENTRY_COUNT, COUNT(tuned_at)},
+    .levels = {COUNT(acts), MOE_DTYPE_COUNT, COUNT(routers), COUNT(capacities), MOE_PRIORITY_COUNT,
+               MOE_DROP_COUNT, COUNT(biases), COUNT(experts), COUNT(choices), COUNT(widths),
+               COUNT(shared), COUNT(parts), MOE_LAYOUT_COUNT, MOE_ROUTER_DTYPE_COUNT,
+               MOE_ROUTING_COUNT, MOE_ENTRY_COUNT, COUNT(tuned_at)},
     .legal = legal,
 };
 
-/* The full product is that of activation, dtype, router and capacity; the rest varies along it. */
+/* The full product is that of activation, dtype and router; the rest varies along it. */
 static const moe_factors whole = {
-    .count = CAPACITY + 1,
-    .levels = {COUNT(acts), MOE_DTYPE_COUNT, COUNT(routers), COUNT(capacities)},
+    .count = ROUTER + 1,
+    .levels = {COUNT(acts), MOE_DTYPE_COUNT, COUNT(routers)},
 };
 
 /* The forms that are served take turns from row to row. */
@@ -138,7 +151,8 @@ static int spread(int64_t row, int factor) {
     return (int)((mixed >> 33) % (uint64_t)factors.levels[factor]);
 }
 
-/* What the product leaves open is drawn until it goes with the rest. */
+/* What the product leaves open is drawn until it goes with the rest: there is a legal layer of every
+ * activation, dtype and router. */
 static void fill_row(int64_t i, const int *base, int *row) {
     enum { AWAY = 1 << 20 };
     do {

@@ -14,10 +14,10 @@ typedef struct options {
 static const struct argp_option option_table[] = {
     {"junit", KEY_JUNIT, "FILE", 0, "write the results as JUnit XML as well", 0},
     {"matrix", KEY_MATRIX, NULL, 0,
-     "check default configs over every activation, dtype, router rule, capacity, bias, routing, "
-     "E, k and T: a set that holds every pair of them", 0},
+     "check default configs over every activation, dtype, router rule, capacity and its order, bias, "
+     "shared and local experts, layout, routing, E, k and T: a set that holds every pair of them", 0},
     {"full", KEY_FULL, NULL, 0,
-     "with --matrix: every activation x dtype x router x capacity (minutes)", 0},
+     "with --matrix: every activation x dtype x router, the rest in turn (minutes)", 0},
     {"json", KEY_JSON, NULL, 0, "write JSON", 0},
     {"quiet", KEY_QUIET, NULL, 0, "show no progress", 0},
     {NULL, 0, NULL, 0, NULL, 0},

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIES = 12, RANDOM_TRIES = 400 };
+enum { TRIES = 12, RANDOM_TRIES = 4000 };
 
 typedef struct covering {
     const moe_factors *factors;

@@ -7,7 +7,7 @@
 
 #include "status.h"
 
-enum { MOE_MAX_FACTORS = 16 };
+enum { MOE_MAX_FACTORS = 24 };
 
 typedef struct moe_factors {
     int count;
