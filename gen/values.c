@@ -90,6 +90,9 @@ static void set_router(lua_State *L, const moe_router *router) {
     set_number(L, "router_epsilon", router->epsilon);
     set_number(L, "router_scale", router->scale);
     set_number(L, "router_jitter", router->jitter);
+    set_integer(L, "router_heads", router->heads);
+    set_integer(L, "router_keys", router->keys);
+    set_integer(L, "router_key_width", router->key_width);
 }
 
 /* What follows from the fields, so that no template has to take their text apart. */

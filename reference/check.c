@@ -3,6 +3,7 @@
 
 #include "args.h"
 #include "balance.h"
+#include "peer.h"
 #include "router.h"
 
 #include <math.h>
@@ -37,11 +38,12 @@ typedef struct route_check {
 
 static bool ids_are_distinct(const route_check *c, int64_t t) {
     const int *ids = c->got->ids + t * c->layer->k;
+    const int64_t picks = moe_layer_picks(c->layer); /* heads may choose the same */
     for (int64_t j = 0; j < c->layer->k; j++) {
         if (ids[j] < 0 || ids[j] >= c->layer->e)
             return bad(c->verdict, "ids[%lld,%lld] is %d, not in 0..%lld", LL(t), LL(j), ids[j],
                        LL(c->layer->e - 1));
-        for (int64_t i = 0; i < j; i++)
+        for (int64_t i = j / picks * picks; i < j; i++)
             if (ids[i] == ids[j])
                 return bad(c->verdict, "ids[%lld,%lld] is %d, as ids[%lld,%lld] is already", LL(t),
                            LL(j), ids[j], LL(t), LL(i));
@@ -50,8 +52,9 @@ static bool ids_are_distinct(const route_check *c, int64_t t) {
 }
 
 static bool logits_are_finite(const route_check *c, int64_t t) {
-    for (int64_t e = 0; e < c->layer->e; e++)
-        if (!isfinite(c->logits[t * c->layer->e + e])) return false;
+    const int64_t width = moe_layer_logits(c->layer);
+    for (int64_t i = 0; i < width; i++)
+        if (!isfinite(c->logits[t * width + i])) return false;
     return true;
 }
 
@@ -93,6 +96,38 @@ static bool choice_is_best(const route_check *c, int64_t t) {
     return true;
 }
 
+/* The same of one head's choice: a logit is a sum of two products, and itself rounded. */
+static bool head_is_best(const route_check *c, int64_t t, int64_t head, const int *best) {
+    const int64_t n = moe_layer_picks(c->layer), first = head * n;
+    const double *sides = c->logits + t * moe_layer_logits(c->layer) +
+                          head * 2 * c->layer->router.keys;
+    const int *ids = c->got->ids + t * c->layer->k + first;
+    const double least = moe_peer_logit(c->layer, sides, best[first + n - 1]);
+    double before = moe_peer_logit(c->layer, sides, best[first]);
+    for (int64_t j = 0; j < n; j++) {
+        double key = moe_peer_logit(c->layer, sides, ids[j]);
+        double slack = 4 * c->logit_error + 0x1p-22 * fmax(fabs(key), fabs(least));
+        if (key < least - slack)
+            return bad(c->verdict,
+                       "ids[%lld,%lld] is %d with logit %.9g, below the last of head %lld, %.9g of "
+                       "expert %d",
+                       LL(t), LL(first + j), ids[j], key, LL(head), least, best[first + n - 1]);
+        if (key > before + slack)
+            return bad(c->verdict, "ids[%lld,%lld] is %d with logit %.9g, above %.9g before it",
+                       LL(t), LL(first + j), ids[j], key, before);
+        before = key;
+    }
+    return true;
+}
+
+static bool heads_are_best(const route_check *c, int64_t t) {
+    int best[MOE_MAX_SLOTS];
+    moe_peer_choose(c->layer, c->logits + t * moe_layer_logits(c->layer), best);
+    for (int64_t head = 0; head < c->layer->router.heads; head++)
+        if (!head_is_best(c, t, head, best)) return false;
+    return true;
+}
+
 /* Slot (t,j) says whether expert j has taken token t. */
 static bool takings_are_slots(const route_check *c) {
     int64_t e = c->layer->e;
@@ -105,10 +140,12 @@ static bool takings_are_slots(const route_check *c) {
 
 static bool ids_are_right(const route_check *c) {
     if (c->layer->router.rule == MOE_RULE_EXPERT_CHOICE) return takings_are_slots(c);
-    bool each = c->layer->router.rule == MOE_RULE_TOPK; /* token chooses for itself */
+    bool each = c->layer->router.rule == MOE_RULE_TOPK; /* token chooses for itself, */
+    bool heads = c->layer->router.rule == MOE_RULE_PEER; /* or its heads do */
     for (int64_t t = 0; t < c->tokens; t++) {
         if (!ids_are_distinct(c, t)) return false;
         if (each && logits_are_finite(c, t) && !choice_is_best(c, t)) return false;
+        if (heads && logits_are_finite(c, t) && !heads_are_best(c, t)) return false;
     }
     return true;
 }
@@ -228,15 +265,19 @@ static bool weights_are_right(const route_check *c, const double *least, const d
                c->verdict->error, c->tolerance);
 }
 
-static bool counts_are_right(const route_check *c) {
-    int64_t counts[MOE_MAX_EXPERTS] = {0};
+static moe_status judge_counts(const route_check *c) {
+    const int64_t experts = c->layer->e;
+    if (!c->got->counts) return MOE_OK;
+    int *counts = calloc((size_t)experts, sizeof *counts);
+    if (!counts) return moe_fail(MOE_E_MEMORY, "no memory to count for %lld experts", LL(experts));
     for (int64_t s = 0; s < c->tokens * c->layer->k; s++)
         if (c->got->ids[s] >= 0) counts[c->got->ids[s]]++;
-    for (int64_t e = 0; c->got->counts && e < c->layer->e; e++)
+    for (int64_t e = 0; e < experts && c->verdict->ok; e++)
         if (c->got->counts[e] != counts[e])
-            return bad(c->verdict, "counts[%lld] is %d, should be %lld", LL(e), c->got->counts[e],
-                       LL(counts[e]));
-    return true;
+            bad(c->verdict, "counts[%lld] is %d, should be %d", LL(e), c->got->counts[e],
+                counts[e]);
+    free(counts);
+    return MOE_OK;
 }
 
 /* A mean of probabilities is off by the relative error of one weight and by half a unit of the
@@ -279,10 +320,13 @@ moe_status moe_check_route(const moe_layer *layer, int64_t tokens, const double 
     } else if (ids_are_right(&c)) {
         moe_ref_doubted_weights(layer, tokens, logits, got->ids, weight_slack(&c), least);
         moe_ref_doubted_weights(layer, tokens, logits, got->ids, -weight_slack(&c), most);
-        moe_ref_mean_probs(layer, tokens, logits, probs);
         status = judge_rule(&c);
-        if (out->ok && weights_are_right(&c, least, most) && counts_are_right(&c))
+        bool good = !status && out->ok && weights_are_right(&c, least, most);
+        if (good) status = judge_counts(&c);
+        if (good && !status && out->ok && (got->prob_sums || got->mean_probs)) {
+            moe_ref_mean_probs(layer, tokens, logits, probs);
             probs_are_right(&c, probs);
+        }
     }
     free(least);
     free(most);

@@ -170,6 +170,8 @@ moe_status moe_cublas_pipeline_create(moe_device *device, const moe_layer *layer
                                       moe_cublas_pipeline **out) {
     if (layer->priority != MOE_PRIORITY_ORDER || layer->drop != MOE_DROP_PLAIN)
         return moe_fail(MOE_E_UNSUPPORTED, "the pipeline drops by order and renormalises nothing");
+    if (moe_layer_neurons(layer))
+        return moe_fail(MOE_E_UNSUPPORTED, "the pipeline of library GEMMs has no experts of f=1");
     if (layer->shared.f || moe_layer_held(layer) < layer->e)
         return moe_fail(MOE_E_UNSUPPORTED, "the pipeline of library GEMMs has all experts of a layer, "
                                            "and no shared one");

@@ -107,6 +107,8 @@ static moe_status up_rows(const moe_layer *layer, const moe_host_layer *in, nume
                           const int64_t *tokens, const int *experts, const double *weights,
                           double *h) {
     int64_t d = layer->d, f = layer->f, width = moe_layer_up_rows(layer);
+    for (int64_t i = 0; width == 0 && i < n * f; i++) h[i] = moe_activate(&layer->act, 0, 0);
+    if (width == 0) return MOE_OK; /* whatever x is */
     const void *bias = layer->bias & MOE_BIAS_UP ? in->up_bias : NULL;
     double *x = malloc((size_t)(n * d) * sizeof *x);
     double *sums = malloc((size_t)(n * width) * sizeof *sums);

@@ -12,7 +12,7 @@
 
 /* Host inputs of a layer, shaped as in moe_io. Unused ones are NULL. */
 typedef struct moe_host_layer {
-    const void *x, *router_weight;
+    const void *x, *router_weight, *router_keys;
     const float *router_bias, *logits;
     const void *up, *up_bias, *down, *down_bias;
     const void *shared_up, *shared_down, *shared_gate;
@@ -23,7 +23,8 @@ typedef struct moe_host_layer {
 double moe_load(moe_dtype dtype, const void *array, int64_t i);
 void moe_store(moe_dtype dtype, void *array, int64_t i, double value);
 
-/* logits [T,e]: x @ router_weight^T + bias, or the given ones. Threaded. */
+/* logits [T,e]: x @ router_weight^T + bias, or the given ones. Of product keys [T,HEADS,2,KEYS]: that
+ * is the query, and logits are its halves' products with keys. Threaded. */
 moe_status moe_ref_logits(const moe_layer *layer, int64_t tokens, const moe_host_layer *in,
                           double *logits);
 

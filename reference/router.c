@@ -8,6 +8,7 @@
 #include "balance.h"
 #include "matmul.h"
 #include "number.h"
+#include "peer.h"
 #include "reference.h"
 #include "router.h"
 
@@ -22,7 +23,7 @@ double moe_ref_finite(double logit) { return fmin(fmax(logit, -FLT_MAX), FLT_MAX
 
 static moe_status router_gemm(const moe_layer *layer, int64_t tokens, const moe_host_layer *in,
                               double *logits) {
-    const int64_t start[2] = {0, tokens};
+    const int64_t start[2] = {0, tokens}, width = moe_layer_queries(layer);
     moe_status status = MOE_OK;
     float *row = malloc((size_t)layer->d * sizeof *row);
     double *x = malloc((size_t)(tokens * layer->d) * sizeof *x);
@@ -37,12 +38,12 @@ static moe_status router_gemm(const moe_layer *layer, int64_t tokens, const moe_
         moe_load_block(layer->x, in->x, t * layer->d, layer->d, row);
         for (int64_t i = 0; i < layer->d; i++) x[t * layer->d + i] = (double)row[i];
         rows[t] = x + t * layer->d;
-        out[t] = logits + t * layer->e;
+        out[t] = logits + t * width;
     }
     moe_matmul_run(&(moe_matmul){.dtype = moe_layer_router_dtype(layer),
                                  .weight = in->router_weight,
                                  .groups = 1,
-                                 .outputs = layer->e,
+                                 .outputs = width,
                                  .inputs = layer->d,
                                  .start = start,
                                  .in = rows,
@@ -55,18 +56,36 @@ done:
     return status;
 }
 
+static moe_status router_products(const moe_layer *layer, int64_t tokens,
+                                  const moe_host_layer *in, double *out) {
+    const int64_t width = moe_layer_queries(layer);
+    MOE_TRY(router_gemm(layer, tokens, in, out));
+    if (layer->bias & MOE_BIAS_ROUTER)
+        for (int64_t i = 0; i < tokens * width; i++) out[i] += (double)in->router_bias[i % width];
+    return MOE_OK;
+}
+
+static moe_status logits_of_keys(const moe_layer *layer, int64_t tokens, const moe_host_layer *in,
+                                 double *logits) {
+    double *queries = malloc((size_t)(tokens * moe_layer_queries(layer)) * sizeof *queries);
+    if (!queries)
+        return moe_fail(MOE_E_MEMORY, "no memory for the queries of %lld tokens", (long long)tokens);
+    moe_status status = router_products(layer, tokens, in, queries);
+    if (!status) moe_peer_logits(layer, tokens, in->router_keys, queries, logits);
+    free(queries);
+    return status;
+}
+
 moe_status moe_ref_logits(const moe_layer *layer, int64_t tokens, const moe_host_layer *in,
                           double *logits) {
     if (tokens == 0) return MOE_OK;
     if (in->logits) {
-        for (int64_t i = 0; i < tokens * layer->e; i++) logits[i] = (double)in->logits[i];
+        for (int64_t i = 0; i < tokens * moe_layer_logits(layer); i++)
+            logits[i] = (double)in->logits[i];
         return MOE_OK;
     }
-    MOE_TRY(router_gemm(layer, tokens, in, logits));
-    if (layer->bias & MOE_BIAS_ROUTER)
-        for (int64_t i = 0; i < tokens * layer->e; i++)
-            logits[i] += (double)in->router_bias[i % layer->e];
-    return MOE_OK;
+    return layer->router.rule == MOE_RULE_PEER ? logits_of_keys(layer, tokens, in, logits)
+                                               : router_products(layer, tokens, in, logits);
 }
 
 /* ------------------------------------------------------------------------------ one token */
@@ -156,6 +175,10 @@ void moe_ref_choose(const moe_layer *layer, const double *keys, int *ids) {
 static void token_ids(const moe_layer *layer, const double *logits, const float *key_bias,
                       int *ids) {
     double keys[MOE_MAX_EXPERTS];
+    if (layer->router.rule == MOE_RULE_PEER) {
+        moe_peer_choose(layer, logits, ids);
+        return;
+    }
     moe_ref_keys(layer, logits, key_bias, NULL, keys);
     moe_ref_choose(layer, keys, ids);
 }
@@ -205,6 +228,10 @@ static void raw_weights(const moe_layer *layer, const double *logits, const int 
 static void token_weights(const moe_layer *layer, const double *logits, const int *ids,
                           double slack, double *weights) {
     const moe_router *router = &layer->router;
+    if (router->rule == MOE_RULE_PEER) {
+        moe_peer_weights(layer, logits, ids, weights);
+        return;
+    }
     double factor = router->scale, sum = router->epsilon;
     /* A softmax over all cancels out: where the chosen are far below the largest, what is left is
      * the softmax over the chosen and not 0/0. */
@@ -223,7 +250,7 @@ void moe_ref_doubted_weights(const moe_layer *layer, int64_t tokens, const doubl
                              const int *ids, double slack, double *weights) {
 #pragma omp parallel for
     for (int64_t t = 0; t < tokens; t++)
-        token_weights(layer, logits + t * layer->e, ids + t * layer->k, slack,
+        token_weights(layer, logits + t * moe_layer_logits(layer), ids + t * layer->k, slack,
                       weights + t * layer->k);
 }
 
@@ -252,7 +279,7 @@ void moe_ref_route(const moe_layer *layer, int64_t tokens, const double *logits,
                    double *mean_probs) {
 #pragma omp parallel for
     for (int64_t t = 0; t < tokens; t++)
-        token_ids(layer, logits + t * layer->e, key_bias, ids + t * layer->k);
+        token_ids(layer, logits + t * moe_layer_logits(layer), key_bias, ids + t * layer->k);
     moe_ref_weights(layer, tokens, logits, ids, weights);
     if (counts) count_ids(layer, tokens * layer->k, ids, counts);
     if (mean_probs) moe_ref_mean_probs(layer, tokens, logits, mean_probs);
@@ -330,6 +357,9 @@ static int64_t better_slots(const moe_layer *layer, int64_t tokens, const int *i
 void moe_ref_capacity(const moe_layer *layer, int64_t tokens, const int *ids, const float *weights,
                       unsigned char *kept) {
     int64_t used[MOE_MAX_EXPERTS] = {0}, room = moe_layer_capacity(layer, tokens);
+    for (int64_t s = 0; layer->capacity.factor == 0 && s < tokens * layer->k; s++)
+        kept[s] = ids[s] >= 0 && ids[s] < moe_layer_held(layer);
+    if (layer->capacity.factor == 0) return; /* whatever the number of experts */
     for (int64_t j = 0; j < layer->k; j++) {
         int64_t before[MOE_MAX_EXPERTS];
         memcpy(before, used, sizeof before);

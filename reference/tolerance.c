@@ -41,6 +41,7 @@ static const struct {
     [MOE_OP_route_permute] = {8, 0, 1},
     [MOE_OP_experts] = {16, 1.74, 1.42}, /* three roundings, two sums: squares add */
     [MOE_OP_down_combine] = {16, 1, 1.42}, /* roundings: see roundings_of */
+    [MOE_OP_neurons] = {16, 1, 1.42},
 };
 
 static double tail_of(const moe_op *op) {
@@ -61,6 +62,7 @@ static double fan_in(moe_op_kind kind, const moe_layer *layer) {
     case MOE_OP_route:
     case MOE_OP_route_permute:
     case MOE_OP_experts:
+    case MOE_OP_neurons:
     case MOE_OP_gemm_up: return (double)layer->d;
     case MOE_OP_gemm_down:
     case MOE_OP_down_combine: return (double)layer->f;
@@ -89,9 +91,16 @@ moe_error_stats moe_compare(const double *got, const double *want, int64_t n) {
     return stats;
 }
 
+/* A query that meets 16-bit keys as two 16-bit numbers keeps so much of what it is. */
+static double query_error(moe_op_kind kind, const moe_layer *layer) {
+    bool cut = kind == MOE_OP_route && layer->router.rule == MOE_RULE_PEER && layer->w != MOE_F32;
+    return cut ? moe_unit_roundoff(layer->w) * moe_unit_roundoff(layer->w) : 0;
+}
+
 /* Errors of an op's fp32 sums, in units of the RMS. A few products still have a few roundings. */
 static double sum_error(moe_op_kind kind, const moe_layer *layer) {
-    return shapes[kind].sums * SUM_FACTOR * 0x1p-24 * sqrt(fan_in(kind, layer) + 16);
+    return shapes[kind].sums * SUM_FACTOR * 0x1p-24 * sqrt(fan_in(kind, layer) + 16) +
+           query_error(kind, layer);
 }
 
 double moe_op_tolerance(const moe_op *op) {

@@ -8,7 +8,7 @@
 
 /* Streams of random numbers, one an array. */
 enum { X, ROUTER_WEIGHT, ROUTER_BIAS, LOGITS, UP, UP_BIAS, DOWN, DOWN_BIAS, SHARED_UP, SHARED_DOWN,
-       SHARED_GATE };
+       SHARED_GATE, ROUTER_KEYS };
 
 static const double bias_deviation = 0.25;
 
@@ -20,9 +20,10 @@ moe_layer_sizes moe_layer_elements(const moe_layer *layer, int64_t tokens) {
     int64_t shared = moe_layer_shared_experts(layer);
     return (moe_layer_sizes){
         .x = tokens * layer->d,
-        .router_weight = layer->e * layer->d,
-        .router_bias = moe_layer_router_bias(layer) ? layer->e : 0,
-        .logits = tokens * layer->e,
+        .router_weight = moe_layer_queries(layer) * layer->d,
+        .router_keys = moe_layer_keys(layer),
+        .router_bias = moe_layer_router_bias(layer) ? moe_layer_queries(layer) : 0,
+        .logits = tokens * moe_layer_logits(layer),
         .up = held * width * layer->d,
         .up_bias = layer->bias & MOE_BIAS_UP ? held * width : 0,
         .down = held * layer->d * layer->f,
@@ -35,14 +36,14 @@ moe_layer_sizes moe_layer_elements(const moe_layer *layer, int64_t tokens) {
     };
 }
 
-/* Log-popularity of an expert under a routing class. */
+/* Log-popularity of an expert, or a key, under a routing class. */
 static double popularity(const moe_layer *layer, moe_routing routing, int64_t expert) {
-    int64_t step = layer->e / layer->k;
+    int64_t all = moe_layer_choices(layer), picks = moe_layer_picks(layer), step = all / picks;
     bool open = true;
     switch (routing) {
     case MOE_ROUTING_ZIPF: return -log((double)(expert + 1));
-    case MOE_ROUTING_ONE: open = expert % step == 0 && expert / step < layer->k; break;
-    case MOE_ROUTING_EMPTY: open = expert % 2 == 0 || 2 * layer->k > layer->e; break;
+    case MOE_ROUTING_ONE: open = expert % step == 0 && expert / step < picks; break;
+    case MOE_ROUTING_EMPTY: open = expert % 2 == 0 || 2 * picks > all; break;
     default: break;
     }
     return open ? 0 : -far_away;
@@ -51,12 +52,13 @@ static double popularity(const moe_layer *layer, moe_routing routing, int64_t ex
 void moe_workload_logits(const moe_layer *layer, int64_t tokens, moe_routing routing, uint64_t seed,
                          float *logits) {
     moe_random random = moe_random_stream(seed, LOGITS);
-    moe_random_normal(random, MOE_F32, logits, tokens * layer->e, 1);
+    const int64_t width = moe_layer_logits(layer);
+    moe_random_normal(random, MOE_F32, logits, tokens * width, 1);
     if (routing == MOE_ROUTING_UNIFORM) return;
 #pragma omp parallel for
-    for (int64_t e = 0; e < layer->e; e++) {
-        double bias = popularity(layer, routing, e);
-        for (int64_t i = e; i < tokens * layer->e; i += layer->e) {
+    for (int64_t e = 0; e < width; e++) {
+        double bias = popularity(layer, routing, e % moe_layer_choices(layer));
+        for (int64_t i = e; i < tokens * width; i += width) {
             double noise = (double)logits[i];
             if (routing == MOE_ROUTING_ZIPF)
                 noise = -log(-log(moe_random_uniform(random, (uint64_t)i)));
@@ -79,6 +81,7 @@ moe_status moe_workload_init(moe_workload *workload, const moe_layer *layer, int
                              moe_routing routing, uint64_t seed, unsigned set) {
     const moe_layer_sizes n = moe_layer_elements(layer, tokens);
     const double by_d = 1 / sqrt((double)layer->d), by_f = 1 / sqrt((double)layer->f);
+    const double by_key = 1 / sqrt(fmax((double)layer->router.key_width / 2, 1));
     const double by_shared = 1 / sqrt(fmax((double)layer->shared.f, 1));
     moe_workload w = {.layer = *layer, .tokens = tokens};
     void *router_bias = NULL;
@@ -89,6 +92,8 @@ moe_status moe_workload_init(moe_workload *workload, const moe_layer *layer, int
         make(&w.x, layer->x, set & MOE_MAKE_X, n.x, STREAM(X), 1) &&
         make(&w.router_weight, moe_layer_router_dtype(layer), set & MOE_MAKE_ROUTER, n.router_weight,
              STREAM(ROUTER_WEIGHT), by_d) &&
+        make(&w.router_keys, layer->w, set & MOE_MAKE_ROUTER, n.router_keys, STREAM(ROUTER_KEYS),
+             by_key) &&
         make(&router_bias, MOE_F32, set & biased, n.router_bias, STREAM(ROUTER_BIAS),
              bias_deviation) &&
         make(&w.up, layer->w, set & MOE_MAKE_UP, n.up, STREAM(UP), by_d) &&
@@ -122,6 +127,7 @@ moe_status moe_workload_init(moe_workload *workload, const moe_layer *layer, int
 void moe_workload_free(moe_workload *w) {
     free(w->x);
     free(w->router_weight);
+    free(w->router_keys);
     free(w->router_bias);
     free(w->logits);
     free(w->up);
@@ -137,6 +143,7 @@ void moe_workload_free(moe_workload *w) {
 moe_host_layer moe_workload_host(const moe_workload *w) {
     return (moe_host_layer){.x = w->x,
                             .router_weight = w->router_weight,
+                            .router_keys = w->router_keys,
                             .router_bias = w->router_bias,
                             .logits = w->logits,
                             .up = w->up,

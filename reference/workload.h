@@ -2,7 +2,8 @@
  *
  * Everything is at unit scale, so that tolerances have a meaning: x ~ N(0,1), weights ~
  * N(0,1/fan_in) and biases ~ N(0,1/16), rounded to their dtypes. How tokens spread over experts is
- * decided by logits [T,e], which a layer takes in place of its router GEMM:
+ * decided by logits [T,e], which a layer takes in place of its router GEMM; of product keys "expert"
+ * is a key of a half, and k what a head takes:
  *
  *   uniform  independent N(0,1)
  *   zipf     -log(i+1) for expert i plus Gumbel noise: the best k are then a sample without
@@ -17,7 +18,7 @@
 /* Which arrays to make; each is large or small on its own. */
 enum {
     MOE_MAKE_X = 1,
-    MOE_MAKE_ROUTER = 2, /* router_weight, and router_bias where the layer has one */
+    MOE_MAKE_ROUTER = 2, /* router_weight, and router_keys and router_bias where the layer has them */
     MOE_MAKE_LOGITS = 4,
     MOE_MAKE_UP = 8,    /* up, up_bias, shared_up */
     MOE_MAKE_DOWN = 16, /* down, down_bias, shared_down */
@@ -28,14 +29,14 @@ enum {
 typedef struct moe_workload {
     moe_layer layer;
     int64_t tokens;
-    void *x, *router_weight, *up, *up_bias, *down, *down_bias;
+    void *x, *router_weight, *router_keys, *up, *up_bias, *down, *down_bias;
     void *shared_up, *shared_down, *shared_gate;
     float *router_bias, *logits;
 } moe_workload;
 
 /* Elements of each array of a layer at T tokens; 0 for a bias that the layer lacks. */
 typedef struct moe_layer_sizes {
-    int64_t x, router_weight, router_bias, logits, up, up_bias, down, down_bias, y, slots;
+    int64_t x, router_weight, router_keys, router_bias, logits, up, up_bias, down, down_bias, y, slots;
     int64_t shared_up, shared_down, shared_gate;
 } moe_layer_sizes;
 

@@ -10,7 +10,9 @@
 typedef enum rule {
     ALWAYS,
     ROUTER,      /* the router GEMM runs */
+    ROUTER_KEYS, /* and looks keys up */
     ROUTER_BIAS, /* and has a bias */
+    UP,          /* experts have up weights */
     UP_BIAS,
     DOWN_BIAS,
     SHARED, /* there is a shared expert */
@@ -32,9 +34,10 @@ static const struct {
 } pointers[] = {
     {MOE_ARG_x, IO(x), ALWAYS, 16},
     {MOE_ARG_router_weight, IO(router_weight), ROUTER, 16},
+    {MOE_ARG_router_keys, IO(router_keys), ROUTER_KEYS, 16},
     {MOE_ARG_router_bias, IO(router_bias), ROUTER_BIAS, 4},
     {MOE_ARG_logits, IO(logits), LOGITS, 4},
-    {MOE_ARG_up, IO(up), ALWAYS, 16},
+    {MOE_ARG_up, IO(up), UP, 16},
     {MOE_ARG_up_bias, IO(up_bias), UP_BIAS, 16},
     {MOE_ARG_down, IO(down), ALWAYS, 16},
     {MOE_ARG_down_bias, IO(down_bias), DOWN_BIAS, 16},
@@ -55,9 +58,12 @@ static const struct {
 static bool used(rule when, const moe_layer *layer, const moe_io *io) {
     switch (when) {
     case ROUTER: return !io->routing_given && !io->logits;
+    case ROUTER_KEYS:
+        return !io->routing_given && !io->logits && layer->router.rule == MOE_RULE_PEER;
     case ROUTER_BIAS:
         return !io->routing_given &&
                (layer->router.key_bias || (!io->logits && layer->bias & MOE_BIAS_ROUTER));
+    case UP: return moe_layer_up_rows(layer) > 0;
     case UP_BIAS: return layer->bias & MOE_BIAS_UP;
     case DOWN_BIAS: return layer->bias & MOE_BIAS_DOWN;
     case SHARED: return layer->shared.f;
@@ -76,10 +82,20 @@ static bool required(rule when, const moe_io *io) {
     return when < ROUTING || (when == ROUTING && io->routing_given);
 }
 
-moe_status moe_bind(const moe_layer *layer, const moe_io *io, moe_arg_values *values) {
+/* What a layer has no answer to must not be asked for. */
+static moe_status check_outputs(const moe_layer *layer, const moe_io *io) {
     if (io->losses && layer->router.rule != MOE_RULE_TOPK)
         return moe_fail(MOE_E_UNSUPPORTED, "io.losses must be NULL: the rule of this router loads "
                                            "all experts alike, and there is nothing to even out");
+    if (moe_layer_neurons(layer) && (io->mean_probs || io->slot_rows))
+        return moe_fail(MOE_E_UNSUPPORTED, "io.%s must be NULL: experts of f=1 are looked up one by "
+                                           "one; there are neither logits of all of them nor rows",
+                        io->mean_probs ? "mean_probs" : "slot_rows");
+    return MOE_OK;
+}
+
+moe_status moe_bind(const moe_layer *layer, const moe_io *io, moe_arg_values *values) {
+    MOE_TRY(check_outputs(layer, io));
     for (size_t i = 0; i < sizeof pointers / sizeof pointers[0]; i++) {
         void *pointer;
         memcpy(&pointer, (const char *)io + pointers[i].offset, sizeof pointer);

@@ -202,6 +202,18 @@ int64_t moe_layer_keys(const moe_layer *layer) {
     return r->heads * r->keys * r->key_width;
 }
 
+int64_t moe_layer_router_work(const moe_layer *layer) {
+    return moe_layer_queries(layer) * layer->d + moe_layer_keys(layer);
+}
+
+int64_t moe_layer_choices(const moe_layer *layer) {
+    return layer->router.rule == MOE_RULE_PEER ? layer->router.keys : layer->e;
+}
+
+int64_t moe_layer_picks(const moe_layer *layer) {
+    return layer->router.rule == MOE_RULE_PEER ? layer->k / layer->router.heads : layer->k;
+}
+
 size_t moe_layer_size(void) { return sizeof(moe_layer); }
 
 moe_dtype moe_layer_router_dtype(const moe_layer *layer) {

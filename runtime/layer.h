@@ -52,6 +52,14 @@ int64_t moe_layer_logits(const moe_layer *layer);
 /* Elements of router_keys; 0 where there are none. */
 int64_t moe_layer_keys(const moe_layer *layer);
 
+/* Multiplications that the router's logits take a token. */
+int64_t moe_layer_router_work(const moe_layer *layer);
+
+/* How many a token, or a head of it, chooses from, and how many it takes: e and k, or a half's keys
+ * and a head's share of k. */
+int64_t moe_layer_choices(const moe_layer *layer);
+int64_t moe_layer_picks(const moe_layer *layer);
+
 /* The dtype of the router's weight. */
 moe_dtype moe_layer_router_dtype(const moe_layer *layer);
 

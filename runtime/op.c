@@ -114,6 +114,17 @@ static moe_shared shared_of(moe_op_kind kind, const moe_layer *layer, int64_t f)
     return (moe_shared){moe_layer_shared_experts(layer) * f, layer->shared.gated && sums};
 }
 
+/* Ops that know of no hidden width: whether what they deal with are single neurons. */
+static bool is_of_neurons(moe_op_kind kind, const moe_layer *layer) {
+    bool keys = kinds[kind].layer & F(ROUTER) && layer->router.rule == MOE_RULE_PEER;
+    return kind == MOE_OP_neurons || keys;
+}
+
+static void blank_neurons(moe_op_kind kind, moe_layer *layer) {
+    layer->f = 1;
+    if (!(kinds[kind].layer & F(ACT))) layer->act.kind = MOE_ACT_NONE;
+}
+
 moe_op moe_op_make(moe_op_kind kind, const moe_layer *layer, int64_t tokens, moe_routing routing,
                    moe_cache cache) {
     uint64_t keep = depends(kind, layer);
@@ -129,6 +140,7 @@ moe_op moe_op_make(moe_op_kind kind, const moe_layer *layer, int64_t tokens, moe
     if (keep & F(ROUTER)) op.layer.router = layer->router;
     op.layer.router.input = false; /* changes no weight */
     if (keep & WEIGH && layer->router.input) op.layer.router = weighs_input;
+    if (is_of_neurons(kind, layer)) blank_neurons(kind, &op.layer);
     if (keep & F(CAPACITY)) op.layer.capacity = layer->capacity;
     if (keep & F(LAYOUT)) op.layer.layout = layer->layout;
     if (keep & F(PRIORITY)) op.layer.priority = layer->priority;
@@ -177,6 +189,9 @@ moe_status moe_op_parse(const char *text, moe_op *out) {
     MOE_TRY(check_sizes(&op, text));
     if (!(kinds[op.kind].layer & F(W)) || !has_key(text, "w")) op.layer.w = op.layer.x;
     if (!(depends(op.kind, &op.layer) & F(E))) op.layer.e = op.layer.k;
+    if (is_of_neurons(op.kind, &op.layer)) blank_neurons(op.kind, &op.layer);
+    else if (moe_layer_neurons(&op.layer))
+        return moe_fail(MOE_E_UNSUPPORTED, "op: experts of f=1 are the op neurons'");
     bool routes = kinds[op.kind].layer & F(ROUTER);
     MOE_TRY(routes ? moe_layer_check(&op.layer) : moe_layer_check_fields(&op.layer));
     *out = moe_op_make(op.kind, &op.layer, op.t, op.routing, op.cache);

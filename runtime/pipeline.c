@@ -32,3 +32,21 @@ bool moe_pipeline_has(const moe_pipeline_info *pipeline, moe_op_kind kind) {
         if (pipeline->op[i] == kind) return true;
     return false;
 }
+
+bool moe_pipeline_suits(const moe_pipeline_info *pipeline, const moe_layer *layer) {
+    return moe_pipeline_has(pipeline, MOE_OP_neurons) == moe_layer_neurons(layer);
+}
+
+const moe_pipeline_info *moe_pipeline_plain(const moe_layer *layer) {
+    const moe_pipeline_info *pipeline = moe_pipeline_table;
+    while (!moe_pipeline_suits(pipeline, layer)) pipeline++;
+    return pipeline;
+}
+
+bool moe_pipeline_wants(const moe_layer *layer, moe_op_kind kind) {
+    for (int i = 0; i < MOE_PIPELINE_COUNT; i++)
+        if (moe_pipeline_suits(&moe_pipeline_table[i], layer) &&
+            moe_pipeline_has(&moe_pipeline_table[i], kind))
+            return true;
+    return false;
+}

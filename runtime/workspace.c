@@ -20,9 +20,11 @@ static int64_t round_up(int64_t bytes) {
 
 int64_t moe_workspace_layout(const moe_layer *layer, int64_t tokens, int64_t align, uint64_t base,
                              moe_arg_values *values) {
-    const int64_t R = tokens * layer->k, E = layer->e, LISTED = moe_layer_listed(layer);
+    const bool maps = !moe_layer_neurons(layer); /* and what is written by expert or by row */
+    const int64_t R = tokens * layer->k;
+    const int64_t E = maps ? layer->e : 0, LISTED = maps ? moe_layer_listed(layer) : 0;
     const int64_t D = layer->d, F = layer->f;
-    const int64_t ROWS = moe_workspace_rows(layer, tokens, align);
+    const int64_t ROWS = maps ? moe_workspace_rows(layer, tokens, align) : 0;
     const int64_t XS = (int64_t)moe_dtype_size(layer->x);
     int64_t used = 0;
 #define WORK(argument, bytes)                                                                      \

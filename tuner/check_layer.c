@@ -161,7 +161,8 @@ static moe_status check_kernels(moe_checker *checker, const workload *w) {
     for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
         const moe_op op = moe_op_make((moe_op_kind)kind, w->on.layer, w->on.tokens, w->on.routing,
                                       w->cache);
-        if (wanted & 1u << kind && !was_checked(checker, &op))
+        if (wanted & 1u << kind && moe_pipeline_wants(w->on.layer, (moe_op_kind)kind) &&
+            !was_checked(checker, &op))
             MOE_TRY(check_kernel(checker, w->plan[0], &op, w->tuned));
     }
     return MOE_OK;

@@ -32,6 +32,7 @@ static moe_status upload(moe_layer_case *c) {
         {LAYER_X, w->x, n.x, x},
         {LAYER_ROUTER_WEIGHT, w->router_weight, n.router_weight,
          moe_dtype_size(moe_layer_router_dtype(&c->layer))},
+        {LAYER_ROUTER_KEYS, w->router_keys, n.router_keys, x},
         {LAYER_ROUTER_BIAS, w->router_bias, n.router_bias, f},
         {LAYER_LOGITS, w->logits, n.logits, f},
         {LAYER_UP, w->up, n.up, x},
@@ -51,7 +52,8 @@ static moe_status upload(moe_layer_case *c) {
     if (c->entry != MOE_ENTRY_GIVEN) {
         MOE_TRY(allocate(c, LAYER_IDS, NULL, slots * sizeof(int)));
         MOE_TRY(allocate(c, LAYER_WEIGHTS, NULL, slots * f));
-        MOE_TRY(allocate(c, LAYER_MEAN_PROBS, NULL, (size_t)c->layer.e * f));
+        if (!moe_layer_neurons(&c->layer))
+            MOE_TRY(allocate(c, LAYER_MEAN_PROBS, NULL, (size_t)c->layer.e * f));
         if (c->layer.router.rule == MOE_RULE_TOPK)
             MOE_TRY(allocate(c, LAYER_LOSSES, NULL, MOE_LOSS_COUNT * f));
         if (c->layer.router.key_bias)
@@ -59,6 +61,7 @@ static moe_status upload(moe_layer_case *c) {
     }
     MOE_TRY(allocate(c, LAYER_Y, NULL, (size_t)n.y * x));
     MOE_TRY(allocate(c, LAYER_COUNTS, NULL, (size_t)c->layer.e * sizeof(int)));
+    if (moe_layer_neurons(&c->layer)) return MOE_OK; /* nor have they rows */
     return allocate(c, LAYER_SLOT_ROWS, NULL, slots * sizeof(int));
 }
 
@@ -70,6 +73,7 @@ moe_io layer_io(const moe_layer_case *c, bool all) {
     return (moe_io){
         .x = device_pointer(c, LAYER_X),
         .router_weight = device_pointer(c, LAYER_ROUTER_WEIGHT),
+        .router_keys = device_pointer(c, LAYER_ROUTER_KEYS),
         .router_bias = device_pointer(c, LAYER_ROUTER_BIAS),
         .logits = device_pointer(c, LAYER_LOGITS),
         .up = device_pointer(c, LAYER_UP),
@@ -118,7 +122,8 @@ moe_status layer_fit_workspace(moe_layer_case *c, const moe_plan *plan) {
 static moe_status choose_tokens(moe_layer_case *c) {
     const moe_layer *l = &c->layer;
     int64_t seen = l->k + moe_layer_shared_experts(l);
-    int64_t flops = 2 * l->d * (l->e + seen * (moe_layer_up_rows(l) + l->f));
+    int64_t flops =
+        2 * (moe_layer_router_work(l) + l->d * seen * (moe_layer_up_rows(l) + l->f));
     int64_t count = LAYER_REFERENCE_FLOPS / flops;
     if (count < 1) count = 1;
     if (count > c->tokens) count = c->tokens;
@@ -129,22 +134,23 @@ static moe_status choose_tokens(moe_layer_case *c) {
     return MOE_OK;
 }
 
-/* Logits [spots,e] of the chosen tokens. */
+/* Logits of the chosen tokens. */
 static moe_status make_logits(moe_layer_case *c) {
     const moe_layer *l = &c->layer;
+    const int64_t width = moe_layer_logits(l);
     size_t row = (size_t)l->d * moe_dtype_size(l->x);
     moe_host_layer in = moe_workload_host(&c->work);
     char *x = malloc((size_t)c->spots * row + 1);
-    float *given = malloc((size_t)(c->spots * l->e + 1) * sizeof *given);
-    c->logits = malloc((size_t)(c->spots * l->e + 1) * sizeof *c->logits);
+    float *given = malloc((size_t)(c->spots * width + 1) * sizeof *given);
+    c->logits = malloc((size_t)(c->spots * width + 1) * sizeof *c->logits);
     moe_status status = MOE_OK;
     if (!x || !given || !c->logits)
         status = moe_fail(MOE_E_MEMORY, "no memory for a layer's reference");
     for (int64_t i = 0; i < c->spots && !status; i++) {
         memcpy(x + (size_t)i * row, (char *)c->work.x + (size_t)c->chosen[i] * row, row);
         if (in.logits)
-            memcpy(given + i * l->e, in.logits + c->chosen[i] * l->e,
-                   (size_t)l->e * sizeof *given);
+            memcpy(given + i * width, in.logits + c->chosen[i] * width,
+                   (size_t)width * sizeof *given);
     }
     in.x = x;
     if (in.logits) in.logits = given;

@@ -12,7 +12,7 @@ enum { LAYER_REFERENCE_FLOPS = 2000000000 };
 static const float layer_bias_rate = 0.001f;
 
 typedef enum layer_buffer {
-    LAYER_X, LAYER_ROUTER_WEIGHT, LAYER_ROUTER_BIAS, LAYER_LOGITS, LAYER_UP, LAYER_UP_BIAS,
+    LAYER_X, LAYER_ROUTER_WEIGHT, LAYER_ROUTER_KEYS, LAYER_ROUTER_BIAS, LAYER_LOGITS, LAYER_UP, LAYER_UP_BIAS,
     LAYER_DOWN, LAYER_DOWN_BIAS, LAYER_SHARED_UP, LAYER_SHARED_DOWN, LAYER_SHARED_GATE, LAYER_Y,
     LAYER_IDS, LAYER_WEIGHTS, LAYER_COUNTS, LAYER_MEAN_PROBS, LAYER_LOSSES, LAYER_NEXT_BIAS,
     LAYER_SLOT_ROWS, LAYER_WORKSPACE, LAYER_BUFFERS
@@ -29,7 +29,7 @@ struct moe_layer_case {
     float *weights;  /* [T,k] where routing is given */
     int64_t spots;   /* tokens that the reference is made for, */
     int64_t *chosen; /* [spots] these */
-    double *logits;  /* [spots,e] where a router runs */
+    double *logits;  /* [spots,e], or what the router has instead, where it runs */
     moe_ptr address[LAYER_BUFFERS];
     size_t bytes[LAYER_BUFFERS];
 };

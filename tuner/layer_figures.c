@@ -15,9 +15,12 @@ int moe_layer_tensors(const moe_layer *l, moe_tensor_row *rows) {
         moe_tensor_row row;
     } all[] = {
         {true, {"x", x, "T", {l->d}}},
-        {true, {"router.weight", moe_dtype_names[moe_layer_router_dtype(l)], NULL, {l->e, l->d}}},
-        {moe_layer_router_bias(l), {"router.bias", "f32", NULL, {l->e}}},
-        {true, {gated ? "experts.gate_up" : "experts.up", w, NULL, {held, up, l->d}}},
+        {true, {"router.weight", moe_dtype_names[moe_layer_router_dtype(l)], NULL,
+                {moe_layer_queries(l), l->d}}},
+        {moe_layer_keys(l) > 0,
+         {"router.keys", w, NULL, {l->router.heads, 2, l->router.keys, l->router.key_width / 2}}},
+        {moe_layer_router_bias(l), {"router.bias", "f32", NULL, {moe_layer_queries(l)}}},
+        {up > 0, {gated ? "experts.gate_up" : "experts.up", w, NULL, {held, up, l->d}}},
         {l->bias & MOE_BIAS_UP,
          {gated ? "experts.gate_up.bias" : "experts.up.bias", w, NULL, {held, up}}},
         {true, {"experts.down", w, NULL, {held, l->d, l->f}}},
@@ -39,16 +42,16 @@ int moe_layer_tensors(const moe_layer *l, moe_tensor_row *rows) {
 moe_layer_figures moe_layer_count(const moe_layer *l) {
     const moe_layer_sizes n = moe_layer_elements(l, 1);
     int64_t experts = n.up + n.up_bias + n.down + n.down_bias;
-    moe_layer_figures f = {.router = n.router_weight + n.router_bias,
+    moe_layer_figures f = {.router = n.router_weight + n.router_keys + n.router_bias,
                            .expert = experts / moe_layer_held(l),
                            .shared = n.shared_up + n.shared_down + n.shared_gate};
     f.all = f.router + experts + f.shared;
     f.active = f.router + l->k * f.expert + f.shared;
     f.bytes = n.router_weight * (int64_t)moe_dtype_size(moe_layer_router_dtype(l)) +
-              (experts + f.shared) * (int64_t)moe_dtype_size(l->w) +
+              (n.router_keys + experts + f.shared) * (int64_t)moe_dtype_size(l->w) +
               n.router_bias * (int64_t)sizeof(float);
     f.flops = 2 * (l->k * (n.up + n.down) / moe_layer_held(l) + n.shared_up + n.shared_down);
-    f.router_flops = 2 * n.router_weight;
+    f.router_flops = 2 * moe_layer_router_work(l);
     return f;
 }
 

@@ -9,7 +9,7 @@
 typedef struct moe_tensor_row {
     const char *name, *dtype;
     const char *t; /* "T" where the first dimension is the tokens, else NULL */
-    int64_t shape[3];
+    int64_t shape[4];
 } moe_tensor_row;
 
 enum { MOE_MAX_TENSOR_ROWS = 16 };

@@ -38,6 +38,7 @@ moe_status moe_layer_predict(const moe_gen *gen, const moe_facts *facts, const m
                              moe_form_prediction *out, int *count, int *best) {
     *count = *best = 0;
     for (int i = 0; i < MOE_PIPELINE_COUNT; i++) {
+        if (!moe_pipeline_suits(&moe_pipeline_table[i], work->layer)) continue;
         moe_status status = predict_form(gen, facts, work, &moe_pipeline_table[i], &out[*count]);
         if (status && status != MOE_E_NOT_FOUND) return status;
         if (status) continue;
@@ -45,7 +46,7 @@ moe_status moe_layer_predict(const moe_gen *gen, const moe_facts *facts, const m
         (*count)++;
     }
     /* Once more, for the message that names what the plain form lacks. */
-    return *count ? MOE_OK : predict_form(gen, facts, work, moe_pipeline_table, out);
+    return *count ? MOE_OK : predict_form(gen, facts, work, moe_pipeline_plain(work->layer), out);
 }
 
 /* ------------------------------------------------------------------------------------ printing */

@@ -30,7 +30,7 @@ static const char *rule_of(const moe_layer *layer, char *rule) {
 
 static void print_shape(const moe_tensor_row *row, moe_text *out) {
     moe_text_add(out, "[%s", row->t ? row->t : "");
-    for (int i = 0; i < 3 && row->shape[i]; i++)
+    for (int i = 0; i < 4 && row->shape[i]; i++)
         moe_text_add(out, "%s%" PRId64, i || row->t ? "," : "", row->shape[i]);
     moe_text_add(out, "]");
 }
@@ -107,7 +107,7 @@ static json_t *tensors_json(const moe_layer *layer) {
     for (int i = 0, count = moe_layer_tensors(layer, rows); i < count; i++) {
         json_t *shape = json_array();
         if (rows[i].t) json_array_append_new(shape, json_string(rows[i].t));
-        for (int n = 0; n < 3 && rows[i].shape[n]; n++)
+        for (int n = 0; n < 4 && rows[i].shape[n]; n++)
             json_array_append_new(shape, json_integer(rows[i].shape[n]));
         json_array_append_new(list, json_pack("{s:s,s:s,s:o}", "name", rows[i].name, "dtype",
                                               rows[i].dtype, "shape", shape));

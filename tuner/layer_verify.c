@@ -19,6 +19,7 @@ static const double yardstick[MOE_DTYPE_COUNT] = {
 /* What a run wrote, and what follows from it. */
 typedef struct results {
     int *ids, *counts, *slot_rows;
+    int *chosen;              /* [e] slots by the ids */
     int *local;               /* [T,k] ids by the device's numbers */
     float *weights, *mean_probs, *losses, *next_bias;
     char *y;
@@ -30,6 +31,7 @@ typedef struct results {
 
 static void results_free(results *r) {
     free(r->ids);
+    free(r->chosen);
     free(r->local);
     free(r->counts);
     free(r->slot_rows);
@@ -101,10 +103,13 @@ static bool is_held(const moe_layer_case *c, int64_t expert) {
     return expert >= c->first_expert && expert < c->first_expert + moe_layer_held(&c->layer);
 }
 
-static int choices(const moe_layer_case *c, const results *r, int64_t expert) {
-    int count = 0;
-    for (int64_t s = 0; s < c->tokens * c->layer.k; s++) count += r->ids[s] == (int)expert;
-    return count;
+/* Slots that chose each expert, [e]; ids that are none do not count. */
+static moe_status count_choices(const moe_layer_case *c, results *r) {
+    r->chosen = calloc((size_t)c->layer.e, sizeof *r->chosen);
+    if (!r->chosen) return moe_fail(MOE_E_MEMORY, "no memory for a layer's counts");
+    for (int64_t s = 0; s < c->tokens * c->layer.k; s++)
+        if (r->ids[s] >= 0 && r->ids[s] < c->layer.e) r->chosen[r->ids[s]]++;
+    return MOE_OK;
 }
 
 /* Counts follow from the ids, though experts held elsewhere need not be counted. Without tokens every
@@ -113,7 +118,7 @@ static bool statistics_are_right(const moe_layer_case *c, const results *r,
                                  moe_layer_verdict *out) {
     char text[128];
     for (int64_t e = 0; e < c->layer.e; e++) {
-        int count = choices(c, r, e);
+        int count = r->chosen[e];
         if (!is_held(c, e) && r->counts[e] == 0) count = 0;
         bool probs = c->tokens || !c->address[LAYER_MEAN_PROBS] || r->mean_probs[e] == 0;
         if (r->counts[e] == count && probs) continue;
@@ -150,12 +155,10 @@ static moe_status judge_losses(const moe_layer_case *c, const results *r, moe_la
 
 /* It follows from all choices, those of experts that are held elsewhere, too. */
 static bool next_bias_is_right(const moe_layer_case *c, const results *r, moe_layer_verdict *out) {
-    int chosen[MOE_MAX_EXPERTS];
     float want[MOE_MAX_EXPERTS];
     char text[128];
     if (!c->address[LAYER_NEXT_BIAS] || !c->tokens) return true;
-    for (int64_t e = 0; e < c->layer.e; e++) chosen[e] = choices(c, r, e);
-    moe_ref_next_bias(&c->layer, c->tokens, chosen, layer_bias_rate, c->work.router_bias, want);
+    moe_ref_next_bias(&c->layer, c->tokens, r->chosen, layer_bias_rate, c->work.router_bias, want);
     for (int64_t e = 0; e < c->layer.e; e++) {
         if (r->next_bias[e] == want[e]) continue;
         snprintf(text, sizeof text, "next_router_bias[%lld] is %.9g, should be %.9g", (long long)e,
@@ -189,8 +192,9 @@ static moe_status judge_routing(const moe_layer_case *c, const results *r,
         fail(out, verdict.text);
         goto out;
     }
-    const moe_route_result got = {.ids = ids, .weights = weights, .counts = all && ours ? r->counts : NULL,
-                                  .mean_probs = all ? r->mean_probs : NULL};
+    const moe_route_result got = {
+        .ids = ids, .weights = weights, .counts = all && ours ? r->counts : NULL,
+        .mean_probs = all && c->address[LAYER_MEAN_PROBS] ? r->mean_probs : NULL};
     double slack = c->entry == MOE_ENTRY_LOGITS ? 0 : moe_logit_tolerance(&c->layer);
     status = moe_check_route(&c->layer, c->spots, c->logits, c->work.router_bias, slack,
                              moe_op_tolerance(&op), &got, &verdict);
@@ -203,6 +207,7 @@ out:
 
 static bool drops_are_right(const moe_layer_case *c, const results *r, moe_layer_verdict *out) {
     char text[128];
+    if (!c->address[LAYER_SLOT_ROWS]) return true;
     for (int64_t s = 0; s < c->tokens * c->layer.k; s++) {
         if ((r->slot_rows[s] >= 0) == r->kept[s]) continue;
         snprintf(text, sizeof text, "slot_rows[%lld,%lld] is %d, and the capacity %s the slot",
@@ -245,8 +250,8 @@ static void make_weights(const moe_layer_case *c, results *r) {
         if (own)
             for (int64_t s = first; s < first + k; s++) r->exact_weights[s] = r->own_weights[s];
         else
-            moe_ref_weights(&c->layer, 1, c->logits + i * c->layer.e, r->ids + first,
-                            r->exact_weights + first);
+            moe_ref_weights(&c->layer, 1, c->logits + i * moe_layer_logits(&c->layer),
+                            r->ids + first, r->exact_weights + first);
     }
 }
 
@@ -286,6 +291,7 @@ static void judge_y(const moe_layer_case *c, const results *r, moe_layer_verdict
 
 static moe_status judge(moe_layer_case *c, results *r, moe_layer_verdict *out) {
     MOE_TRY(download_all(c, r));
+    MOE_TRY(count_choices(c, r));
     MOE_TRY(judge_routing(c, r, out));
     if (!out->ok || !statistics_are_right(c, r, out) || !next_bias_is_right(c, r, out))
         return MOE_OK;

@@ -30,6 +30,8 @@ static const char *const rules[MOE_RULE_COUNT] = {
     [MOE_RULE_EXPERT_CHOICE] = "each expert takes the C tokens that give it the largest softmax over "
                                "experts, which is their weight",
     [MOE_RULE_GIVEN] = "none: the caller gives each token's k experts and their weights",
+    [MOE_RULE_PEER] = "each head takes the k/heads experts whose two keys, one for each half of its "
+                      "query, have the largest sum of products; weights are the softmax over these",
 };
 
 static const char *const seconds[MOE_SECOND_COUNT] = {

@@ -47,7 +47,7 @@ typedef struct op_kind {
 } op_kind;
 
 extern const op_kind op_route, op_permute, op_gemm_up, op_gemm_down, op_combine, op_route_permute,
-    op_experts, op_down_combine;
+    op_experts, op_down_combine, op_neurons;
 
 struct moe_op_case {
     moe_device *device;

@@ -72,9 +72,10 @@ static moe_work_size add(moe_work_size a, moe_work_size b) {
 }
 
 static moe_work_size route_work(const moe_layer *l, double t, double size) {
-    double d = (double)l->d, e = (double)l->e;
     double weight = (double)moe_dtype_size(moe_layer_router_dtype(l));
-    return (moe_work_size){2 * t * d * e, t * d * size + e * d * weight + t * (double)l->k * 8};
+    double products = (double)moe_layer_router_work(l); /* each by a weight of its own */
+    return (moe_work_size){2 * t * products, t * (double)l->d * size + products * weight +
+                                                 t * (double)l->k * 8};
 }
 
 /* Weights of the experts in use. */
@@ -104,6 +105,7 @@ moe_work_size moe_op_work(const moe_op *op) {
         work.bytes += t * (k + shared) * 2 * 4;
         return work;
     }
+    case MOE_OP_neurons:
     case MOE_OP_experts: return moe_experts_work(l, op->t, op->routing);
     case MOE_OP_down_combine:
         return (moe_work_size){2 * at.rows * d * f,

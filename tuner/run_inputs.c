@@ -9,7 +9,7 @@ typedef struct input {
     const char *name;
     bool wanted;
     moe_tensor_type type;
-    int64_t rank, shape[3];
+    int64_t rank, shape[4];
     size_t slot; /* of the pointer in moe_io */
     int role;    /* moe_weight_role; X: not a weight */
 } input;
@@ -20,14 +20,16 @@ static void list_inputs(const moe_layer *l, int64_t tokens, input *out) {
     const moe_tensor_type x = moe_tensor_type_of(l->x), w = moe_tensor_type_of(l->w);
     const moe_tensor_type router = moe_tensor_type_of(moe_layer_router_dtype(l));
     const bool gated = moe_layer_gated(l);
-    const int64_t up = moe_layer_up_rows(l), held = moe_layer_held(l), wide = l->shared.f;
+    const int64_t queries = moe_layer_queries(l), up = moe_layer_up_rows(l), held = moe_layer_held(l), wide = l->shared.f;
 #define TO(member) offsetof(moe_io, member)
     const input all[MOE_RUN_INPUTS] = {
         {"x", true, x, 2, {tokens, l->d}, TO(x), X},
-        {"router.weight", true, router, 2, {l->e, l->d}, TO(router_weight), MOE_WEIGHT_ROUTER},
-        {"router.bias", moe_layer_router_bias(l), MOE_TENSOR_F32, 1, {l->e}, TO(router_bias),
+        {"router.weight", true, router, 2, {queries, l->d}, TO(router_weight), MOE_WEIGHT_ROUTER},
+        {"router.keys", moe_layer_keys(l) > 0, w, 4,
+         {l->router.heads, 2, l->router.keys, l->router.key_width / 2}, TO(router_keys), X},
+        {"router.bias", moe_layer_router_bias(l), MOE_TENSOR_F32, 1, {queries}, TO(router_bias),
          MOE_WEIGHT_ROUTER_BIAS},
-        {gated ? "experts.gate_up" : "experts.up", true, w, 3, {held, up, l->d}, TO(up),
+        {gated ? "experts.gate_up" : "experts.up", up > 0, w, 3, {held, up, l->d}, TO(up),
          MOE_WEIGHT_UP},
         {gated ? "experts.gate_up.bias" : "experts.up.bias", l->bias & MOE_BIAS_UP, w, 2,
          {held, up}, TO(up_bias), MOE_WEIGHT_UP_BIAS},

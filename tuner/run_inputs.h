@@ -4,7 +4,7 @@
 
 #include "model_weights.h"
 
-enum { MOE_RUN_INPUTS = 10, MOE_RUN_BUFFERS = MOE_RUN_INPUTS + 8 };
+enum { MOE_RUN_INPUTS = 11, MOE_RUN_BUFFERS = MOE_RUN_INPUTS + 8 };
 
 /* Device memory of one run, freed together. */
 typedef struct moe_run_buffers {

@@ -11,7 +11,7 @@
 typedef enum extent { END, TOKENS, WIDTH, CHOICES, EXPERTS, LOSSES } extent;
 
 /* Which runs have an output. */
-typedef enum wanted { ALWAYS, STATISTIC, KEY_BIAS } wanted;
+typedef enum wanted { ALWAYS, ROWS, STATISTIC, PROBS, LOSS, KEY_BIAS } wanted;
 
 enum { Y, IDS, WEIGHTS, SLOT_ROWS }; /* ORDER outputs */
 
@@ -26,16 +26,23 @@ static const struct {
     {"y", IO(y), MOE_TENSOR_TYPE_COUNT, {TOKENS, WIDTH}, ALWAYS},
     {"ids", IO(ids), MOE_TENSOR_I32, {TOKENS, CHOICES}, ALWAYS},
     {"weights", IO(weights), MOE_TENSOR_F32, {TOKENS, CHOICES}, ALWAYS},
-    {NULL, IO(slot_rows), MOE_TENSOR_I32, {TOKENS, CHOICES}, ALWAYS},
+    {NULL, IO(slot_rows), MOE_TENSOR_I32, {TOKENS, CHOICES}, ROWS},
     {"counts", IO(counts), MOE_TENSOR_I32, {EXPERTS, END}, STATISTIC},
-    {"mean_probs", IO(mean_probs), MOE_TENSOR_F32, {EXPERTS, END}, STATISTIC},
-    {"losses", IO(losses), MOE_TENSOR_F32, {LOSSES, END}, STATISTIC},
+    {"mean_probs", IO(mean_probs), MOE_TENSOR_F32, {EXPERTS, END}, PROBS},
+    {"losses", IO(losses), MOE_TENSOR_F32, {LOSSES, END}, LOSS},
     {"next_router_bias", IO(next_router_bias), MOE_TENSOR_F32, {EXPERTS, END}, KEY_BIAS},
 };
 #undef IO
 
 static bool is_wanted(wanted when, const moe_layer *layer, bool statistics) {
-    return when == ALWAYS || (statistics && (when == STATISTIC || layer->router.key_bias));
+    switch (when) {
+    case ROWS: return !moe_layer_neurons(layer);
+    case STATISTIC: return statistics;
+    case PROBS: return statistics && !moe_layer_neurons(layer);
+    case LOSS: return statistics && layer->router.rule == MOE_RULE_TOPK;
+    case KEY_BIAS: return statistics && layer->router.key_bias;
+    default: return true;
+    }
 }
 
 /* Output i as a tensor around `data`. */
@@ -89,7 +96,7 @@ moe_status moe_run_outputs_fetch(const moe_layer *layer, int64_t tokens, moe_dev
             MOE_TRY(moe_device_copy_out(device, out->data[i], from,
                                         describe(i, layer, tokens, NULL).bytes));
     }
-    apply_drops(layer, tokens, out);
+    if (out->data[SLOT_ROWS]) apply_drops(layer, tokens, out);
     return MOE_OK;
 }
 

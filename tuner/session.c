@@ -3,6 +3,7 @@
 
 #include "candidates.h"
 #include "capacity.h"
+#include "pipeline.h"
 #include "tune_plan.h"
 
 #include <math.h>
@@ -51,6 +52,7 @@ static moe_status list_work(const moe_tuner *tuner, const moe_goal *goal, moe_se
             s->layer[s->layers++] = (moe_layer_result){
                 .layer = goal->layer[l], .t = goal->tokens[t], .routing = goal->routing[r]};
         for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+            if (!moe_pipeline_wants(&goal->layer[l], (moe_op_kind)kind)) continue;
             const moe_op op = moe_op_make((moe_op_kind)kind, &goal->layer[l], goal->tokens[t],
                                           goal->routing[r], goal->cache);
             if (!moe_session_op(s, &op) && is_wanted(tuner, goal, &op)) s->op[s->ops++].op = op;

@@ -30,6 +30,7 @@ static moe_op op_of(moe_op_kind kind, const moe_layer *layer, int64_t tokens) {
 bool moe_form_served(const moe_gen *gen, const moe_facts *facts, const moe_layer *layer,
                      int64_t tokens, const moe_pipeline_info *form, double *ns) {
     double sum = 0;
+    if (!moe_pipeline_suits(form, layer)) return false;
     for (int i = 0; i < form->steps; i++) {
         const moe_op op = op_of(form->op[i], layer, tokens);
         moe_candidate candidate;
@@ -43,7 +44,7 @@ bool moe_form_served(const moe_gen *gen, const moe_facts *facts, const moe_layer
     return true;
 }
 
-/* The form with the least predicted time; the first one where none is served, to say what lacks. */
+/* The form with the least predicted time; the plain one where none is served, to say what lacks. */
 static const moe_pipeline_info *choose_form(const moe_gen *gen, const moe_facts *facts,
                                             const moe_layer *layer, int64_t tokens) {
     const moe_pipeline_info *best = NULL;
@@ -55,7 +56,7 @@ static const moe_pipeline_info *choose_form(const moe_gen *gen, const moe_facts 
         best = form;
         least = ns;
     }
-    return best ? best : moe_pipeline_table;
+    return best ? best : moe_pipeline_plain(layer);
 }
 
 moe_status moe_default_plan(moe_device *device, const moe_gen *gen, moe_builder *builder,

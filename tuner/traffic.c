@@ -90,8 +90,8 @@ static moe_status open_trace(const char *path, const moe_layer *layer, int64_t t
 static void make_zipf(const moe_layer *layer, int64_t tokens, double exponent, uint64_t seed,
                       double *logits) {
     const moe_random random = moe_random_stream(seed, 'z');
-    for (int64_t i = 0; i < tokens * layer->e; i++)
-        logits[i] = -exponent * log((double)(i % layer->e + 1)) -
+    for (int64_t i = 0; i < tokens * moe_layer_logits(layer); i++)
+        logits[i] = -exponent * log((double)(i % moe_layer_choices(layer) + 1)) -
                     log(-log(moe_random_uniform(random, (uint64_t)i)));
 }
 
@@ -101,10 +101,11 @@ static moe_status make_logits(const moe_traffic *traffic, const moe_layer *layer
         make_zipf(layer, tokens, traffic->exponent, seed, logits);
         return MOE_OK;
     }
-    float *given = malloc((size_t)(tokens * layer->e + 1) * sizeof *given);
+    const int64_t n = tokens * moe_layer_logits(layer);
+    float *given = malloc((size_t)(n + 1) * sizeof *given);
     if (!given) return moe_fail(MOE_E_MEMORY, "no memory for %lld tokens", (long long)tokens);
     moe_workload_logits(layer, tokens, traffic->routing, seed, given);
-    for (int64_t i = 0; i < tokens * layer->e; i++) logits[i] = (double)given[i];
+    for (int64_t i = 0; i < n; i++) logits[i] = (double)given[i];
     free(given);
     return MOE_OK;
 }
@@ -112,7 +113,7 @@ static moe_status make_logits(const moe_traffic *traffic, const moe_layer *layer
 moe_status moe_traffic_route(const moe_traffic *traffic, const moe_layer *layer, int64_t tokens,
                              uint64_t seed, int *ids, float *weights) {
     if (*traffic->trace) return open_trace(traffic->trace, layer, tokens, ids, weights);
-    double *logits = malloc((size_t)(tokens * layer->e + 1) * sizeof *logits);
+    double *logits = malloc((size_t)(tokens * moe_layer_logits(layer) + 1) * sizeof *logits);
     double *exact = malloc((size_t)(tokens * layer->k + 1) * sizeof *exact);
     moe_status status = MOE_OK;
     if (!logits || !exact)

@@ -89,8 +89,9 @@ void moe_trial_close(moe_trial *trial) {
 static moe_status zero(const moe_trial *trial, const moe_arg *list) {
     const moe_op_case *c = trial->c;
     for (const moe_arg *arg = list; *arg != MOE_ARG_COUNT; arg++)
-        MOE_TRY(c->device->class->fill(c->device->self, c->buffers.address[*arg], 0,
-                                       c->buffers.bytes[*arg], NULL));
+        if (c->buffers.address[*arg])
+            MOE_TRY(c->device->class->fill(c->device->self, c->buffers.address[*arg], 0,
+                                           c->buffers.bytes[*arg], NULL));
     return MOE_OK;
 }
 

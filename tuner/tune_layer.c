@@ -80,7 +80,7 @@ static void list_form(layer_search *s, const moe_pipeline_info *form,
         standard[i] = &op[form->op[i]]->standard;
         best[i] = &op[form->op[i]]->finalist[0];
     }
-    add_pipeline(s, form, standard, form == moe_pipeline_table);
+    add_pipeline(s, form, standard, form == moe_pipeline_plain(&s->result->layer));
     add_pipeline(s, form, best, false);
     if (s->tuner->meter.timer == MOE_TIMER_MODEL) return;
     for (int i = 0; i < form->steps; i++) {

@@ -10,7 +10,7 @@
 static const int wish[MOE_OP_COUNT] = {
     [MOE_OP_route] = 60, [MOE_OP_permute] = 30, [MOE_OP_gemm_up] = 150, [MOE_OP_gemm_down] = 150,
     [MOE_OP_combine] = 16, [MOE_OP_route_permute] = 60, [MOE_OP_experts] = 120,
-    [MOE_OP_down_combine] = 150,
+    [MOE_OP_down_combine] = 150, [MOE_OP_neurons] = 60,
 };
 
 /* Which tensors of a layer an op reads: inputs that have to be made. */
@@ -20,6 +20,7 @@ static const struct {
     [MOE_OP_gemm_up] = {.up = true}, [MOE_OP_gemm_down] = {.down = true, .rows = true},
     [MOE_OP_combine] = {.rows = true}, [MOE_OP_experts] = {.up = true, .down = true},
     [MOE_OP_down_combine] = {.down = true, .rows = true},
+    [MOE_OP_neurons] = {.up = true, .down = true},
 };
 
 enum { FEWEST = 8 }; /* candidates of an op, however small the budget */

@@ -58,5 +58,6 @@ class MoeLayer(torch.nn.Module):
             idle = {"router_weight", "router_keys", "router_bias"}
         tensors = {name: getattr(self, name) for name in self.names if name not in idle}
         y = moe_layer(self.number, flat, tensors.pop("router_weight", None),
-                      tensors.pop("up", None), **tensors, logits=logits, ids=ids, weights=weights, first_expert=self.first_expert)
+                      tensors.pop("up", None), **tensors, logits=logits, ids=ids, weights=weights,
+                      first_expert=self.first_expert)
         return y.reshape(x.shape)

@@ -43,7 +43,8 @@ local function supports(p)
     return p.router_rule == "topk", "it has no rule " .. p.router
 end
 
-local function legal(p, c, d)
+-- Of the GEMM alone.
+local function gemm_legal(p, c, d)
     local tiles = c.be // 16
     local warps_e = math.min(c.warps, tiles)
     if c.be > most(p) then
@@ -70,10 +71,14 @@ local function legal(p, c, d)
     if c.split > moe.ceil_div(p.d, bk(p, c)) then
         return false, "more slices than stages of K"
     end
-    if shared_bytes(p, c) > d.smem or c.split > 0 and select_bytes(p, c) > d.smem then
+    return shared_bytes(p, c) <= d.smem, "stages and logits do not fit shared memory"
+end
+
+local function legal(p, c, d)
+    if c.split > 0 and select_bytes(p, c) > d.smem then
         return false, "stages and logits do not fit shared memory"
     end
-    return true
+    return gemm_legal(p, c, d)
 end
 
 -- Blocks of the GEMM.
@@ -179,6 +184,6 @@ local params = {
     { "split", { 0, 1, 2, 4, 8 } },
 }
 
-return { params = params, supports = supports, legal = legal, predict = predict,
+return { params = params, supports = supports, legal = legal, gemm_legal = gemm_legal, predict = predict,
          common = common, first_kernel = first_kernel, selection = selection, choice = choice,
          shared_bytes = shared_bytes, select_bytes = select_bytes, sums = sums }

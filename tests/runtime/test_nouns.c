@@ -71,8 +71,8 @@ static void test_archs(void **unused) {
 static void test_args(void **unused) {
     (void)unused;
     struct route {
-        void *x, *router_weight, *router_bias, *logits, *ids, *weights, *counts, *prob_sums,
-            *loss_sums, *flags, *scratch;
+        void *x, *router_weight, *router_keys, *router_bias, *logits, *ids, *weights, *counts,
+            *prob_sums, *loss_sums, *flags, *scratch;
         int tokens;
     } expected;
     struct permute {

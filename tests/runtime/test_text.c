@@ -86,7 +86,9 @@ static moe_layer random_layer(dice *d) {
 
 static moe_op random_op(dice *d) {
     moe_layer layer = random_layer(d);
-    return moe_op_make((moe_op_kind)dice_between(d, 0, MOE_OP_COUNT - 1), &layer,
+    moe_op_kind kind = (moe_op_kind)dice_between(d, 0, MOE_OP_COUNT - 1);
+    if (kind == MOE_OP_neurons) layer.act = (moe_act){MOE_ACT_NONE, 0, 0}; /* they have no gate */
+    return moe_op_make(kind, &layer,
                        dice_between(d, 0, INT32_MAX),
                        (moe_routing)dice_between(d, 0, MOE_ROUTING_COUNT - 1),
                        (moe_cache)dice_between(d, 0, MOE_CACHE_COUNT - 1));

@@ -2,6 +2,7 @@
  * test_compile.c - all default configs compile for every claimed arch, without spills and with wgmma
  * that overlaps. */
 #include "fixture.h"
+#include "pipeline.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,6 +29,7 @@ static const char *const layers[] = {
     "d=768 f=3072 e=64 k=1 act=gelu x=f32 router=softmax>topk capacity=1.25",
     "d=1024 f=512 e=64 k=1 x=f16 act=relu router=base",
     "d=1024 f=512 e=64 k=64 act=relu router=expert_choice capacity=2,switch",
+    "d=1024 f=1 e=1048576 k=128 act=gelu router=peer(8,1024,256)",
 };
 static const int64_t tokens[] = {1, 256, 4096};
 
@@ -61,6 +63,7 @@ static void check_chip(int chip) {
         moe_layer layer;
         int turn = chip * EACH + i / MOE_OP_COUNT;
         CHECK(moe_layer_parse(layers[turn % LAYERS], &layer));
+        if (!moe_pipeline_wants(&layer, (moe_op_kind)(i % MOE_OP_COUNT))) continue;
         moe_op op = moe_op_make((moe_op_kind)(i % MOE_OP_COUNT), &layer, tokens[turn / 2 % 3],
                                 MOE_ROUTING_UNIFORM, MOE_CACHE_COLD);
         for (int t = 0; t < moe_gen_count(f.gen); t++) {
@@ -70,7 +73,7 @@ static void check_chip(int chip) {
             compiled++;
         }
     }
-    assert_true(compiled >= EACH * MOE_STEP_COUNT); /* every step has at least one template */
+    assert_true(compiled >= EACH * 2); /* every layer has two steps at least */
     fixture_close(&f);
 }
 

@@ -11,7 +11,8 @@
 
 #include <cmocka.h>
 
-enum { ALL = (1 << MOE_PIPELINE_COUNT) - 1, FUSED = 1 << MOE_PIPELINE_fused };
+enum { ALL = ((1 << MOE_PIPELINE_COUNT) - 1) & ~(1 << MOE_PIPELINE_looked_up),
+       FUSED = 1 << MOE_PIPELINE_fused };
 
 /* Behind a gate, weighing x is not weighing y: a kernel that did the latter would be far off. */
 static void the_weight_multiplies_the_input(void **state) {

@@ -1,6 +1,7 @@
 /* label: unit
  * What a tune plans to spend on a GPU: a layer's whole range of token counts takes ten minutes, and no
  * op is starved in it. Arithmetic on the facts of a real board; nothing runs. */
+#include "pipeline.h"
 #include "tune_plan.h"
 
 #include <setjmp.h>
@@ -40,7 +41,8 @@ static void plan(const moe_tuner *tuner, const char *text, double budget, plans 
         const moe_layer_result whole = {.layer = layer, .t = range[t]};
         out->layers += moe_layer_plan_seconds(tuner, &whole);
         for (int kind = 0; kind < MOE_OP_COUNT; kind++)
-            if (kind != MOE_OP_experts || range[t] * layer.k <= 256)
+            if (moe_pipeline_wants(&layer, (moe_op_kind)kind) &&
+                (kind != MOE_OP_experts || range[t] * layer.k <= 256))
                 out->op[out->count++].op = moe_op_make((moe_op_kind)kind, &layer, range[t],
                                                        MOE_ROUTING_UNIFORM, MOE_CACHE_COLD);
     }

@@ -155,6 +155,7 @@ using RT = bf16;
 struct args_route {
     const XT *x;
     const RT *router_weight;
+    const WT *router_keys;
     const float *router_bias;
     const float *logits;
     int *ids;
@@ -351,28 +352,32 @@ __device__ __forceinline__ float warp_max(float v) {
     return key_value(__reduce_max_sync(~0u, order_key(v)));
 }
 
-// Lane j < K gets the expert of choice j. Their keys become 0.
-__device__ __forceinline__ int choose(keys &key) {
+// Lane j < COUNT gets the place of the j-th largest key, which is i*32 + lane for key[i] of that lane;
+// of equal keys the lower place comes first. These keys become 0.
+template <int COUNT, int PER> __device__ __forceinline__ int take(unsigned (&key)[PER]) {
     const int lane = (int)threadIdx.x % 32;
     int mine = 0;
 #pragma unroll 1
-    for (int j = 0; j < K; j++) {
+    for (int j = 0; j < COUNT; j++) {
         unsigned best = key[0];
         int own = lane;
 #pragma unroll
-        for (int i = 1; i < PER_LANE; i++) {
+        for (int i = 1; i < PER; i++) {
             if (key[i] > best) own = i * 32 + lane;
             best = max(best, key[i]);
         }
         const unsigned top = __reduce_max_sync(~0u, best);
-        const int expert = (int)__reduce_min_sync(~0u, best == top ? (unsigned)own : ~0u);
-        if (j == lane) mine = expert;
+        const int place = (int)__reduce_min_sync(~0u, best == top ? (unsigned)own : ~0u);
+        if (j == lane) mine = place;
 #pragma unroll
-        for (int i = 0; i < PER_LANE; i++)
-            if (i * 32 + lane == expert) key[i] = 0;
+        for (int i = 0; i < PER; i++)
+            if (i * 32 + lane == place) key[i] = 0;
     }
     return mine;
 }
+
+// Lane j < K gets the expert of choice j. Their keys become 0.
+__device__ __forceinline__ int choose(keys &key) { return take<K>(key); }
 
 constexpr bool BY_LOGITS = true;
 // Weights, or keys, are softmaxes over all experts.
