@@ -46,7 +46,7 @@ static const moe_family families[] = {
     {.types = "gpt_oss", .f = "intermediate_size", .e = "num_local_experts", .act = "",
      .act_default = "gpt_oss", .router = "topk>softmax",
      .bias = MOE_BIAS_ROUTER | MOE_BIAS_UP | MOE_BIAS_DOWN, .layout = MOE_LAYOUT_INTERLEAVED,
-     .note = "published weights are MXFP4, in which run --weights does not read them"},
+     .note = "published weights are MXFP4, which run --weights unpacks"},
     {.types = "dbrx", .d = "d_model", .f = "ffn_config.ffn_hidden_size",
      .e = "ffn_config.moe_num_experts", .k = "ffn_config.moe_top_k",
      .act = "ffn_config.ffn_act_fn.name", .router = "softmax>topk",

@@ -2,6 +2,7 @@
 #include "model_weights.h"
 
 #include "number.h"
+#include "packed_numbers.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -136,7 +137,7 @@ static moe_status wrong_shape(const moe_model_weights *w, const moe_tensor *tens
 
 /* The tensor that holds a part, and the element at which an expert's share of it starts. */
 static moe_status find_part(moe_model_weights *w, const part *p, int64_t expert,
-                            const moe_tensor **tensor, int64_t *first) {
+                            moe_numbers *numbers, int64_t *first) {
     char name[MOE_WEIGHT_NAME_SIZE];
     if (!p->pattern)
         return moe_fail(MOE_E_INVALID,
@@ -144,8 +145,9 @@ static moe_status find_part(moe_model_weights *w, const part *p, int64_t expert,
                         moe_shards_path(w->shards), w->names->types);
     const bool fused = !p->alone && !strchr(p->pattern, '*');
     moe_weight_name(w->shards, w->prefix, w->names, p->pattern, w->index, expert, name);
-    MOE_TRY(moe_shards_get(w->shards, name, tensor));
-    if (!fits(*tensor, p, w->layer.e, fused)) return wrong_shape(w, *tensor, p, fused);
+    MOE_TRY(moe_numbers_find(w->shards, name, numbers));
+    if (!fits(&numbers->tensor, p, w->layer.e, fused))
+        return wrong_shape(w, &numbers->tensor, p, fused);
     *first = fused ? expert * p->width * p->columns : 0;
     return MOE_OK;
 }
@@ -164,23 +166,23 @@ static moe_status check_range(const moe_tensor *tensor, moe_dtype dtype, const f
 }
 
 /* A line of the tensor is a row of the piece. */
-static moe_status read_rows(const moe_tensor *tensor, const part *p, int64_t first, float *line,
+static moe_status read_rows(const moe_numbers *numbers, const part *p, int64_t first, float *line,
                             void *out) {
     for (int64_t r = 0; r < p->rows; r++) {
         int64_t from = first + (p->start + p->step * r) * p->columns;
-        MOE_TRY(moe_tensor_floats(tensor, from, p->columns, line));
-        MOE_TRY(check_range(tensor, p->dtype, line, p->columns));
+        MOE_TRY(moe_numbers_read(numbers, from, p->columns, line));
+        MOE_TRY(check_range(&numbers->tensor, p->dtype, line, p->columns));
         moe_store_block(p->dtype, out, (p->to + p->to_step * r) * p->columns, p->columns, line);
     }
     return MOE_OK;
 }
 
 /* A line of the tensor is a column of the piece. */
-static moe_status read_columns(const moe_tensor *tensor, const part *p, int64_t first, float *line,
-                               void *out) {
+static moe_status read_columns(const moe_numbers *numbers, const part *p, int64_t first,
+                               float *line, void *out) {
     for (int64_t c = 0; c < p->columns; c++) {
-        MOE_TRY(moe_tensor_floats(tensor, first + c * p->width, p->width, line));
-        MOE_TRY(check_range(tensor, p->dtype, line, p->width));
+        MOE_TRY(moe_numbers_read(numbers, first + c * p->width, p->width, line));
+        MOE_TRY(check_range(&numbers->tensor, p->dtype, line, p->width));
         for (int64_t r = 0; r < p->rows; r++)
             moe_store_block(p->dtype, out, (p->to + p->to_step * r) * p->columns + c, 1,
                             &line[p->start + p->step * r]);
@@ -189,12 +191,12 @@ static moe_status read_columns(const moe_tensor *tensor, const part *p, int64_t 
 }
 
 static moe_status read_part(moe_model_weights *w, const part *p, int64_t expert, void *out) {
-    const moe_tensor *tensor;
+    moe_numbers numbers;
     int64_t first, length = p->turned ? p->width : p->columns;
-    MOE_TRY(find_part(w, p, expert, &tensor, &first));
+    MOE_TRY(find_part(w, p, expert, &numbers, &first));
     float *line = malloc((size_t)length * sizeof *line);
-    if (!line) return moe_fail(MOE_E_MEMORY, "no memory to read '%s'", tensor->name);
-    moe_status status = (p->turned ? read_columns : read_rows)(tensor, p, first, line, out);
+    if (!line) return moe_fail(MOE_E_MEMORY, "no memory to read '%s'", numbers.tensor.name);
+    moe_status status = (p->turned ? read_columns : read_rows)(&numbers, p, first, line, out);
     free(line);
     return status ? moe_fail_context(status, "%s", moe_shards_path(w->shards)) : MOE_OK;
 }
@@ -230,12 +232,12 @@ static bool layout_fits(void *context, const char *prefix, const moe_weight_name
     try.prefix = prefix;
     try.names = names;
     for (int role = 0; role < MOE_WEIGHT_ROLES; role++) {
-        const moe_tensor *tensor;
+        moe_numbers numbers;
         int64_t first;
         if (role != MOE_WEIGHT_UP && role != MOE_WEIGHT_DOWN) continue;
         int count = list_parts(&try, (moe_weight_role)role, parts);
         for (int i = 0; i < count; i++)
-            if (!parts[i].pattern || find_part(&try, &parts[i], 0, &tensor, &first)) return false;
+            if (!parts[i].pattern || find_part(&try, &parts[i], 0, &numbers, &first)) return false;
     }
     return true;
 }

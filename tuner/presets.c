@@ -26,7 +26,7 @@ const moe_preset_entry moe_preset_list[] = {
     {"deepseek-v2-lite",
      "d=2048 f=1408 e=64 k=6 act=swiglu " BF16 " router=softmax>topk shared=2816", ""},
     {"deepseek-v3", "d=7168 f=2048 e=256 k=8 act=swiglu " BF16 " " V3_GROUPS " shared=2048",
-     "published weights are FP8: unpack"},
+     "published weights are FP8, which run --weights unpacks"},
     {"deepseek-v3-ep8-shard", "d=7168 f=2048 e=256 k=8 act=swiglu " BF16 " " V3_GROUPS " local=32",
      "one of 8 devices with 32 experts each; the shared expert runs where a token is from"},
     {"dots.llm1", "d=4096 f=1408 e=128 k=6 act=swiglu " BF16
@@ -51,10 +51,10 @@ const moe_preset_entry moe_preset_list[] = {
      " router=sigmoid+bias>topk>renorm>scale(2.5) shared=2048", ""},
     {"gpt-oss-120b", "d=2880 f=2880 e=128 k=4 act=swiglu_clamp(7,1.702) " BF16
      " router=topk>softmax bias=router,up,down layout=interleaved",
-     "published weights are MXFP4: unpack"},
+     "published weights are MXFP4, which run --weights unpacks"},
     {"gpt-oss-20b", "d=2880 f=2880 e=32 k=4 act=swiglu_clamp(7,1.702) " BF16
      " router=topk>softmax bias=router,up,down layout=interleaved",
-     "published weights are MXFP4: unpack"},
+     "published weights are MXFP4, which run --weights unpacks"},
     {"granite-3.0-1b-a400m", "d=1024 f=512 e=32 k=8 act=swiglu " BF16 " router=topk>softmax", ""},
     {"granite-3.0-3b-a800m", "d=1536 f=512 e=40 k=8 act=swiglu " BF16 " router=topk>softmax", ""},
     {"granite-4.0-h-small",
@@ -71,7 +71,7 @@ const moe_preset_entry moe_preset_list[] = {
      " router=sigmoid+bias>topk>renorm>scale(2.826) shared=1536", ""},
     {"kimi-k2", "d=7168 f=2048 e=384 k=8 act=swiglu " BF16
      " router=sigmoid+bias>topk>renorm>scale(2.827) shared=2048",
-     "published weights are FP8: unpack"},
+     "published weights are FP8, which run --weights unpacks"},
     {"llama-4-maverick",
      "d=5120 f=8192 e=128 k=1 act=swiglu " BF16 " router=topk>sigmoid>input shared=8192", ""},
     {"llama-4-scout",
@@ -79,7 +79,7 @@ const moe_preset_entry moe_preset_list[] = {
     {"megablocks-dmoe-medium", "d=1024 f=4096 e=64 k=1 act=gelu_tanh " BF16 " router=softmax>topk",
      ""},
     {"minimax-m2", "d=3072 f=1536 e=256 k=8 act=swiglu " BF16 " router=sigmoid+bias>topk>renorm",
-     "published weights are FP8: unpack"},
+     "published weights are FP8, which run --weights unpacks"},
     {"mixtral-8x22b", "d=6144 f=16384 e=8 k=2 act=swiglu " BF16 " router=softmax>topk>renorm", ""},
     {"mixtral-8x7b", "d=4096 f=14336 e=8 k=2 act=swiglu " BF16 " router=softmax>topk>renorm", ""},
     {"nemotron-3-nano-30b-a3b", "d=2688 f=1856 e=128 k=6 act=relu2 " BF16

@@ -202,11 +202,116 @@ static void published_in_numbers_that_are_none(void **state) {
     assert_int_equal(moe_model_weights_read(&weights, MOE_WEIGHT_UP, 0, piece), MOE_E_UNSUPPORTED);
     assert_non_null(strstr(moe_error_text(), "F8_E4M3, which is quantised (FP8); convert the model"));
     moe_model_weights_close(&weights);
-    const moe_tensor packed = {"model.layers.1.mlp.experts.gate_up_proj_blocks", MOE_TENSOR_U8, 1,
-                               {8}, bytes, 8};
+    const moe_tensor packed = {"model.layers.1.mlp.experts.0.up_proj.weight_packed", MOE_TENSOR_U8,
+                               1, {8}, bytes, 8};
     assert_int_equal(moe_tensor_file_write(path, &packed, 1), MOE_OK);
-    assert_int_equal(open_as("gpt_oss", "d=8 f=8 e=1 k=1", 1, &weights), MOE_E_UNSUPPORTED);
-    assert_non_null(strstr(moe_error_text(), "quantised ('model.layers.1.mlp.experts.gate_up_proj"));
+    assert_int_equal(open_as("qwen3_moe", "d=8 f=8 e=1 k=1", 1, &weights), MOE_E_UNSUPPORTED);
+    assert_non_null(strstr(moe_error_text(), "quantised ('model.layers.1.mlp.experts.0.up_proj"));
+}
+
+static void write_model(const moe_tensor *tensors, int count) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    assert_int_equal(moe_tensor_file_write(path, tensors, count), MOE_OK);
+}
+
+/* A piece of a layer in f32. */
+static void read_f32(moe_model_weights *weights, moe_weight_role role, int64_t piece, float *out) {
+    if (moe_model_weights_read(weights, role, piece, out)) fail_msg("%s", moe_error_text());
+}
+
+/* FP8 with a factor for each 128 x 128: what lies behind column and row 128 has the next one's. */
+static void unpacked_from_fp8(void **state) {
+    (void)state;
+    enum { D = 136, F = 8 };
+    static const float by_column[] = {0.5f, 4}, by_row[] = {2, 0.25f}, one = 3, none[D];
+    /* 1, -1.5, the least, the least normal one, the largest */
+    static const unsigned char bits[] = {0x38, 0xbc, 0x01, 0x08, 0x7e};
+    static const float values[] = {1, -1.5f, 0x1p-9f, 0x1p-6f, 448};
+    unsigned char bytes[D * F] = {0};
+    float piece[2 * D * F];
+#define EXPERT "model.layers.1.mlp.experts.0."
+    moe_tensor tensors[] = {
+        {"model.layers.1.mlp.gate.weight", MOE_TENSOR_F32, 2, {1, D}, none, sizeof none},
+        {EXPERT "gate_proj.weight", MOE_TENSOR_F8_E4M3, 2, {F, D}, bytes, sizeof bytes},
+        {EXPERT "gate_proj.weight_scale_inv", MOE_TENSOR_F32, 2, {1, 2}, by_column, 8},
+        {EXPERT "up_proj.weight", MOE_TENSOR_F8_E4M3, 2, {F, D}, bytes, sizeof bytes},
+        {EXPERT "up_proj.weight_scale_inv", MOE_TENSOR_F32, 2, {1, 2}, by_row, 8},
+        {EXPERT "down_proj.weight", MOE_TENSOR_F8_E4M3, 2, {D, F}, bytes, sizeof bytes},
+        {EXPERT "down_proj.weight_scale_inv", MOE_TENSOR_F32, 2, {2, 1}, by_row, 8},
+    };
+#undef EXPERT
+    moe_model_weights weights;
+    memcpy(bytes, bits, sizeof bits);
+    memcpy(bytes + D + 126, bits, sizeof bits); /* across the blocks of columns, of gate and up */
+    memcpy(bytes + 130 * F, bits, sizeof bits); /* in the second block of rows, of down */
+    write_model(tensors, 7);
+    assert_int_equal(open_as("deepseek_v3", "d=136 f=8 e=1 k=1 x=f32", 1, &weights), MOE_OK);
+    read_f32(&weights, MOE_WEIGHT_UP, 0, piece);
+    for (int i = 0; i < 5; i++) {
+        assert_true(piece[i] == values[i] * 0.5f);
+        assert_true(piece[D + 126 + i] == values[i] * (i < 2 ? 0.5f : 4));
+        assert_true(piece[F * D + D + 126 + i] == values[i] * (i < 2 ? 2 : 0.25f));
+    }
+    read_f32(&weights, MOE_WEIGHT_DOWN, 0, piece);
+    for (int i = 0; i < 5; i++) {
+        assert_true(piece[i] == values[i] * 2);
+        assert_true(piece[130 * F + i] == values[i] * 0.25f);
+    }
+    moe_model_weights_close(&weights);
+    tensors[2].data = &one;
+    tensors[2].shape[1] = 1;
+    tensors[2].bytes = 4;
+    write_model(tensors, 7);
+    assert_int_equal(open_as("deepseek_v3", "d=136 f=8 e=1 k=1 x=f32", 1, &weights), MOE_OK);
+    assert_int_equal(moe_model_weights_read(&weights, MOE_WEIGHT_UP, 0, piece), MOE_E_INVALID);
+    assert_non_null(strstr(moe_error_text(), "gate_proj.weight_scale_inv' does not have"));
+    moe_model_weights_close(&weights);
+}
+
+/* MXFP4 as gpt-oss has it: rows of gate and up in turn, two numbers a byte, 32 of them a scale. */
+static void unpacked_from_mxfp4(void **state) {
+    (void)state;
+    enum { D = 64, F = 32, E = 2, UP = E * 2 * F * D, DOWN = E * D * F };
+    static unsigned char up[UP / 2], up_scales[UP / 32], down[DOWN / 2], down_scales[DOWN / 32];
+    static const uint16_t zeros[E * D];
+    static float piece[2 * F * D];
+#define EXPERTS "model.layers.1.mlp.experts."
+    const moe_tensor tensors[] = {
+        {"model.layers.1.mlp.router.weight", MOE_TENSOR_BF16, 2, {E, D}, zeros, E * D * 2},
+        {"model.layers.1.mlp.router.bias", MOE_TENSOR_BF16, 1, {E}, zeros, E * 2},
+        {EXPERTS "gate_up_proj_blocks", MOE_TENSOR_U8, 4, {E, 2 * F, D / 32, 16}, up, sizeof up},
+        {EXPERTS "gate_up_proj_scales", MOE_TENSOR_U8, 3, {E, 2 * F, D / 32}, up_scales,
+         sizeof up_scales},
+        {EXPERTS "gate_up_proj_bias", MOE_TENSOR_BF16, 2, {E, 2 * F}, zeros, E * F * 4},
+        {EXPERTS "down_proj_blocks", MOE_TENSOR_U8, 4, {E, D, F / 32, 16}, down, sizeof down},
+        {EXPERTS "down_proj_scales", MOE_TENSOR_U8, 3, {E, D, F / 32}, down_scales,
+         sizeof down_scales},
+        {EXPERTS "down_proj_bias", MOE_TENSOR_BF16, 2, {E, D}, zeros, E * D * 2},
+    };
+#undef EXPERTS
+    moe_model_weights weights;
+    memset(up_scales, 127, sizeof up_scales);
+    memset(down_scales, 127, sizeof down_scales);
+    /* Expert 1, up row 2, columns 32 .. 35: 0.5, -6, 1.5 and -0.5, times 2^3. */
+    const int row = 2 * F + 2 * 2 + 1;
+    up[(row * D + 32) / 2] = 0xf1;
+    up[(row * D + 34) / 2] = 0x93;
+    up_scales[row * 2 + 1] = 130;
+    /* Expert 0, down row 63, columns 30 and 31: 4 and 3, times 2^-7. */
+    down[(63 * F + 30) / 2] = 0x56;
+    down_scales[63] = 120;
+    write_model(tensors, 8);
+    assert_int_equal(open_as("gpt_oss", "d=64 f=32 e=2 k=1 act=swiglu_clamp(7,1.702) x=f32 "
+                             "router=topk>softmax bias=router,up,down", 1, &weights), MOE_OK);
+    read_f32(&weights, MOE_WEIGHT_UP, 1, piece);
+    const float want[] = {4, -48, 12, -4};
+    assert_memory_equal(piece + (F + 2) * D + 32, want, sizeof want); /* behind gate rows */
+    for (int i = 0; i < 2 * F * D; i++)
+        if (i / 4 != ((F + 2) * D + 32) / 4) assert_true(piece[i] == 0);
+    read_f32(&weights, MOE_WEIGHT_DOWN, 0, piece);
+    assert_true(piece[63 * F + 30] == 4 * 0x1p-7f && piece[63 * F + 31] == 3 * 0x1p-7f);
+    moe_model_weights_close(&weights);
 }
 
 /* Weights of one dtype for a layer of another, and what f16 cannot hold. */
@@ -244,6 +349,8 @@ int main(void) {
         cmocka_unit_test_teardown(every_way_of_publishing, clear_folder),
         cmocka_unit_test_teardown(layers_that_are_not_the_model_s, clear_folder),
         cmocka_unit_test_teardown(published_in_numbers_that_are_none, clear_folder),
+        cmocka_unit_test_teardown(unpacked_from_fp8, clear_folder),
+        cmocka_unit_test_teardown(unpacked_from_mxfp4, clear_folder),
         cmocka_unit_test_teardown(other_dtypes, clear_folder),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
