@@ -91,7 +91,13 @@ const moe_preset_entry moe_preset_list[] = {
      " router=softmax>topk>renorm capacity=2,nllb bias=up,down drop=renorm",
      "keeping every second expert"},
     {"olmoe-1b-7b", "d=2048 f=1024 e=64 k=8 act=swiglu " BF16 " router=softmax>topk", ""},
+    {"peer-1m", "d=1024 f=1 e=1048576 k=128 act=gelu " BF16 " router=peer(8,1024,256) bias=router",
+     "8 heads of 16 neurons, queries of 2*128 as in PEER-pytorch, any d; fold the queries' batch norm "
+     "into router.weight and router.bias"},
     {"phi-3.5-moe", "d=4096 f=6400 e=16 k=2 act=swiglu " BF16 " router=topk>sparsemixer(0.01)", ""},
+    {"pkm", "d=1024 f=1 e=262144 k=128 act=none " BF16 " router=peer(4,512,256) bias=router",
+     "XLM's product-key memory: 4 heads of 32 values, any d; fold the queries' batch norm into "
+     "router.weight and router.bias"},
     {"qwen1.5-moe-a2.7b",
      "d=2048 f=1408 e=60 k=4 act=swiglu " BF16 " router=softmax>topk shared=5632,gated", ""},
     {"qwen2-57b-a14b",
