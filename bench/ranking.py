@@ -30,6 +30,8 @@ ROWS = "d=2048 f=64 e=32 k=8 " + LAYER
 CASES = (
     ("route", "route", ROUTER, 16),
     ("route", "route", ROUTER, 1024),
+    ("route_sm90", "route", ROUTER, 16),
+    ("route_sm90", "route", ROUTER, 1024),
     ("permute", "permute", MAPS, 4096),
     ("permute_small", "permute", MAPS, 64),
     ("route_permute", "route_permute", ROUTER, 16),

@@ -68,13 +68,15 @@ local function require_products(c, s, d)
     return true
 end
 
-local function require_cluster(p, c, s)
+local function require_cluster(p, c, s, d)
     if c.cluster == 1 then
         return c.split == 0, "one block has nobody to share K with"
     end
     if c.split == 0 and (c.cluster > 4 or s.part % 8 ~= 0) then
         return false, "up to four blocks share weights, by whole 8 experts"
     end
+    -- Clusters lie within one of at most eight groups of SMs: of more than 120, some group has 16.
+    if c.cluster > 8 and d.sms <= 8 * 15 then return false, "no group of SMs may have so many" end
     if c.split == 1 and (c.bt % c.cluster ~= 0 or s.k_tiles < c.cluster) then
         return false, "more blocks than tokens or K tiles"
     end
@@ -86,7 +88,7 @@ local function require_(p, c, d)
     local s = shape(p, c)
     if c.tall == 1 and s.exact then return false, "f32 weights are what comes from registers" end
     local good, reason = require_products(c, s, d)
-    if good then good, reason = require_cluster(p, c, s) end
+    if good then good, reason = require_cluster(p, c, s, d) end
     if not good then return false, reason end
     if s.smem > d.smem or c.blocks * (s.smem + 1024) > d.smem_sm then
         return false, "more shared memory than there is"
@@ -137,15 +139,16 @@ local function cost(p, c, d, b)
     local tiles = moe.ceil_div(p.t, c.bt)
     local all = c.split == 1 and tiles * c.cluster or moe.align(tiles, c.cluster)
     local resident = b and b.blocks[1] or c.blocks
-    local waves = moe.ceil_div(all, d.sms * resident)
-    local sharing = math.min(resident, moe.ceil_div(all, d.sms)) -- blocks at work on an SM
+    local sms = d.sms // c.cluster * c.cluster
+    local waves = moe.ceil_div(all, sms * resident)
+    local sharing = math.min(resident, moe.ceil_div(all, sms)) -- blocks at work on an SM
     local choosing = math.min(s.own, p.t) * router.choice(p) / 12 -- slots of four schedulers
     local wave = loads.soft_max(sharing * k_tiles * step, alone, sharing * choosing)
     local clocks = hopper.start + waves * wave + (waves - 1) * NEXT
 
     local fetched = s.part * c.bk * p.router_wbytes + c.bt * s.row
     local l2 = waves * sharing * k_tiles * fetched / hopper.l2_rate
-    local live = math.min(c.split == 1 and all or tiles, d.sms * sharing) -- have tokens
+    local live = math.min(c.split == 1 and all or tiles, sms * sharing) -- have tokens
     local each = s.part * c.bk * p.router_wbytes + math.min(c.bt, p.t) * s.row
     local flying = live * each * (c.stages - 1)
     local dram = bytes / (d.bandwidth * 0.92) * loads.soft_max(1, d.bandwidth * 800 / flying)
