@@ -9,8 +9,9 @@
 
 enum { SWEEPS = 6, FEW = 6 };
 
-/* Shares of a predicted time: closer ones are equal, and how far apart equal ones are put. */
-static const double EQUAL = 0.005, SPREAD = 0.01;
+/* Shares of a predicted time: closer ones are equal, and how far apart equal ones are
+ * put, the last of many at most. */
+static const double EQUAL = 0.005, SPREAD = 0.01, MOST_SPREAD = 0.1;
 
 struct moe_search {
     const moe_strategy *strategy;
@@ -192,12 +193,13 @@ static int compare(const void *a, const void *b) {
 }
 
 /* Candidates of equal cost differ in what the prediction does not see. Each further one promises a
- * little less than the one before it: a first try of another that is nearly as good tells more. */
+ * little less than the one before it: a first try of another that is nearly as good tells more. None
+ * falls behind what is worse by more than predictions err. */
 static void spread_equals(moe_search *search, const ranked *sorted) {
     int64_t count = search->landscape->count;
     for (int64_t i = 0, end; i < count; i = end)
         for (end = i; end < count && sorted[end].value <= sorted[i].value * (1 + EQUAL); end++)
-            search->rank[sorted[end].index] *= 1 + SPREAD * (double)(end - i);
+            search->rank[sorted[end].index] *= 1 + fmin(SPREAD * (double)(end - i), MOST_SPREAD);
 }
 
 static void sort_by_rank(const moe_search *search, ranked *out) {
