@@ -149,6 +149,7 @@ static void land(sim_block *block, const sim_bulk *bulk) {
     sim_bulk_rows(bulk, load_row, &t);
     if (block->checks) mark_landed(block, bulk, agent);
     block->worker->counters.load_sectors += bulk->copy ? 0 : t.bytes / 32;
+    block->worker->counters.bulk_sectors += bulk->copy ? 0 : t.bytes / 32;
     block->worker->counters.async_bytes += bulk->copy ? 0 : t.bytes;
     block->agent_time[SIM_PROXY_LOADS] = block->now;
     for (uint32_t i = 0; i < block->async->barriers; i++) {

@@ -39,6 +39,7 @@ typedef struct sim_counters {
     uint64_t instr[SIM_CLASS_COUNT];     /* warp instructions issued */
     uint64_t mma_flops[SIM_MMA_COUNT];   /* 2*m*n*k each; bf16 counts as f16 */
     uint64_t load_sectors;               /* 32-byte sectors that loads and cp.async asked for, */
+    uint64_t bulk_sectors;               /* of these, bulk loads, */
     uint64_t store_sectors;              /* that stores touched, */
     uint64_t atomic_sectors;             /* that atom and red touched; each summed over requests */
     uint64_t atomic_repeats;             /* lanes of global atomics on a word of an earlier lane */

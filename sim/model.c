@@ -17,27 +17,29 @@
 #define WARPGROUP_SHARE 0.9     /* of the tensor peak that wgmma reaches */
 #define SPILL_REPEATS 8         /* times that a spilled word is stored or loaded */
 enum { DEFAULT_REGS = 64, REG_UNIT = 8, SMEM_RESERVED = 1024, SMEM_UNIT = 128 };
-enum { ISSUE_SLOTS = 4, L2_BYTES_CLOCK_SM = 64, L2_BYTES_CLOCK_SHARED = 32, SECTOR = 32 };
+enum { ISSUE_SLOTS = 4, L2_BYTES_CLOCK_SM = 64, SECTOR = 32 };
 
 /* Lanes a clock and SM for each pipe; the CUDA programming guide's table "Throughput of Native
  * Arithmetic Instructions". `mma` is the share of the dense tensor peak that mma.sync reaches:
- * 0.62 on sm_90 is measured by Luo et al. 2024; 0.25 on sm_100 and 0.5 on sm_120 are assumed. */
+ * 0.62 on sm_90 is measured by Luo et al. 2024; 0.25 on sm_100 and 0.5 on sm_120 are assumed.
+ * `l2`, `again`: bytes a clock and SM that the L2 sends when all ask, and of bulk loads that others
+ * ask for too: GEMMs of 128 x 256 tiles without multicast reach 778 TFLOP/s on an H100, and need 39. */
 typedef struct pipe_rates {
     int sm; /* this generation and later, up to the next row */
-    double fp32, fp16, fp64, integer, multiply, convert, special, exchange, mma;
+    double fp32, fp16, fp64, integer, multiply, convert, special, exchange, mma, l2, again;
 } pipe_rates;
 
 static const pipe_rates generations[] = {
     {.sm = 80, .fp32 = 64, .fp16 = 128, .fp64 = 32, .integer = 64, .multiply = 64, .convert = 16,
-     .special = 16, .exchange = 32, .mma = 0.95},
+     .special = 16, .exchange = 32, .mma = 0.95, .l2 = 32, .again = 32},
     {.sm = 86, .fp32 = 128, .fp16 = 64, .fp64 = 2, .integer = 64, .multiply = 64, .convert = 16,
-     .special = 16, .exchange = 32, .mma = 0.95},
+     .special = 16, .exchange = 32, .mma = 0.95, .l2 = 32, .again = 32},
     {.sm = 90, .fp32 = 128, .fp16 = 128, .fp64 = 64, .integer = 64, .multiply = 64, .convert = 64,
-     .special = 16, .exchange = 32, .mma = 0.62},
+     .special = 16, .exchange = 32, .mma = 0.62, .l2 = 32, .again = 44},
     {.sm = 100, .fp32 = 128, .fp16 = 128, .fp64 = 64, .integer = 64, .multiply = 64,
-     .convert = 64, .special = 16, .exchange = 32, .mma = 0.25},
+     .convert = 64, .special = 16, .exchange = 32, .mma = 0.25, .l2 = 32, .again = 44},
     {.sm = 120, .fp32 = 128, .fp16 = 128, .fp64 = 2, .integer = 128, .multiply = 64,
-     .convert = 64, .special = 16, .exchange = 32, .mma = 0.5},
+     .convert = 64, .special = 16, .exchange = 32, .mma = 0.5, .l2 = 32, .again = 32},
 };
 
 /* FLOPs of each matrix type relative to bf16's. */
@@ -158,12 +160,17 @@ static double l2_bytes(const sim_counters *c) {
                              c->atomic_repeats);
 }
 
+static double repeated_bytes(const sim_counters *c) {
+    return larger(0.0, l2_bytes(c) - (double)c->unique_bytes);
+}
+
 /* The busiest SM's own port, or all SMs together on the L2. */
 static double l2_cycles(const share *s) {
-    double bytes = l2_bytes(s->counters);
+    double bytes = l2_bytes(s->counters), bulk = SECTOR * (double)s->counters->bulk_sectors;
+    double again = fmin(bulk, repeated_bytes(s->counters));
+    double all = (bytes - again) / s->rates->l2 + again / s->rates->again;
 
-    return larger(bytes * s->busiest / L2_BYTES_CLOCK_SM,
-                  bytes / (L2_BYTES_CLOCK_SHARED * (double)s->facts->sms));
+    return larger(bytes * s->busiest / L2_BYTES_CLOCK_SM, all / (double)s->facts->sms);
 }
 
 /* Every sector comes from DRAM once unless it was resident; of repeated requests, the share of the
@@ -171,9 +178,8 @@ static double l2_cycles(const share *s) {
 static double dram_ns(const share *s) {
     const sim_counters *c = s->counters;
     double unique = (double)c->unique_bytes;
-    double repeated = larger(0.0, l2_bytes(c) - unique);
     double missing = unique > 0 ? larger(0.0, 1.0 - (double)s->facts->l2 / unique) : 0.0;
-    double bytes = unique - (double)c->resident_bytes + repeated * missing;
+    double bytes = unique - (double)c->resident_bytes + repeated_bytes(c) * missing;
 
     return bytes / ((double)s->facts->bandwidth * DRAM_SHARE);
 }

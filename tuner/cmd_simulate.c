@@ -201,6 +201,7 @@ static const struct {
     size_t offset;
 } counter_table[] = {
     {"load_sectors", offsetof(sim_counters, load_sectors)},
+    {"bulk_sectors", offsetof(sim_counters, bulk_sectors)},
     {"store_sectors", offsetof(sim_counters, store_sectors)},
     {"atomic_sectors", offsetof(sim_counters, atomic_sectors)},
     {"unique_bytes", offsetof(sim_counters, unique_bytes)},
