@@ -142,10 +142,13 @@ local function first_kernel(p, c, d, b, most)
 end
 
 -- Predicted ns of the selection from slices by `blocks` blocks at once of `warps` warps, without a
--- launch: what the slices' sums take to write and read, and each warp's tokens one by one.
+-- launch: what the slices' sums take to write and read, and each warp's tokens one by one. A lane has 16
+-- sums under way: more experts or slices take further rounds through the L2, of 600 cycles.
 local function selection(p, c, d, blocks, warps)
     local partial = 2 * c.split * p.t * p.e * 4 / (2 * d.bandwidth)
-    return partial + moe.ceil_div(p.t, warps * blocks) * (1500 + choice(p) / (d.clock / 1000))
+    local again = moe.ceil_div(moe.ceil_div(p.e, 32), 16 // c.split) - 1
+    local cycles = again * 600 + choice(p)
+    return partial + moe.ceil_div(p.t, warps * blocks) * (1500 + cycles / (d.clock / 1000))
 end
 
 -- Predicted ns of both.
