@@ -147,19 +147,18 @@ local function cost(p, c, d)
     local reads = (c.bm + c.bn * c.bm / 64) * c.bk * 2
     local gather = s.up and c.bm * c.bk / 8 / 4 or 0 -- issue slots of 16-byte copies
     local step = loads.soft_max(tensor, (s.stage + reads) / 128, gather) + hopper.step * s.halves
-    local tile = s.k_tiles * loads.soft_max(step, hopper.latency / c.stages)
+    local tile = s.k_tiles * loads.turn(step, s.stage, c.stages)
                  + epilogue(c, s) * (c.pingpong == 1 and 0.15 or 1)
     local units = math.max(1, w.units * s.n_blocks * c.cluster)
-    local clocks = hopper.start + 2 * p.listed // 32 + math.ceil(units / d.sms) * tile
+    local clocks = hopper.start + loads.arrival(s.stage) + 2 * p.listed // 32
+                   + math.ceil(units / d.sms) * tile
     local fetched = (c.bm + c.bn / c.cluster) * c.bk * 2
     local l2 = units * s.k_tiles * fetched / (d.sms * hopper.l2_rate)
 
-    local dram = (bytes + w.again) / (d.bandwidth * 0.92)
     local live = (c.bn + math.min(c.bm, l.rows * s.n_blocks / units)) * c.bk * 2
     local flying = math.min(units, d.sms) * live * (c.stages - 1)
-    local needed = d.bandwidth * 800 -- that hide 800 ns
     local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock,
-                              dram * loads.soft_max(1, needed / flying))
+                              loads.stream(d, bytes + w.again, flying))
     return {flops = flops, bytes = bytes, ns = ns}
 end
 

@@ -134,7 +134,7 @@ local function cost(p, c, d, b)
 
     local step = stage(p, c, s, d) + hopper.step
     local k_tiles = s.k_tiles / (c.split == 1 and c.cluster or 1)
-    local alone = k_tiles * loads.soft_max(step, hopper.latency / c.stages) + behind(p, c, s, d)
+    local alone = k_tiles * loads.turn(step, s.stage, c.stages) + behind(p, c, s, d)
 
     local tiles = moe.ceil_div(p.t, c.bt)
     local all = c.split == 1 and tiles * c.cluster or moe.align(tiles, c.cluster)
@@ -144,15 +144,15 @@ local function cost(p, c, d, b)
     local sharing = math.min(resident, moe.ceil_div(all, sms)) -- blocks at work on an SM
     local choosing = math.min(s.own, p.t) * router.choice(p) / 12 -- slots of four schedulers
     local wave = loads.soft_max(sharing * k_tiles * step, alone, sharing * choosing)
-    local clocks = hopper.start + waves * wave + (waves - 1) * NEXT
+    local clocks = hopper.start + loads.arrival(s.stage) + waves * wave + (waves - 1) * NEXT
 
     local fetched = s.part * c.bk * p.router_wbytes + c.bt * s.row
     local l2 = waves * sharing * k_tiles * fetched / hopper.l2_rate
     local live = math.min(c.split == 1 and all or tiles, sms * sharing) -- have tokens
     local each = s.part * c.bk * p.router_wbytes + math.min(c.bt, p.t) * s.row
     local flying = live * each * (c.stages - 1)
-    local dram = bytes / (d.bandwidth * 0.92) * loads.soft_max(1, d.bandwidth * 800 / flying)
-    local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock, dram)
+    local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock,
+                              loads.stream(d, bytes, flying))
     return {flops = flops, bytes = bytes, ns = ns}
 end
 

@@ -91,10 +91,20 @@ end
 -- Of wgmma kernels on an H100. Of the data sheet's tensor rate, what large library GEMMs reach (798 of
 -- 949 TFLOP/s at its clock); bytes a clock that L2 sends to each SM when neighbours ask for the same
 -- tiles, which published 128 x 256 kernels without multicast need at 778 TFLOP/s (39), and a little
--- more. Clocks, all of them round figures: from a stage's copies being asked for to its last byte; of
--- a stage's barriers and fences; to drain the tensor cores and start the next tile's sums; of a kernel
--- before its first product.
-local hopper = {tensor_share = 0.84, l2_rate = 44, latency = 900, step = 10, drain = 500, start = 3500}
+-- more, and those that one SM takes in. Clocks, all of them round figures: from a stage's copies being
+-- asked for to its first byte; of a stage's barriers and fences; to drain the tensor cores and start
+-- the next tile's sums; of a kernel before it asks for its first stage.
+local hopper = {tensor_share = 0.84, l2_rate = 44, port = 64, latency = 600, step = 10, drain = 500,
+                start = 2600}
+
+-- Clocks until a stage of `bytes` that was asked for is there.
+local function arrival(bytes) return hopper.latency + bytes / hopper.port end
+
+-- Clocks from step to step of K where a product takes `step`: a stage is asked for again once it has
+-- been multiplied, and has to be there when its turn comes.
+local function turn(step, bytes, stages)
+    return soft_max(step, (arrival(bytes) + step) / stages)
+end
 
 return {expected = expected, work = work, l2_rate = l2_rate, soft_max = soft_max, launch = launch,
-        stream = stream, hopper = hopper}
+        stream = stream, hopper = hopper, arrival = arrival, turn = turn}
