@@ -46,11 +46,11 @@ moe_layer_figures moe_layer_count(const moe_layer *l) {
                            .expert = experts / moe_layer_held(l),
                            .shared = n.shared_up + n.shared_down + n.shared_gate};
     f.all = f.router + experts + f.shared;
-    f.active = f.router + l->k * f.expert + f.shared;
+    f.active = f.router + l->k * experts / l->e + f.shared;
     f.bytes = n.router_weight * (int64_t)moe_dtype_size(moe_layer_router_dtype(l)) +
               (n.router_keys + experts + f.shared) * (int64_t)moe_dtype_size(l->w) +
               n.router_bias * (int64_t)sizeof(float);
-    f.flops = 2 * (l->k * (n.up + n.down) / moe_layer_held(l) + n.shared_up + n.shared_down);
+    f.flops = 2 * (l->k * (n.up + n.down) / l->e + n.shared_up + n.shared_down);
     f.router_flops = 2 * moe_layer_router_work(l);
     return f;
 }
@@ -60,6 +60,7 @@ moe_layer_load moe_layer_load_at(const moe_layer *layer, const moe_facts *facts,
     const moe_work_size products = {work.flops, 0};
     moe_layer_load load = {.flops = work.flops, .bytes = work.bytes};
     load.touched = 1 - pow(1 - (double)layer->k / (double)layer->e, (double)tokens);
+    load.experts = load.touched * (double)moe_layer_held(layer);
     load.ns = moe_roofline_ns(work, facts, layer->x);
     load.compute = moe_roofline_ns(products, facts, layer->x) >= load.ns;
     return load;

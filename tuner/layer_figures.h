@@ -17,7 +17,8 @@ enum { MOE_MAX_TENSOR_ROWS = 16 };
 /* Every tensor of a layer: inputs, weights, outputs. Returns how many. */
 int moe_layer_tensors(const moe_layer *layer, moe_tensor_row *rows);
 
-/* Biases count as parameters, not as FLOPs. */
+/* Of one device: where it holds a part of the experts, a token uses that part of its k on average.
+ * Biases count as parameters, not as FLOPs. */
 typedef struct moe_layer_figures {
     int64_t router, expert;      /* parameters of the router, and of one expert */
     int64_t shared;              /* of the expert that every token uses, with its gate */
@@ -30,7 +31,8 @@ moe_layer_figures moe_layer_count(const moe_layer *layer);
 
 /* What T tokens that choose at random make of it on a device. */
 typedef struct moe_layer_load {
-    double touched;      /* share of the experts that get a token: 1 - (1 - k/e)^T */
+    double touched;      /* share of the experts that get a token: 1 - (1 - k/e)^T; */
+    double experts;      /* how many these are of the device's */
     double flops, bytes; /* in all, with what a capacity leaves out and each byte moved once */
     double ns;           /* by the roofline */
     bool compute;        /* the roofline's bound: products, not memory */

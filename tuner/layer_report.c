@@ -59,6 +59,11 @@ static void print_counts(const moe_layer *layer, FILE *to) {
     if (f.shared)
         fprintf(to, "\nshared      one more expert of width %" PRId64 "%s for every token, %.6g M",
                 layer->shared.f, layer->shared.gated ? " and a gate" : "", (double)f.shared / 1e6);
+    if (moe_layer_held(layer) < layer->e)
+        fprintf(to, "\ndevice      %" PRId64 " of %" PRId64 " experts, on average %.3g of the %" PRId64
+                    " that a token chooses; all figures are of this device",
+                moe_layer_held(layer), layer->e,
+                (double)(layer->k * moe_layer_held(layer)) / (double)layer->e, layer->k);
     fprintf(to, "\nFLOPs       %.6g M a token in the experts, %.6g M in the router\n",
             (double)f.flops / 1e6, (double)f.router_flops / 1e6);
     fprintf(to, "router      %s\n", rule_of(layer, rule));
@@ -92,7 +97,7 @@ static void print_loads(const moe_layer_report *r, FILE *to) {
     for (int i = 0; i < r->token_count; i++) {
         const moe_layer_load at = moe_layer_load_at(layer, r->facts, r->tokens[i]);
         moe_columns_add(table, "%" PRId64 "\t%.1f (%.1f %%)\t%.4g\t%.4g\t%.3g\t%.4g\t%s",
-                        r->tokens[i], at.touched * (double)layer->e, 100 * at.touched,
+                        r->tokens[i], at.experts, 100 * at.touched,
                         at.flops / 1e9, at.bytes / 1e6, at.flops / at.bytes, at.ns / 1e3,
                         at.compute ? "products" : "memory");
     }
@@ -120,9 +125,10 @@ static json_t *loads_json(const moe_layer_report *r) {
     for (int i = 0; i < r->token_count; i++) {
         const moe_layer_load at = moe_layer_load_at(&r->model->layer, r->facts, r->tokens[i]);
         json_array_append_new(
-            list, json_pack("{s:I,s:f,s:f,s:f,s:f,s:s}", "tokens", (json_int_t)r->tokens[i],
-                            "experts_touched", at.touched, "flops", at.flops, "bytes", at.bytes,
-                            "least_ns", at.ns, "bound", at.compute ? "products" : "memory"));
+            list, json_pack("{s:I,s:f,s:f,s:f,s:f,s:f,s:s}", "tokens", (json_int_t)r->tokens[i],
+                            "experts_touched", at.touched, "experts", at.experts, "flops",
+                            at.flops, "bytes", at.bytes, "least_ns", at.ns, "bound",
+                            at.compute ? "products" : "memory"));
     }
     return list;
 }
