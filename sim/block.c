@@ -243,11 +243,15 @@ static sim_warp *next_ready(sim_block *b) {
 static void finish_samples(const sim_block *b, sim_counters *c) {
     uint64_t *counter[] = {&c->load_sectors, &c->store_sectors, &c->atomic_sectors,
                            &c->shared_wavefronts};
+    uint64_t sectors = 0; /* of all but shared memory, which stands last */
 
     for (int i = 0; i < 4; i++) {
         const sim_samples *s = &b->samples[i];
-        if (s->measured) *counter[i] += s->cost * s->requests / s->measured;
+        uint64_t cost = s->measured ? s->cost * s->requests / s->measured : 0;
+        *counter[i] += cost;
+        if (i < 3) sectors += cost;
     }
+    if (sectors > c->block_scattered_max) c->block_scattered_max = sectors;
 }
 
 static sim_block_state finish(sim_block *b) {

@@ -13,15 +13,18 @@ const uint16_t sim_class_latency[SIM_CLASS_COUNT] = {
 
 const uint16_t sim_async_latency = 550;
 
+static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
 void sim_counters_merge(sim_counters *into, const sim_counters *from) {
-    uint64_t most = into->block_cycles_max > from->block_cycles_max ? into->block_cycles_max
-                                                                    : from->block_cycles_max;
+    uint64_t cycles = larger(into->block_cycles_max, from->block_cycles_max);
+    uint64_t scattered = larger(into->block_scattered_max, from->block_scattered_max);
     uint64_t *sum = (uint64_t *)into;
     const uint64_t *add = (const uint64_t *)from;
 
     _Static_assert(sizeof(sim_counters) % sizeof(uint64_t) == 0, "all members are uint64_t");
     for (unsigned i = 0; i < sizeof(sim_counters) / sizeof(uint64_t); i++) sum[i] += add[i];
-    into->block_cycles_max = most;
+    into->block_cycles_max = cycles;
+    into->block_scattered_max = scattered;
 }
 
 uint64_t sim_counters_instr(const sim_counters *counters) {

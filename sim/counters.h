@@ -50,6 +50,7 @@ typedef struct sim_counters {
     uint64_t barriers;                   /* warp arrivals at bar.sync and its kin */
     uint64_t block_cycles;               /* longest warp of a block, summed over the blocks */
     uint64_t block_cycles_max;           /* the largest of these */
+    uint64_t block_scattered_max;        /* most sectors that scattered accesses of a block touched */
 } sim_counters;
 
 /* Cycles until a dependent instruction can issue, by class; and those of one cp.async. */

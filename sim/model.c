@@ -164,13 +164,15 @@ static double repeated_bytes(const sim_counters *c) {
     return larger(0.0, l2_bytes(c) - (double)c->unique_bytes);
 }
 
-/* The busiest SM's own port, or all SMs together on the L2. */
+/* The busiest SM's own port, be it that of one block that does what the others do not, or all SMs
+ * together on the L2. */
 static double l2_cycles(const share *s) {
     double bytes = l2_bytes(s->counters), bulk = SECTOR * (double)s->counters->bulk_sectors;
+    double own = larger(bytes * s->busiest, SECTOR * (double)s->counters->block_scattered_max);
     double again = fmin(bulk, repeated_bytes(s->counters));
     double all = (bytes - again) / s->rates->l2 + again / s->rates->again;
 
-    return larger(bytes * s->busiest / L2_BYTES_CLOCK_SM, all / (double)s->facts->sms);
+    return larger(own / L2_BYTES_CLOCK_SM, all / (double)s->facts->sms);
 }
 
 /* Every sector comes from DRAM once unless it was resident; of repeated requests, the share of the

@@ -204,6 +204,7 @@ static const struct {
     {"bulk_sectors", offsetof(sim_counters, bulk_sectors)},
     {"store_sectors", offsetof(sim_counters, store_sectors)},
     {"atomic_sectors", offsetof(sim_counters, atomic_sectors)},
+    {"block_scattered_max", offsetof(sim_counters, block_scattered_max)},
     {"unique_bytes", offsetof(sim_counters, unique_bytes)},
     {"shared_wavefronts", offsetof(sim_counters, shared_wavefronts)},
     {"async_bytes", offsetof(sim_counters, async_bytes)},

@@ -207,6 +207,17 @@ static void more_work_takes_longer(void **state) {
     }
 }
 
+/* Of 264 blocks one touches what is scattered: its SM's port is all that it has. */
+static void one_block_has_one_port(void **state) {
+    sim_counters even = some_work, uneven = some_work;
+
+    (void)state;
+    even.block_scattered_max = some_work.store_sectors / some_work.blocks;
+    uneven.block_scattered_max = some_work.store_sectors;
+    assert_true(time_of(&even, 64, 0) < 1.001 * time_of(&some_work, 64, 0));
+    assert_true(time_of(&uneven, 64, 0) > 32e6 / 64 / 1.98);
+}
+
 static void an_empty_launch_is_overhead(void **state) {
     sim_counters none = {.blocks = 0}, idle = {.blocks = 1, .warps = 1, .block_cycles = 10,
                                                .block_cycles_max = 10};
@@ -272,6 +283,7 @@ int main(void) {
         cmocka_unit_test(schedule_overlaps_what_is_independent),
         cmocka_unit_test(schedule_reorders_within_a_stretch),
         cmocka_unit_test(more_work_takes_longer),
+        cmocka_unit_test(one_block_has_one_port),
         cmocka_unit_test(an_empty_launch_is_overhead),
         cmocka_unit_test(occupancy_hides_latency),
         cmocka_unit_test(a_tail_wave_costs),
