@@ -111,9 +111,16 @@ local function issue(p, c)
     return stage, warps_k * (tiles_e * tiles_t * 16 + 60)
 end
 
--- Predicted ns of the first kernel. A block's stages arrive from L2 at 32 B a clock and SM and are
--- multiplied meanwhile, at half of the tensor peak; then, if split = 0, each warp selects its
--- tokens one by one. DRAM gives x again for every tile of experts if the blocks at work do not keep
+-- Bytes that a stage moves through shared memory: it is written once, and read by the warps, each of
+-- which multiplies its own experts with all tokens.
+local function passed_bytes(p, c)
+    local warps_e = math.min(c.warps, c.be // 16)
+    return stage_bytes(p, c) + (c.be * p.router_wbytes + warps_e * c.bt * p.xbytes) * bk(p, c)
+end
+
+-- Predicted ns of the first kernel. A block's stages arrive from L2, at 32 B a clock for each SM of the
+-- device and at most 64 for one, pass shared memory at 128, and are multiplied meanwhile, at half of
+-- the tensor peak; then, if split = 0, each warp selects its tokens one by one. DRAM gives x again for every tile of experts if the blocks at work do not keep
 -- it in L2. Assumed: 2 us a launch, 800 ns until the first stage is there, 150 cycles that a stage's
 -- own chain takes, and 900 from a copy's issue to its use, over the stages between. `most`, or nil,
 -- is how many blocks there are at most.
@@ -126,13 +133,15 @@ local function first_kernel(p, c, d, b, most)
     local tiles = c.split > 0 and 1 or moe.ceil_div(p.e, c.be)
     local width, depth = tiles * c.be, p.d / math.max(1, c.split)
     local tokens = math.min(c.bt, p.t)
-    local copy = (width * p.router_wbytes + tiles * tokens * p.xbytes) * depth / 32
+    local rate = math.min(64, 32 * d.sms / math.min(all, d.sms))
+    local copy = (width * p.router_wbytes + tiles * tokens * p.xbytes) * depth / rate
     local products = p.x == "f32" and 6 or p.router_w == "f32" and 4 or 1 -- of 16 bits
     local work = 2 * width * c.bt * depth / (d.tensor_rate * 0.5) * products
     local steps = tiles * depth / bk(p, c)
     local slots_stage, slots_store = issue(p, c)
     local chain = loads.soft_max(150 + slots_stage * math.max(1, c.warps / 4), 900 / (c.stages - 1))
     local gemm = loads.soft_max(copy * sharing, work * sharing, steps * chain,
+                                steps * passed_bytes(p, c) / 128 * sharing,
                                 steps * slots_stage * c.warps / 4 * sharing)
         + tiles * slots_store
     local again = tiles > 1 and slots * c.bt * p.d * p.xbytes > d.l2 and tiles or 1
@@ -142,13 +151,13 @@ local function first_kernel(p, c, d, b, most)
 end
 
 -- Predicted ns of the selection from slices by `blocks` blocks at once of `warps` warps, without a
--- launch: what the slices' sums take to write and read, and each warp's tokens one by one. A lane has 16
--- sums under way: more experts or slices take further rounds through the L2, of 600 cycles.
+-- launch: what the slices' sums take to write and read, and each warp's tokens one by one. A lane has
+-- 16 sums under way, so it takes as many rounds through the L2, of 600 cycles, to have all.
 local function selection(p, c, d, blocks, warps)
     local partial = 2 * c.split * p.t * p.e * 4 / (2 * d.bandwidth)
-    local again = moe.ceil_div(moe.ceil_div(p.e, 32), 16 // c.split) - 1
-    local cycles = again * 600 + choice(p)
-    return partial + moe.ceil_div(p.t, warps * blocks) * (1500 + cycles / (d.clock / 1000))
+    local rounds = moe.ceil_div(moe.ceil_div(p.e, 32), 16 // c.split)
+    local cycles = rounds * 600 + choice(p)
+    return partial + moe.ceil_div(p.t, warps * blocks) * cycles / (d.clock / 1000)
 end
 
 -- Predicted ns of both.
