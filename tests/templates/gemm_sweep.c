@@ -12,6 +12,12 @@ int gemm_sweep_count(int standard) {
     return text ? atoi(text) : standard;
 }
 
+uint64_t gemm_sweep_start(uint64_t standard) {
+    const char *text = getenv("MOE_SWEEP_SEED");
+    uint64_t seed = text ? strtoull(text, NULL, 0) : 0;
+    return seed ? seed * standard : standard;
+}
+
 static uint64_t next(uint64_t *random) {
     *random ^= *random << 13;
     *random ^= *random >> 7;

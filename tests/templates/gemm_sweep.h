@@ -7,6 +7,10 @@
 /* How many random configs to check: the number in MOE_SWEEP, or `standard`. */
 int gemm_sweep_count(int standard);
 
+/* What the random picks start from: the number in MOE_SWEEP_SEED, for others than the usual ones, or
+ * `standard`. */
+uint64_t gemm_sweep_start(uint64_t standard);
+
 /* Writes the text of a config of op's space that *random picks, and steps *random. */
 void gemm_sweep_pick(fixture *f, const char *template, const moe_op *op, uint64_t *random,
                      char text[MOE_CONFIG_TEXT_SIZE]);
