@@ -24,6 +24,7 @@ ROUTER = "d=2048 f=64 e=128 k=8 " + LAYER
 MAPS = "d=64 f=64 e=128 k=8 " + LAYER
 EXPERTS = "d=512 f=512 e=8 k=2 " + LAYER
 DECODE = "d=1024 f=768 e=32 k=4 " + LAYER
+FEW = "d=768 f=3072 e=64 k=1 " + LAYER # tiles, with a long K
 ROWS = "d=2048 f=64 e=32 k=8 " + LAYER
 
 # Template, op, layer, tokens: small enough to be simulated, in the range that the template is for.
@@ -42,8 +43,10 @@ CASES = (
     ("grouped_gemm_sm90", "gemm_down", EXPERTS, 1024),
     ("decode_gemm", "gemm_up", DECODE, 16),
     ("decode_gemm", "gemm_down", DECODE, 16),
+    ("decode_gemm", "gemm_down", FEW, 1),
     ("decode_gemm_sm90", "gemm_up", DECODE, 16),
     ("decode_gemm_sm90", "gemm_down", DECODE, 16),
+    ("decode_gemm_sm90", "gemm_down", FEW, 1),
     ("gemv", "gemm_up", DECODE, 4),
     ("gemv", "gemm_down", DECODE, 4),
     ("experts", "experts", DECODE, 8),
