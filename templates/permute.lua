@@ -6,6 +6,7 @@
 --   scan     1: a kernel of its own turns the blocks' counts into prefix sums, which pays with many
 --            experts
 
+local loads = moe.use("loads.lua")
 local maps = moe.use("permute.lua")
 
 local function scatter_bytes(p, c) return maps.shared_bytes(p, c.threads) end
@@ -56,8 +57,8 @@ return moe.template {
 
     -- Time: the gate reads all ids for each expert and the weights of a choice four times, at the L2's
     -- rate of about 2 KB a ns; launches, then by kernel the rounds of dependent memory accesses and, for scatter, what
-    -- a block reads of the counts. Fitted to the simulated H100: a launch with its first accesses
-    -- is 2 us, a further tile of count 340 ns; sixteen loads of counts in flight take 600 cycles.
+    -- a block reads of the counts. Fitted to the simulated H100: a kernel's first accesses take a
+    -- good us, a further tile of count 340 ns; sixteen loads of counts in flight take 600 cycles.
     cost = function(p, c, d)
         local slots, tile = p.t * p.k, c.threads * c.items
         local warps = c.threads // 32
@@ -72,8 +73,8 @@ return moe.template {
         local rank = 500 + c.items * 110 + p.held // 32 * 8 + columns * warps * 10
         local starts = moe.ceil_div(p.held, 128) * 200
         local bytes = slots * 12 + p.held * 40
-        local ns = 4300 + c.scan * 2600 + waves * (share - 1) * 340
-            + waves * (read + starts + share * rank) / clock
+        local ns = (2 + c.scan) * loads.launch(d) + 2300 + c.scan * 1600
+            + waves * (share - 1) * 340 + waves * (read + starts + share * rank) / clock
         local gate = p.priority == "gate" and 2600 + p.held * slots * 16 / 2048 or 0
         return { flops = 0, bytes = bytes, ns = ns + gate + bytes / d.bandwidth }
     end,

@@ -4,6 +4,7 @@
 --   items    slots of a thread that are ranked together; where threads*items holds all slots, they
 --            are read once
 
+local loads = moe.use("loads.lua")
 local maps = moe.use("permute.lua")
 
 local function shared_bytes(p, c) return maps.shared_bytes(p, c.threads) end
@@ -46,6 +47,6 @@ return moe.template {
     cost = function(p, c, d)
         local bytes = p.t * p.k * 12 + p.e * 40
         return { flops = 0, bytes = bytes,
-                 ns = 1900 + maps.alone(p, d, c.threads, c.items) + bytes / d.bandwidth }
+                 ns = loads.launch(d) + maps.alone(p, d, c.threads, c.items) + bytes / d.bandwidth }
     end,
 }

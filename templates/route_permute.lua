@@ -6,6 +6,7 @@
 --   map_threads  of a block of the second kernel
 --   items        slots of a thread that are ranked together
 
+local loads = moe.use("loads.lua")
 local router = moe.use("route.lua")
 local maps = moe.use("permute.lua")
 
@@ -62,7 +63,7 @@ local function shared_maps(p, c, d)
     local read = 800 + 2 * live * p.held * 2 / 24
     local rank = 500 + c.items * 110 + p.held // 32 * 8 + columns * (c.map_threads // 32) * 10
     local starts = moe.ceil_div(p.listed, 128) * 200
-    return 2000 + (700 + share + count_words(p) // (c.warps * 32) * 8
+    return loads.launch(d) + (700 + share + count_words(p) // (c.warps * 32) * 8
         + waves * (read + starts + tiles * rank)) / clock
 end
 
@@ -74,7 +75,7 @@ local function predict(p, c, d, b)
     end
     local warps = c.map_threads // 32
     local select = c.split > 0 and 1000 + router.selection(p, c, d, d.sms, warps) or 0
-    return router.first_kernel(p, c, d, b) + 2000 + select
+    return router.first_kernel(p, c, d, b) + loads.launch(d) + select
         + maps.alone(p, d, c.map_threads, c.items) + bytes
 end
 

@@ -120,10 +120,10 @@ end
 
 -- Predicted ns of the first kernel. A block's stages arrive from L2, at 32 B a clock for each SM of the
 -- device and at most 64 for one, pass shared memory at 128, and are multiplied meanwhile, at half of
--- the tensor peak; then, if split = 0, each warp selects its tokens one by one. DRAM gives x again for every tile of experts if the blocks at work do not keep
--- it in L2. Assumed: 2 us a launch, 800 ns until the first stage is there, 150 cycles that a stage's
--- own chain takes, and 900 from a copy's issue to its use, over the stages between. `most`, or nil,
--- is how many blocks there are at most.
+-- the tensor peak; then, if split = 0, each warp selects its tokens one by one. DRAM gives x again for
+-- every tile of experts if the blocks at work do not keep it in L2. Assumed: 800 ns until the first
+-- stage is there, 150 cycles that a stage's own chain takes, and 900 from a copy's issue to its use,
+-- over the stages between. `most`, or nil, is how many blocks there are at most.
 local function first_kernel(p, c, d, b, most)
     local clock = d.clock / 1000
     local each = most and moe.ceil_div(blocks(p, c), most) or 1 -- tiles of tokens of a block
@@ -147,7 +147,8 @@ local function first_kernel(p, c, d, b, most)
     local again = tiles > 1 and slots * c.bt * p.d * p.xbytes > d.l2 and tiles or 1
     local memory = (p.t * again * p.xbytes + p.e * p.router_wbytes) * p.d / (0.9 * d.bandwidth)
     local rounds = c.split == 0 and moe.ceil_div(tokens, c.warps) or 0
-    return 2000 + loads.soft_max(memory, waves * (800 + (gemm + rounds * choice(p)) / clock))
+    return loads.launch(d) + loads.soft_max(800 + memory, waves *
+                                            (800 + (gemm + rounds * choice(p)) / clock))
 end
 
 -- Predicted ns of the selection from slices by `blocks` blocks at once of `warps` warps, without a
@@ -164,7 +165,7 @@ end
 local function predict(p, c, d, b)
     local first = first_kernel(p, c, d, b)
     if c.split == 0 then return first end
-    return first + 2000 + selection(p, c, d, d.sms * math.max(1, 32 // c.warps), c.warps)
+    return first + loads.launch(d) + selection(p, c, d, d.sms * math.max(1, 32 // c.warps), c.warps)
 end
 
 -- Calls try(c) for common choices of the router's parameters.
