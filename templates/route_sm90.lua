@@ -19,9 +19,10 @@ local MOST_EXPERTS = {[2] = 1024, [4] = 768}
 local MOST_SUMS = 128     -- of a thread; more leave too few registers for what else it has
 
 -- Clocks, round figures: of a block before its first product, behind others on its SM; until all
--- blocks of a cluster have met. Bytes a clock that a block reads of others' shared memory, which is
--- below what microbenchmarks of pairs and of fours have reached.
-local NEXT, MEET, REMOTE_RATE = 1500, 700, 12
+-- blocks of a cluster have met; to read and cut a lane's part of f32 weights. Bytes a clock that a
+-- block reads of others' shared memory, which is below what microbenchmarks of pairs and of fours
+-- have reached.
+local NEXT, MEET, CUT, REMOTE_RATE = 1500, 700, 100, 12
 
 -- Numbers that follow from op and config. The warpgroups share the tall operand, or where its blocks
 -- of 64 rows are uneven, the wide one. exact: f32 weights, which come from registers in three parts;
@@ -108,8 +109,8 @@ end
 
 -- Clocks of a stage: the longest of its tensor time, of its passage through shared memory (written once,
 -- both operands read by every product) and of its way in. Of f32 weights there are three products, and
--- pairs of weights, read by lanes of which two meet in a bank, take 13 instructions to cut; the parts
--- of a warpgroup's own next step wait for them, while others multiply.
+-- pairs of weights, read by lanes of which two meet in a bank, take 13 instructions to cut; a
+-- warpgroup's own chain goes from 16 columns to the next.
 local function stage(p, c, s, d)
     local hopper = loads.hopper
     local tensor = 2 * s.experts * c.bt * c.bk / (d.tensor_rate * hopper.tensor_share)
@@ -121,8 +122,8 @@ local function stage(p, c, s, d)
     local weights = products * 64 * c.bk
     local reads = weights * 4 * 2 + 3 * products * s.n * s.row
     local cut = weights / 2 / 32 * 13 / 4
-    return loads.soft_max(3 * tensor, (s.stage + reads) / 128, s.stage / 64, cut,
-                          (3 * tensor + cut) / c.wgs + 150)
+    local chain = c.bk / 16 * s.m_blocks * loads.soft_max(3 * tensor * 16 / c.bk / products, CUT)
+    return loads.soft_max(3 * tensor, (s.stage + reads) / 128, s.stage / 64, cut, chain)
 end
 
 -- A ranking estimate: the slowest of DRAM, L2 and the busiest SM's own work. Blocks of an SM overlap,
@@ -156,32 +157,32 @@ local function cost(p, c, d, b)
     return {flops = flops, bytes = bytes, ns = ns}
 end
 
--- The best by cost, with as many stages as fit.
+-- The best by cost of these, with as many stages as fit.
+local shapes = { -- {tall, bt, wgs}
+    {1, 128, 2}, {1, 64, 2}, {1, 64, 1}, {1, 128, 1}, {1, 192, 2}, {1, 256, 2},
+    {0, 96, 2}, {0, 64, 2}, {0, 64, 1}, {0, 32, 2}, {0, 32, 1}, {0, 16, 2}, {0, 16, 1},
+    {0, 8, 2}, {0, 8, 1}, {0, 128, 2}, {0, 192, 2},
+}
+local clusters = {{1, 0}, {2, 0}, {4, 0}, {2, 1}, {4, 1}, {8, 1}, {16, 1}} -- {cluster, split}
+
+-- c with the most stages that are legal, and its predicted ns; nil where none are.
+local function deepest(p, c, d)
+    for _, stages in ipairs{8, 6, 5, 4, 3, 2} do
+        c.stages = stages
+        if require_(p, c, d) then return c, cost(p, c, d).ns end
+    end
+end
+
 local function default(p, d)
     local best, least
-    local function try(c)
-        for _, stages in ipairs{8, 6, 5, 4, 3, 2} do
-            c.stages = stages
-            if require_(p, c, d) then
-                local ns = cost(p, c, d).ns
-                if not best or ns < 0.99 * least then
-                    least, best = ns, {}
-                    for name, value in pairs(c) do best[name] = value end
-                end
-                return
-            end
-        end
-    end
-    for _, bt in ipairs{128, 64, 256, 192, 96, 32, 16, 8} do
-        for _, other in ipairs{{1, 0}, {2, 0}, {4, 0}, {2, 1}, {4, 1}, {8, 1}, {16, 1}} do
-            for tall = 1, 0, -1 do
-                for wgs = 2, 1, -1 do
-                    for blocks = 1, 4 do
-                        for bk = 64, 32, -32 do
-                            try{bt = bt, bk = bk, wgs = wgs, tall = tall, cluster = other[1],
-                                split = other[2], blocks = blocks}
-                        end
-                    end
+    for _, shape in ipairs(shapes) do
+        for _, cluster in ipairs(clusters) do
+            for blocks = 1, 4 do
+                for bk = 64, 32, -32 do
+                    local c, ns = deepest(p, {tall = shape[1], bt = shape[2], wgs = shape[3],
+                                              cluster = cluster[1], split = cluster[2],
+                                              blocks = blocks, bk = bk}, d)
+                    if c and (not best or ns < 0.99 * least) then best, least = c, ns end
                 end
             end
         end
