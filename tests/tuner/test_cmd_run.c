@@ -52,11 +52,13 @@ static int64_t list_tensors(const moe_workload *w, moe_tensor *out) {
     const bool gated = moe_layer_gated(l);
     const moe_tensor all[MAX_TENSORS] = {
         {"x", x, 2, {w->tokens, l->d}, w->x, 0},
-        {"router.weight", moe_tensor_type_of(moe_layer_router_dtype(l)), 2, {l->e, l->d},
-         w->router_weight, 0},
+        {"router.weight", moe_tensor_type_of(moe_layer_router_dtype(l)), 2,
+         {moe_layer_queries(l), l->d}, w->router_weight, 0},
+        {"router.keys", x, 4, {l->router.heads, 2, l->router.keys, l->router.key_width / 2},
+         w->router_keys, 0},
         {gated ? "experts.gate_up" : "experts.up", x, 3, {l->e, up, l->d}, w->up, 0},
         {"experts.down", x, 3, {l->e, l->d, l->f}, w->down, 0},
-        {"router.bias", MOE_TENSOR_F32, 1, {l->e}, w->router_bias, 0},
+        {"router.bias", MOE_TENSOR_F32, 1, {moe_layer_queries(l)}, w->router_bias, 0},
         {gated ? "experts.gate_up.bias" : "experts.up.bias", x, 2, {l->e, up}, w->up_bias, 0},
         {"experts.down.bias", x, 2, {l->e, l->d}, w->down_bias, 0},
     };
@@ -92,7 +94,7 @@ static void judge(const moe_workload *w, const char *path) {
     assert_int_equal(moe_tensor_get(file, "weights", MOE_TENSOR_F32, 2, shape_slots, &weights),
                      MOE_OK);
 
-    double *logits = calloc((size_t)(T * l->e), sizeof *logits);
+    double *logits = calloc((size_t)(T * moe_layer_logits(l)), sizeof *logits);
     double *want_weights = calloc((size_t)slots, sizeof *want_weights);
     double *want = calloc((size_t)(T * l->d), sizeof *want), *got = calloc((size_t)(T * l->d), 8);
     unsigned char *kept = calloc((size_t)slots, 1);
@@ -164,6 +166,8 @@ static void a_layer_on_given_tensors(void **state) {
         "d=16 f=24 e=4 k=2 act=gelu x=f32 w=f32 router=softmax>topk capacity=0.5",
         "d=24 f=8 e=6 k=3 act=swiglu_clamp(7,1.702) x=f16 w=f16 router=topk>softmax "
         "bias=router,up,down",
+        "d=24 f=1 e=64 k=6 act=relu x=f16 w=f16 router=peer(2,8,128) bias=router",
+        "d=32 f=1 e=64 k=4 act=none x=bf16 w=bf16 router=peer(1,8,128)",
     };
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
         moe_layer layer;
