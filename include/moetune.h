@@ -119,6 +119,7 @@ typedef enum moe_weigh { /* from the scores of the k chosen to their weights */
     MOE_WEIGH_SIGMOID,     /* 1 / (1 + exp(-l)) */
     MOE_WEIGH_SPARSEMIXER, /* softmax at the choice over the experts not chosen before it and not
                               far below it: (l_j - l_e) / max(|l_e|, l_j) <= 2*jitter */
+    MOE_WEIGH_RELU,        /* max(l, 0); of MOE_RULE_PEER alone */
     MOE_WEIGH_COUNT
 } moe_weigh;
 
@@ -282,12 +283,12 @@ enum { MOE_LAYER_TEXT_SIZE = 512 }; /* bytes, always enough for a layer's text *
  *             depends on all tokens of the call, later ones too
  *   given     ids and weights are the caller's: moe_io.routing_given is true. An expert may be given
  *             twice to a token, each time with a row of its own; an id that is no expert's is skipped
- *   peer(HEADS,KEYS[,WIDTH])   product keys: expert i*KEYS+j, of e=KEYS^2 single neurons (f=1), has key i
+ *   peer(HEADS,KEYS[,WIDTH])[>relu]   product keys: expert i*KEYS+j, of e=KEYS^2 single neurons (f=1), has key i
  *             of a head's first KEYS and key j of its second ones. A head's query, WIDTH numbers of
  *             x @ router_weight^T (plus router_bias), meets the first ones with its first half and the
  *             second ones with the other; an expert's logit is the sum of both products. The head
- *             takes the k/HEADS largest, best first (ties: lower id), and weighs them by their softmax;
- *             heads follow one another in a token's slots, and may take the same expert. KEYS is a
+ *             takes the k/HEADS largest, best first (ties: lower id), and weighs them by their softmax,
+ *             or each by max(logit, 0); heads follow one another in a token's slots, and may take the same expert. KEYS is a
  *             multiple of 8 to 1024, WIDTH one of 128 to 1024, 256 unless written. act has no gate; act=none makes each
  *             expert a value, y = sum of weight * value (product-key memory)
  *

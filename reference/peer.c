@@ -80,17 +80,29 @@ void moe_peer_choose(const moe_layer *layer, const double *logits, int *ids) {
                        ids + head * moe_layer_picks(layer));
 }
 
+static void relu_weights(const moe_layer *layer, const double *sides, const int *ids,
+                         double *weights) {
+    for (int64_t j = 0; j < moe_layer_picks(layer); j++)
+        weights[j] = fmax(moe_peer_logit(layer, sides, ids[j]), 0);
+}
+
+static void softmax_weights(const moe_layer *layer, const double *sides, const int *ids,
+                            double *weights) {
+    const int64_t n = moe_layer_picks(layer);
+    double most = -FLT_MAX, sum = 0;
+    for (int64_t j = 0; j < n; j++) most = fmax(most, moe_peer_logit(layer, sides, ids[j]));
+    for (int64_t j = 0; j < n; j++) {
+        weights[j] = exp(moe_peer_logit(layer, sides, ids[j]) - most);
+        sum += weights[j];
+    }
+    for (int64_t j = 0; j < n; j++) weights[j] /= sum;
+}
+
 void moe_peer_weights(const moe_layer *layer, const double *logits, const int *ids,
                       double *weights) {
-    const int64_t n = moe_layer_picks(layer);
-    for (int64_t head = 0; head < layer->router.heads; head++, ids += n, weights += n) {
-        const double *sides = logits + head * 2 * layer->router.keys;
-        double most = -FLT_MAX, sum = 0;
-        for (int64_t j = 0; j < n; j++) most = fmax(most, moe_peer_logit(layer, sides, ids[j]));
-        for (int64_t j = 0; j < n; j++) {
-            weights[j] = exp(moe_peer_logit(layer, sides, ids[j]) - most);
-            sum += weights[j];
-        }
-        for (int64_t j = 0; j < n; j++) weights[j] /= sum;
-    }
+    const int64_t n = moe_layer_picks(layer), width = 2 * layer->router.keys;
+    bool relu = layer->router.weigh == MOE_WEIGH_RELU;
+    for (int64_t head = 0; head < layer->router.heads; head++)
+        (relu ? relu_weights : softmax_weights)(layer, logits + head * width, ids + head * n,
+                                                weights + head * n);
 }

@@ -12,7 +12,7 @@ void moe_peer_logits(const moe_layer *layer, int64_t tokens, const void *keys,
 double moe_peer_logit(const moe_layer *layer, const double *sides, int expert);
 
 /* ids [k] of one token: each head's largest logits, best first (ties: lower id), one head after the
- * other. Weights [k] of ids are the softmax over each head's. */
+ * other. Weights [k] of ids are the softmax over each head's, or what relu leaves of each. */
 void moe_peer_choose(const moe_layer *layer, const double *logits, int *ids);
 void moe_peer_weights(const moe_layer *layer, const double *logits, const int *ids, double *weights);
 

@@ -19,6 +19,7 @@ const char *const moe_score_names[] = {
 const char *const moe_weigh_names[] = {
     [MOE_WEIGH_SCORE] = "",          [MOE_WEIGH_SOFTMAX] = "softmax",
     [MOE_WEIGH_SIGMOID] = "sigmoid", [MOE_WEIGH_SPARSEMIXER] = "sparsemixer",
+    [MOE_WEIGH_RELU] = "relu",
     [MOE_WEIGH_COUNT] = NULL,
 };
 

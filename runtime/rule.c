@@ -98,20 +98,22 @@ static bool read_peer(const char *inside, moe_router *router) {
     int upto = 0, more = 0;
     if (sscanf(inside, "(%9lld,%9lld%n", &heads, &keys, &upto) != 2) return false;
     if (inside[upto] == ',' && sscanf(inside + upto, ",%9lld%n", &width, &more) != 1) return false;
+    const char *rest = inside + upto + more;
     router->heads = heads, router->keys = keys, router->key_width = width;
-    return !strcmp(inside + upto + more, ")") && heads > 0 && keys > 0 && width > 0;
+    if (!strcmp(rest, ")>relu")) router->weigh = MOE_WEIGH_RELU;
+    return (!strcmp(rest, ")") || router->weigh == MOE_WEIGH_RELU) && heads > 0 && keys > 0 && width > 0;
 }
 
 static void print_peer(const moe_router *r, moe_text *out) {
-    moe_text_add(out, "(%lld,%lld,%lld)", (long long)r->heads, (long long)r->keys,
-                 (long long)r->key_width);
+    moe_text_add(out, "(%lld,%lld,%lld)%s", (long long)r->heads, (long long)r->keys,
+                 (long long)r->key_width, r->weigh == MOE_WEIGH_RELU ? ">relu" : "");
 }
 
 static const struct {
     moe_score score; /* what its weights are */
     moe_weigh weigh;
     moe_status (*check)(const moe_layer *layer);
-    /* Numbers behind the word, from and to "(...)", and how they should be written; NULL: none. */
+    /* What stands behind the word, from "(" on, and how it should be written; NULL: nothing. */
     bool (*read)(const char *inside, moe_router *router);
     void (*print)(const moe_router *router, moe_text *out);
     const char *form;
@@ -122,7 +124,7 @@ static const struct {
                                 NULL},
     [MOE_RULE_GIVEN] = {MOE_SCORE_LOGIT, MOE_WEIGH_SCORE, check_given, NULL, NULL, NULL},
     [MOE_RULE_PEER] = {MOE_SCORE_LOGIT, MOE_WEIGH_SOFTMAX, check_peer, read_peer, print_peer,
-                       "(8,1024,256): heads, keys, width of a query"},
+                       "(8,1024,256), heads, keys and the width of a query, or peer(8,1024,256)>relu"},
 };
 
 /* The rule whose word the text is, with numbers in parentheses where it has any; MOE_RULE_TOPK where

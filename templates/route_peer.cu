@@ -392,13 +392,17 @@ $(moe.symbol("merge"))(const args_route a) {
         const candidate first = best_of(candidates(a, token, head * 2));
         const candidate second = best_of(candidates(a, token, head * 2 + 1));
         const chosen mine = choose(first, second);
+% if p.router_weigh == "relu" then
+        const float weight = fmaxf(mine.score, 0.0f);
+% else
         const float most = __shfl_sync(~0u, mine.score, 0);
         const float power = lane < KEEP ? expf(mine.score - most) : 0.0f;
-        const float all = warp_sum(power);
+        const float weight = power / warp_sum(power);
+% end
         if (lane >= KEEP) continue;
         const size_t slot = (size_t)token * K + head * KEEP + lane;
         a.ids[slot] = mine.expert;
-        a.weights[slot] = power / all;
+        a.weights[slot] = weight;
         if (a.counts) atomicAdd(&a.counts[mine.expert], 1);
     }
 }

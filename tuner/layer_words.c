@@ -31,7 +31,8 @@ static const char *const rules[MOE_RULE_COUNT] = {
                                "experts, which is their weight",
     [MOE_RULE_GIVEN] = "none: the caller gives each token's k experts and their weights",
     [MOE_RULE_PEER] = "each head takes the k/heads experts whose two keys, one for each half of its "
-                      "query, have the largest sum of products; weights are the softmax over these",
+                      "query, have the largest sum of products; weights are the softmax over these, or "
+                      "their positive parts",
 };
 
 static const char *const seconds[MOE_SECOND_COUNT] = {

@@ -130,6 +130,20 @@ static void products_of_queries(void **state) {
     moe_workload_free(&w);
 }
 
+/* Logits as they are, but for those below 0. */
+static void positive_parts(void **state) {
+    const moe_layer layer = layer_of("d=8 f=1 e=64 k=3 act=relu x=f32 router=peer(1,8,128)>relu");
+    double logits[16], weights[3];
+    int ids[3];
+    (void)state;
+    make_hand_logits(logits);
+    for (int i = 0; i < 8; i++) logits[i] -= log(5.0);
+    assert_int_equal(moe_ref_rule(&layer, 1, logits, NULL, ids, weights), MOE_OK);
+    assert_memory_equal(ids, experts, sizeof ids);
+    assert_true(fabs(weights[0] - log(12.0 / 5)) < 1e-15 && fabs(weights[1] - log(6.0 / 5)) < 1e-15);
+    assert_true(weights[2] == 0); /* of log(4/5) */
+}
+
 static moe_verdict judge(const int *ids, const float *weights) {
     const moe_layer layer = layer_of("d=8 f=1 e=64 k=3 act=relu x=f32 router=peer(1,8,128)");
     double logits[16];
@@ -163,6 +177,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(by_hand),
         cmocka_unit_test(neurons_by_hand),
+        cmocka_unit_test(positive_parts),
         cmocka_unit_test(halves_find_the_best_of_all),
         cmocka_unit_test(products_of_queries),
         cmocka_unit_test(judged),

@@ -55,6 +55,8 @@ static const struct {
     {"d=64 f=32 e=64 k=33", "k=33 is not in 1..32"},
     {"d=64 f=1 e=1048576 k=128 act=gelu x=bf16 w=bf16 router=peer(8,1024,256) capacity=none "
      "bias=router", NULL},
+    {"d=64 f=1 e=256 k=8 act=silu x=f16 w=f16 router=peer(2,16,128)>relu capacity=none bias=none",
+     NULL},
     {"d=64 f=1 e=256 k=8 act=none x=f32 w=f32 router=peer(2,16,128) capacity=none bias=none "
      "local=64", NULL},
     {"d=64 f=8 e=256 k=8 act=relu router=peer(2,16,128)", "go together"},

@@ -22,7 +22,7 @@ enum { ROUNDS = 2000 };
 static moe_router random_router(dice *d, int64_t e, int64_t k) {
     moe_router r = {.score = (moe_score)dice_between(d, 0, MOE_SCORE_COUNT - 1), .scale = 1};
     if (r.score) r.key_bias = dice_roll(d) % 2;
-    else r.weigh = (moe_weigh)dice_between(d, 1, MOE_WEIGH_COUNT - 1);
+    else r.weigh = (moe_weigh)dice_between(d, 1, MOE_WEIGH_RELU - 1);
     if (r.weigh == MOE_WEIGH_SPARSEMIXER) r.jitter = (double)dice_between(d, 1, 1000) / 997;
     for (int64_t groups = 2; groups <= 32 && dice_roll(d) % 3 == 0; groups *= 2) {
         if (e % groups || e / groups < 2 || e / 2 < k) continue;

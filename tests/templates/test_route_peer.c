@@ -51,7 +51,7 @@ static void on_awkward_shapes(void **state) {
     fixture_open(&f, "sim:h100,seed=3");
     check(&f, "d=264 f=1 e=40000 k=48 act=relu router=peer(3,200,128) bias=router", 17,
           "tokens=64 rows=16 scanners=8 parts=2 split=2");
-    check(&f, "d=64 f=1 e=10816 k=16 act=relu router=peer(1,104,1024)", 5,
+    check(&f, "d=64 f=1 e=10816 k=16 act=relu router=peer(1,104,1024)>relu", 5,
           "tokens=8 rows=64 scanners=4 parts=1");
     fixture_close(&f);
 }

@@ -1110,11 +1110,11 @@ moe_route_000000000000_merge(const args_route a) {
         const chosen mine = choose(first, second);
         const float most = __shfl_sync(~0u, mine.score, 0);
         const float power = lane < KEEP ? expf(mine.score - most) : 0.0f;
-        const float all = warp_sum(power);
+        const float weight = power / warp_sum(power);
         if (lane >= KEEP) continue;
         const size_t slot = (size_t)token * K + head * KEEP + lane;
         a.ids[slot] = mine.expert;
-        a.weights[slot] = power / all;
+        a.weights[slot] = weight;
         if (a.counts) atomicAdd(&a.counts[mine.expert], 1);
     }
 }
