@@ -24,6 +24,7 @@ static const gen_key kernel_keys[] = {
     {"smem", GEN_NUMBER, false},
     {"cluster", GEN_NUMBER, false},
     {"overlap", GEN_BOOLEAN, false},
+    {"cooperative", GEN_BOOLEAN, false},
     {NULL, 0, false},
 };
 static const gen_key scratch_keys[] = {
@@ -62,6 +63,13 @@ static void name_kernel(lua_State *L, int entry, const char *symbol, moe_kernel 
     lua_pop(L, 1);
 }
 
+static int64_t get_flag(lua_State *L, int table, const char *key) {
+    lua_getfield(L, table, key);
+    int64_t flag = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return flag;
+}
+
 static void read_kernel(lua_State *L, int entry, const moe_facts *facts, const char *symbol,
                         moe_kernel *out) {
     gen_check_table(L, entry, kernel_keys, "launch: kernel");
@@ -72,9 +80,8 @@ static void read_kernel(lua_State *L, int entry, const moe_facts *facts, const c
     out->block = gen_get_integer(L, entry, "block", 1, 1024, 0, "launch");
     out->cluster = gen_get_integer(L, entry, "cluster", 1, 16, 1, "launch");
     out->smem = gen_get_integer(L, entry, "smem", 0, 1 << 20, 0, "launch");
-    lua_getfield(L, entry, "overlap");
-    out->overlap = lua_toboolean(L, -1);
-    lua_pop(L, 1);
+    out->overlap = get_flag(L, entry, "overlap");
+    out->cooperative = get_flag(L, entry, "cooperative");
     if (out->smem > facts->smem)
         luaL_error(L, "launch: %I bytes of shared memory, but a block has at most %I on this "
                       "device; let require refuse the config",

@@ -51,6 +51,7 @@ typedef struct moe_dims {
     uint32_t smem;    /* dynamic shared memory, bytes */
     bool overlap;     /* programmatic dependent launch: blocks may start before the kernel ahead of
                          them on the stream has ended, and wait for it by griddepcontrol.wait */
+    bool cooperative; /* blocks wait for one another: all run at once, or the launch is refused */
 } moe_dims;
 
 /* A tensor in device memory as the bulk tensor copies (TMA) of sm_90 see it. The fastest dimension

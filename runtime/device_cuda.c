@@ -333,6 +333,11 @@ static unsigned set_attributes(const moe_dims *dims, CUlaunchAttribute *out) {
             .id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
             .value.programmaticStreamSerializationAllowed = 1,
         };
+    if (dims->cooperative)
+        out[count++] = (CUlaunchAttribute){
+            .id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE,
+            .value.cooperative = 1,
+        };
     return count;
 }
 
@@ -344,7 +349,7 @@ static moe_status cuda_launch(void *object, void *handle, int entry, const moe_d
     (void)args_size; /* the driver reads as much as the kernel takes */
     cuda_device *self = object;
     CUfunction function = ((cuda_module *)handle)->function[entry];
-    CUlaunchAttribute attrs[2];
+    CUlaunchAttribute attrs[3];
     unsigned count = set_attributes(dims, attrs);
     CUlaunchConfig config = {
         .gridDimX = dims->grid[0], .gridDimY = dims->grid[1], .gridDimZ = dims->grid[2],

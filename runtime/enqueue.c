@@ -34,6 +34,7 @@ static moe_status size_grid(const moe_enqueue *e, const moe_kernel *kernel, bool
         .grid = {(uint32_t)blocks, 1, 1}, .block = {(uint32_t)kernel->block, 1, 1},
         .cluster = (uint32_t)kernel->cluster, .smem = (uint32_t)kernel->smem,
         .overlap = kernel->overlap && (e->follows || !first),
+        .cooperative = kernel->cooperative,
     };
     return MOE_OK;
 }

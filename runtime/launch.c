@@ -97,6 +97,7 @@ static const moe_field kernel_fields[] = {
     {"cluster", AT(cluster), &moe_field_integer, "1", NULL, 1, 16, false},
     {"smem", AT(smem), &moe_field_integer, "0", NULL, 0, 1 << 20, false},
     {"overlap", AT(overlap), &moe_field_integer, "0", NULL, 0, 1, false},
+    {"cooperative", AT(cooperative), &moe_field_integer, "0", NULL, 0, 1, true},
     {"regs", AT(regs), &moe_field_integer, "0", NULL, 0, 1024, false},
     {"spills", AT(spills), &moe_field_integer, "0", NULL, 0, 1 << 30, false},
     {"static_smem", AT(static_smem), &moe_field_integer, "0", NULL, 0, 1 << 20, false},

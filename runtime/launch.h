@@ -7,7 +7,7 @@
  *         overlap=0 regs=168 spills=0 static_smem=0 align=1 scratch_fixed=0 scratch_token=0
  *         scratch_block=0 deterministic=1 max_slots=0 maps=none
  *
- * `kernel=` starts a further kernel; kernels of one launch run in this order. */
+ * and `cooperative=1` where it is so. `kernel=` starts a further kernel; kernels of one launch run in this order. */
 #ifndef MOE_LAUNCH_H
 #define MOE_LAUNCH_H
 
@@ -34,6 +34,7 @@ typedef struct moe_kernel {
     int64_t cluster; /* blocks a cluster; 1 = none */
     int64_t smem;    /* dynamic shared memory, bytes */
     int64_t overlap; /* 1: waits itself for the kernel ahead, so it may start before that ends */
+    int64_t cooperative; /* 1: its blocks wait for one another, so all of them must run at once */
     /* read from the compiler's log; 0 before compilation */
     int64_t regs;        /* registers a thread */
     int64_t spills;      /* spilled bytes, stores + loads */

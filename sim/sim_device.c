@@ -167,6 +167,17 @@ static moe_status device_load(void *self, const moe_image *image, void **module)
 
 /* ---- launches */
 
+/* As CUDA has it: a grid whose blocks meet is not begun where they cannot run at once. */
+static moe_status check_cooperative(const moe_kernel *kernel, const moe_dims *dims,
+                                    const moe_facts *facts) {
+    const int64_t most = sim_occupancy(kernel, dims, facts) * facts->sms;
+    const int64_t blocks = (int64_t)dims->grid[0] * dims->grid[1] * dims->grid[2];
+
+    if (!dims->cooperative || blocks <= most) return MOE_OK;
+    return moe_fail(MOE_E_DEVICE, "%s is cooperative, but has %lld blocks, and at most %lld run at "
+                                  "once", kernel->symbol, (long long)blocks, (long long)most);
+}
+
 static moe_status device_launch(void *self, void *module, int entry, const moe_dims *dims,
                                 const void *args, size_t args_size, void *stream) {
     simulated *s = self;
@@ -176,6 +187,7 @@ static moe_status device_launch(void *self, void *module, int entry, const moe_d
     (void)stream;
     if (entry < 0 || entry >= m->launch.kernels)
         return moe_fail(MOE_E_INVALID, "the image has no kernel %d", entry);
+    MOE_TRY(check_cooperative(&m->launch.kernel[entry], dims, sim_facts(s->context)));
     status = sim_launch(s->context, m->module, m->entries[entry], dims, args, args_size);
     if (s->timing)
         s->nanoseconds += sim_model_ns(sim_last_counters(s->context), &m->launch.kernel[entry],

@@ -85,7 +85,8 @@ return moe.template{
     launch = function(p, c, d)
         local s = shape(p, c)
         return {
-            kernels = {{grid = {"sms", 1}, block = 192, smem = s.smem, overlap = true}},
+            kernels = {{grid = {"sms", 1}, block = 192, smem = s.smem, overlap = true,
+                        cooperative = true}},
             maps = {weights_box.up(p, BK, s.up_n)[1], weights_box.down(p, BK, ROWS)[1]},
         }
     end,

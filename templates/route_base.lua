@@ -70,7 +70,7 @@ return moe.template {
                 { name = "scores", grid = { "tokens", c.bt }, block = c.warps * 32,
                   smem = router.shared_bytes(p, c), overlap = overlap },
                 { name = "auction", grid = { "fixed", c.blocks }, block = c.bidders,
-                  smem = c.keep * 4, overlap = overlap },
+                  smem = c.keep * 4, overlap = overlap, cooperative = true },
             },
             align = 1, deterministic = true,
             scratch = { fixed = head(p, c) * 4, token = p.e * 4 + 16, block = 0 },

@@ -41,6 +41,7 @@ static const char source[] =
     "    if (plain != now) atomicAdd(a.wrong + 2, 1);\n"
     "}\n"
     "KERNEL(meet) {\n"
+    "    wait();\n"
     "    const int blocks = gridDim.x, next = (blockIdx.x + 1) % blocks;\n"
     "    for (int round = 1; round <= a.rounds; round++) {\n"
     "        a.table[blockIdx.x * 256 + threadIdx.x] = round * blocks + (int)blockIdx.x;\n"
@@ -118,10 +119,15 @@ static void clear(void) {
         check(device->class->fill(device->self, all[i].to, 0, all[i].bytes, NULL));
 }
 
-static void launch(int kernel, int64_t blocks, bool overlap, void *stream) {
+static moe_status try_launch(int kernel, int64_t blocks, bool overlap, void *stream) {
     const moe_dims dims = {.grid = {(uint32_t)blocks, 1, 1}, .block = {THREADS, 1, 1}, .cluster = 1,
-                           .smem = kernel == MEET ? 200 << 10 : 0, .overlap = overlap};
-    check(device->class->launch(device->self, module, kernel, &dims, &args, sizeof args, stream));
+                           .smem = kernel == MEET ? 200 << 10 : 0, .overlap = overlap,
+                           .cooperative = kernel == MEET};
+    return device->class->launch(device->self, module, kernel, &dims, &args, sizeof args, stream);
+}
+
+static void launch(int kernel, int64_t blocks, bool overlap, void *stream) {
+    check(try_launch(kernel, blocks, overlap, stream));
 }
 
 static void launch_chain(void *stream) {
@@ -168,8 +174,15 @@ void blocks_meet(void **state) {
     int32_t wrong;
     (void)state;
     clear();
-    launch(MEET, moe_device_facts(device)->sms, false, NULL);
+    launch(AHEAD, 16, false, NULL);
+    launch(MEET, moe_device_facts(device)->sms, true, NULL);
     check(device->class->sync(device->self, NULL));
     check(device->class->copy_out(device->self, &wrong, args.wrong, sizeof wrong));
     assert_int_equal(wrong, 0);
+}
+
+void blocks_that_cannot_meet_are_refused(void **state) {
+    (void)state;
+    assert_int_not_equal(try_launch(MEET, moe_device_facts(device)->sms + 1, false, NULL), MOE_OK);
+    blocks_meet(state); /* nothing was begun, and the device is as it was */
 }

@@ -14,5 +14,6 @@ void launches_close(void);
 void early_readers_see_what_is_older(void **state);
 void replays_keep_early_starts_in_order(void **state);
 void blocks_meet(void **state);
+void blocks_that_cannot_meet_are_refused(void **state);
 
 #endif

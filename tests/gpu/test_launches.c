@@ -17,6 +17,7 @@ int main(void) {
         cmocka_unit_test(early_readers_see_what_is_older),
         cmocka_unit_test(replays_keep_early_starts_in_order),
         cmocka_unit_test(blocks_meet),
+        cmocka_unit_test(blocks_that_cannot_meet_are_refused),
     };
     moe_device *gpu;
     if (moe_device_open("cuda:0", &gpu) || moe_device_facts(gpu)->sm != 90) {

@@ -12,6 +12,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(early_readers_see_what_is_older),
         cmocka_unit_test(blocks_meet),
+        cmocka_unit_test(blocks_that_cannot_meet_are_refused),
     };
     moe_device *simulated;
     if (moe_device_open("sim:h100", &simulated)) return 1;

@@ -226,13 +226,17 @@ static void test_launch(void **unused) {
     assert_int_equal(launch->block[0], 128);
     assert_int_equal(launch->smem, 100000);
     assert_int_equal(launch->cluster, 0);
+    assert_int_equal(launch->cooperative, 0);
     assert_ptr_equal(launch->stream, &stream);
     assert_memory_equal(launch->args, args, sizeof args);
-    dims = (moe_dims){.grid = {32, 1, 1}, .block = {64, 1, 1}, .cluster = 16};
+    dims = (moe_dims){.grid = {32, 1, 1}, .block = {64, 1, 1}, .cluster = 16, .overlap = true,
+                      .cooperative = true};
     driver->param_size = 8;
     CHECK(class->launch(self, module, 1, &dims, args, 8, NULL));
     assert_string_equal(launch->symbol, "second");
     assert_int_equal(launch->cluster, 16);
+    assert_int_equal(launch->overlap, 1);
+    assert_int_equal(launch->cooperative, 1);
     assert_memory_equal(launch->args, args, 8);
     assert_null(launch->stream);
     driver->fail_call = "cuLaunchKernelEx";

@@ -3,7 +3,7 @@
 // op         experts d=2048 f=768 e=128 k=8 act=swiglu x=bf16 w=bf16 capacity=none bias=none
 // config     n=8 stages=12
 // device     sm_90a
-// launch     kernel=moe_experts_000000000000 grid=sms(1) block=192 cluster=1 smem=218304 overlap=1 regs=0 spills=0 static_smem=0 align=1 scratch_fixed=0 scratch_token=0 scratch_block=0 deterministic=1 max_slots=256 maps=up(64,64,2,1;128),down(64,128,1;128)
+// launch     kernel=moe_experts_000000000000 grid=sms(1) block=192 cluster=1 smem=218304 overlap=1 cooperative=1 regs=0 spills=0 static_smem=0 align=1 scratch_fixed=0 scratch_token=0 scratch_block=0 deterministic=1 max_slots=256 maps=up(64,64,2,1;128),down(64,128,1;128)
 // regenerate moetune emit experts 'd=2048 f=768 e=128 k=8 act=swiglu x=bf16 w=bf16 capacity=none bias=none' 'n=8 stages=12' --template experts --device sm_90a
 [[maybe_unused]] constexpr int N = 8;
 [[maybe_unused]] constexpr int STAGES = 12;

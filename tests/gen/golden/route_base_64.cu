@@ -3,7 +3,7 @@
 // op         route d=1024 e=64 k=1 x=bf16 w=bf16 router=base bias=none
 // config     bt=16 be=64 bk=64 stages=4 warps=8 split=0 blocks=64 bidders=256 keep=8192
 // device     sm_90a
-// launch     kernel=moe_route_000000000000_scores grid=tokens(16) block=256 cluster=1 smem=41344 overlap=1 regs=0 spills=0 static_smem=0 kernel=moe_route_000000000000_auction grid=fixed(64) block=256 cluster=1 smem=32768 overlap=1 regs=0 spills=0 static_smem=0 align=1 scratch_fixed=776 scratch_token=272 scratch_block=0 deterministic=1 max_slots=0 maps=none
+// launch     kernel=moe_route_000000000000_scores grid=tokens(16) block=256 cluster=1 smem=41344 overlap=1 regs=0 spills=0 static_smem=0 kernel=moe_route_000000000000_auction grid=fixed(64) block=256 cluster=1 smem=32768 overlap=1 cooperative=1 regs=0 spills=0 static_smem=0 align=1 scratch_fixed=776 scratch_token=272 scratch_block=0 deterministic=1 max_slots=0 maps=none
 // regenerate moetune emit route 'd=1024 e=64 k=1 x=bf16 w=bf16 router=base bias=none' 'bt=16 be=64 bk=64 stages=4 warps=8 split=0 blocks=64 bidders=256 keep=8192' --template route_base --device sm_90a
 [[maybe_unused]] constexpr int BT = 16;
 [[maybe_unused]] constexpr int BE = 64;

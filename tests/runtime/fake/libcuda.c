@@ -219,6 +219,8 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction function, voi
             state.launch.cluster = config->attrs[i].value.clusterDim.x;
         else if (config->attrs[i].id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION)
             state.launch.overlap = config->attrs[i].value.programmaticStreamSerializationAllowed;
+        else if (config->attrs[i].id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE)
+            state.launch.cooperative = config->attrs[i].value.cooperative;
     memcpy(state.launch.args, params[0], state.param_size);
     state.launches++;
     return CUDA_SUCCESS;

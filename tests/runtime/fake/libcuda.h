@@ -9,7 +9,7 @@ enum { FAKE_CALLS = 4096, FAKE_ARGS = 256 };
 
 typedef struct fake_launch {
     unsigned grid[3], block[3], smem, cluster; /* cluster: 0 without the attribute */
-    int overlap;
+    int overlap, cooperative;
     void *stream;
     const char *symbol;
     unsigned char args[FAKE_ARGS];
