@@ -30,14 +30,16 @@ typedef struct route_check {
     const moe_layer *layer;
     int64_t tokens;
     const double *logits;
-    const float *key_bias;
+    const moe_host_layer *in; /* or NULL */
+    const float *key_bias;    /* or NULL */
+    const int *ids;           /* [T,k] those of `got`, with second ones that a law left out */
     double logit_error, tolerance;
     const moe_route_result *got;
     moe_verdict *verdict;
 } route_check;
 
 static bool ids_are_distinct(const route_check *c, int64_t t) {
-    const int *ids = c->got->ids + t * c->layer->k;
+    const int *ids = c->ids + t * c->layer->k;
     const int64_t picks = moe_layer_picks(c->layer); /* heads may choose the same */
     for (int64_t j = 0; j < c->layer->k; j++) {
         if (ids[j] < 0 || ids[j] >= c->layer->e)
@@ -70,7 +72,7 @@ static double key_slack(const route_check *c, const double *keys) {
 
 /* Where errors cannot explain a difference, a tie must go to the lower id. */
 static bool choice_is_best(const route_check *c, int64_t t) {
-    const int *ids = c->got->ids + t * c->layer->k;
+    const int *ids = c->ids + t * c->layer->k;
     const double *logits = c->logits + t * c->layer->e;
     double keys[MOE_MAX_EXPERTS];
     int best[MOE_MAX_SLOTS];
@@ -138,14 +140,45 @@ static bool takings_are_slots(const route_check *c) {
     return true;
 }
 
+static bool ids_are_of_the_table(const route_check *c) {
+    int64_t k = c->layer->k;
+    for (int64_t t = 0; t < c->tokens; t++) {
+        int want[MOE_MAX_TOPK];
+        const moe_host_layer one = {.token_ids = c->in->token_ids + t,
+                                    .expert_table = c->in->expert_table, .vocab = c->in->vocab};
+        moe_ref_hash(c->layer, 1, &one, want);
+        for (int64_t j = 0; j < k; j++)
+            if (c->got->ids[t * k + j] != want[j])
+                return bad(c->verdict, "ids[%lld,%lld] is %d, and the table has %d for token id %d",
+                           LL(t), LL(j), c->got->ids[t * k + j], want[j], c->in->token_ids[t]);
+    }
+    return true;
+}
+
+/* Whether the second expert stays or not, as far as errors tell: of its weight, and of fp32. */
+static bool second_is_right(const route_check *c, int64_t t) {
+    const double *logits = c->logits + t * c->layer->e;
+    double weights[2];
+    moe_ref_weights(c->layer, 1, logits, c->ids + 2 * t, weights);
+    double law = moe_ref_second_law(c->layer, logits, c->ids + 2 * t, weights);
+    double drawn = moe_ref_second_draw(c->in, t), slack = law * (4 * c->logit_error + 0x1p-20);
+    bool stays = c->got->ids[2 * t + 1] >= 0, random = c->in && c->in->seed;
+    if (stays == (!random || drawn < law) || (random && fabs(drawn - law) <= slack)) return true;
+    return bad(c->verdict, "ids[%lld,1] is %d, and %.9g was drawn where less than %.9g stays", LL(t),
+               c->got->ids[2 * t + 1], drawn, law);
+}
+
 static bool ids_are_right(const route_check *c) {
     if (c->layer->router.rule == MOE_RULE_EXPERT_CHOICE) return takings_are_slots(c);
+    if (c->layer->router.pick == MOE_PICK_HASH) return ids_are_of_the_table(c);
     bool each = c->layer->router.rule == MOE_RULE_TOPK; /* token chooses for itself, */
     bool heads = c->layer->router.rule == MOE_RULE_PEER; /* or its heads do */
     for (int64_t t = 0; t < c->tokens; t++) {
         if (!ids_are_distinct(c, t)) return false;
-        if (each && logits_are_finite(c, t) && !choice_is_best(c, t)) return false;
-        if (heads && logits_are_finite(c, t) && !heads_are_best(c, t)) return false;
+        if (!logits_are_finite(c, t)) continue;
+        if (each && !choice_is_best(c, t)) return false;
+        if (heads && !heads_are_best(c, t)) return false;
+        if (c->layer->router.second && !second_is_right(c, t)) return false;
     }
     return true;
 }
@@ -305,16 +338,21 @@ static bool probs_are_right(const route_check *c, const double *want) {
 }
 
 moe_status moe_check_route(const moe_layer *layer, int64_t tokens, const double *logits,
-                           const float *key_bias, double logit_error, double tolerance,
+                           const moe_host_layer *in, double logit_error, double tolerance,
                            const moe_route_result *got, moe_verdict *out) {
-    const route_check c = {layer, tokens, logits, key_bias, logit_error, tolerance, got, out};
     int64_t slots = tokens * layer->k;
+    int *ids = malloc((size_t)slots * sizeof *ids + 1);
+    const route_check c = {layer, tokens, logits, in, in ? in->router_bias : NULL, ids, logit_error,
+                           tolerance, got, out};
     double *least = malloc((size_t)slots * sizeof *least + 1);
     double *most = malloc((size_t)slots * sizeof *most + 1);
     double *probs = malloc((size_t)layer->e * sizeof *probs);
     moe_status status = MOE_OK;
     *out = (moe_verdict){.ok = true};
-    if (!least || !most || !probs) {
+    if (ids) memcpy(ids, got->ids, (size_t)slots * sizeof *ids);
+    for (int64_t t = 0; ids && layer->router.second && t < tokens; t++)
+        moe_ref_complete(layer, logits + t * layer->e, got->ids + 2 * t, ids + 2 * t);
+    if (!ids || !least || !most || !probs) {
         status = moe_fail(MOE_E_MEMORY, "no memory to check the routing of %lld tokens",
                           (long long)tokens);
     } else if (ids_are_right(&c)) {
@@ -328,6 +366,7 @@ moe_status moe_check_route(const moe_layer *layer, int64_t tokens, const double 
             probs_are_right(&c, probs);
         }
     }
+    free(ids);
     free(least);
     free(most);
     free(probs);

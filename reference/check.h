@@ -25,16 +25,17 @@ typedef struct moe_route_result {
     const float *mean_probs;             /* [e] (optional) */
 } moe_route_result;
 
-/* Judges a route kernel against logits [T,e] of the reference and key_bias [e] where the router has
- * one. `logit_error` is how far the kernel's logits may be off: 0 where it was given them, else
+/* Judges a route kernel against logits [T,e] of the reference and what else its router reads of `in`,
+ * which is NULL where it reads nothing: a bias of keys, a seed, a table. `logit_error` is how far the kernel's logits may be off: 0 where it was given them, else
  * moe_logit_tolerance(). Of the rule base, all tokens (then counts are given) are judged by shares
  * and by the sum of their logits. `tolerance` is that of the route op. Every chosen key must reach the k-th
  * best and not exceed the one before it, both within twice its error, which is that of the logits
  * and, where keys are scores, their rounding in fp32; sparsemixer's weights may count either way
- * who is as good as on the limit; counts must be exact for the ids. Tokens with a logit that is not
+ * who is as good as on the limit; a second expert may stay or not where what is drawn is as good as its
+ * law; ids from a table are the very same; counts must be exact for the ids. Tokens with a logit that is not
  * finite are held to valid and distinct ids only. MOE_E_MEMORY. */
 moe_status moe_check_route(const moe_layer *layer, int64_t tokens, const double *logits,
-                           const float *key_bias, double logit_error, double tolerance,
+                           const moe_host_layer *in, double logit_error, double tolerance,
                            const moe_route_result *got, moe_verdict *out);
 
 /* Whether each expert has its share of the ids [T], which are valid, as base asks. */

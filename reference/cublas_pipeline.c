@@ -172,6 +172,8 @@ moe_status moe_cublas_pipeline_create(moe_device *device, const moe_layer *layer
         return moe_fail(MOE_E_UNSUPPORTED, "the pipeline drops by order and renormalises nothing");
     if (moe_layer_neurons(layer))
         return moe_fail(MOE_E_UNSUPPORTED, "the pipeline of library GEMMs has no experts of f=1");
+    if (layer->router.pick != MOE_PICK_TOPK || moe_router_draws(&layer->router))
+        return moe_fail(MOE_E_UNSUPPORTED, "the pipeline's router draws nothing and picks the k best");
     if (layer->shared.f || moe_layer_held(layer) < layer->e)
         return moe_fail(MOE_E_UNSUPPORTED, "the pipeline of library GEMMs has all experts of a layer, "
                                            "and no shared one");

@@ -34,6 +34,7 @@ static void token_terms(const moe_layer *layer, const double *logits, double *sq
 static void count(const moe_layer *layer, int64_t tokens, const int *ids, const double *weights,
                   double *first, double *all, double *importance) {
     for (int64_t s = 0; s < tokens * layer->k; s++) {
+        if (ids[s] < 0) continue;
         first[ids[s]] += s % layer->k == 0;
         all[ids[s]]++;
         importance[ids[s]] += weights[s];

@@ -12,7 +12,11 @@
 
 /* Host inputs of a layer, shaped as in moe_io. Unused ones are NULL. */
 typedef struct moe_host_layer {
-    const void *x, *router_weight, *router_keys;
+    const void *x, *router_weight, *router_keys, *router_noise;
+    const int *token_ids, *expert_table;
+    int64_t vocab;
+    const uint64_t *seed;   /* NULL: nothing is drawn */
+    const int64_t *numbers; /* [T] of a call's tokens that these are; NULL: 0, 1, ... */
     const float *router_bias, *logits;
     const void *up, *up_bias, *down, *down_bias;
     const void *shared_up, *shared_down, *shared_gate;
@@ -23,10 +27,32 @@ typedef struct moe_host_layer {
 double moe_load(moe_dtype dtype, const void *array, int64_t i);
 void moe_store(moe_dtype dtype, void *array, int64_t i, double value);
 
-/* logits [T,e]: x @ router_weight^T + bias, or the given ones. Of product keys [T,HEADS,2,KEYS]: that
- * is the query, and logits are its halves' products with keys. Threaded. */
+/* logits [T,e]: x @ router_weight^T + bias, with all that the router draws there; or the given ones.
+ * Of product keys [T,HEADS,2,KEYS]: that is the query, and logits are its halves' products with keys.
+ * Threaded. */
 moe_status moe_ref_logits(const moe_layer *layer, int64_t tokens, const moe_host_layer *in,
                           double *logits);
+
+/* A token's x [d] as the router takes it, jittered where a seed says so; all tokens' in the layer's
+ * dtype, `row` [d] being room for one. The same bits as a device's. */
+void moe_ref_router_x(const moe_layer *layer, const moe_host_layer *in, int64_t token, float *row);
+void moe_ref_jittered(const moe_layer *layer, int64_t tokens, const moe_host_layer *in, void *x,
+                      float *row);
+
+/* Adds noise to logits [T,e], whose size `raw` [T,e] tells. There is a seed. */
+void moe_ref_noise(const moe_layer *layer, int64_t tokens, const moe_host_layer *in,
+                   const double *raw, double *logits);
+
+/* The second of a token's ids [2] of these weights stays where what is drawn is below the law; all
+ * tokens' that do not become -1, their weights 0. Without a seed every one stays. */
+double moe_ref_second_law(const moe_layer *layer, const double *logits, const int *ids,
+                          const double *weights);
+double moe_ref_second_draw(const moe_host_layer *in, int64_t token);
+void moe_ref_second(const moe_layer *layer, int64_t tokens, const double *logits,
+                    const moe_host_layer *in, int *ids, double *weights);
+
+/* ids [T,k] from the table, as MOE_PICK_HASH says. */
+void moe_ref_hash(const moe_layer *layer, int64_t tokens, const moe_host_layer *in, int *ids);
 
 /* Somebody's choice where groups of experts are as good as equal: those with one of `ids` [k] win
  * over others whose score is not better by more than `slack`. */
@@ -71,7 +97,11 @@ moe_status moe_ref_losses(const moe_layer *layer, int64_t tokens, const double *
 void moe_ref_next_bias(const moe_layer *layer, int64_t tokens, const int *counts, float rate,
                        const float *bias, float *next);
 
-/* The weights that the router's rule gives to chosen ids [T,k], which need not be the best. */
+/* A token's ids [k] with the second one that a law left out: the best beside the first. */
+void moe_ref_complete(const moe_layer *layer, const double *logits, const int *ids, int *full);
+
+/* The weights that the router's rule gives to chosen ids [T,k], which need not be the best; 0 where an
+ * id is -1. */
 void moe_ref_weights(const moe_layer *layer, int64_t tokens, const double *logits, const int *ids,
                      double *weights);
 
@@ -80,7 +110,8 @@ void moe_ref_weights(const moe_layer *layer, int64_t tokens, const double *logit
 void moe_ref_doubted_weights(const moe_layer *layer, int64_t tokens, const double *logits,
                              const int *ids, double slack, double *weights);
 
-/* moe_ref_route by whatever rule the router has, without statistics. Of expert_choice, slot (t,j) is
+/* moe_ref_route by whatever rule the router has, without statistics, and as if nothing was drawn and no
+ * table at hand. Of expert_choice, slot (t,j) is
  * expert j's: its id is j, or -1 and its weight 0 where the expert has not taken the token.
  * MOE_E_MEMORY. */
 moe_status moe_ref_rule(const moe_layer *layer, int64_t tokens, const double *logits,

@@ -21,8 +21,9 @@
  * NaN. */
 double moe_ref_finite(double logit) { return fmin(fmax(logit, -FLT_MAX), FLT_MAX); }
 
+/* logits [T,e] of one of the router's matrices. */
 static moe_status router_gemm(const moe_layer *layer, int64_t tokens, const moe_host_layer *in,
-                              double *logits) {
+                              const void *weight, double *logits) {
     const int64_t start[2] = {0, tokens}, width = moe_layer_queries(layer);
     moe_status status = MOE_OK;
     float *row = malloc((size_t)layer->d * sizeof *row);
@@ -35,13 +36,13 @@ static moe_status router_gemm(const moe_layer *layer, int64_t tokens, const moe_
         goto done;
     }
     for (int64_t t = 0; t < tokens; t++) {
-        moe_load_block(layer->x, in->x, t * layer->d, layer->d, row);
+        moe_ref_router_x(layer, in, t, row);
         for (int64_t i = 0; i < layer->d; i++) x[t * layer->d + i] = (double)row[i];
         rows[t] = x + t * layer->d;
         out[t] = logits + t * width;
     }
     moe_matmul_run(&(moe_matmul){.dtype = moe_layer_router_dtype(layer),
-                                 .weight = in->router_weight,
+                                 .weight = weight,
                                  .groups = 1,
                                  .outputs = width,
                                  .inputs = layer->d,
@@ -56,12 +57,24 @@ done:
     return status;
 }
 
+static moe_status add_noise(const moe_layer *layer, int64_t tokens, const moe_host_layer *in,
+                            double *logits) {
+    double *raw = malloc((size_t)(tokens * layer->e) * sizeof *raw);
+    if (!raw) return moe_fail(MOE_E_MEMORY, "no memory for the noise of %lld tokens",
+                              (long long)tokens);
+    moe_status status = router_gemm(layer, tokens, in, in->router_noise, raw);
+    if (!status) moe_ref_noise(layer, tokens, in, raw, logits);
+    free(raw);
+    return status;
+}
+
 static moe_status router_products(const moe_layer *layer, int64_t tokens,
                                   const moe_host_layer *in, double *out) {
     const int64_t width = moe_layer_queries(layer);
-    MOE_TRY(router_gemm(layer, tokens, in, out));
+    MOE_TRY(router_gemm(layer, tokens, in, in->router_weight, out));
     if (layer->bias & MOE_BIAS_ROUTER)
         for (int64_t i = 0; i < tokens * width; i++) out[i] += (double)in->router_bias[i % width];
+    if (layer->router.noise && in->seed) MOE_TRY(add_noise(layer, tokens, in, out));
     return MOE_OK;
 }
 
@@ -186,10 +199,14 @@ static void token_ids(const moe_layer *layer, const double *logits, const float 
 static void softmax_of_chosen(const moe_layer *layer, const double *logits, const int *ids,
                               double *weights) {
     double largest = -FLT_MAX, sum = 0;
-    for (int64_t j = 0; j < layer->k; j++) largest = fmax(largest, moe_ref_finite(logits[ids[j]]));
-    for (int64_t j = 0; j < layer->k; j++) sum += exp(moe_ref_finite(logits[ids[j]]) - largest);
     for (int64_t j = 0; j < layer->k; j++)
-        weights[j] = exp(moe_ref_finite(logits[ids[j]]) - largest) / sum;
+        if (ids[j] >= 0) largest = fmax(largest, moe_ref_finite(logits[ids[j]]));
+    for (int64_t j = 0; j < layer->k; j++) {
+        weights[j] = ids[j] < 0 ? 0 : exp(moe_ref_finite(logits[ids[j]]) - largest);
+        sum += weights[j];
+    }
+    for (int64_t j = 0; j < layer->k; j++)
+        if (ids[j] >= 0) weights[j] /= sum;
 }
 
 /* The weight of choice j: its softmax among the experts that no earlier choice took and that are
@@ -217,16 +234,27 @@ static void raw_weights(const moe_layer *layer, const double *logits, const int 
     }
     make_scores(layer, logits, scores);
     for (int64_t j = 0; j < layer->k; j++) {
+        weights[j] = 0;
+        if (ids[j] < 0) continue;
         switch (layer->router.weigh) {
         case MOE_WEIGH_SIGMOID: weights[j] = sigmoid(moe_ref_finite(logits[ids[j]])); break;
         case MOE_WEIGH_SPARSEMIXER: weights[j] = sparsemixer(layer, logits, ids, j, slack); break;
-        default: weights[j] = ids[j] < 0 ? 0 : scores[ids[j]]; /* -1: see moe_ref_rule */
+        default: weights[j] = scores[ids[j]];
         }
     }
 }
 
-static void token_weights(const moe_layer *layer, const double *logits, const int *ids,
-                          double slack, double *weights) {
+void moe_ref_complete(const moe_layer *layer, const double *logits, const int *ids, int *full) {
+    memcpy(full, ids, (size_t)layer->k * sizeof *full);
+    if (!layer->router.second || ids[0] < 0 || ids[1] >= 0) return;
+    full[1] = ids[0] == 0;
+    for (int e = 0; e < layer->e; e++)
+        if (e != ids[0] && moe_ref_finite(logits[e]) > moe_ref_finite(logits[full[1]])) full[1] = e;
+}
+
+/* Of all that the token chose, whether it kept it or not. */
+static void all_weights(const moe_layer *layer, const double *logits, const int *ids, double slack,
+                        double *weights) {
     const moe_router *router = &layer->router;
     if (router->rule == MOE_RULE_PEER) {
         moe_peer_weights(layer, logits, ids, weights);
@@ -242,6 +270,15 @@ static void token_weights(const moe_layer *layer, const double *logits, const in
     for (int64_t j = 0; j < layer->k; j++) sum += weights[j];
     if (router->renorm) factor /= sum;
     for (int64_t j = 0; j < layer->k; j++) weights[j] *= factor;
+}
+
+static void token_weights(const moe_layer *layer, const double *logits, const int *ids,
+                          double slack, double *weights) {
+    int full[MOE_MAX_SLOTS];
+    moe_ref_complete(layer, logits, ids, full);
+    all_weights(layer, logits, full, slack, weights);
+    for (int64_t j = 0; j < layer->k; j++)
+        if (ids[j] < 0) weights[j] = 0;
 }
 
 /* ------------------------------------------------------------------------------ all tokens */
@@ -261,7 +298,8 @@ void moe_ref_weights(const moe_layer *layer, int64_t tokens, const double *logit
 
 static void count_ids(const moe_layer *layer, int64_t slots, const int *ids, int *counts) {
     memset(counts, 0, (size_t)layer->e * sizeof *counts);
-    for (int64_t s = 0; s < slots; s++) counts[ids[s]]++;
+    for (int64_t s = 0; s < slots; s++)
+        if (ids[s] >= 0) counts[ids[s]]++;
 }
 
 void moe_ref_mean_probs(const moe_layer *layer, int64_t tokens, const double *logits,
@@ -283,6 +321,15 @@ void moe_ref_route(const moe_layer *layer, int64_t tokens, const double *logits,
     moe_ref_weights(layer, tokens, logits, ids, weights);
     if (counts) count_ids(layer, tokens * layer->k, ids, counts);
     if (mean_probs) moe_ref_mean_probs(layer, tokens, logits, mean_probs);
+}
+
+void moe_ref_hash(const moe_layer *layer, int64_t tokens, const moe_host_layer *in, int *ids) {
+    for (int64_t s = 0; s < tokens * layer->k; s++) {
+        int token = in->token_ids[s / layer->k], id = -1;
+        if (token >= 0 && token < in->vocab)
+            id = in->expert_table[(int64_t)token * layer->k + s % layer->k];
+        ids[s] = id >= 0 && id < layer->e ? id : -1;
+    }
 }
 
 /* A token, and how probable it makes an expert. */

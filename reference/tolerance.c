@@ -91,6 +91,12 @@ moe_error_stats moe_compare(const double *got, const double *want, int64_t n) {
     return stats;
 }
 
+/* Noise multiplies the error of a logit's second product by a normal number. */
+static double noise_of(moe_op_kind kind, const moe_layer *layer) {
+    bool routes = kind == MOE_OP_route || kind == MOE_OP_route_permute;
+    return routes && layer->router.noise ? 6 : 1;
+}
+
 /* A query that meets 16-bit keys as two 16-bit numbers keeps so much of what it is. */
 static double query_error(moe_op_kind kind, const moe_layer *layer) {
     bool cut = kind == MOE_OP_route && layer->router.rule == MOE_RULE_PEER && layer->w != MOE_F32;
@@ -99,7 +105,8 @@ static double query_error(moe_op_kind kind, const moe_layer *layer) {
 
 /* Errors of an op's fp32 sums, in units of the RMS. A few products still have a few roundings. */
 static double sum_error(moe_op_kind kind, const moe_layer *layer) {
-    return shapes[kind].sums * SUM_FACTOR * 0x1p-24 * sqrt(fan_in(kind, layer) + 16) +
+    return noise_of(kind, layer) * shapes[kind].sums * SUM_FACTOR * 0x1p-24 *
+               sqrt(fan_in(kind, layer) + 16) +
            query_error(kind, layer);
 }
 

@@ -2,13 +2,14 @@
 #include "workload.h"
 
 #include "random.h"
+#include "router.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 /* Streams of random numbers, one an array. */
 enum { X, ROUTER_WEIGHT, ROUTER_BIAS, LOGITS, UP, UP_BIAS, DOWN, DOWN_BIAS, SHARED_UP, SHARED_DOWN,
-       SHARED_GATE, ROUTER_KEYS };
+       SHARED_GATE, ROUTER_KEYS, ROUTER_NOISE, TOKEN_IDS, TABLE };
 
 static const double bias_deviation = 0.25;
 
@@ -21,6 +22,7 @@ moe_layer_sizes moe_layer_elements(const moe_layer *layer, int64_t tokens) {
     return (moe_layer_sizes){
         .x = tokens * layer->d,
         .router_weight = moe_layer_queries(layer) * layer->d,
+        .router_noise = layer->router.noise ? layer->e * layer->d : 0,
         .router_keys = moe_layer_keys(layer),
         .router_bias = moe_layer_router_bias(layer) ? moe_layer_queries(layer) : 0,
         .logits = tokens * moe_layer_logits(layer),
@@ -77,13 +79,43 @@ static bool make(void **out, moe_dtype dtype, bool wanted, int64_t n, moe_random
     return true;
 }
 
+static void make_table(const moe_layer *layer, moe_routing routing, uint64_t seed, float *logits,
+                       double *exact, double *weights, int *table) {
+    moe_workload_logits(layer, MOE_WORKLOAD_VOCAB, routing, moe_random_bits(moe_random_stream(seed, TABLE), 0),
+                        logits);
+    for (int64_t i = 0; i < MOE_WORKLOAD_VOCAB * layer->e; i++) exact[i] = (double)logits[i];
+    moe_ref_route(layer, MOE_WORKLOAD_VOCAB, exact, NULL, table, weights, NULL, NULL);
+    for (int64_t j = 0; j < layer->k; j++) table[j] = table[layer->k - 1];
+    table[layer->k] = (int)layer->e;
+}
+
+/* Rows of the table are as a router would choose by the routing class. */
+static bool make_hash(moe_workload *w, moe_routing routing, uint64_t seed) {
+    const moe_layer *layer = &w->layer;
+    if (layer->router.pick != MOE_PICK_HASH) return true;
+    size_t rows = MOE_WORKLOAD_VOCAB, e = (size_t)layer->e, k = (size_t)layer->k;
+    float *logits = malloc(rows * e * sizeof *logits);
+    double *exact = malloc(rows * e * sizeof *exact), *weights = malloc(rows * k * sizeof *weights);
+    w->token_ids = malloc((size_t)w->tokens * sizeof *w->token_ids + 1);
+    w->expert_table = malloc(rows * k * sizeof *w->expert_table);
+    bool made = logits && exact && weights && w->token_ids && w->expert_table;
+    if (made) make_table(layer, routing, seed, logits, exact, weights, w->expert_table);
+    for (int64_t t = 0; made && t < w->tokens; t++)
+        w->token_ids[t] = (int)(moe_random_bits(moe_random_stream(seed, TOKEN_IDS), (uint64_t)t) %
+                                (MOE_WORKLOAD_VOCAB + 2)) - 1;
+    free(logits);
+    free(exact);
+    free(weights);
+    return made;
+}
+
 moe_status moe_workload_init(moe_workload *workload, const moe_layer *layer, int64_t tokens,
                              moe_routing routing, uint64_t seed, unsigned set) {
     const moe_layer_sizes n = moe_layer_elements(layer, tokens);
     const double by_d = 1 / sqrt((double)layer->d), by_f = 1 / sqrt((double)layer->f);
     const double by_key = 1 / sqrt(fmax((double)layer->router.key_width / 2, 1));
     const double by_shared = 1 / sqrt(fmax((double)layer->shared.f, 1));
-    moe_workload w = {.layer = *layer, .tokens = tokens};
+    moe_workload w = {.layer = *layer, .tokens = tokens, .seed = seed};
     void *router_bias = NULL;
 #define STREAM(which) moe_random_stream(seed, which)
     /* Keys have their bias whoever makes the logits. */
@@ -94,6 +126,8 @@ moe_status moe_workload_init(moe_workload *workload, const moe_layer *layer, int
              STREAM(ROUTER_WEIGHT), by_d) &&
         make(&w.router_keys, layer->w, set & MOE_MAKE_ROUTER, n.router_keys, STREAM(ROUTER_KEYS),
              by_key) &&
+        make(&w.router_noise, moe_layer_router_dtype(layer), set & MOE_MAKE_ROUTER, n.router_noise,
+             STREAM(ROUTER_NOISE), by_d) &&
         make(&router_bias, MOE_F32, set & biased, n.router_bias, STREAM(ROUTER_BIAS),
              bias_deviation) &&
         make(&w.up, layer->w, set & MOE_MAKE_UP, n.up, STREAM(UP), by_d) &&
@@ -108,6 +142,7 @@ moe_status moe_workload_init(moe_workload *workload, const moe_layer *layer, int
              by_d);
 #undef STREAM
     w.router_bias = router_bias;
+    made = made && make_hash(&w, routing, seed);
     if (made && set & MOE_MAKE_LOGITS && n.logits) {
         w.logits = malloc((size_t)n.logits * sizeof *w.logits);
         made = w.logits != NULL;
@@ -128,6 +163,9 @@ void moe_workload_free(moe_workload *w) {
     free(w->x);
     free(w->router_weight);
     free(w->router_keys);
+    free(w->router_noise);
+    free(w->token_ids);
+    free(w->expert_table);
     free(w->router_bias);
     free(w->logits);
     free(w->up);
@@ -144,6 +182,11 @@ moe_host_layer moe_workload_host(const moe_workload *w) {
     return (moe_host_layer){.x = w->x,
                             .router_weight = w->router_weight,
                             .router_keys = w->router_keys,
+                            .router_noise = w->router_noise,
+                            .token_ids = w->token_ids,
+                            .expert_table = w->expert_table,
+                            .vocab = MOE_WORKLOAD_VOCAB,
+                            .seed = moe_router_draws(&w->layer.router) ? &w->seed : NULL,
                             .router_bias = w->router_bias,
                             .logits = w->logits,
                             .up = w->up,

@@ -18,7 +18,8 @@
 /* Which arrays to make; each is large or small on its own. */
 enum {
     MOE_MAKE_X = 1,
-    MOE_MAKE_ROUTER = 2, /* router_weight, and router_keys and router_bias where the layer has them */
+    MOE_MAKE_ROUTER = 2, /* router_weight, and router_keys, router_noise and router_bias where the layer
+                            has them */
     MOE_MAKE_LOGITS = 4,
     MOE_MAKE_UP = 8,    /* up, up_bias, shared_up */
     MOE_MAKE_DOWN = 16, /* down, down_bias, shared_down */
@@ -32,12 +33,19 @@ typedef struct moe_workload {
     void *x, *router_weight, *router_keys, *up, *up_bias, *down, *down_bias;
     void *shared_up, *shared_down, *shared_gate;
     float *router_bias, *logits;
+    void *router_noise;
+    int *token_ids, *expert_table; /* of hash, whatever is made */
+    uint64_t seed;                 /* of what the router draws */
 } moe_workload;
+
+/* Rows of expert_table. The first one has its last expert in every slot, and the second one an expert
+ * that there is not; some tokens' ids are of no row. */
+enum { MOE_WORKLOAD_VOCAB = 61 };
 
 /* Elements of each array of a layer at T tokens; 0 for a bias that the layer lacks. */
 typedef struct moe_layer_sizes {
     int64_t x, router_weight, router_keys, router_bias, logits, up, up_bias, down, down_bias, y, slots;
-    int64_t shared_up, shared_down, shared_gate;
+    int64_t shared_up, shared_down, shared_gate, router_noise;
 } moe_layer_sizes;
 
 moe_layer_sizes moe_layer_elements(const moe_layer *layer, int64_t tokens);

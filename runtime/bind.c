@@ -2,6 +2,7 @@
 #include "bind.h"
 
 #include "layer.h"
+#include "router.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -12,6 +13,8 @@ typedef enum rule {
     ROUTER,      /* the router GEMM runs */
     ROUTER_KEYS, /* and looks keys up */
     ROUTER_BIAS, /* and has a bias */
+    NOISE,       /* the same, with noise */
+    TABLE,       /* experts are picked by token ids */
     UP,          /* experts have up weights */
     UP_BIAS,
     DOWN_BIAS,
@@ -21,7 +24,8 @@ typedef enum rule {
     IF_GIVEN, /* optional: the workspace, or nothing, stands in */
     LOGITS,   /* optional, unless routing is given */
     STATISTIC, /* optional, unless routing is given: then no kernel writes it */
-    NEXT_BIAS  /* the same, of keys with a bias */
+    NEXT_BIAS, /* the same, of keys with a bias */
+    DRAWS      /* optional: where the router draws */
 } rule;
 
 #define IO(member) #member, offsetof(moe_io, member)
@@ -36,6 +40,10 @@ static const struct {
     {MOE_ARG_router_weight, IO(router_weight), ROUTER, 16},
     {MOE_ARG_router_keys, IO(router_keys), ROUTER_KEYS, 16},
     {MOE_ARG_router_bias, IO(router_bias), ROUTER_BIAS, 4},
+    {MOE_ARG_router_noise, IO(router_noise), NOISE, 16},
+    {MOE_ARG_token_ids, IO(token_ids), TABLE, 4},
+    {MOE_ARG_expert_table, IO(expert_table), TABLE, 4},
+    {MOE_ARG_seed, IO(seed), DRAWS, 8},
     {MOE_ARG_logits, IO(logits), LOGITS, 4},
     {MOE_ARG_up, IO(up), UP, 16},
     {MOE_ARG_up_bias, IO(up_bias), UP_BIAS, 16},
@@ -64,6 +72,9 @@ static bool used(rule when, const moe_layer *layer, const moe_io *io) {
         return !io->routing_given &&
                (layer->router.key_bias || (!io->logits && layer->bias & MOE_BIAS_ROUTER));
     case UP: return moe_layer_up_rows(layer) > 0;
+    case NOISE: return !io->routing_given && !io->logits && layer->router.noise;
+    case TABLE: return !io->routing_given && layer->router.pick == MOE_PICK_HASH;
+    case DRAWS: return !io->routing_given && moe_router_draws(&layer->router);
     case UP_BIAS: return layer->bias & MOE_BIAS_UP;
     case DOWN_BIAS: return layer->bias & MOE_BIAS_DOWN;
     case SHARED: return layer->shared.f;
@@ -82,9 +93,19 @@ static bool required(rule when, const moe_io *io) {
     return when < ROUTING || (when == ROUTING && io->routing_given);
 }
 
+static moe_status check_routing(const moe_layer *layer, const moe_io *io) {
+    if (layer->router.rule == MOE_RULE_GIVEN && !io->routing_given)
+        return moe_fail(MOE_E_INVALID, "io.routing_given is false, and router=given has no router; set "
+                                       "it, and give io.ids and io.weights");
+    if (layer->router.pick == MOE_PICK_HASH && (io->vocab < 0 || io->vocab > INT32_MAX))
+        return moe_fail(MOE_E_INVALID, "io.vocab is %lld; io.expert_table has 0 to 2^31-1 rows",
+                        (long long)io->vocab);
+    return MOE_OK;
+}
+
 /* What a layer has no answer to must not be asked for. */
 static moe_status check_outputs(const moe_layer *layer, const moe_io *io) {
-    if (io->losses && layer->router.rule != MOE_RULE_TOPK)
+    if (io->losses && layer->router.rule != MOE_RULE_TOPK && moe_layer_routes(layer))
         return moe_fail(MOE_E_UNSUPPORTED, "io.losses must be NULL: the rule of this router loads "
                                            "all experts alike, and there is nothing to even out");
     if (moe_layer_neurons(layer) && (io->mean_probs || io->slot_rows))
@@ -95,6 +116,7 @@ static moe_status check_outputs(const moe_layer *layer, const moe_io *io) {
 }
 
 moe_status moe_bind(const moe_layer *layer, const moe_io *io, moe_arg_values *values) {
+    MOE_TRY(check_routing(layer, io));
     MOE_TRY(check_outputs(layer, io));
     for (size_t i = 0; i < sizeof pointers / sizeof pointers[0]; i++) {
         void *pointer;
@@ -114,6 +136,7 @@ moe_status moe_bind(const moe_layer *layer, const moe_io *io, moe_arg_values *va
         return moe_fail(MOE_E_INVALID, "io.first_expert is %d, and %lld of %lld experts are held",
                         io->first_expert, (long long)moe_layer_held(layer), (long long)layer->e);
     values->value[MOE_ARG_first_expert] = (uint64_t)io->first_expert;
+    values->value[MOE_ARG_vocab] = (uint64_t)io->vocab;
     /* Sums that nobody asks for are not made. */
     bool losses = values->value[MOE_ARG_losses] || values->value[MOE_ARG_next_bias];
     if (!losses) values->value[MOE_ARG_loss_sums] = 0;

@@ -168,6 +168,8 @@ bool moe_act_gated(moe_act_kind kind) {
 
 bool moe_layer_gated(const moe_layer *layer) { return moe_act_gated(layer->act.kind); }
 
+bool moe_layer_routes(const moe_layer *layer) { return layer->router.rule != MOE_RULE_GIVEN; }
+
 bool moe_layer_router_bias(const moe_layer *layer) {
     return layer->bias & MOE_BIAS_ROUTER || layer->router.key_bias;
 }
@@ -189,6 +191,7 @@ bool moe_layer_neurons(const moe_layer *layer) { return layer->f == 1; }
 
 int64_t moe_layer_queries(const moe_layer *layer) {
     const moe_router *r = &layer->router;
+    if (!moe_layer_routes(layer)) return 0;
     return r->rule == MOE_RULE_PEER ? r->heads * r->key_width : layer->e;
 }
 
@@ -203,7 +206,8 @@ int64_t moe_layer_keys(const moe_layer *layer) {
 }
 
 int64_t moe_layer_router_work(const moe_layer *layer) {
-    return moe_layer_queries(layer) * layer->d + moe_layer_keys(layer);
+    int64_t noise = layer->router.noise ? layer->e * layer->d : 0;
+    return moe_layer_queries(layer) * layer->d + noise + moe_layer_keys(layer);
 }
 
 int64_t moe_layer_choices(const moe_layer *layer) {

@@ -37,13 +37,16 @@ moe_status moe_layer_check(const moe_layer *layer);
 /* The same but for what the router asks of the other fields. */
 moe_status moe_layer_check_fields(const moe_layer *layer);
 
+/* True where the layer has a router. */
+bool moe_layer_routes(const moe_layer *layer);
+
 /* True where the router has a bias, of its logits or of its keys. */
 bool moe_layer_router_bias(const moe_layer *layer);
 
 /* True where experts are single neurons, f = 1: they are looked up one by one, without rows. */
 bool moe_layer_neurons(const moe_layer *layer);
 
-/* Rows of the router's weight: e, or what the queries of all heads have. */
+/* Rows of the router's weight: e, or what the queries of all heads have; 0 without a router. */
 int64_t moe_layer_queries(const moe_layer *layer);
 
 /* Logits of a token: e, or products of the queries' halves with keys, [heads][2][keys]. */

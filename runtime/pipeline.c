@@ -34,7 +34,10 @@ bool moe_pipeline_has(const moe_pipeline_info *pipeline, moe_op_kind kind) {
 }
 
 bool moe_pipeline_suits(const moe_pipeline_info *pipeline, const moe_layer *layer) {
-    return moe_pipeline_has(pipeline, MOE_OP_neurons) == moe_layer_neurons(layer);
+    bool routes = moe_pipeline_has(pipeline, MOE_OP_route) ||
+                  moe_pipeline_has(pipeline, MOE_OP_route_permute);
+    return routes == moe_layer_routes(layer) &&
+           moe_pipeline_has(pipeline, MOE_OP_neurons) == moe_layer_neurons(layer);
 }
 
 const moe_pipeline_info *moe_pipeline_plain(const moe_layer *layer) {

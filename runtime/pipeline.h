@@ -25,7 +25,8 @@ const moe_pipeline_info *moe_pipeline_find(const moe_op_kind *op, int64_t steps)
 /* True where an op of this kind is a step of the pipeline. */
 bool moe_pipeline_has(const moe_pipeline_info *pipeline, moe_op_kind kind);
 
-/* True where the ops are of the layer's kind: single neurons are looked up, matrices are not. */
+/* True where the ops are of the layer's kind: single neurons are looked up, matrices are not, and there
+ * is a router where the layer has one. */
 bool moe_pipeline_suits(const moe_pipeline_info *pipeline, const moe_layer *layer);
 
 /* The first pipeline that suits a layer. */

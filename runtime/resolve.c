@@ -99,7 +99,7 @@ static bool fill_form(const findings *found, const moe_want *want, const moe_pip
 }
 
 /* The form whose rows fit best; of forms that fit alike, the one whose rows took less time. */
-static bool fill_from_rows(const findings *found, const moe_want *want, moe_bucket *bucket,
+static bool fill_from_rows(const findings *found, const moe_plan *plan, moe_bucket *bucket,
                            moe_fit *fit) {
     bool any = false;
     double least = 0;
@@ -107,7 +107,10 @@ static bool fill_from_rows(const findings *found, const moe_want *want, moe_buck
         moe_bucket tried = {.tokens = bucket->tokens};
         moe_fit its;
         double med;
-        if (!fill_form(found, want, &moe_pipeline_table[i], &tried, &its, &med)) continue;
+        const moe_pipeline_info *form = &moe_pipeline_table[i];
+        if (!moe_pipeline_suits(form, &plan->layer) ||
+            !fill_form(found, &plan->want, form, &tried, &its, &med))
+            continue;
         bool worse = any && moe_fit_better(*fit, 0, its, 0);
         bool better = !any || moe_fit_better(its, 0, *fit, 0);
         if (worse || (!better && med >= least)) continue;
@@ -132,11 +135,11 @@ static void fill_from_pipeline(const moe_pipeline *pipeline, moe_fit fit, moe_bu
     }
 }
 
-static bool fill(const findings *found, const moe_want *want, moe_bucket *bucket) {
+static bool fill(const findings *found, const moe_plan *plan, moe_bucket *bucket) {
     moe_fit whole, fit = {MOE_MATCH_DEFAULT, 0};
-    bool complete = fill_from_rows(found, want, bucket, &fit);
+    bool complete = fill_from_rows(found, plan, bucket, &fit);
     const moe_pipeline *pipeline =
-        moe_pipelines_best(&found->pipelines, want, bucket->tokens, &whole);
+        moe_pipelines_best(&found->pipelines, &plan->want, bucket->tokens, &whole);
     if (pipeline && !(complete && moe_fit_better(fit, 0, whole, 0))) {
         fill_from_pipeline(pipeline, whole, bucket);
         fit = whole;
@@ -148,9 +151,10 @@ static bool fill(const findings *found, const moe_want *want, moe_bucket *bucket
 
 /* Without a bucket: the first step that lacks a row is to blame. */
 static moe_status blame(const moe_plan *plan, const findings *found) {
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++)
-        if (!found->rows[kind].count) return fail_missing(plan, (moe_op_kind)kind);
-    return fail_missing(plan, MOE_OP_route);
+    const moe_pipeline_info *plain = moe_pipeline_plain(&plan->layer);
+    for (int i = 0; i < plain->steps; i++)
+        if (!found->rows[plain->op[i]].count) return fail_missing(plan, plain->op[i]);
+    return fail_missing(plan, plain->op[0]);
 }
 
 /* The most slots that all kernels of a bucket serve; 0: any number. */
@@ -168,7 +172,7 @@ static int64_t limit_of(const moe_bucket *bucket) {
 static void extend(moe_plan *plan, const findings *found) {
     int64_t limit = limit_of(&plan->bucket[plan->buckets - 1]);
     moe_bucket more = {.tokens = limit / plan->layer.k + 1};
-    if (limit && fill(found, &plan->want, &more) && more.match <= plan->worst)
+    if (limit && fill(found, plan, &more) && more.match <= plan->worst)
         plan->bucket[plan->buckets++] = more;
 }
 
@@ -180,7 +184,7 @@ static moe_status fill_all(moe_plan *plan, const findings *found, const int64_t 
     if (!plan->bucket) return moe_fail(MOE_E_MEMORY, "no memory for %d buckets", count);
     for (int i = 0; i < count; i++) {
         moe_bucket *bucket = &plan->bucket[plan->buckets], tried = {.tokens = tokens[i]};
-        if (!fill(found, &plan->want, &tried)) continue; /* all that there is serves fewer tokens */
+        if (!fill(found, plan, &tried)) continue; /* all that there is serves fewer tokens */
         *bucket = tried;
         if (bucket->match <= plan->worst)
             plan->buckets++;

@@ -122,7 +122,8 @@ static const struct {
     [MOE_RULE_BASE] = {MOE_SCORE_LOGIT, MOE_WEIGH_SIGMOID, check_base, NULL, NULL, NULL},
     [MOE_RULE_EXPERT_CHOICE] = {MOE_SCORE_SOFTMAX, MOE_WEIGH_SCORE, check_expert_choice, NULL, NULL,
                                 NULL},
-    [MOE_RULE_GIVEN] = {MOE_SCORE_LOGIT, MOE_WEIGH_SCORE, check_given, NULL, NULL, NULL},
+    [MOE_RULE_GIVEN] = {MOE_SCORE_SOFTMAX, MOE_WEIGH_SCORE, check_given, NULL, NULL,
+                        NULL}, /* where a workload makes one up */
     [MOE_RULE_PEER] = {MOE_SCORE_LOGIT, MOE_WEIGH_SOFTMAX, check_peer, read_peer, print_peer,
                        "(8,1024,256), heads, keys and the width of a query, or peer(8,1024,256)>relu"},
 };

@@ -157,6 +157,12 @@ static moe_status prepare(const moe_plan *plan, const moe_bucket *bucket, const 
     return MOE_OK;
 }
 
+/* Whether what comes behind the op takes the router's jittered input for x. */
+static bool jitters(const moe_plan *plan, moe_op_kind kind, const moe_arg_values *values) {
+    bool routes = kind == MOE_OP_route || kind == MOE_OP_route_permute;
+    return routes && plan->layer.router.jitter_experts && values->value[MOE_ARG_seed];
+}
+
 moe_status moe_plan_run(const moe_plan *plan, const moe_io *io, int64_t tokens, void *stream) {
     moe_arg_values values = {0};
     if (!io) return moe_fail(MOE_E_INVALID, "run: io is NULL");
@@ -175,6 +181,7 @@ moe_status moe_plan_run(const moe_plan *plan, const moe_io *io, int64_t tokens, 
         follows = true;
         /* What the router counted, permute must not count again. */
         if (kind == MOE_OP_route) values.value[MOE_ARG_counts] = 0;
+        if (jitters(plan, kind, &values)) values.value[MOE_ARG_x] = values.value[MOE_ARG_jittered];
     }
     return MOE_OK;
 }

@@ -33,27 +33,28 @@ return moe.template {
         if c.split == 0 then
             local bytes = router.shared_bytes(p, c)
             return {
-                kernels = { { grid = { "tokens", c.bt }, block = threads, smem = bytes,
-                              overlap = d.sm >= 90 } },
+                kernels = router.behind_jitter(p, d, {
+                    { grid = { "tokens", c.bt }, block = threads, smem = bytes,
+                      overlap = d.sm >= 90 } }),
                 align = 1, deterministic = true, scratch = { fixed = 0, token = 0, block = 0 },
             }
         end
         return {
-            kernels = {
-                { name = "logits", grid = { "tokens", c.bt, moe.ceil_div(p.e, c.be) * c.split },
+            kernels = router.behind_jitter(p, d, {
+                { name = "logits", grid = { "tokens", c.bt, router.shares(p, c) },
                   block = threads, smem = router.shared_bytes(p, c), overlap = d.sm >= 90 },
                 { name = "select", grid = { "tokens", c.warps }, block = threads,
                   smem = router.select_bytes(p, c), overlap = d.sm >= 90 },
-            },
+            }),
             align = 1, deterministic = true,
-            scratch = { fixed = 0, token = c.split * p.e * 4, block = 0 },
+            scratch = { fixed = 0, token = c.split * router.routers(p) * p.e * 4, block = 0 },
         }
     end,
 
     cost = function(p, c, d, b)
         return {
-            flops = 2 * p.t * p.d * p.e,
-            bytes = (p.t * p.xbytes + p.e * p.router_wbytes) * p.d + p.t * p.k * 8,
+            flops = 2 * p.t * p.d * p.e * router.routers(p),
+            bytes = (p.t * p.xbytes + p.e * router.routers(p) * p.router_wbytes) * p.d + p.t * p.k * 8,
             ns = router.predict(p, c, d, b),
         }
     end,

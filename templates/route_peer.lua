@@ -17,7 +17,8 @@ local function half(p) return p.router_key_width // 2 end
 -- The queries' GEMM as that of a router with as many experts.
 local function queries(p)
     return { d = p.d, e = p.router_heads * p.router_key_width, k = 1, x = p.x, xbytes = p.xbytes,
-             router_w = p.router_w, router_wbytes = p.router_wbytes }
+             router_w = p.router_w, router_wbytes = p.router_wbytes, router_noise = 0,
+             router_jitter_input = 0 }
 end
 local function queries_at(p)
     local q = queries(p)

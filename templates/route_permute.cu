@@ -160,7 +160,7 @@ $(moe.symbol("maps"))(const args_route_permute a) {
 
 // How many blocks of the second kernel have selected; behind the slices.
 __device__ __forceinline__ int *selected(const op_args &a) {
-    return a.scratch + (size_t)SPLIT * a.tokens * E;
+    return a.scratch + (size_t)SPLIT * a.tokens * ROUTERS * E;
 }
 
 // Whether all other blocks came here before; then what they wrote is visible to this one.

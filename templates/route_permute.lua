@@ -135,29 +135,28 @@ return moe.template {
 
     launch = function(p, c, d)
         local overlap, many = d.sm >= 90, c.blocks > 1
-        local shares = c.split > 0 and moe.ceil_div(p.e, c.be) * c.split or 1
         local words = many and count_words(p) or 0
         return {
-            kernels = {
+            kernels = router.behind_jitter(p, d, {
                 { name = "route", block = c.warps * 32, smem = router.shared_bytes(p, c),
-                  grid = many and { "fixed", c.blocks } or { "tokens", c.bt, shares },
+                  grid = many and { "fixed", c.blocks } or { "tokens", c.bt, router.shares(p, c) },
                   overlap = overlap },
                 { name = "maps", block = c.map_threads, smem = maps_bytes(p, c),
                   grid = c.split > 0 and { "tokens", c.map_threads // 32 }
                       or { "fixed", many and groups(p) * p.k or 1 },
                   overlap = overlap },
-            },
+            }),
             align = 1, deterministic = true,
             scratch = { fixed = c.split > 0 and 4 or words * 4 * (c.blocks + 1), block = 0,
                         token = many and moe.ceil_div(words * 4, most_tokens(p, c))
-                            or c.split * p.e * 4 },
+                            or c.split * router.routers(p) * p.e * 4 },
         }
     end,
 
     cost = function(p, c, d, b)
         return {
-            flops = 2 * p.t * p.d * p.e,
-            bytes = (p.t * p.xbytes + p.e * p.router_wbytes) * p.d + p.t * p.k * 20 + p.e * 40,
+            flops = 2 * p.t * p.d * p.e * router.routers(p),
+            bytes = (p.t * p.xbytes + p.e * router.routers(p) * p.router_wbytes) * p.d + p.t * p.k * 20 + p.e * 40,
             ns = predict(p, c, d, b),
         }
     end,

@@ -212,6 +212,8 @@ return moe.template{
         end
         local most = MOST_EXPERTS[p.router_wbytes]
         if p.e > most then return false, "a tile holds at most " .. most .. " experts" end
+        local plain, reason = router.plain(p)
+        if not plain then return false, reason end
         return router.supports(p)
     end,
     require = require_,

@@ -251,9 +251,9 @@ static moe_status bench_ops(moe_bench *bench, const workload *w) {
 static moe_status bench_parts(moe_bench *bench, const workload *w) {
     const moe_routing routing = w->traffic->routing;
     const bool plain = moe_traffic_plain(w->traffic);
-    moe_entry entry = routing == MOE_ROUTING_UNIFORM ? MOE_ENTRY_ROUTER : MOE_ENTRY_LOGITS;
+    moe_entry entry = moe_layer_entry(w->layer, routing);
     if (plain) MOE_TRY(bench_ops(bench, w));
-    if (plain)
+    if (plain && entry != MOE_ENTRY_GIVEN)
         MOE_TRY(bench_whole(bench, w, "layer", entry,
                             moe_layer_work(w->layer, w->tokens, routing)));
     MOE_TRY(bench_whole(bench, w, "experts", MOE_ENTRY_GIVEN,

@@ -171,7 +171,8 @@ static moe_status check_kernels(moe_checker *checker, const workload *w) {
 static moe_status check_workload(moe_checker *checker, workload *w) {
     MOE_TRY(make_plans(checker, w));
     if (w->on.tokens) MOE_TRY(check_kernels(checker, w));
-    for (w->on.entry = 0; w->on.entry < MOE_ENTRY_COUNT; w->on.entry++)
+    w->on.entry = moe_layer_routes(w->on.layer) ? MOE_ENTRY_ROUTER : MOE_ENTRY_GIVEN;
+    for (; w->on.entry < MOE_ENTRY_COUNT; w->on.entry++)
         MOE_TRY(moe_check_plans(checker, &w->on, w->plan, w->plans,
                                 w->tuned ? "plan" : "default plan"));
     return MOE_OK;

@@ -23,6 +23,8 @@ static const char *const routers[] = {
     "softmax>topk>renorm", "softmax>topk", "topk>softmax", "topk>softmax>input",
     "sigmoid+bias>groups(4,2,sum2)>topk>renorm>scale(2.5)", "softmax>groups(4,3,max)>topk>scale(16)",
     "sqrtsoftplus+bias>topk>renorm", "topk>sparsemixer(0.01)", "base", "expert_choice",
+    "jitter(0.25,all)>noisy>topk>softmax", "softmax>topk>renorm>second(paper)",
+    "sqrtsoftplus>hash>renorm", "given",
 };
 static const char *const capacities[] = {
     "none", "1.25", "0.5", "1.25,switch", "1.25,gshard,min(4)", "1.25,tutel", "2,nllb", "0.25,tokens",
@@ -60,7 +62,8 @@ static bool legal(const int *row) {
     const moe_layer layer = layer_of(row);
     char text[MOE_LAYER_TEXT_SIZE];
     moe_layer parsed;
-    return !moe_layer_check(&layer) && !moe_layer_print(&layer, text, sizeof text) &&
+    bool enters = moe_layer_routes(&layer) || row[ENTRY] == MOE_ENTRY_GIVEN;
+    return enters && !moe_layer_check(&layer) && !moe_layer_print(&layer, text, sizeof text) &&
            !moe_layer_parse(text, &parsed);
 }
 
@@ -90,7 +93,7 @@ static const moe_pipeline_info *form_of(const moe_checker *checker, const moe_la
         if (moe_form_served(checker->gen, facts, layer, tuned_at[row[TUNED_AT]],
                             &moe_pipeline_table[i], NULL))
             served[count++] = &moe_pipeline_table[i];
-    return count ? served[turn % count] : moe_pipeline_table;
+    return count ? served[turn % count] : moe_pipeline_plain(layer);
 }
 
 /* Compiles the default kernels of some rows, as parallel as the pool is. What fails here fails

@@ -14,12 +14,13 @@ typedef struct options {
     const char *device, *layer, *input, *output, *weights, *db, *templates;
     int64_t moe_layer; /* of the model that the weights are of; -1: not given */
     double bias_rate;
-    bool any_order, statistics;
+    int64_t seed;
+    bool any_order, statistics, draws;
 } options;
 
 enum {
     KEY_DEVICE = 256, KEY_LAYER, KEY_INPUT, KEY_OUTPUT, KEY_WEIGHTS, KEY_MOE_LAYER, KEY_DB,
-    KEY_TEMPLATES, KEY_ORDER, KEY_STATISTICS, KEY_BIAS_RATE
+    KEY_TEMPLATES, KEY_ORDER, KEY_STATISTICS, KEY_BIAS_RATE, KEY_SEED
 };
 
 static const struct argp_option option_table[] = {
@@ -35,6 +36,8 @@ static const struct argp_option option_table[] = {
     {"any-order", KEY_ORDER, NULL, 0, "also kernels whose sums depend on the order of arrival", 0},
     {"statistics", KEY_STATISTICS, NULL, 0,
      "also write counts, mean_probs, losses and, where keys have a bias, next_router_bias", 0},
+    {"seed", KEY_SEED, "N", 0,
+     "what a router that draws at random draws from (default: none, as in evaluation)", 0},
     {"bias-rate", KEY_BIAS_RATE, "RATE", 0, "step of next_router_bias (default: 0.001)", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
@@ -55,6 +58,10 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
     case KEY_TEMPLATES: o->templates = value; break;
     case KEY_ORDER: o->any_order = true; break;
     case KEY_STATISTICS: o->statistics = true; break;
+    case KEY_SEED:
+        if (moe_integer_parse(value, &o->seed)) argp_error(state, "--seed: %s", moe_error_text());
+        o->draws = true;
+        break;
     case KEY_BIAS_RATE:
         if (moe_real_parse(value, &o->bias_rate))
             argp_error(state, "--bias-rate: %s", moe_error_text());
@@ -78,11 +85,13 @@ static const struct argp argp = {
     "without a gate, experts.up [e,f,d], experts.down [e,d,f]; where the layer has biases, "
     "router.bias [e] (F32), experts.gate_up.bias [e,2f] or experts.up.bias [e,f], and "
     "experts.down.bias [e,d]; of a shared expert shared.gate_up [2F,d] or shared.up [F,d], "
-    "shared.down [d,F] and, where it has a gate, shared_gate.weight [1,d]. Output: y [T,d], ids "
+    "shared.down [d,F] and, where it has a gate, shared_gate.weight [1,d]; of a noisy router "
+    "router.noise [e,d]; of hash token_ids [T] (I32) and router.table [vocabulary,k] (I32); of "
+    "router=given ids [T,k] (I32) and weights [T,k] (F32) instead of router.weight. Output: y [T,d], ids "
     "[T,k] best first, weights [T,k], 0 where capacity dropped the slot. With --statistics also "
     "counts [e], mean_probs [e], next_router_bias [e], and losses [6]: Switch's balance, that of "
     "all choices, CV^2 of importance and of load, z, entropy.\n\n"
-    "With --weights MODEL --moe-layer N the input holds x alone. The weights have the names and the "
+    "With --weights MODEL --moe-layer N the input holds x, and of the router what is no weight. The weights have the names and the "
     "order of the model's family; --layer is then the config.json beside them unless given.",
     NULL, NULL, NULL,
 };
@@ -174,7 +183,8 @@ int cmd_run(int argc, char **argv) {
     if (!status) status = moe_tensor_file_open(o.input, &file);
     if (!status) status = count_tokens(file, &tokens);
     if (!status && o.weights) status = open_weights(&o, &model, &weights);
-    const moe_run_source source = {file, o.weights ? &weights : NULL};
+    const uint64_t seed = (uint64_t)o.seed;
+    const moe_run_source source = {file, o.weights ? &weights : NULL, o.draws ? &seed : NULL};
     if (!status) status = run(&o, &model.layer, &source, tokens);
     moe_model_weights_close(&weights);
     moe_tensor_file_close(file);

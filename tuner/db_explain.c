@@ -180,12 +180,11 @@ static void tell(report *r, const step *s, const moe_plan_step *plan_step, int64
 
 static moe_status tell_steps(moe_storage *store, const moe_plan *plan, const moe_bucket *bucket,
                              int64_t tokens, report *r) {
-    int count = bucket ? bucket->form->steps : MOE_STEP_COUNT;
-    for (int i = 0; i < count; i++) {
+    const moe_pipeline_info *form = bucket ? bucket->form : moe_pipeline_plain(&plan->layer);
+    for (int i = 0; i < form->steps; i++) {
         step s;
         const moe_plan_step *taken = bucket ? &bucket->step[i] : NULL;
-        moe_op_kind kind = bucket ? bucket->form->op[i] : (moe_op_kind)i;
-        MOE_TRY(pass_over(store, plan, kind, bucket ? bucket->tokens : tokens, taken, &s));
+        MOE_TRY(pass_over(store, plan, form->op[i], bucket ? bucket->tokens : tokens, taken, &s));
         tell(r, &s, taken, tokens);
     }
     return MOE_OK;

@@ -1,6 +1,7 @@
 /* layer_case.c - a whole layer on one device: inputs, buffers, runs. */
 #include "layer_case_private.h"
 
+#include "router.h"
 #include "traffic.h"
 
 #include <stdio.h>
@@ -8,6 +9,11 @@
 #include <string.h>
 
 const char *const moe_entry_names[] = {"router", "logits", "given", NULL};
+
+moe_entry moe_layer_entry(const moe_layer *layer, moe_routing routing) {
+    if (!moe_layer_routes(layer)) return MOE_ENTRY_GIVEN;
+    return routing == MOE_ROUTING_UNIFORM ? MOE_ENTRY_ROUTER : MOE_ENTRY_LOGITS;
+}
 
 /* ---------------------------------------------------------------------------------- buffers */
 
@@ -33,6 +39,11 @@ static moe_status upload(moe_layer_case *c) {
         {LAYER_ROUTER_WEIGHT, w->router_weight, n.router_weight,
          moe_dtype_size(moe_layer_router_dtype(&c->layer))},
         {LAYER_ROUTER_KEYS, w->router_keys, n.router_keys, x},
+        {LAYER_ROUTER_NOISE, w->router_noise, n.router_noise,
+         moe_dtype_size(moe_layer_router_dtype(&c->layer))},
+        {LAYER_TOKEN_IDS, w->token_ids, c->tokens, sizeof(int)},
+        {LAYER_TABLE, w->expert_table, MOE_WORKLOAD_VOCAB * c->layer.k, sizeof(int)},
+        {LAYER_SEED, moe_router_draws(&c->layer.router) ? &w->seed : NULL, 1, sizeof w->seed},
         {LAYER_ROUTER_BIAS, w->router_bias, n.router_bias, f},
         {LAYER_LOGITS, w->logits, n.logits, f},
         {LAYER_UP, w->up, n.up, x},
@@ -74,6 +85,11 @@ moe_io layer_io(const moe_layer_case *c, bool all) {
         .x = device_pointer(c, LAYER_X),
         .router_weight = device_pointer(c, LAYER_ROUTER_WEIGHT),
         .router_keys = device_pointer(c, LAYER_ROUTER_KEYS),
+        .router_noise = device_pointer(c, LAYER_ROUTER_NOISE),
+        .token_ids = device_pointer(c, LAYER_TOKEN_IDS),
+        .expert_table = device_pointer(c, LAYER_TABLE),
+        .vocab = MOE_WORKLOAD_VOCAB,
+        .seed = device_pointer(c, LAYER_SEED),
         .router_bias = device_pointer(c, LAYER_ROUTER_BIAS),
         .logits = device_pointer(c, LAYER_LOGITS),
         .up = device_pointer(c, LAYER_UP),
@@ -153,11 +169,20 @@ static moe_status make_logits(moe_layer_case *c) {
                    (size_t)width * sizeof *given);
     }
     in.x = x;
+    in.numbers = c->chosen;
     if (in.logits) in.logits = given;
     if (!status && c->spots) status = moe_ref_logits(l, c->spots, &in, c->logits);
     free(x);
     free(given);
     return status;
+}
+
+/* Without a router ids may be any: one expert in every slot, and some that are no expert's. */
+static void mix_in_others(moe_layer_case *c) {
+    int64_t k = c->layer.k;
+    for (int64_t j = 1; j < k && c->tokens; j++) c->ids[j] = c->ids[0];
+    if (c->tokens > 1) c->ids[k] = -1;
+    if (c->tokens > 2) c->ids[3 * k - 1] = (int)c->layer.e;
 }
 
 /* Ids and weights of all tokens: those given, else by routing class. */
@@ -169,7 +194,11 @@ static moe_status make_routing(moe_layer_case *c, moe_routing routing, const int
     c->weights = malloc((slots + 1) * sizeof *c->weights);
     if (!c->ids || !c->weights)
         return moe_fail(MOE_E_MEMORY, "no memory for a layer's routing");
-    if (!ids) return moe_traffic_route(&traffic, &c->layer, c->tokens, seed, c->ids, c->weights);
+    if (!ids) {
+        MOE_TRY(moe_traffic_route(&traffic, &c->layer, c->tokens, seed, c->ids, c->weights));
+        if (!moe_layer_routes(&c->layer)) mix_in_others(c);
+        return MOE_OK;
+    }
     memcpy(c->ids, ids, slots * sizeof *ids);
     memcpy(c->weights, weights, slots * sizeof *weights);
     return MOE_OK;
@@ -202,7 +231,7 @@ static moe_status open_case(moe_device *device, const moe_layer *layer, int64_t 
     c->device = device;
     c->layer = *layer;
     c->tokens = tokens;
-    c->entry = entry;
+    c->entry = moe_layer_routes(layer) ? entry : MOE_ENTRY_GIVEN;
     c->first_expert = (int)(layer->e - moe_layer_held(layer)) / 2;
     moe_status status = make(c, routing, ids, weights, seed);
     if (status)

@@ -18,6 +18,9 @@ typedef enum moe_entry {
     MOE_ENTRY_COUNT
 } moe_entry;
 
+/* Where they come from when a whole layer is timed. */
+moe_entry moe_layer_entry(const moe_layer *layer, moe_routing routing);
+
 extern const char *const moe_entry_names[]; /* by moe_entry: router, logits, given */
 
 /* Makes and uploads inputs at unit scale. T may be 0. MOE_E_MEMORY, MOE_E_DEVICE. */

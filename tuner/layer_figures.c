@@ -10,12 +10,17 @@ int moe_layer_tensors(const moe_layer *l, moe_tensor_row *rows) {
     const char *x = moe_dtype_names[l->x], *w = moe_dtype_names[l->w];
     const bool gated = moe_layer_gated(l);
     const int64_t up = moe_layer_up_rows(l), held = moe_layer_held(l), wide = l->shared.f;
+    const bool hash = l->router.pick == MOE_PICK_HASH;
     const struct {
         bool there;
         moe_tensor_row row;
     } all[] = {
         {true, {"x", x, "T", {l->d}}},
-        {true, {"router.weight", moe_dtype_names[moe_layer_router_dtype(l)], NULL,
+        {hash, {"token_ids", "i32", "T", {0}}},
+        {hash, {"router.table", "i32", "vocabulary", {l->k}}},
+        {l->router.noise > 0,
+         {"router.noise", moe_dtype_names[moe_layer_router_dtype(l)], NULL, {l->e, l->d}}},
+        {moe_layer_routes(l), {"router.weight", moe_dtype_names[moe_layer_router_dtype(l)], NULL,
                 {moe_layer_queries(l), l->d}}},
         {moe_layer_keys(l) > 0,
          {"router.keys", w, NULL, {l->router.heads, 2, l->router.keys, l->router.key_width / 2}}},
@@ -42,12 +47,13 @@ int moe_layer_tensors(const moe_layer *l, moe_tensor_row *rows) {
 moe_layer_figures moe_layer_count(const moe_layer *l) {
     const moe_layer_sizes n = moe_layer_elements(l, 1);
     int64_t experts = n.up + n.up_bias + n.down + n.down_bias;
-    moe_layer_figures f = {.router = n.router_weight + n.router_keys + n.router_bias,
+    moe_layer_figures f = {.router = n.router_weight + n.router_keys + n.router_noise + n.router_bias,
                            .expert = experts / moe_layer_held(l),
                            .shared = n.shared_up + n.shared_down + n.shared_gate};
     f.all = f.router + experts + f.shared;
     f.active = f.router + l->k * experts / l->e + f.shared;
-    f.bytes = n.router_weight * (int64_t)moe_dtype_size(moe_layer_router_dtype(l)) +
+    f.bytes = (n.router_weight + n.router_noise) *
+                  (int64_t)moe_dtype_size(moe_layer_router_dtype(l)) +
               (n.router_keys + experts + f.shared) * (int64_t)moe_dtype_size(l->w) +
               n.router_bias * (int64_t)sizeof(float);
     f.flops = 2 * (l->k * (n.up + n.down) / l->e + n.shared_up + n.shared_down);

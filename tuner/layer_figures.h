@@ -8,7 +8,7 @@
 /* One tensor as `moetune run` names it. A shape of 0 ends early. */
 typedef struct moe_tensor_row {
     const char *name, *dtype;
-    const char *t; /* "T" where the first dimension is the tokens, else NULL */
+    const char *t; /* "T" or "vocabulary" where the first dimension is of these, else NULL */
     int64_t shape[4];
 } moe_tensor_row;
 

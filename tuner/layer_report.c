@@ -12,7 +12,7 @@
 
 #include <jansson.h>
 
-enum { RULE_SIZE = 256 };
+enum { RULE_SIZE = 512 };
 
 /* Dtypes that weights are kept in, whether or not a layer computes in them. */
 static const struct {

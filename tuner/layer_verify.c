@@ -23,6 +23,7 @@ typedef struct results {
     int *local;               /* [T,k] ids by the device's numbers */
     float *weights, *mean_probs, *losses, *next_bias;
     char *y;
+    void *x;                  /* [T,d] as the experts see it, where that is jittered */
     unsigned char *kept;      /* [T,k] by the ids */
     double *exact_weights;    /* [T,k], of the chosen tokens */
     double *own_weights;      /* [T,k] as the kernel has them */
@@ -40,6 +41,7 @@ static void results_free(results *r) {
     free(r->losses);
     free(r->next_bias);
     free(r->y);
+    free(r->x);
     free(r->kept);
     free(r->exact_weights);
     free(r->own_weights);
@@ -177,13 +179,18 @@ static moe_status judge_routing(const moe_layer_case *c, const results *r,
     if (c->entry == MOE_ENTRY_GIVEN || !c->spots) return MOE_OK;
     int *ids = malloc((size_t)(c->spots * k) * sizeof *ids);
     float *weights = malloc((size_t)(c->spots * k) * sizeof *weights);
+    int *token_ids = malloc((size_t)c->spots * sizeof *token_ids);
+    moe_host_layer in = moe_workload_host(&c->work);
     moe_verdict verdict = {0};
     moe_status status = MOE_OK;
-    if (!ids || !weights) {
+    if (!ids || !weights || !token_ids) {
         status = moe_fail(MOE_E_MEMORY, "no memory for a layer's reference");
         goto out;
     }
+    in.numbers = c->chosen;
+    in.token_ids = token_ids;
     for (int64_t i = 0; i < c->spots; i++) {
+        token_ids[i] = c->work.token_ids ? c->work.token_ids[c->chosen[i]] : 0;
         memcpy(ids + i * k, r->ids + c->chosen[i] * k, (size_t)k * sizeof *ids);
         memcpy(weights + i * k, r->weights + c->chosen[i] * k, (size_t)k * sizeof *weights);
     }
@@ -196,12 +203,13 @@ static moe_status judge_routing(const moe_layer_case *c, const results *r,
         .ids = ids, .weights = weights, .counts = all && ours ? r->counts : NULL,
         .mean_probs = all && c->address[LAYER_MEAN_PROBS] ? r->mean_probs : NULL};
     double slack = c->entry == MOE_ENTRY_LOGITS ? 0 : moe_logit_tolerance(&c->layer);
-    status = moe_check_route(&c->layer, c->spots, c->logits, c->work.router_bias, slack,
-                             moe_op_tolerance(&op), &got, &verdict);
+    status = moe_check_route(&c->layer, c->spots, c->logits, &in, slack, moe_op_tolerance(&op), &got,
+                             &verdict);
     if (!status && !verdict.ok) fail(out, verdict.text);
 out:
     free(ids);
     free(weights);
+    free(token_ids);
     return status;
 }
 
@@ -255,10 +263,24 @@ static void make_weights(const moe_layer_case *c, results *r) {
     }
 }
 
+/* The experts' x. */
+static moe_status jitter(const moe_layer_case *c, const moe_host_layer *in, results *r) {
+    size_t row = (size_t)c->layer.d;
+    float *room = malloc(row * sizeof *room);
+    r->x = malloc((size_t)c->tokens * row * moe_dtype_size(c->layer.x) + 1);
+    if (room && r->x) moe_ref_jittered(&c->layer, c->tokens, in, r->x, room);
+    free(room);
+    return room && r->x ? MOE_OK : moe_fail(MOE_E_MEMORY, "no memory for a layer's reference");
+}
+
 static moe_status make_references(const moe_layer_case *c, results *r) {
-    const moe_host_layer in = moe_workload_host(&c->work);
+    moe_host_layer in = moe_workload_host(&c->work);
     int64_t d = c->layer.d;
     make_weights(c, r);
+    if (c->layer.router.jitter_experts && c->entry != MOE_ENTRY_GIVEN) {
+        MOE_TRY(jitter(c, &in, r));
+        in.x = r->x;
+    }
     for (int64_t i = 0; i < c->spots; i++)
         for (int64_t j = 0; j < d; j++)
             r->got[i * d + j] = moe_load(c->layer.x, r->y, c->chosen[i] * d + j);

@@ -1,5 +1,6 @@
 /* op_route.c - the route op on trial: the kernel's choice is judged by the reference's logits. */
 #include "op_kind.h"
+#include "router.h"
 #include "tolerance.h"
 
 #include <math.h>
@@ -21,9 +22,25 @@ static moe_status make_logits(moe_op_case *c) {
     for (int64_t i = 0; i < c->spots && !status; i++)
         memcpy(x + (size_t)i * row, (char *)c->work.x + (size_t)c->spot[i] * row, row);
     in.x = x;
+    in.numbers = c->spot;
     if (!status) status = moe_ref_logits(layer, c->spots, &in, c->logits);
     free(x);
     return status;
+}
+
+/* What picks experts beside logits: the seed, and the table. */
+static moe_status upload_picks(moe_op_case *c) {
+    const moe_layer *layer = &c->op.layer;
+    size_t tokens = (size_t)c->op.t, row = (size_t)layer->k * sizeof(int);
+    op_buffers *b = &c->buffers;
+    if (moe_router_draws(&layer->router))
+        MOE_TRY(op_upload(c, b, MOE_ARG_seed, &c->work.seed, sizeof c->work.seed));
+    if (layer->router.jitter_input)
+        MOE_TRY(op_upload(c, b, MOE_ARG_jittered, NULL,
+                          tokens * (size_t)layer->d * moe_dtype_size(layer->x)));
+    if (!c->work.token_ids) return MOE_OK;
+    MOE_TRY(op_upload(c, b, MOE_ARG_token_ids, c->work.token_ids, tokens * sizeof(int)));
+    return op_upload(c, b, MOE_ARG_expert_table, c->work.expert_table, MOE_WORKLOAD_VOCAB * row);
 }
 
 moe_status op_make_route(moe_op_case *c, uint64_t seed) {
@@ -42,12 +59,17 @@ moe_status op_make_route(moe_op_case *c, uint64_t seed) {
     MOE_TRY(op_upload(c, b, MOE_ARG_router_weight, c->work.router_weight,
                       (size_t)sizes.router_weight *
                           moe_dtype_size(moe_layer_router_dtype(layer))));
+    if (c->work.router_noise)
+        MOE_TRY(op_upload(c, b, MOE_ARG_router_noise, c->work.router_noise,
+                          (size_t)sizes.router_noise *
+                              moe_dtype_size(moe_layer_router_dtype(layer))));
     if (c->work.router_keys)
         MOE_TRY(op_upload(c, b, MOE_ARG_router_keys, c->work.router_keys,
                           (size_t)sizes.router_keys * element));
     if (c->work.router_bias)
         MOE_TRY(op_upload(c, b, MOE_ARG_router_bias, c->work.router_bias,
                           (size_t)sizes.router_bias * sizeof(float)));
+    MOE_TRY(upload_picks(c));
     MOE_TRY(op_upload(c, b, MOE_ARG_ids, NULL, slots * sizeof(int)));
     MOE_TRY(op_upload(c, b, MOE_ARG_weights, NULL, slots * sizeof(float)));
     MOE_TRY(op_upload(c, b, MOE_ARG_counts, NULL, e * sizeof(int)));
@@ -99,8 +121,9 @@ static moe_status judge_spots(moe_op_case *c, const results *r, moe_verdict *out
     bool all = c->spots == c->op.t, ours = moe_layer_held(layer) == layer->e;
     int *ids = malloc((size_t)(c->spots * k) * sizeof *ids);
     float *weights = malloc((size_t)(c->spots * k) * sizeof *weights);
+    int *spot_ids = malloc((size_t)c->spots * sizeof *spot_ids);
     moe_status status = MOE_OK;
-    if (!ids || !weights) {
+    if (!ids || !weights || !spot_ids) {
         status = moe_fail(MOE_E_MEMORY, "no memory for %lld tokens", (long long)c->spots);
         goto out;
     }
@@ -108,14 +131,20 @@ static moe_status judge_spots(moe_op_case *c, const results *r, moe_verdict *out
         memcpy(ids + i * k, r->ids + c->spot[i] * k, (size_t)k * sizeof *ids);
         memcpy(weights + i * k, r->weights + c->spot[i] * k, (size_t)k * sizeof *weights);
     }
+    moe_host_layer in = moe_workload_host(&c->work);
+    in.numbers = c->spot;
+    in.token_ids = spot_ids;
+    for (int64_t i = 0; c->work.token_ids && i < c->spots; i++)
+        spot_ids[i] = c->work.token_ids[c->spot[i]];
     const moe_route_result got = {.ids = ids, .weights = weights,
                                   .counts = all && ours ? r->counts : NULL,
                                   .prob_sums = all ? r->prob_sums : NULL};
-    status = moe_check_route(layer, c->spots, c->logits, c->work.router_bias,
+    status = moe_check_route(layer, c->spots, c->logits, &in,
                              moe_logit_tolerance(layer), moe_op_tolerance(&c->op), &got, out);
 out:
     free(ids);
     free(weights);
+    free(spot_ids);
     return status;
 }
 

@@ -11,20 +11,27 @@ typedef struct input {
     moe_tensor_type type;
     int64_t rank, shape[4];
     size_t slot; /* of the pointer in moe_io */
-    int role;    /* moe_weight_role; X: not a weight */
+    int role;    /* moe_weight_role; X: no model has it */
 } input;
 
 enum { X = -1 };
 
-static void list_inputs(const moe_layer *l, int64_t tokens, input *out) {
+static void list_inputs(const moe_layer *l, int64_t tokens, int64_t vocab, input *out) {
     const moe_tensor_type x = moe_tensor_type_of(l->x), w = moe_tensor_type_of(l->w);
     const moe_tensor_type router = moe_tensor_type_of(moe_layer_router_dtype(l));
     const bool gated = moe_layer_gated(l);
-    const int64_t queries = moe_layer_queries(l), up = moe_layer_up_rows(l), held = moe_layer_held(l), wide = l->shared.f;
+    const bool routes = moe_layer_routes(l), hash = l->router.pick == MOE_PICK_HASH;
+    const int64_t queries = moe_layer_queries(l), up = moe_layer_up_rows(l);
+    const int64_t held = moe_layer_held(l), wide = l->shared.f;
 #define TO(member) offsetof(moe_io, member)
     const input all[MOE_RUN_INPUTS] = {
         {"x", true, x, 2, {tokens, l->d}, TO(x), X},
-        {"router.weight", true, router, 2, {queries, l->d}, TO(router_weight), MOE_WEIGHT_ROUTER},
+        {"ids", !routes, MOE_TENSOR_I32, 2, {tokens, l->k}, TO(ids), X},
+        {"weights", !routes, MOE_TENSOR_F32, 2, {tokens, l->k}, TO(weights), X},
+        {"token_ids", hash, MOE_TENSOR_I32, 1, {tokens}, TO(token_ids), X},
+        {"router.table", hash, MOE_TENSOR_I32, 2, {vocab, l->k}, TO(expert_table), X},
+        {"router.noise", l->router.noise > 0, router, 2, {l->e, l->d}, TO(router_noise), X},
+        {"router.weight", routes, router, 2, {queries, l->d}, TO(router_weight), MOE_WEIGHT_ROUTER},
         {"router.keys", moe_layer_keys(l) > 0, w, 4,
          {l->router.heads, 2, l->router.keys, l->router.key_width / 2}, TO(router_keys), X},
         {"router.bias", moe_layer_router_bias(l), MOE_TENSOR_F32, 1, {queries}, TO(router_bias),
@@ -98,10 +105,21 @@ static moe_status upload_weight(moe_run_buffers *b, moe_model_weights *weights,
     return status;
 }
 
+static moe_status upload_seed(moe_run_buffers *b, uint64_t seed, moe_io *io) {
+    void *memory;
+    MOE_TRY(moe_run_buffer(b, sizeof seed, &memory));
+    io->seed = memory;
+    return moe_device_copy_in(b->device, memory, &seed, sizeof seed);
+}
+
 moe_status moe_run_upload(const moe_run_source *source, const moe_layer *layer, int64_t tokens,
                           moe_run_buffers *buffers, moe_io *io) {
     input inputs[MOE_RUN_INPUTS];
-    list_inputs(layer, tokens, inputs);
+    const moe_tensor *table = moe_tensor_find(source->file, "router.table");
+    io->vocab = table && table->rank == 2 ? table->shape[0] : 0;
+    list_inputs(layer, tokens, io->vocab, inputs);
+    io->routing_given = !moe_layer_routes(layer);
+    if (source->seed) MOE_TRY(upload_seed(buffers, *source->seed, io));
     for (int i = 0; i < MOE_RUN_INPUTS; i++) {
         const input *in = &inputs[i];
         void *memory;

@@ -4,7 +4,7 @@
 
 #include "model_weights.h"
 
-enum { MOE_RUN_INPUTS = 11, MOE_RUN_BUFFERS = MOE_RUN_INPUTS + 8 };
+enum { MOE_RUN_INPUTS = 16, MOE_RUN_BUFFERS = MOE_RUN_INPUTS + 9 };
 
 /* Device memory of one run, freed together. */
 typedef struct moe_run_buffers {
@@ -17,10 +17,12 @@ typedef struct moe_run_buffers {
 moe_status moe_run_buffer(moe_run_buffers *buffers, size_t bytes, void **out);
 void moe_run_buffers_free(moe_run_buffers *buffers);
 
-/* Where inputs come from: x always from the file, and all else too where there are no weights. */
+/* Where inputs come from: weights that have a role from a model where there is one, all else from the
+ * file. */
 typedef struct moe_run_source {
     const moe_tensor_file *file;
     moe_model_weights *weights; /* NULL: none */
+    const uint64_t *seed;       /* NULL: nothing is drawn */
 } moe_run_source;
 
 /* Copies every input that the layer needs to the device and sets its pointer in `io`. What

@@ -69,6 +69,8 @@ moe_status moe_run_outputs_make(const moe_layer *layer, int64_t tokens, bool sta
         if (!out->data[i])
             return moe_fail(MOE_E_MEMORY, "no memory for the outputs of %lld tokens",
                             (long long)tokens);
+        memcpy(&memory, (char *)io + table[i].slot, sizeof memory);
+        if (memory) continue; /* given */
         MOE_TRY(moe_run_buffer(buffers, bytes, &memory));
         memcpy((char *)io + table[i].slot, &memory, sizeof memory);
     }

@@ -48,6 +48,7 @@ static void set_args(moe_trial *trial, bool timed) {
     values.value[MOE_ARG_capacity] = (uint64_t)moe_layer_capacity(&c->op.layer, c->op.t);
     values.value[MOE_ARG_row_align] = (uint64_t)trial->layout->align;
     values.value[MOE_ARG_first_expert] = (uint64_t)c->first_expert;
+    values.value[MOE_ARG_vocab] = MOE_WORKLOAD_VOCAB;
     values.value[MOE_ARG_given] = c->given;
     trial->values = values;
 }

@@ -75,7 +75,7 @@ static bool has_all(const moe_pipeline_info *form, const moe_op_result *const op
 static void list_form(layer_search *s, const moe_pipeline_info *form,
                       const moe_op_result *const op[MOE_OP_COUNT]) {
     const moe_finalist *standard[MOE_STEP_COUNT], *best[MOE_STEP_COUNT];
-    if (!has_all(form, op)) return;
+    if (!moe_pipeline_suits(form, &s->result->layer) || !has_all(form, op)) return;
     for (int i = 0; i < form->steps; i++) {
         standard[i] = &op[form->op[i]]->standard;
         best[i] = &op[form->op[i]]->finalist[0];
@@ -296,8 +296,7 @@ static moe_status conclude_loss(layer_search *s, const pipeline *p) {
 }
 
 static moe_status run(layer_search *s) {
-    moe_entry entry =
-        s->result->routing == MOE_ROUTING_UNIFORM ? MOE_ENTRY_ROUTER : MOE_ENTRY_LOGITS;
+    moe_entry entry = moe_layer_entry(&s->result->layer, s->result->routing);
     MOE_TRY(resume(s));
     if (s->result->resumed || !s->count) return MOE_OK;
     MOE_TRY(moe_layer_case_open(s->tuner->device, &s->result->layer, s->result->t,

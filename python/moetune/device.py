@@ -34,7 +34,7 @@ class Device:
         return {key: int(value) for key, value in pairs}
 
     def empty(self, dtype, shape):
-        """Device memory of a dtype (bf16, f16, f32, i32) and a shape, as a Buffer."""
+        """Device memory of a dtype (bf16, f16, f32, i32, i64) and a shape, as a Buffer."""
         return Buffer(self, dtype, shape)
 
     def put(self, dtype, shape, host):

@@ -64,6 +64,20 @@ class Layer:
         word, _, numbers = self.fields["router"].rstrip(")").partition("(")
         return tuple(map(int, numbers.split(","))) if word == "peer" else None
 
+    @property
+    def routes(self):
+        """False where ids and weights are the caller's: router=given."""
+        return self.fields["router"] != "given"
+
+    @property
+    def noisy(self):
+        return "noisy" in self.fields["router"]
+
+    @property
+    def hashes(self):
+        """Whether experts are picked by token ids, from a table."""
+        return "hash" in self.fields["router"].split(">")
+
     def capacity(self, tokens):
         """Rows that an expert keeps at `tokens` tokens."""
         return lib.moe_layer_capacity(self.struct, tokens)
@@ -73,14 +87,17 @@ class Layer:
         keys = name == "router" and "+bias" in self.fields["router"]
         return keys or name in self.fields["bias"].split(",")
 
-    def tensors(self, tokens):
-        """{name: (dtype, shape)} of all that a run of `tokens` tokens may take or give."""
+    def tensors(self, tokens, vocab=0):
+        """{name: (dtype, shape)} of all that a run of `tokens` tokens may take or give; vocab: rows of
+        expert_table."""
         d, e, k, held, rows, wide = self.d, self.e, self.k, self.held, self.up_rows, self.shared
         heads, keys, width = self.peer or (0, 0, 0)
         router = heads * width if self.peer else e
         return {
             "x": (self.x, (tokens, d)), "router_weight": (self.router_w, (router, d)),
             "router_keys": (self.w, (heads, 2, keys, width // 2)),
+            "router_noise": (self.router_w, (e, d)), "token_ids": ("i32", (tokens,)),
+            "expert_table": ("i32", (vocab, k)), "seed": ("i64", (1,)),
             "router_bias": ("f32", (router,)), "up": (self.w, (held, rows, d)),
             "up_bias": (self.w, (held, rows)), "down": (self.w, (held, d, self.f)),
             "down_bias": (self.w, (held, d)), "shared_up": (self.w, (wide * rows // self.f, d)),
@@ -94,7 +111,10 @@ class Layer:
 
     def inputs(self):
         """Names of the tensors that a run with the layer's own router needs."""
-        needed = ["x", "router_weight", "down"] + (["up"] if self.up_rows else [])
+        needed = ["x", "down"] + (["router_weight"] if self.routes else ["ids", "weights"])
+        needed += ["up"] if self.up_rows else []
+        needed += ["router_noise"] if self.noisy else []
+        needed += ["token_ids", "expert_table"] if self.hashes else []
         needed += ["router_keys"] if self.peer else []
         needed += [f"{name}_bias" for name in ("router", "up", "down") if self.has_bias(name)]
         needed += ["shared_up", "shared_down"] if self.shared else []

@@ -47,12 +47,14 @@ class Plan:
             raise TypeError("x is missing")
         seen = {name: view(name, t) for name, t in tensors.items() if t is not None}
         tokens = seen["x"].shape[0]
-        expected = self.layer.tensors(tokens)
+        table = seen.get("expert_table")
+        vocab = table.shape[0] if table else 0
+        expected = self.layer.tensors(tokens, vocab)
         for name, tensor in seen.items():
             if name not in expected:
                 raise TypeError(f"a layer has no tensor {name}; it has {', '.join(expected)}")
             check(name, tensor, *expected[name], self.device.name)
-        return Io(**{name: tensor.pointer for name, tensor in seen.items()}), tokens
+        return Io(vocab=vocab, **{name: tensor.pointer for name, tensor in seen.items()}), tokens
 
     def launch(self, tensors, routing_given, workspace, stream=0, first_expert=0, bias_rate=0.0):
         """Enqueues a run whose tensors, outputs included, all exist. workspace: (pointer, bytes).
@@ -66,8 +68,9 @@ class Plan:
         """Runs the layer on x and returns y.
 
         tensors are those of moe_io by name: router_weight, up, down, and where the layer has
-        them router_bias, up_bias, down_bias, shared_up, shared_down, shared_gate; logits replace the
-        router. ids and weights are the routing where neither router_weight nor logits is given, and
+        them router_noise, router_bias, up_bias, down_bias, shared_up, shared_down, shared_gate,
+        token_ids and expert_table; logits replace the router; a router that draws at random draws
+        from seed (i64 [1]), and without one nothing. ids and weights are the routing where neither router_weight nor logits is given, and
         outputs otherwise. Outputs (y, counts, losses, ...) are written where given; y is made where
         not. first_expert is the id of the first expert of up and down, where the layer is a shard
         (local=N); bias_rate is the step from router_bias to next_router_bias.
@@ -95,7 +98,8 @@ class Plan:
 class TorchMemory:
     """Memory and streams of torch, on the GPU (or CPU, for the null device) of a tensor."""
 
-    NAMES = {"bf16": "bfloat16", "f16": "float16", "f32": "float32", "i32": "int32"}
+    NAMES = {"bf16": "bfloat16", "f16": "float16", "f32": "float32", "i32": "int32",
+             "i64": "int64"}
 
     def __init__(self, like):
         import torch

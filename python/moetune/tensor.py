@@ -4,12 +4,13 @@ import math
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
-SIZES = {"bf16": 2, "f16": 2, "f32": 4, "i32": 4}
+SIZES = {"bf16": 2, "f16": 2, "f32": 4, "i32": 4, "i64": 8}
 
 TORCH_DTYPES = {"torch.bfloat16": "bf16", "torch.float16": "f16", "torch.float32": "f32",
-                "torch.int32": "i32"}
+                "torch.int32": "i32", "torch.int64": "i64"}
 # The array interface has no bf16: frameworks hand it over as two raw bytes.
-ARRAY_DTYPES = {"<V2": "bf16", "|V2": "bf16", "<f2": "f16", "<f4": "f32", "<i4": "i32"}
+ARRAY_DTYPES = {"<V2": "bf16", "|V2": "bf16", "<f2": "f16", "<f4": "f32", "<i4": "i32",
+                "<i8": "i64"}
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,12 @@
 
 constexpr int THREADS = WARPS * 32;
 % moe.include("select.cuh")
+% if p.router_jitter_input > 0 then
+% moe.include("jitter.cuh")
+% end
+% if p.router_noise > 0 then
+% moe.include("noise.cuh")
+% end
 
 constexpr int ROW = BK * 2;                     // bytes of an expert's row of a stage,
 constexpr int DEPTH = ROW / (int)sizeof(RT);    // its elements,
@@ -31,11 +37,14 @@ constexpr int TILES_E = BE / 16 / WARPS_E;      // 16x8 products of a warp
 constexpr int TILES_T = BT / 8;
 constexpr int BLOCKS_E = (E + BE - 1) / BE;     // tiles of experts
 constexpr int STEPS_D = (D + DEPTH - 1) / DEPTH; // stages that a tile takes
+constexpr int ROUTERS = $(p.router_noise > 0 and 2 or 1); // matrices: router_weight, router_noise
+constexpr int TILES = BLOCKS_E * ROUTERS;
+constexpr int WIDTH = (E + 15) / 16 * 16; // of a matrix's part of a token's logits
 constexpr bool LOGIT_BIAS = $(p.bias_router);
 constexpr bool WHOLE_D = D % DEPTH == 0, WHOLE_E = E % BE == 0; // tiles have no edge
 // Floats of a token's logits: 4 more than a multiple of 16, so that store_tile meets all banks.
-constexpr int PITCH = SPLIT ? BE + 4 : (E + 15) / 16 * 16 + 4;
-constexpr bool OVER_RING = SPLIT || BLOCKS_E == 1; // logits overwrite the ring when all is read
+constexpr int PITCH = SPLIT ? BE + 4 : WIDTH * ROUTERS + 4;
+constexpr bool OVER_RING = SPLIT || TILES == 1; // logits overwrite the ring when all is read
 constexpr int RING = STAGES * STAGE;
 constexpr int LOGITS = BT * PITCH * 4;
 constexpr int END = OVER_RING ? (RING > LOGITS ? RING : LOGITS) : RING + LOGITS; // bytes of both
@@ -166,10 +175,11 @@ __device__ __forceinline__ void multiply_stage(unsigned stage, sums &sum) {
 % end
 }
 
-// Puts a tile's sums into `logits` [BT][PITCH] from column `column`, as far as column `columns`.
+// Puts a tile's sums into `logits` [BT][PITCH] from column `column`, as far as column `columns`, all
+// behind column `part`.
 // Warps that share K follow each other. `bias` [E] or NULL.
-__device__ __forceinline__ void store_tile(const sums &sum, float *logits, int column, int columns,
-                                           const float *bias) {
+__device__ __forceinline__ void store_tile(const sums &sum, float *logits, int part, int column,
+                                           int columns, const float *bias) {
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
 #pragma unroll
     for (int turn = 0; turn < WARPS_K; turn++) {
@@ -182,7 +192,7 @@ __device__ __forceinline__ void store_tile(const sums &sum, float *logits, int c
             const float add = turn == 0 && bias ? bias[at] : 0.0f;
 #pragma unroll
             for (int j = 0; j < TILES_T * 2; j++) {
-                float *to = logits + (j / 2 * 8 + lane % 4 * 2 + j % 2) * PITCH + at;
+                float *to = logits + (j / 2 * 8 + lane % 4 * 2 + j % 2) * PITCH + part + at;
                 const float v = sum[i / 2][j / 2][i % 2 * 2 + j % 2];
                 *to = turn == 0 ? v + add : *to + v;
             }
@@ -190,8 +200,19 @@ __device__ __forceinline__ void store_tile(const sums &sum, float *logits, int c
     }
 }
 
+__device__ __forceinline__ const XT *router_x(const op_args &a) {
+    return $(p.router_jitter_input > 0) && a.seed ? a.jittered : a.x;
+}
+
+// The first row of the tile `tile` of all matrices, and which of its matrix it is.
+__device__ __forceinline__ const RT *tile_weights(const op_args &a, int tile) {
+    const RT *w = ROUTERS > 1 && tile >= BLOCKS_E ? (const RT *)a.router_noise : a.router_weight;
+    return w + (size_t)(tile % BLOCKS_E) * BE * D;
+}
+
 // Logits of BT tokens for `tiles` tiles of experts, over `steps` stages from `first_step`, into
-// `logits`, whose column 0 is the first tile's first expert. A barrier must follow.
+// `logits`, whose column 0 is the first tile's first expert; the other matrix's columns start at WIDTH.
+// A barrier must follow.
 __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, float *logits,
                                             int first_token, int first_tile, int tiles,
                                             int first_step, int steps, const float *bias) {
@@ -201,11 +222,11 @@ __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, flo
     const unsigned to_w = ring + of_w.row * ROW + expert_chunk(of_w.row, of_w.chunk) * 16;
     const unsigned to_x = ring + BE * ROW + of_x.row * ROW_X +
                           swizzle<ROW_X>(of_x.row, of_x.chunk) * 16;
-    int expert = first_tile * BE + of_w.row, k = first_step * DEPTH;
+    int expert = first_tile % BLOCKS_E * BE + of_w.row, k = first_step * DEPTH;
     const int k_w = of_w.chunk * per_chunk<RT>(), k_x = of_x.chunk * per_chunk<XT>();
-    const RT *w = a.router_weight + (size_t)expert * D + k + k_w;
-    const XT *x = a.x + (size_t)token * D + k + k_x;
-    int step = 0, tile = 0, stage = 0, loaded = 0, load_step = 0;
+    const RT *w = tile_weights(a, first_tile) + (size_t)of_w.row * D + k + k_w;
+    const XT *x = router_x(a) + (size_t)token * D + k + k_x;
+    int step = 0, tile = first_tile, stage = 0, loaded = 0, load_step = 0, load_tile = first_tile;
     auto load = [&](int into) {
         if (loaded < all) {
             load_rows<BE, ROW, WHOLE_D && WHOLE_E>(to_w + into * STAGE, w, E - expert,
@@ -217,6 +238,10 @@ __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, flo
                 load_step = 0, expert += BE;
                 k -= steps * DEPTH, x -= steps * DEPTH;
                 w += (size_t)BE * D - steps * DEPTH;
+                if (ROUTERS > 1 && ++load_tile == BLOCKS_E) {
+                    expert = of_w.row;
+                    w = tile_weights(a, BLOCKS_E) + (size_t)of_w.row * D + k + k_w;
+                }
             }
         }
         copy_commit();
@@ -233,12 +258,26 @@ __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, flo
         if (++stage == STAGES) stage = 0;
         if (++step < steps) continue;
         if (OVER_RING) __syncthreads();
-        store_tile(sum, logits, tile * BE, min(E - first_tile * BE, PITCH - 4), bias);
+        const int part = SPLIT ? 0 : tile / BLOCKS_E * WIDTH, at = tile % BLOCKS_E * BE;
+        const int all_experts = SPLIT ? min(E - at, BE) : E;
+        store_tile(sum, logits, part, SPLIT ? 0 : at, all_experts, tile < BLOCKS_E ? bias : nullptr);
         step = 0, tile++;
 #pragma unroll
         for (int n = 0; n < TILES_E * TILES_T * 4; n++) (&sum[0][0][0])[n] = 0.0f;
     }
 }
+% if p.router_noise > 0 and c.split == 0 then
+
+// Adds their noise to the logits of BT tokens from `first` on.
+__device__ __forceinline__ void add_noise(const op_args &a, float *logits, int first) {
+    __syncthreads();
+    const int cells = a.seed ? min(BT, a.tokens - first) * E : 0;
+    for (int i = threadIdx.x; i < cells; i += THREADS) {
+        float *row = logits + i / E * PITCH;
+        row[i % E] += noise(*a.seed, first + i / E, i % E, row[WIDTH + i % E]);
+    }
+}
+% end
 % if c.split == 0 then
 
 // Routes BT tokens from `first` on. `shared` is the kernel's memory, [shared_bytes of route.lua];
@@ -252,36 +291,40 @@ __device__ __forceinline__ void route_tokens(const op_args &a, unsigned char *sh
         for (int i = threadIdx.x; i < given; i += THREADS)
             logits[i / E * PITCH + i % E] = a.logits[(size_t)first * E + i];
     } else {
-        make_logits(a, shared_address(shared), logits, first, 0, BLOCKS_E, 0, STEPS_D,
+        make_logits(a, shared_address(shared), logits, first, 0, TILES, 0, STEPS_D,
                     LOGIT_BIAS ? a.router_bias : nullptr);
+% if p.router_noise > 0 then
+        add_noise(a, logits, first);
+% end
     }
     select_tokens<BT, WARPS>(a, logits, PITCH, first, count ? counts : nullptr,
                              (float(*)[2])(counts + E));
 }
 % else
 
-// This block's slice of K of its tile of logits, into scratch [SPLIT][T][E].
+// This block's slice of K of its tile of logits, into scratch [SPLIT][T][ROUTERS][E].
 __device__ __forceinline__ void slice_logits(const op_args &a, unsigned char *shared) {
-    const int share = (int)blockIdx.x % (BLOCKS_E * SPLIT);
-    const int first = (int)blockIdx.x / (BLOCKS_E * SPLIT) * BT;
-    const int tile = share % BLOCKS_E, slice = share / BLOCKS_E;
+    const int share = (int)blockIdx.x % (TILES * SPLIT);
+    const int first = (int)blockIdx.x / (TILES * SPLIT) * BT;
+    const int tile = share % TILES, slice = share / TILES, column = tile % BLOCKS_E * BE;
     const int from = slice * STEPS_D / SPLIT, to = (slice + 1) * STEPS_D / SPLIT;
     float *logits = (float *)shared;
     make_logits(a, shared_address(shared), logits, first, tile, 1, from, to - from, nullptr);
     __syncthreads();
-    float *out = (float *)a.scratch + ((size_t)slice * a.tokens + first) * E + tile * BE;
+    float *out = (float *)a.scratch + ((size_t)slice * a.tokens + first) * ROUTERS * E +
+                 tile / BLOCKS_E * E + column;
     const int tokens = min(BT, a.tokens - first);
     for (int i = threadIdx.x; i < tokens * BE; i += THREADS)
-        if (tile * BE + i % BE < E)
-            out[(size_t)(i / BE) * E + i % BE] = logits[i / BE * PITCH + i % BE];
+        if (column + i % BE < E)
+            out[(size_t)(i / BE) * ROUTERS * E + i % BE] = logits[i / BE * PITCH + i % BE];
 }
 
 // Puts a token's logits into shared memory, by one warp: the given ones, or the sum of the slices
-// in order plus the bias. `row` points at the first slice of the token.
-__device__ __forceinline__ void gather_logits(const op_args &a, const float *row,
+// in order plus the bias, and the noise. `row` points at the first slice of the token.
+__device__ __forceinline__ void gather_logits(const op_args &a, const float *row, int token,
                                               float *logits) {
     constexpr int AT_ONCE = 16 / SPLIT; // experts of a lane whose loads are in flight
-    const size_t slice = (size_t)a.tokens * E;
+    const size_t slice = (size_t)a.tokens * ROUTERS * E;
     for (int first = (int)threadIdx.x % 32; first < E; first += 32 * AT_ONCE) {
         float part[AT_ONCE][SPLIT];
 #pragma unroll
@@ -302,6 +345,15 @@ __device__ __forceinline__ void gather_logits(const op_args &a, const float *row
             logits[expert] = part[i][0];
         }
     }
+% if p.router_noise > 0 then
+    if (a.logits || !a.seed) return;
+    for (int expert = (int)threadIdx.x % 32; expert < E; expert += 32) {
+        float raw = 0.0f;
+#pragma unroll
+        for (int s = 0; s < SPLIT; s++) raw += row[s * slice + E + expert];
+        logits[expert] += noise(*a.seed, token, expert, raw);
+    }
+% end
 }
 
 // Selects for COUNT tokens from `first` on, a warp each, from the slices' sums or the given logits.
@@ -311,9 +363,10 @@ __device__ __forceinline__ void select_from_slices(const op_args &a, float *logi
                                                    bool count) {
     int *counts = (int *)(logits + COUNT * E);
     const int token = first + (int)threadIdx.x / 32;
-    const float *from = a.logits ? a.logits : (const float *)a.scratch;
+    const float *from = a.logits ? a.logits + (size_t)token * E
+                                 : (const float *)a.scratch + (size_t)token * ROUTERS * E;
     if (token < a.tokens)
-        gather_logits(a, from + (size_t)token * E, logits + (size_t)(threadIdx.x / 32) * E);
+        gather_logits(a, from, token, logits + (size_t)(threadIdx.x / 32) * E);
     select_tokens<COUNT, COUNT>(a, logits, E, first, count ? counts : nullptr,
                                 (float(*)[2])(counts + E));
 }

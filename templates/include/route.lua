@@ -17,6 +17,9 @@ local function most(p)
     return be
 end
 
+-- Matrices that x is multiplied with: router_noise is a second one.
+local function routers(p) return p.router_noise > 0 and 2 or 1 end
+
 -- fp32 sums that a thread keeps; f32 weights take a second set, see multiply_stage.
 local function sums(p, c)
     local tiles = c.be // 16 // math.min(c.warps, c.be // 16) * (c.bt // 8)
@@ -28,19 +31,30 @@ local function shared_bytes(p, c)
     if c.split > 0 then
         return math.max(ring_bytes(p, c), c.bt * (c.be + 4) * 4)
     end
-    local logits = c.bt * (moe.align(p.e, 16) + 4) * 4
-    local both = p.e <= c.be and math.max(ring_bytes(p, c), logits) or ring_bytes(p, c) + logits
+    local logits = c.bt * (moe.align(p.e, 16) * routers(p) + 4) * 4
+    local both = p.e <= c.be and routers(p) == 1 and math.max(ring_bytes(p, c), logits) or ring_bytes(p, c) + logits
     return both + p.e * 4 + c.bt * 8
 end
 local function select_bytes(p, c) return (c.warps + 1) * p.e * 4 + c.warps * 8 end
 
 -- Rules of one word have templates of their own.
 local function supports(p)
-    if p.router_pick ~= "topk" or p.router_second ~= "always" or p.router_jitter_input > 0
-        or p.router_noise > 0 then
-        return false, "it draws nothing, and picks by no table: " .. p.router
-    end
     return p.router_rule == "topk", "it has no rule " .. p.router
+end
+
+-- Whether logits are those of one product, with x as it is.
+local function plain(p)
+    return p.router_noise == 0 and p.router_jitter_input == 0, "it draws no noise and no jitter"
+end
+
+-- The kernels of a launch, behind the one of jitter.cuh where the rule asks for it.
+local JITTER_THREADS = 128
+local function behind_jitter(p, d, kernels)
+    if p.router_jitter_input > 0 then
+        table.insert(kernels, 1, { name = "jitter", grid = { "tokens", 1 }, block = JITTER_THREADS,
+                                   overlap = d.sm >= 90 })
+    end
+    return kernels
 end
 
 -- Of the GEMM alone.
@@ -81,15 +95,16 @@ local function legal(p, c, d)
     return gemm_legal(p, c, d)
 end
 
--- Blocks of the GEMM.
-local function blocks(p, c)
-    local shares = c.split > 0 and moe.ceil_div(p.e, c.be) * c.split or 1
-    return moe.ceil_div(p.t, c.bt) * shares
+-- Blocks of the GEMM that share a tile of tokens.
+local function shares(p, c)
+    return c.split > 0 and moe.ceil_div(p.e, c.be) * routers(p) * c.split or 1
 end
+
+local function blocks(p, c) return moe.ceil_div(p.t, c.bt) * shares(p, c) end
 
 -- Blocks that an SM holds at once. Registers: the sums and about 56 more, until `b` tells.
 local function resident(p, c, d, b)
-    if b then return b.blocks[1] end
+    if b then return b.blocks[p.router_jitter_input > 0 and 2 or 1] end
     local by_registers = d.regs_sm // (c.warps * 32 * (sums(p, c) + 56))
     local by_smem = d.smem_sm // (shared_bytes(p, c) + 1024)
     return math.max(1, math.min(by_registers, by_smem, d.threads_sm // (c.warps * 32), d.blocks_sm))
@@ -130,7 +145,7 @@ local function first_kernel(p, c, d, b, most)
     local all, slots = moe.ceil_div(blocks(p, c), each), d.sms * resident(p, c, d, b)
     local waves = math.ceil(all / slots) * each
     local sharing = math.max(1, math.min(all, slots) / d.sms)
-    local tiles = c.split > 0 and 1 or moe.ceil_div(p.e, c.be)
+    local tiles = c.split > 0 and 1 or moe.ceil_div(p.e, c.be) * routers(p)
     local width, depth = tiles * c.be, p.d / math.max(1, c.split)
     local tokens = math.min(c.bt, p.t)
     local rate = math.min(64, 32 * d.sms / math.min(all, d.sms))
@@ -145,17 +160,20 @@ local function first_kernel(p, c, d, b, most)
                                 steps * slots_stage * c.warps / 4 * sharing)
         + tiles * slots_store
     local again = tiles > 1 and slots * c.bt * p.d * p.xbytes > d.l2 and tiles or 1
-    local memory = (p.t * again * p.xbytes + p.e * p.router_wbytes) * p.d / (0.9 * d.bandwidth)
+    local memory = (p.t * again * p.xbytes + p.e * routers(p) * p.router_wbytes) * p.d
+        / (0.9 * d.bandwidth)
     local rounds = c.split == 0 and moe.ceil_div(tokens, c.warps) or 0
-    return loads.launch(d) + loads.soft_max(800 + memory, waves *
-                                            (800 + (gemm + rounds * choice(p)) / clock))
+    local jitter = p.router_jitter_input > 0
+        and loads.launch(d) + 2 * p.t * p.d * p.xbytes / d.bandwidth or 0
+    return loads.launch(d) + jitter + loads.soft_max(800 + memory, waves *
+                                                     (800 + (gemm + rounds * choice(p)) / clock))
 end
 
 -- Predicted ns of the selection from slices by `blocks` blocks at once of `warps` warps, without a
 -- launch: what the slices' sums take to write and read, and each warp's tokens one by one. A lane has
 -- 16 sums under way, so it takes as many rounds through the L2, of 600 cycles, to have all.
 local function selection(p, c, d, blocks, warps)
-    local partial = 2 * c.split * p.t * p.e * 4 / (2 * d.bandwidth)
+    local partial = 2 * c.split * p.t * p.e * routers(p) * 4 / (2 * d.bandwidth)
     local rounds = moe.ceil_div(moe.ceil_div(p.e, 32), 16 // c.split)
     local cycles = rounds * 600 + choice(p)
     return partial + moe.ceil_div(p.t, warps * blocks) * cycles / (d.clock / 1000)
@@ -198,5 +216,6 @@ local params = {
 }
 
 return { params = params, supports = supports, legal = legal, gemm_legal = gemm_legal, predict = predict,
+         plain = plain, routers = routers, shares = shares, behind_jitter = behind_jitter,
          common = common, first_kernel = first_kernel, selection = selection, choice = choice,
          shared_bytes = shared_bytes, select_bytes = select_bytes, sums = sums }

@@ -4,13 +4,26 @@
 // Rule $(p.router). Experts are selected by their logits where the order is the same as that of
 // scores, which may round to ties.
 % moe.include("topk.cuh")
+% if p.router_second ~= "always" then
+% moe.include("philox.cuh")
+% end
+
+// What a rule may ask of a token beside its logits.
+struct token_facts {
+    const int *ids = nullptr;                 // [K] of the table, where experts are picked by it; NULL: none
+    const unsigned long long *seed = nullptr; // NULL: nothing is drawn
+    int token = 0;                            // its number
+};
 
 % local softmax = p.router_score == "softmax"
 % -- A softmax over all cancels out: what renormalising leaves is the softmax over the chosen.
 % local among = p.router_weigh == "softmax" or softmax and p.router_renorm and p.router_epsilon == 0
-constexpr bool BY_LOGITS = $(p.router_by_logits);
-// Weights, or keys, are softmaxes over all experts.
-constexpr bool OVER_ALL = $(softmax and not (among and p.router_by_logits));
+% local hash, law = p.router_pick == "hash", p.router_second
+% -- The first choice has the largest logit.
+% local sorted = p.router_by_logits and not hash
+constexpr bool SORTED = $(sorted);
+// Weights, keys or the law of the second choice are softmaxes over all experts.
+constexpr bool OVER_ALL = $(softmax and (not (among and p.router_by_logits) or law == "nllb"));
 
 // Largest logit, and sum over all experts of exp(logit - most).
 struct softmax {
@@ -28,7 +41,7 @@ __device__ __forceinline__ float exp_sum(const float *row, float most) {
     }
     return warp_sum(sum);
 }
-% if not p.router_by_logits then
+% if not sorted then
 
 __device__ __forceinline__ float largest(const float *row) {
     const int lane = (int)threadIdx.x % 32;
@@ -43,7 +56,7 @@ __device__ __forceinline__ float largest(const float *row) {
 
 __device__ __forceinline__ float sigmoid(float v) { return 1.0f / (1.0f + expf(-v)); }
 % end
-% if not p.router_by_logits or not among and p.router_weigh ~= "sparsemixer" then
+% if not p.router_by_logits or not among and p.router_weigh ~= "sparsemixer" or law == "nllb" then
 
 // What a logit scores.
 __device__ __forceinline__ float score(float logit, const softmax &over) {
@@ -58,6 +71,14 @@ __device__ __forceinline__ float score(float logit, const softmax &over) {
 % end
 }
 % end
+% if hash then
+
+// The choices of lanes < K: those of the table, or -1.
+__device__ __forceinline__ int look_up(const int *ids) {
+    const int lane = (int)threadIdx.x % 32, expert = ids && lane < K ? ids[lane] : -1;
+    return (unsigned)expert < (unsigned)E ? expert : -1;
+}
+% else
 
 __device__ __forceinline__ void make_keys(const float *row, const float *bias, const softmax &over,
                                           keys &key) {
@@ -77,6 +98,7 @@ __device__ __forceinline__ void make_keys(const float *row, const float *bias, c
         key[i] = order_key(value);
     }
 }
+% end
 % if p.router_groups > 0 then
 
 constexpr int GROUPS = $(p.router_groups), GROUPS_KEPT = $(p.router_groups_kept);
@@ -155,18 +177,19 @@ __device__ __forceinline__ float sparsemixer(const float *row, int expert, float
 }
 % end
 
-// The weight of the choice `expert` with `logit` in each lane < K; 0 in the others.
+// The weight of the choice `expert` with `logit` in each lane < K that has one; 0 in the others.
 __device__ __forceinline__ float weigh(const float *row, int expert, float logit,
                                        const softmax &over) {
 % if p.router_weigh == "sparsemixer" then
     float weight = sparsemixer(row, expert, logit);
 % else
-    const bool chosen = (int)threadIdx.x % 32 < K;
+    const bool chosen = (int)threadIdx.x % 32 < K$(hash and " && expert >= 0" or "");
 % end
 % if among then
-    const float most = BY_LOGITS ? over.most : warp_max(chosen ? logit : -MOST);
+    const float most = SORTED ? over.most : warp_max(chosen ? logit : -MOST);
     float weight = chosen ? expf(logit - most) : 0.0f;
-    weight /= warp_sum(weight);
+    const float sum = warp_sum(weight);
+    weight = chosen ? weight / sum : 0.0f;
 % elseif p.router_weigh ~= "sparsemixer" then
     float weight = chosen ? score(logit, over) : 0.0f;
 % end
@@ -179,33 +202,60 @@ __device__ __forceinline__ float weigh(const float *row, int expert, float logit
     return weight;
 }
 
+% if law ~= "always" then
+
+// Whether the second choice stays; of the lane that has it.
+__device__ __forceinline__ bool stays(float weight, float logit, const softmax &over,
+                                      const token_facts &facts) {
+    if (!facts.seed) return true;
+    const float u = uniform(draw(*facts.seed, facts.token, 1, DRAW_SECOND).word[0]);
+% if law == "mesh" then
+    return u < weight / 0.2f;
+% elseif law == "nllb" then
+    return u < 2.0f * score(logit, over);
+% else
+    return u < 2.0f * weight;
+% end
+}
+% end
+
 // A token's choices and weights in lanes < K.
 struct routed {
-    int expert;
+    int expert; // -1: a slot that is left out
     float weight;
     softmax over; // all experts; `all` is 0 where nobody asked
 };
 
 // Routes a token; `sums`: over.all is asked for. `bias` [E] joins the keys, where the rule has one.
-__device__ __forceinline__ routed route_token(const float *row, const float *bias, bool sums) {
+__device__ __forceinline__ routed route_token(const float *row, const float *bias, bool sums,
+                                              const token_facts &facts) {
     routed out = {};
-    keys key;
-% if not p.router_by_logits then
+% if not sorted then
     if (OVER_ALL || sums) {
         out.over.most = largest(row);
         out.over.all = exp_sum(row, out.over.most);
     }
 % end
+% if hash then
+    out.expert = look_up(facts.ids);
+    const float logit = finite(row[max(out.expert, 0)]);
+% else
+    keys key;
     make_keys(row, bias, out.over, key);
 % if p.router_groups > 0 then
     keep_groups(key);
 % end
     out.expert = choose(key);
     const float logit = finite(row[out.expert]);
-% if p.router_by_logits then
+% end
+% if sorted then
     out.over.most = __shfl_sync(~0u, logit, 0);
     if (OVER_ALL || sums) out.over.all = exp_sum(row, out.over.most);
 % end
     out.weight = weigh(row, out.expert, logit, out.over);
+% if law ~= "always" then
+    if (threadIdx.x % 32 == 1 && !stays(out.weight, logit, out.over, facts))
+        out.expert = -1, out.weight = 0.0f;
+% end
     return out;
 }

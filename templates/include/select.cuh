@@ -30,7 +30,7 @@ struct loss_terms {
             square += __float2ull_rn(fminf(whole * whole, 8388608.0f) * 1048576.0f);
             entropy += __float2ull_rn(rest * FIXED_ONE);
         }
-        if (lane >= K) return;
+        if (lane >= K || mine.expert < 0) return;
         if (lane == 0) atomicAdd(&a.loss_sums[mine.expert], 1ull);
         atomicAdd(&a.loss_sums[E + mine.expert], 1ull);
         atomicAdd(&a.loss_sums[2 * E + mine.expert],
@@ -43,6 +43,16 @@ struct loss_terms {
         atomicAdd(&a.loss_sums[3 * E + 1], entropy);
     }
 };
+
+__device__ __forceinline__ token_facts facts_of(const op_args &a, int token) {
+% if p.router_pick == "hash" then
+    const int id = a.token_ids[token];
+    const bool there = (unsigned)id < (unsigned)a.vocab;
+    return {there ? a.expert_table + (size_t)id * K : nullptr, a.seed, token};
+% else
+    return {nullptr, a.seed, token};
+% end
+}
 
 // Selects for TOKENS tokens from `first` on, one of the block's COUNT warps a token. `logits`
 // [TOKENS][pitch]; `counts` [E], or NULL where choices are not counted, and `scale` [TOKENS][2] are
@@ -57,11 +67,12 @@ __device__ __forceinline__ void select_tokens(const op_args &a, const float *log
         for (int e = threadIdx.x; e < E; e += COUNT * 32) counts[e] = 0;
     __syncthreads(); // the logits, too
     for (int token = (int)threadIdx.x / 32; token < tokens; token += COUNT) {
-        const routed mine = route_token(logits + token * pitch, a.router_bias, a.prob_sums);
+        const routed mine = route_token(logits + token * pitch, a.router_bias, a.prob_sums,
+                                        facts_of(a, first + token));
         if (lane < K) {
             a.ids[(size_t)(first + token) * K + lane] = mine.expert;
             a.weights[(size_t)(first + token) * K + lane] = mine.weight;
-            if (counts) atomicAdd(&counts[mine.expert], 1);
+            if (counts && mine.expert >= 0) atomicAdd(&counts[mine.expert], 1);
         }
         if (lane == 0) {
             scale[token][0] = mine.over.most;

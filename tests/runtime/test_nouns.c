@@ -71,9 +71,9 @@ static void test_archs(void **unused) {
 static void test_args(void **unused) {
     (void)unused;
     struct route {
-        void *x, *router_weight, *router_keys, *router_bias, *logits, *ids, *weights, *counts,
-            *prob_sums, *loss_sums, *flags, *scratch;
-        int tokens;
+        void *x, *router_weight, *router_keys, *router_noise, *router_bias, *logits, *jittered,
+            *token_ids, *expert_table, *seed, *ids, *weights, *counts, *prob_sums, *loss_sums, *flags, *scratch;
+        int tokens, vocab;
     } expected;
     struct permute {
         void *ids, *weights, *router_bias, *counts, *prob_sums, *mean_probs, *loss_sums, *losses,

@@ -57,6 +57,20 @@ void route_case_run(fixture *f, route_case *r) {
                         e * (size_t)layer->d * moe_dtype_size(moe_layer_router_dtype(layer)));
     if (r->router_bias)
         args.value[MOE_ARG_router_bias] = fixture_put(f, r->router_bias, e * sizeof(float));
+    if (r->router_noise)
+        args.value[MOE_ARG_router_noise] =
+            fixture_put(f, r->router_noise,
+                        e * (size_t)layer->d * moe_dtype_size(moe_layer_router_dtype(layer)));
+    if (r->token_ids)
+        args.value[MOE_ARG_token_ids] =
+            fixture_put(f, r->token_ids, (size_t)r->tokens * sizeof(int));
+    if (r->expert_table)
+        args.value[MOE_ARG_expert_table] = fixture_put(
+            f, r->expert_table, (size_t)r->vocab * (size_t)layer->k * sizeof(int));
+    args.value[MOE_ARG_vocab] = (uint64_t)r->vocab;
+    if (r->seed) args.value[MOE_ARG_seed] = fixture_put(f, r->seed, sizeof *r->seed);
+    if (layer->router.jitter_input)
+        args.value[MOE_ARG_jittered] = fixture_room(f, (size_t)r->tokens * width);
     if (r->logits)
         args.value[MOE_ARG_logits] =
             fixture_put(f, r->logits, (size_t)r->tokens * e * sizeof(float));
@@ -77,6 +91,8 @@ void route_case_run(fixture *f, route_case *r) {
     fixture_get(f, args.value[MOE_ARG_flags], flags, sizeof flags);
     for (int i = 0; i < MOE_FLAGS; i++)
         if (flags[i]) fail_msg("%s: flags[%d] is left at %d", r->kernel->what, i, flags[i]);
+    if (r->jittered)
+        fixture_get(f, args.value[MOE_ARG_jittered], r->jittered, (size_t)r->tokens * width);
     fixture_get(f, args.value[MOE_ARG_ids], r->ids, slots * sizeof(int));
     fixture_get(f, args.value[MOE_ARG_weights], r->weights, slots * sizeof(float));
     if (r->statistics) {
@@ -226,7 +242,10 @@ static void check_weights_are_numbers(const route_case *r) {
 void route_case_judge(const route_case *r, const double *logits, double logit_error) {
     const moe_route_result got = {r->ids, r->weights, r->counts, r->prob_sums, NULL};
     moe_verdict verdict;
-    CHECK(moe_check_route(r->layer, r->tokens, logits, r->router_bias, logit_error,
+    const moe_host_layer in = {.router_bias = r->router_bias, .seed = r->seed,
+                               .token_ids = r->token_ids, .expert_table = r->expert_table,
+                               .vocab = r->vocab};
+    CHECK(moe_check_route(r->layer, r->tokens, logits, &in, logit_error,
                           moe_op_tolerance(&r->kernel->op), &got, &verdict));
     if (!verdict.ok) fail_msg("%s, T=%lld: %s", r->kernel->what, (long long)r->tokens, verdict.text);
     check_weights_are_numbers(r);

@@ -11,6 +11,11 @@ typedef struct route_case {
     int64_t tokens;
     const void *x, *router_weight;
     const float *router_bias, *logits;
+    const void *router_noise;
+    const int *token_ids, *expert_table; /* [T], [vocab,k] */
+    int vocab;
+    const uint64_t *seed;
+    void *jittered;                /* [T,d], room for what the router took for x */
     bool statistics;               /* counts and sums are asked for; true unless changed */
     int *ids, *counts;             /* [T,k], [e] */
     float *weights;                /* [T,k] */

@@ -21,7 +21,7 @@
 
 #include <cmocka.h>
 
-enum { T = 5, MAX_TENSORS = 8 };
+enum { T = 5, MAX_TENSORS = 12 };
 
 static char folder[] = "/tmp/moetune-run-XXXXXX";
 
@@ -61,6 +61,10 @@ static int64_t list_tensors(const moe_workload *w, moe_tensor *out) {
         {"router.bias", MOE_TENSOR_F32, 1, {moe_layer_queries(l)}, w->router_bias, 0},
         {gated ? "experts.gate_up.bias" : "experts.up.bias", x, 2, {l->e, up}, w->up_bias, 0},
         {"experts.down.bias", x, 2, {l->e, l->d}, w->down_bias, 0},
+        {"router.noise", moe_tensor_type_of(moe_layer_router_dtype(l)), 2, {l->e, l->d},
+         w->router_noise, 0},
+        {"token_ids", MOE_TENSOR_I32, 1, {w->tokens}, w->token_ids, 0},
+        {"router.table", MOE_TENSOR_I32, 2, {MOE_WORKLOAD_VOCAB, l->k}, w->expert_table, 0},
     };
     int64_t count = 0;
     for (int i = 0; i < MAX_TENSORS; i++) {
@@ -184,6 +188,69 @@ static void a_layer_on_given_tensors(void **state) {
         judge(&w, output);
         moe_workload_free(&w);
     }
+}
+
+/* What a seed draws, and what a table has for token ids. */
+static void routers_that_read_more(void **state) {
+    static const char *const layers[] = {
+        "d=32 f=16 e=5 k=2 router=noisy>topk>softmax",
+        "d=32 f=16 e=6 k=3 router=sqrtsoftplus>hash>renorm>scale(1.5)",
+        "d=32 f=16 e=5 k=2 router=jitter(0.1)>softmax>topk>renorm>second(paper)",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+        moe_layer layer;
+        moe_workload w;
+        char text[4096], output[128], options[512];
+        assert_int_equal(moe_layer_parse(layers[i], &layer), MOE_OK);
+        assert_int_equal(moe_workload_init(&w, &layer, T, MOE_ROUTING_UNIFORM, 7,
+                                           MOE_MAKE_ALL & ~(unsigned)MOE_MAKE_LOGITS), MOE_OK);
+        write_input(&w, "in.safetensors");
+        snprintf(output, sizeof output, "%s/out.safetensors", folder);
+        snprintf(options, sizeof options,
+                 "--layer '%s' --input %s/in.safetensors --output %s --seed 7", layers[i], folder,
+                 output);
+        int status = run_with(options, text, sizeof text);
+        if (status) fail_msg("%s: exit status %d: %s", layers[i], status, text);
+        judge(&w, output);
+        moe_workload_free(&w);
+    }
+}
+
+/* Ids and weights of the caller's: one of them twice, one that is no expert's. */
+static void a_layer_without_a_router(void **state) {
+    static const char text_of_layer[] = "d=32 f=16 e=5 k=2 router=given";
+    int ids[2 * T] = {0, 1, 4, 4, 3, -1, 5, 2, 1, 0};
+    float weights[2 * T] = {0.5f, 0.25f, 1, -1, 2, 7, 7, 0.125f, 0, 3};
+    double wide[2 * T], want[T * 32];
+    moe_layer layer;
+    moe_workload w;
+    char text[4096], path[128], output[128];
+    moe_tensor tensors[MAX_TENSORS + 2];
+    const moe_tensor *y;
+    moe_tensor_file *file;
+    (void)state;
+    assert_int_equal(moe_layer_parse(text_of_layer, &layer), MOE_OK);
+    assert_int_equal(moe_workload_init(&w, &layer, T, MOE_ROUTING_UNIFORM, 3,
+                                       MOE_MAKE_X | MOE_MAKE_UP | MOE_MAKE_DOWN), MOE_OK);
+    int64_t count = list_tensors(&w, tensors);
+    tensors[count++] = (moe_tensor){"ids", MOE_TENSOR_I32, 2, {T, 2}, ids, sizeof ids};
+    tensors[count++] = (moe_tensor){"weights", MOE_TENSOR_F32, 2, {T, 2}, weights, sizeof weights};
+    snprintf(path, sizeof path, "%s/in.safetensors", folder);
+    snprintf(output, sizeof output, "%s/out.safetensors", folder);
+    assert_int_equal(moe_tensor_file_write(path, tensors, count), MOE_OK);
+    int status = run(text_of_layer, "in.safetensors", output, text, sizeof text);
+    if (status) fail_msg("exit status %d: %s", status, text);
+    assert_int_equal(moe_tensor_file_open(output, &file), MOE_OK);
+    y = moe_tensor_find(file, "y");
+    const moe_host_layer in = moe_workload_host(&w);
+    for (int s = 0; s < 2 * T; s++) wide[s] = (double)weights[s];
+    for (int s = 0; s < 2 * T; s++) ids[s] = ids[s] == 5 ? -1 : ids[s];
+    assert_int_equal(moe_ref_layer(&layer, T, &in, ids, wide, NULL, NULL, T, want), MOE_OK);
+    for (int i = 0; i < T * 32; i++)
+        assert_true(fabs(moe_load(MOE_BF16, y->data, i) - want[i]) < 0.05 * (1 + fabs(want[i])));
+    moe_tensor_file_close(file);
+    moe_workload_free(&w);
 }
 
 static void statistics_on_request(void **state) {
@@ -346,6 +413,8 @@ static int remove_folder(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_layer_on_given_tensors),
+        cmocka_unit_test(routers_that_read_more),
+        cmocka_unit_test(a_layer_without_a_router),
         cmocka_unit_test(statistics_on_request),
         cmocka_unit_test(files_that_do_not_fit),
         cmocka_unit_test(a_layer_of_a_published_model),

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { ALL = ((1 << MOE_PIPELINE_COUNT) - 1) & ~(1 << MOE_PIPELINE_looked_up),
+enum { ALL = ((1 << MOE_PIPELINE_given) - 1) & ~(1 << MOE_PIPELINE_looked_up),
        FUSED = 1 << MOE_PIPELINE_fused };
 
 #define LAYER "d=72 f=80 e=8 k=2 act=swiglu_clamp(7,1.702) router=topk>softmax bias=router,up,down "

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { ALL = ((1 << MOE_PIPELINE_COUNT) - 1) & ~(1 << MOE_PIPELINE_looked_up),
+enum { ALL = ((1 << MOE_PIPELINE_given) - 1) & ~(1 << MOE_PIPELINE_looked_up),
        FUSED = 1 << MOE_PIPELINE_fused };
 
 /* Experts of other devices add nothing, and take no room; the first of ours is number 6. */

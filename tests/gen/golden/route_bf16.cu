@@ -156,8 +156,13 @@ struct args_route {
     const XT *x;
     const RT *router_weight;
     const WT *router_keys;
+    const RT *router_noise;
     const float *router_bias;
     const float *logits;
+    XT *jittered;
+    const int *token_ids;
+    const int *expert_table;
+    const unsigned long long *seed;
     int *ids;
     float *weights;
     int *counts;
@@ -166,6 +171,7 @@ struct args_route {
     int *flags;
     int *scratch;
     int tokens;
+    int vocab;
 };
 // route.cuh - what templates with a router share: logits by a tensor-core GEMM, selection, weights.
 // Needs BT, BE, BK, STAGES, WARPS, SPLIT (route.lua), D, E, K, XT, WT and the op's arguments.
@@ -379,8 +385,15 @@ template <int COUNT, int PER> __device__ __forceinline__ int take(unsigned (&key
 // Lane j < K gets the expert of choice j. Their keys become 0.
 __device__ __forceinline__ int choose(keys &key) { return take<K>(key); }
 
-constexpr bool BY_LOGITS = true;
-// Weights, or keys, are softmaxes over all experts.
+// What a rule may ask of a token beside its logits.
+struct token_facts {
+    const int *ids = nullptr;                 // [K] of the table, where experts are picked by it; NULL: none
+    const unsigned long long *seed = nullptr; // NULL: nothing is drawn
+    int token = 0;                            // its number
+};
+
+constexpr bool SORTED = true;
+// Weights, keys or the law of the second choice are softmaxes over all experts.
 constexpr bool OVER_ALL = false;
 
 // Largest logit, and sum over all experts of exp(logit - most).
@@ -413,25 +426,28 @@ __device__ __forceinline__ void make_keys(const float *row, const float *bias, c
     }
 }
 
-// The weight of the choice `expert` with `logit` in each lane < K; 0 in the others.
+// The weight of the choice `expert` with `logit` in each lane < K that has one; 0 in the others.
 __device__ __forceinline__ float weigh(const float *row, int expert, float logit,
                                        const softmax &over) {
     const bool chosen = (int)threadIdx.x % 32 < K;
-    const float most = BY_LOGITS ? over.most : warp_max(chosen ? logit : -MOST);
+    const float most = SORTED ? over.most : warp_max(chosen ? logit : -MOST);
     float weight = chosen ? expf(logit - most) : 0.0f;
-    weight /= warp_sum(weight);
+    const float sum = warp_sum(weight);
+    weight = chosen ? weight / sum : 0.0f;
     return weight;
 }
 
+
 // A token's choices and weights in lanes < K.
 struct routed {
-    int expert;
+    int expert; // -1: a slot that is left out
     float weight;
     softmax over; // all experts; `all` is 0 where nobody asked
 };
 
 // Routes a token; `sums`: over.all is asked for. `bias` [E] joins the keys, where the rule has one.
-__device__ __forceinline__ routed route_token(const float *row, const float *bias, bool sums) {
+__device__ __forceinline__ routed route_token(const float *row, const float *bias, bool sums,
+                                              const token_facts &facts) {
     routed out = {};
     keys key;
     make_keys(row, bias, out.over, key);
@@ -471,7 +487,7 @@ struct loss_terms {
             square += __float2ull_rn(fminf(whole * whole, 8388608.0f) * 1048576.0f);
             entropy += __float2ull_rn(rest * FIXED_ONE);
         }
-        if (lane >= K) return;
+        if (lane >= K || mine.expert < 0) return;
         if (lane == 0) atomicAdd(&a.loss_sums[mine.expert], 1ull);
         atomicAdd(&a.loss_sums[E + mine.expert], 1ull);
         atomicAdd(&a.loss_sums[2 * E + mine.expert],
@@ -484,6 +500,10 @@ struct loss_terms {
         atomicAdd(&a.loss_sums[3 * E + 1], entropy);
     }
 };
+
+__device__ __forceinline__ token_facts facts_of(const op_args &a, int token) {
+    return {nullptr, a.seed, token};
+}
 
 // Selects for TOKENS tokens from `first` on, one of the block's COUNT warps a token. `logits`
 // [TOKENS][pitch]; `counts` [E], or NULL where choices are not counted, and `scale` [TOKENS][2] are
@@ -498,11 +518,12 @@ __device__ __forceinline__ void select_tokens(const op_args &a, const float *log
         for (int e = threadIdx.x; e < E; e += COUNT * 32) counts[e] = 0;
     __syncthreads(); // the logits, too
     for (int token = (int)threadIdx.x / 32; token < tokens; token += COUNT) {
-        const routed mine = route_token(logits + token * pitch, a.router_bias, a.prob_sums);
+        const routed mine = route_token(logits + token * pitch, a.router_bias, a.prob_sums,
+                                        facts_of(a, first + token));
         if (lane < K) {
             a.ids[(size_t)(first + token) * K + lane] = mine.expert;
             a.weights[(size_t)(first + token) * K + lane] = mine.weight;
-            if (counts) atomicAdd(&counts[mine.expert], 1);
+            if (counts && mine.expert >= 0) atomicAdd(&counts[mine.expert], 1);
         }
         if (lane == 0) {
             scale[token][0] = mine.over.most;
@@ -542,11 +563,14 @@ constexpr int TILES_E = BE / 16 / WARPS_E;      // 16x8 products of a warp
 constexpr int TILES_T = BT / 8;
 constexpr int BLOCKS_E = (E + BE - 1) / BE;     // tiles of experts
 constexpr int STEPS_D = (D + DEPTH - 1) / DEPTH; // stages that a tile takes
+constexpr int ROUTERS = 1; // matrices: router_weight, router_noise
+constexpr int TILES = BLOCKS_E * ROUTERS;
+constexpr int WIDTH = (E + 15) / 16 * 16; // of a matrix's part of a token's logits
 constexpr bool LOGIT_BIAS = false;
 constexpr bool WHOLE_D = D % DEPTH == 0, WHOLE_E = E % BE == 0; // tiles have no edge
 // Floats of a token's logits: 4 more than a multiple of 16, so that store_tile meets all banks.
-constexpr int PITCH = SPLIT ? BE + 4 : (E + 15) / 16 * 16 + 4;
-constexpr bool OVER_RING = SPLIT || BLOCKS_E == 1; // logits overwrite the ring when all is read
+constexpr int PITCH = SPLIT ? BE + 4 : WIDTH * ROUTERS + 4;
+constexpr bool OVER_RING = SPLIT || TILES == 1; // logits overwrite the ring when all is read
 constexpr int RING = STAGES * STAGE;
 constexpr int LOGITS = BT * PITCH * 4;
 constexpr int END = OVER_RING ? (RING > LOGITS ? RING : LOGITS) : RING + LOGITS; // bytes of both
@@ -612,10 +636,11 @@ __device__ __forceinline__ void multiply_stage(unsigned stage, sums &sum) {
     for (int i = 0; i < STEPS; i += WARPS_K) multiply_step(stage, i + warp_k, sum);
 }
 
-// Puts a tile's sums into `logits` [BT][PITCH] from column `column`, as far as column `columns`.
+// Puts a tile's sums into `logits` [BT][PITCH] from column `column`, as far as column `columns`, all
+// behind column `part`.
 // Warps that share K follow each other. `bias` [E] or NULL.
-__device__ __forceinline__ void store_tile(const sums &sum, float *logits, int column, int columns,
-                                           const float *bias) {
+__device__ __forceinline__ void store_tile(const sums &sum, float *logits, int part, int column,
+                                           int columns, const float *bias) {
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
 #pragma unroll
     for (int turn = 0; turn < WARPS_K; turn++) {
@@ -628,7 +653,7 @@ __device__ __forceinline__ void store_tile(const sums &sum, float *logits, int c
             const float add = turn == 0 && bias ? bias[at] : 0.0f;
 #pragma unroll
             for (int j = 0; j < TILES_T * 2; j++) {
-                float *to = logits + (j / 2 * 8 + lane % 4 * 2 + j % 2) * PITCH + at;
+                float *to = logits + (j / 2 * 8 + lane % 4 * 2 + j % 2) * PITCH + part + at;
                 const float v = sum[i / 2][j / 2][i % 2 * 2 + j % 2];
                 *to = turn == 0 ? v + add : *to + v;
             }
@@ -636,8 +661,19 @@ __device__ __forceinline__ void store_tile(const sums &sum, float *logits, int c
     }
 }
 
+__device__ __forceinline__ const XT *router_x(const op_args &a) {
+    return false && a.seed ? a.jittered : a.x;
+}
+
+// The first row of the tile `tile` of all matrices, and which of its matrix it is.
+__device__ __forceinline__ const RT *tile_weights(const op_args &a, int tile) {
+    const RT *w = ROUTERS > 1 && tile >= BLOCKS_E ? (const RT *)a.router_noise : a.router_weight;
+    return w + (size_t)(tile % BLOCKS_E) * BE * D;
+}
+
 // Logits of BT tokens for `tiles` tiles of experts, over `steps` stages from `first_step`, into
-// `logits`, whose column 0 is the first tile's first expert. A barrier must follow.
+// `logits`, whose column 0 is the first tile's first expert; the other matrix's columns start at WIDTH.
+// A barrier must follow.
 __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, float *logits,
                                             int first_token, int first_tile, int tiles,
                                             int first_step, int steps, const float *bias) {
@@ -647,11 +683,11 @@ __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, flo
     const unsigned to_w = ring + of_w.row * ROW + expert_chunk(of_w.row, of_w.chunk) * 16;
     const unsigned to_x = ring + BE * ROW + of_x.row * ROW_X +
                           swizzle<ROW_X>(of_x.row, of_x.chunk) * 16;
-    int expert = first_tile * BE + of_w.row, k = first_step * DEPTH;
+    int expert = first_tile % BLOCKS_E * BE + of_w.row, k = first_step * DEPTH;
     const int k_w = of_w.chunk * per_chunk<RT>(), k_x = of_x.chunk * per_chunk<XT>();
-    const RT *w = a.router_weight + (size_t)expert * D + k + k_w;
-    const XT *x = a.x + (size_t)token * D + k + k_x;
-    int step = 0, tile = 0, stage = 0, loaded = 0, load_step = 0;
+    const RT *w = tile_weights(a, first_tile) + (size_t)of_w.row * D + k + k_w;
+    const XT *x = router_x(a) + (size_t)token * D + k + k_x;
+    int step = 0, tile = first_tile, stage = 0, loaded = 0, load_step = 0, load_tile = first_tile;
     auto load = [&](int into) {
         if (loaded < all) {
             load_rows<BE, ROW, WHOLE_D && WHOLE_E>(to_w + into * STAGE, w, E - expert,
@@ -663,6 +699,10 @@ __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, flo
                 load_step = 0, expert += BE;
                 k -= steps * DEPTH, x -= steps * DEPTH;
                 w += (size_t)BE * D - steps * DEPTH;
+                if (ROUTERS > 1 && ++load_tile == BLOCKS_E) {
+                    expert = of_w.row;
+                    w = tile_weights(a, BLOCKS_E) + (size_t)of_w.row * D + k + k_w;
+                }
             }
         }
         copy_commit();
@@ -679,7 +719,9 @@ __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, flo
         if (++stage == STAGES) stage = 0;
         if (++step < steps) continue;
         if (OVER_RING) __syncthreads();
-        store_tile(sum, logits, tile * BE, min(E - first_tile * BE, PITCH - 4), bias);
+        const int part = SPLIT ? 0 : tile / BLOCKS_E * WIDTH, at = tile % BLOCKS_E * BE;
+        const int all_experts = SPLIT ? min(E - at, BE) : E;
+        store_tile(sum, logits, part, SPLIT ? 0 : at, all_experts, tile < BLOCKS_E ? bias : nullptr);
         step = 0, tile++;
 #pragma unroll
         for (int n = 0; n < TILES_E * TILES_T * 4; n++) (&sum[0][0][0])[n] = 0.0f;
@@ -697,7 +739,7 @@ __device__ __forceinline__ void route_tokens(const op_args &a, unsigned char *sh
         for (int i = threadIdx.x; i < given; i += THREADS)
             logits[i / E * PITCH + i % E] = a.logits[(size_t)first * E + i];
     } else {
-        make_logits(a, shared_address(shared), logits, first, 0, BLOCKS_E, 0, STEPS_D,
+        make_logits(a, shared_address(shared), logits, first, 0, TILES, 0, STEPS_D,
                     LOGIT_BIAS ? a.router_bias : nullptr);
     }
     select_tokens<BT, WARPS>(a, logits, PITCH, first, count ? counts : nullptr,

@@ -490,8 +490,13 @@ struct args_route {
     const XT *x;
     const RT *router_weight;
     const WT *router_keys;
+    const RT *router_noise;
     const float *router_bias;
     const float *logits;
+    XT *jittered;
+    const int *token_ids;
+    const int *expert_table;
+    const unsigned long long *seed;
     int *ids;
     float *weights;
     int *counts;
@@ -500,6 +505,7 @@ struct args_route {
     int *flags;
     int *scratch;
     int tokens;
+    int vocab;
 };
 
 constexpr int THREADS = 384, WARPS = THREADS / 32, MULTIPLIERS = 4 * WGS; // warps
@@ -596,8 +602,15 @@ template <int COUNT, int PER> __device__ __forceinline__ int take(unsigned (&key
 // Lane j < K gets the expert of choice j. Their keys become 0.
 __device__ __forceinline__ int choose(keys &key) { return take<K>(key); }
 
-constexpr bool BY_LOGITS = true;
-// Weights, or keys, are softmaxes over all experts.
+// What a rule may ask of a token beside its logits.
+struct token_facts {
+    const int *ids = nullptr;                 // [K] of the table, where experts are picked by it; NULL: none
+    const unsigned long long *seed = nullptr; // NULL: nothing is drawn
+    int token = 0;                            // its number
+};
+
+constexpr bool SORTED = true;
+// Weights, keys or the law of the second choice are softmaxes over all experts.
 constexpr bool OVER_ALL = false;
 
 // Largest logit, and sum over all experts of exp(logit - most).
@@ -630,25 +643,28 @@ __device__ __forceinline__ void make_keys(const float *row, const float *bias, c
     }
 }
 
-// The weight of the choice `expert` with `logit` in each lane < K; 0 in the others.
+// The weight of the choice `expert` with `logit` in each lane < K that has one; 0 in the others.
 __device__ __forceinline__ float weigh(const float *row, int expert, float logit,
                                        const softmax &over) {
     const bool chosen = (int)threadIdx.x % 32 < K;
-    const float most = BY_LOGITS ? over.most : warp_max(chosen ? logit : -MOST);
+    const float most = SORTED ? over.most : warp_max(chosen ? logit : -MOST);
     float weight = chosen ? expf(logit - most) : 0.0f;
-    weight /= warp_sum(weight);
+    const float sum = warp_sum(weight);
+    weight = chosen ? weight / sum : 0.0f;
     return weight;
 }
 
+
 // A token's choices and weights in lanes < K.
 struct routed {
-    int expert;
+    int expert; // -1: a slot that is left out
     float weight;
     softmax over; // all experts; `all` is 0 where nobody asked
 };
 
 // Routes a token; `sums`: over.all is asked for. `bias` [E] joins the keys, where the rule has one.
-__device__ __forceinline__ routed route_token(const float *row, const float *bias, bool sums) {
+__device__ __forceinline__ routed route_token(const float *row, const float *bias, bool sums,
+                                              const token_facts &facts) {
     routed out = {};
     keys key;
     make_keys(row, bias, out.over, key);
@@ -688,7 +704,7 @@ struct loss_terms {
             square += __float2ull_rn(fminf(whole * whole, 8388608.0f) * 1048576.0f);
             entropy += __float2ull_rn(rest * FIXED_ONE);
         }
-        if (lane >= K) return;
+        if (lane >= K || mine.expert < 0) return;
         if (lane == 0) atomicAdd(&a.loss_sums[mine.expert], 1ull);
         atomicAdd(&a.loss_sums[E + mine.expert], 1ull);
         atomicAdd(&a.loss_sums[2 * E + mine.expert],
@@ -701,6 +717,10 @@ struct loss_terms {
         atomicAdd(&a.loss_sums[3 * E + 1], entropy);
     }
 };
+
+__device__ __forceinline__ token_facts facts_of(const op_args &a, int token) {
+    return {nullptr, a.seed, token};
+}
 
 // Selects for TOKENS tokens from `first` on, one of the block's COUNT warps a token. `logits`
 // [TOKENS][pitch]; `counts` [E], or NULL where choices are not counted, and `scale` [TOKENS][2] are
@@ -715,11 +735,12 @@ __device__ __forceinline__ void select_tokens(const op_args &a, const float *log
         for (int e = threadIdx.x; e < E; e += COUNT * 32) counts[e] = 0;
     __syncthreads(); // the logits, too
     for (int token = (int)threadIdx.x / 32; token < tokens; token += COUNT) {
-        const routed mine = route_token(logits + token * pitch, a.router_bias, a.prob_sums);
+        const routed mine = route_token(logits + token * pitch, a.router_bias, a.prob_sums,
+                                        facts_of(a, first + token));
         if (lane < K) {
             a.ids[(size_t)(first + token) * K + lane] = mine.expert;
             a.weights[(size_t)(first + token) * K + lane] = mine.weight;
-            if (counts) atomicAdd(&counts[mine.expert], 1);
+            if (counts && mine.expert >= 0) atomicAdd(&counts[mine.expert], 1);
         }
         if (lane == 0) {
             scale[token][0] = mine.over.most;
