@@ -18,6 +18,9 @@ const moe_preset_entry moe_preset_list[] = {
      "one of the ten sublayers of an expert; put its norm into up and up_bias, and give logits"},
     {"base-128-eval", "d=2048 f=8192 e=128 k=1 act=relu " BF16 " router=topk>sigmoid bias=up,down",
      "as base-128, where each token has its best expert"},
+    {"c-btm-opt-1.3b", "d=2048 f=8192 e=16 k=4 act=relu " BF16 " router=given bias=up,down",
+     "ids and weights are those of a token's context, whole; c-BTM mixes probabilities of whole models "
+     "where this mixes layers"},
     {"dbrx", "d=6144 f=10752 e=16 k=4 act=swiglu " BF16 " router=softmax>topk>renorm", ""},
     {"deepseek-moe-16b",
      "d=2048 f=1408 e=64 k=6 act=swiglu " BF16 " router=softmax>topk shared=2816", ""},
@@ -29,6 +32,12 @@ const moe_preset_entry moe_preset_list[] = {
      "published weights are FP8, which run --weights unpacks"},
     {"deepseek-v3-ep8-shard", "d=7168 f=2048 e=256 k=8 act=swiglu " BF16 " " V3_GROUPS " local=32",
      "one of 8 devices with 32 experts each; the shared expert runs where a token is from"},
+    {"deepseek-v4-pro", "d=7168 f=3072 e=384 k=6 act=swiglu " BF16
+     " router=sqrtsoftplus+bias>topk>renorm>scale(2.5) shared=3072",
+     "without the clamp of gate and up at 10"},
+    {"deepseek-v4-pro-hash", "d=7168 f=3072 e=384 k=6 act=swiglu " BF16
+     " router=sqrtsoftplus>hash>renorm>scale(2.5) shared=3072",
+     "its first layers, where experts go by token ids; without the clamp of gate and up at 10"},
     {"dots.llm1", "d=4096 f=1408 e=128 k=6 act=swiglu " BF16
      " router=sigmoid+bias>topk>renorm>scale(2.5) shared=2816", ""},
     {"ernie-4.5-21b-a3b", "d=2560 f=1536 e=64 k=6 act=swiglu " BF16
@@ -64,7 +73,12 @@ const moe_preset_entry moe_preset_list[] = {
     {"grok-1", "d=6144 f=32768 e=8 k=2 act=geglu_tanh " BF16 " router=softmax>topk", ""},
     {"gshard-600b", "d=1024 f=8192 e=2048 k=2 act=relu " BF16
      " router=softmax>topk>renorm(1e-9) capacity=2,gshard,min(4)",
-     "as evaluated (training has capacity 1.25), keeping every second expert; a call is a group"},
+     "as evaluated, keeping every second expert; a call is a group"},
+    {"gshard-600b-train", "d=1024 f=8192 e=2048 k=2 act=relu " BF16
+     " router=softmax>topk>renorm(1e-9)>second(paper) capacity=1.25,gshard,min(4)",
+     "its paper's law for second experts; Mesh TensorFlow's is second(mesh); a call is a group"},
+    {"hash-layer-64", "d=1024 f=4096 e=64 k=1 act=relu " BF16 " router=softmax>hash>renorm bias=up,down",
+     "every weight is 1"},
     {"hunyuan-a13b", "d=4096 f=3072 e=64 k=8 act=swiglu " BF16
      " router=softmax>topk>renorm router_dtype=f32 shared=3072", ""},
     {"hy3", "d=4096 f=1536 e=192 k=8 act=swiglu " BF16
@@ -120,10 +134,15 @@ const moe_preset_entry moe_preset_list[] = {
      ""},
     {"sparsely-gated-256", "d=512 f=1024 e=256 k=4 act=relu " BF16 " router=topk>softmax",
      "without noise, as evaluated; the sigmoid behind the layer is left to the caller"},
+    {"sparsely-gated-256-train", "d=512 f=1024 e=256 k=4 act=relu " BF16 " router=noisy>topk>softmax",
+     "the sigmoid behind the layer is left to the caller"},
     {"switch-base-128",
      "d=768 f=3072 e=128 k=1 act=relu " BF16 " router=softmax>topk capacity=1.25",
      "trained with capacity 1.25, rounded up here (1.25,switch,min(4) is its own formula); the "
      "published code drops beyond 64 rows an expert instead"},
+    {"switch-base-128-train", "d=768 f=3072 e=128 k=1 act=relu " BF16
+     " router=jitter(0.01)>softmax>topk capacity=1.25,switch,min(4)",
+     ""},
     {"top2-of-16",
      "d=1024 f=2048 e=16 k=2 act=gelu " BF16 " router=softmax>topk>renorm capacity=1.25",
      "experts d to 2d to d, capacity 1.1 to 1.25, any d"},
