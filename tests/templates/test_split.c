@@ -1,7 +1,8 @@
 /* label: sim
  * test_split.c - GEMMs whose blocks share a tile's K, on simulated GPUs with clusters and without:
  * splits of random configs, defaults that split, and the same bits in any order of warps and blocks.
- * MOE_SWEEP=N checks N random configs of each template and device, and N orders, instead of a few. */
+ * MOE_SWEEP=N checks N random configs of each template and device, and N orders, instead of a few;
+ * MOE_SWEEP_SEED=S, others. */
 #include "gemm_sweep.h"
 
 #include <setjmp.h>
@@ -63,7 +64,7 @@ static void splits_from_all_over_the_space(void **state) {
     };
     static const int64_t tokens[] = {1, 7, 64};
     const subject *s = *state;
-    uint64_t random = 0x2545f4914f6cdd1d;
+    uint64_t random = gemm_sweep_start(0x2545f4914f6cdd1d);
     fixture f;
     fixture_open(&f, s->device);
     for (int i = 0, count = gemm_sweep_count(SWEEP); i < count; i++) {

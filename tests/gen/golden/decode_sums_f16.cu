@@ -670,7 +670,8 @@ __device__ __forceinline__ void count_parts(const args_down_combine &args, const
 
 // Writes the results first, first + step, ... of a tile, of column pairs of rows.
 __device__ __forceinline__ void finish(const args_down_combine &args, const place &at,
-                                       const float *sums, int first, int step, const int *slot) {
+                                       const float *sums, int first,
+                                       int step, const int *slot) {
     const int rows = min(N, at.end - at.row);
     for (int i = first; i < rows * (OUT_N / 2); i += step) {
         const int token = i / (OUT_N / 2), column = i % (OUT_N / 2) * 2;
