@@ -85,19 +85,24 @@ static int run_build(const options *o) {
     return built.stale || built.count.orphans ? COMMAND_FAILED : COMMAND_GOOD;
 }
 
+/* The folder that is reviewed as measurements takes no model's times unless it is named. */
 static int run_export(const options *o) {
     moe_storage *store;
     moe_records_count count;
     const char *file = o->goal.db ? o->goal.db : o->arg[0], *folder = o->goal.db ? o->arg[0] : o->arg[1];
     if (!file || (o->goal.db && o->arg[1]) || (o->out && folder))
         return misuse("export FILE [DIR | -o DIR]: one database and one folder at most");
-    if (!folder) folder = o->out ? o->out : default_folder;
+    if (!folder) folder = o->out;
     moe_status status = moe_storage_open_existing(file, &store);
     if (status) return command_fail(status);
-    status = moe_records_export(store, folder, &count);
+    status = moe_records_export(store, folder ? folder : default_folder, folder != NULL, &count);
     moe_storage_close(store);
     if (status) return command_fail(status);
-    printf("%s: %lld records and %lld layers of %lld devices in %lld files\n", folder,
+    if (count.simulated)
+        fprintf(stderr, "moetune: %lld simulated devices were left out, since their times are a "
+                "model's; name a folder by -o to have them\n", (long long)count.simulated);
+    printf("%s: %lld records and %lld layers of %lld devices in %lld files\n",
+           folder ? folder : default_folder,
            (long long)count.records, (long long)count.choices, (long long)count.devices,
            (long long)count.files);
     return COMMAND_GOOD;
@@ -207,7 +212,8 @@ static const struct argp argp = {
     "Tuning databases as files.\n\n"
     "build   reads text records (default: tuning_db/records) into a database, and compiles the "
     "kernels that can win\n"
-    "export  writes a database as text records, sorted, for review and git\n"
+    "export  writes a database as text records, sorted, for review and git; of simulated devices "
+    "only into a folder that is named, not into tuning_db/records\n"
     "merge   puts several databases together; of rows with one key the one with the better "
     "evidence stays\n"
     "lint    says what is wrong with folders and files of records and with databases; the exit "

@@ -107,6 +107,7 @@ static moe_status make_folder(const char *path) {
 typedef struct exporting {
     moe_storage *store;
     const char *folder;
+    bool simulated; /* devices, too */
     moe_records_count *count;
 } exporting;
 
@@ -129,6 +130,10 @@ static moe_status write_device(const exporting *e, const moe_facts *facts, devic
 static moe_status export_device(void *context, int64_t device, const moe_facts *facts) {
     exporting *e = context;
     device_lines all = {.count = e->count};
+    if (facts->simulated && !e->simulated) {
+        e->count->simulated++;
+        return MOE_OK;
+    }
     e->count->devices++;
     moe_status status = moe_storage_records(e->store, device, add_record, &all);
     if (!status) status = moe_storage_choices(e->store, device, add_choice, &all);
@@ -137,8 +142,9 @@ static moe_status export_device(void *context, int64_t device, const moe_facts *
     return status;
 }
 
-moe_status moe_records_export(moe_storage *store, const char *folder, moe_records_count *out) {
-    exporting e = {store, folder, out};
+moe_status moe_records_export(moe_storage *store, const char *folder, bool simulated,
+                              moe_records_count *out) {
+    exporting e = {store, folder, simulated, out};
     *out = (moe_records_count){0};
     MOE_TRY(make_folder(folder));
     return moe_storage_devices(store, export_device, &e);

@@ -59,7 +59,8 @@ void db_files_put(const char *path, const moe_record *record, const char *sample
     compiled.image = (moe_image){.arch = "sm_80", .ptx = ptx, .ptx_size = ptx ? strlen(ptx) : 0};
     compiled.image.launch = (moe_launch){
         .kernels = 1, .align = 16, .deterministic = 1,
-        .kernel = {{"k", {MOE_GRID_tokens, 4, 1}, 128, 1, 512, 1, 40, 0, 64}}};
+        .kernel = {{.symbol = "k", .grid = {MOE_GRID_tokens, 4, 1}, .block = 128, .cluster = 1,
+                    .smem = 512, .overlap = 1, .regs = 40, .static_smem = 64}}};
     snprintf(compiled.hash, sizeof compiled.hash, "%032lld",
              (long long)record->config.param[0].value);
     const moe_evidence evidence = {.samples = samples, .compiled = ptx ? &compiled : NULL,

@@ -55,7 +55,7 @@ static void write_sound(const char *path) {
 static void write_records(const char *db, const char *to) {
     moe_records_count count;
     moe_storage *store = db_files_open(db);
-    if (moe_records_export(store, to, &count)) fail_msg("%s", moe_error_text());
+    if (moe_records_export(store, to, true, &count)) fail_msg("%s", moe_error_text());
     moe_storage_close(store);
 }
 
@@ -139,6 +139,18 @@ static void test_each_damage_of_a_text_is_found(void **state) {
                      (long long)found.findings, text);
         free(text);
     }
+}
+
+static void test_simulated_devices_are_exported_on_request(void **state) {
+    (void)state;
+    moe_records_count count;
+    moe_storage *store = db_files_open(in_folder("sound.db"));
+    if (moe_records_export(store, in_folder("measured"), false, &count))
+        fail_msg("%s", moe_error_text());
+    moe_storage_close(store);
+    assert_int_equal(count.simulated, 1);
+    assert_int_equal(count.devices + count.files + count.records, 0);
+    shell("rmdir %s", in_folder("measured")); /* nothing is in it */
 }
 
 static void test_modelled_times_keep_out_of_real_folders(void **state) {
@@ -232,6 +244,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sound_rows_have_no_findings),
         cmocka_unit_test(test_each_damage_of_a_text_is_found),
+        cmocka_unit_test(test_simulated_devices_are_exported_on_request),
         cmocka_unit_test(test_modelled_times_keep_out_of_real_folders),
         cmocka_unit_test(test_stale_templates_are_warnings),
         cmocka_unit_test(test_each_damage_of_a_database_is_found),

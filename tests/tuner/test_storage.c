@@ -71,7 +71,8 @@ static moe_compiled image_of(char *ptx, char *log) {
                                  .ptx_size = strlen(ptx)};
     compiled.image.launch = (moe_launch){
         .kernels = 1, .align = 16,
-        .kernel = {{"k", {MOE_GRID_tokens, 4, 1}, 128, 1, 512, 1, 40, 0, 64}}};
+        .kernel = {{.symbol = "k", .grid = {MOE_GRID_tokens, 4, 1}, .block = 128, .cluster = 1,
+                    .smem = 512, .overlap = 1, .regs = 40, .static_smem = 64}}};
     return compiled;
 }
 
