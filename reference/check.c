@@ -276,6 +276,30 @@ static double weights_rms(const double *want, int64_t n) {
  * other way round: twice the error of a difference of logits at unit scale. */
 static double weight_slack(const route_check *c) { return 4 * (c->logit_error + 0x1p-22); }
 
+/* What a token's limits become when weights are divided by their sum: a weight is largest beside the
+ * least others. */
+static void divide_limits(const moe_router *router, int64_t k, double *least, double *most) {
+    double low = router->epsilon, high = router->epsilon;
+    for (int64_t j = 0; j < k; j++) low += least[j], high += most[j];
+    for (int64_t j = 0; j < k; j++) {
+        double mine = least[j];
+        least[j] *= router->scale / (high - most[j] + mine);
+        most[j] *= router->scale / (low - mine + most[j]);
+    }
+}
+
+/* The least and the most that each weight may be; but for sparsemixer's they are the same. */
+static void make_limits(const route_check *c, double *least, double *most) {
+    moe_layer plain = *c->layer;
+    const bool divided = plain.router.weigh == MOE_WEIGH_SPARSEMIXER && plain.router.renorm;
+    const double slack = weight_slack(c);
+    if (divided) plain.router.renorm = false, plain.router.scale = 1;
+    moe_ref_doubted_weights(&plain, c->tokens, c->logits, c->got->ids, slack, least);
+    moe_ref_doubted_weights(&plain, c->tokens, c->logits, c->got->ids, -slack, most);
+    for (int64_t s = 0; divided && s < c->tokens * plain.k; s += plain.k)
+        divide_limits(&c->layer->router, plain.k, least + s, most + s);
+}
+
 static double outside(double got, double least, double most) {
     if (got >= least && got <= most) return 0;
     return fabs(got < least ? got - least : got - most);
@@ -356,8 +380,7 @@ moe_status moe_check_route(const moe_layer *layer, int64_t tokens, const double 
         status = moe_fail(MOE_E_MEMORY, "no memory to check the routing of %lld tokens",
                           (long long)tokens);
     } else if (ids_are_right(&c)) {
-        moe_ref_doubted_weights(layer, tokens, logits, got->ids, weight_slack(&c), least);
-        moe_ref_doubted_weights(layer, tokens, logits, got->ids, -weight_slack(&c), most);
+        make_limits(&c, least, most);
         status = judge_rule(&c);
         bool good = !status && out->ok && weights_are_right(&c, least, most);
         if (good) status = judge_counts(&c);

@@ -199,11 +199,8 @@ return moe.template{
         if p.drop ~= "plain" then
             return false, "it adds rows as they come, before it is known what was dropped"
         end
-        if p.kind == "down_combine" and p.shared_experts > 0 then
-            return false, "its sums have no rows of shared experts"
-        end
-        return not (p.weigh == "input" and p.bias_up),
-               "its sums start from the bias, which the router's weights must not multiply"
+        return not (p.kind == "down_combine" and p.shared_experts > 0),
+               "its sums have no rows of shared experts"
     end,
     require = require_,
     default = default,

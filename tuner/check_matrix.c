@@ -22,8 +22,8 @@ static const moe_act acts[] = {
 static const char *const routers[] = {
     "softmax>topk>renorm", "softmax>topk", "topk>softmax", "topk>softmax>input",
     "sigmoid+bias>groups(4,2,sum2)>topk>renorm>scale(2.5)", "softmax>groups(4,3,max)>topk>scale(16)",
-    "sqrtsoftplus+bias>topk>renorm", "topk>sparsemixer(0.01)", "base", "expert_choice",
-    "jitter(0.25,all)>noisy>topk>softmax", "softmax>topk>renorm>second(paper)",
+    "sqrtsoftplus+bias>topk>renorm", "topk>sparsemixer(0.01)", "topk>sparsemixer(0.1)>renorm", "base",
+    "expert_choice", "jitter(0.25,all)>noisy>topk>softmax", "softmax>topk>renorm>second(paper)",
     "sqrtsoftplus>hash>renorm", "given",
 };
 static const char *const capacities[] = {

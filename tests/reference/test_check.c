@@ -116,6 +116,25 @@ static void near_ties_may_turn(void **state) {
     assert_named(verdict, "ids[0,1] is 3");
 }
 
+/* Whether expert 1 is near expert 0 is in doubt, and with it both weights once they are divided by
+ * their sum: 1/(1+1/e) and 1, or 1 and 1. */
+static void weights_in_doubt_may_be_either(void **state) {
+    (void)state;
+    const moe_layer layer = layer_of("d=64 f=8 e=3 k=2 router=topk>sparsemixer(0.1)>renorm");
+    static const double logits[] = {5, 4, 1};
+    static const struct {
+        float weights[2];
+        bool right;
+    } cases[] = {{{0.5f, 0.5f}, true}, {{0.42231882f, 0.57768118f}, true}, {{0.4f, 0.6f}, false},
+                 {{0.52f, 0.48f}, false}};
+    for (int i = 0; i < 4; i++) {
+        const moe_route_result got = {.ids = (int[]){0, 1}, .weights = cases[i].weights};
+        moe_verdict verdict;
+        assert_int_equal(moe_check_route(&layer, 1, logits, NULL, 0, 1e-5, &got, &verdict), MOE_OK);
+        assert_int_equal(verdict.ok, cases[i].right);
+    }
+}
+
 static void odd_logits_need_valid_ids_only(void **state) {
     (void)state;
     fixture f = right_route();
@@ -250,6 +269,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(right_routes_pass),    cmocka_unit_test(wrong_routes_are_named),
         cmocka_unit_test(near_ties_may_turn),   cmocka_unit_test(odd_logits_need_valid_ids_only),
+        cmocka_unit_test(weights_in_doubt_may_be_either),
         cmocka_unit_test(right_maps_pass),      cmocka_unit_test(order_within_an_expert_is_free),
         cmocka_unit_test(wrong_maps_are_named),
     };

@@ -23,6 +23,9 @@ static const gemm_case sizes[] = {
     {UP, "d=16 f=8 e=257 k=8", .tokens = 64},
     {DOWN, "d=8 f=24 e=257 k=6", .tokens = 64},
     {UP, "d=24 f=16 e=1024 k=8 x=f16", .tokens = 20},
+    /* Weights multiply the inputs, to which a bias does not belong. */
+    {UP, "d=88 f=40 e=6 k=2 layout=interleaved router=topk>sigmoid>input bias=up", .tokens = 40},
+    {UP, "d=24 f=16 e=3 k=2 act=gelu x=f32 router=topk>softmax>input bias=up", .tokens = 33},
 };
 
 /* Empty experts, one expert for all, lopsided loads, dropped rows, and gaps between experts. */

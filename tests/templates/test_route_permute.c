@@ -213,7 +213,7 @@ static void counts_of_a_share_do_not_overflow(void **state) {
 static void schedules_do_not_matter(void **state) {
     (void)state;
     static const char *const layers[] = {"d=136 f=8 e=40 k=4", "d=136 f=8 e=64 k=8"};
-    for (int seed = 1; seed <= 20; seed++) {
+    for (int seed = 1; seed <= 8; seed++) {
         char device[32];
         fixture f;
         layer_case l;
