@@ -35,7 +35,7 @@ typedef struct fixture_kernel {
     moe_op op;
     char what[MOE_OP_TEXT_SIZE + MOE_CONFIG_TEXT_SIZE + 64]; /* template, op and config */
     moe_source source;
-    moe_compiled compiled;
+    moe_compiled compiled; /* borrowed: each source is compiled once */
     void *module; /* NULL where only compiled */
     int64_t rows; /* set by who runs it: of the buffers h and y_rows */
 } fixture_kernel;

@@ -145,6 +145,7 @@ static void check_all(fixture *f, layer_case *l, int64_t tokens, bool from_x) {
 
 static const char *const rules[] = {"softmax>topk>renorm", "softmax>topk", "topk>softmax"};
 
+/* Every shape at two or three of the token counts, which the devices share. */
 static void every_shape_by_default_config(void **state) {
     (void)state;
     static const int shapes[][2] = {{1, 1}, {8, 2}, {40, 8}, {257, 4}, {1024, 10}, {2048, 32}};
@@ -157,6 +158,7 @@ static void every_shape_by_default_config(void **state) {
             for (size_t t = d; t < sizeof tokens / sizeof *tokens; t += 2) {
                 char text[128];
                 layer_case l;
+                if ((i + t / 2) % 2) continue;
                 snprintf(text, sizeof text, "d=72 f=8 e=%d k=%d router=%s", shapes[i][0],
                          shapes[i][1], rules[(i + t) % 3]);
                 build(&f, text, tokens[t], "", &l);
