@@ -66,18 +66,18 @@ static bool in_bounds(sim_warp *warp, const sim_instruction *in, u32 offset) {
     return false;
 }
 
-/* A swizzle may bring the second half of a row before the first. */
-static inline bool extends(sim_region *region, u32 offset) {
-    if (offset + LINE_BYTES == region->offset) return region->offset = offset, true;
+/* A swizzle may bring a row before the one ahead of it. */
+static inline bool extends(sim_region *region, u32 offset, u32 bytes) {
+    if (offset + bytes == region->offset) return region->offset = offset, true;
     return region->offset + region->bytes == offset;
 }
 
-static void remember(sim_warp *warp, const sim_instruction *in, u32 offset) {
+static void remember(sim_warp *warp, const sim_instruction *in, u32 offset, u32 bytes) {
     sim_matrix_warp *w = &warp->block->async->matrix[warp->index];
     sim_region *last = w->regions ? &w->region[w->regions - 1] : NULL;
 
-    if (last && last->group == w->commits && extends(last, offset)) {
-        last->bytes += LINE_BYTES;
+    if (last && last->group == w->commits && extends(last, offset, bytes)) {
+        last->bytes += bytes;
         return;
     }
     if (w->regions == w->room) {
@@ -88,25 +88,25 @@ static void remember(sim_warp *warp, const sim_instruction *in, u32 offset) {
         w->room = room;
     }
     w->region[w->regions++] = (sim_region){.offset = offset,
-                                           .bytes = LINE_BYTES,
+                                           .bytes = bytes,
                                            .pc = instruction_pc(warp, in),
                                            .group = w->commits};
 }
 
-/* A line is read now and stays in use. */
-static void use_line(sim_warp *warp, const sim_instruction *in, u32 offset) {
+/* Bytes are read now and stay in use. */
+static void use_bytes(sim_warp *warp, const sim_instruction *in, u32 offset, u32 bytes) {
     const sim_block *block = warp->block;
     const sim_shared_marks *m = &block->marks;
     u32 shift = block->kernel->shared_load_shift, pc = instruction_pc(warp, in);
 
     if (!block->checks) return;
-    sim_async_read(warp, in, offset, LINE_BYTES, 0);
-    for (u32 g = offset >> shift; g <= (offset + LINE_BYTES - 1) >> shift; g++) {
+    sim_async_read(warp, in, offset, bytes, 0);
+    for (u32 g = offset >> shift; g <= (offset + bytes - 1) >> shift; g++) {
         m->read[g] = SIM_IN_FLIGHT;
         m->read_warps[g] = 1u << warp->index;
         m->read_pc[g] = pc;
     }
-    remember(warp, in, offset);
+    remember(warp, in, offset, bytes);
 }
 
 /* How the elements of an operand are read. */
@@ -121,14 +121,34 @@ static inline f32 element(format f, u16 raw) {
 }
 
 /* Eight elements to out[0], out[step], ... */
-static bool read_line(sim_warp *warp, const sim_instruction *in, u32 offset, format f, f32 *out,
-                      u32 step) {
+static inline void take_line(const sim_warp *warp, u32 offset, format f, f32 *out, u32 step) {
     u16 raw[8];
 
-    if (!in_bounds(warp, in, offset)) return false;
-    use_line(warp, in, offset);
     memcpy(raw, warp->block->shared + offset, sizeof raw);
     for (u32 i = 0; i < 8; i++) out[i * step] = element(f, raw[i]);
+}
+
+static bool read_line(sim_warp *warp, const sim_instruction *in, u32 offset, format f, f32 *out,
+                      u32 step) {
+    if (!in_bounds(warp, in, offset)) return false;
+    use_bytes(warp, in, offset, LINE_BYTES);
+    take_line(warp, offset, f, out, step);
+    return true;
+}
+
+/* The two lines of a row, which lie side by side where rows are swizzled, in either order. */
+static bool read_row(sim_warp *warp, const sim_instruction *in, const matrix *m, u32 r, format f,
+                     f32 *out, u32 step) {
+    u32 low = sim_swizzle(row_line(m, r, 0), m->swizzle);
+    u32 high = sim_swizzle(row_line(m, r, 1), m->swizzle);
+
+    if ((low ^ high) != LINE_BYTES)
+        return read_line(warp, in, low, f, out, step) &&
+               read_line(warp, in, high, f, out + 8 * step, step);
+    if (!in_bounds(warp, in, low | LINE_BYTES)) return false;
+    use_bytes(warp, in, low & high, 2 * LINE_BYTES);
+    take_line(warp, low, f, out, step);
+    take_line(warp, high, f, out + 8 * step, step);
     return true;
 }
 
@@ -136,10 +156,7 @@ static bool read_line(sim_warp *warp, const sim_instruction *in, u32 offset, for
 static bool read_matrix(sim_warp *warp, const sim_instruction *in, const matrix *m, u32 first,
                         u32 rows, format f, f32 *out, u32 row_step, u32 k_step) {
     for (u32 r = 0; m->k_major && r < rows; r++)
-        for (u32 half = 0; half < 2; half++)
-            if (!read_line(warp, in, sim_swizzle(row_line(m, first + r, half), m->swizzle), f,
-                           out + r * row_step + half * 8 * k_step, k_step))
-                return false;
+        if (!read_row(warp, in, m, first + r, f, out + r * row_step, k_step)) return false;
     for (u32 part = 0; !m->k_major && part < rows / 8; part++)
         for (u32 k = 0; k < K; k++)
             if (!read_line(warp, in, sim_swizzle(column_line(m, k, first / 8 + part), m->swizzle),
