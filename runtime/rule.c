@@ -84,12 +84,12 @@ static moe_status check_peer(const moe_layer *layer) {
                                        "be that",
                         (long long)r->keys, (long long)(r->keys * r->keys), (long long)layer->e);
     if (r->key_width < 128 || r->key_width > MOE_MAX_KEY_WIDTH || r->key_width % 128)
-        return moe_fail(MOE_E_UNSUPPORTED, "layer: queries of width %lld should be a multiple of 128 "
-                                           "in 128..%d; pad both halves with zeros",
+        return moe_fail(MOE_E_UNSUPPORTED, "layer: queries of width %lld should be a multiple of "
+                                           "128 in 128..%d; pad both halves with zeros",
                         (long long)r->key_width, MOE_MAX_KEY_WIDTH);
     if (layer->router_dtype == MOE_ROUTER_F32)
-        return moe_fail(MOE_E_UNSUPPORTED, "layer: queries and keys of peer are in w's dtype; leave "
-                                           "router_dtype out");
+        return moe_fail(MOE_E_UNSUPPORTED, "layer: queries and keys of peer are in w's dtype; "
+                                           "leave router_dtype out");
     return MOE_OK;
 }
 
@@ -101,7 +101,8 @@ static bool read_peer(const char *inside, moe_router *router) {
     const char *rest = inside + upto + more;
     router->heads = heads, router->keys = keys, router->key_width = width;
     if (!strcmp(rest, ")>relu")) router->weigh = MOE_WEIGH_RELU;
-    return (!strcmp(rest, ")") || router->weigh == MOE_WEIGH_RELU) && heads > 0 && keys > 0 && width > 0;
+    bool ends = !strcmp(rest, ")") || router->weigh == MOE_WEIGH_RELU;
+    return ends && heads > 0 && keys > 0 && width > 0;
 }
 
 static void print_peer(const moe_router *r, moe_text *out) {
@@ -125,7 +126,8 @@ static const struct {
     [MOE_RULE_GIVEN] = {MOE_SCORE_SOFTMAX, MOE_WEIGH_SCORE, check_given, NULL, NULL,
                         NULL}, /* where a workload makes one up */
     [MOE_RULE_PEER] = {MOE_SCORE_LOGIT, MOE_WEIGH_SOFTMAX, check_peer, read_peer, print_peer,
-                       "(8,1024,256), heads, keys and the width of a query, or peer(8,1024,256)>relu"},
+                       "(8,1024,256), heads, keys and the width of a query, or "
+                       "peer(8,1024,256)>relu"},
 };
 
 /* The rule whose word the text is, with numbers in parentheses where it has any; MOE_RULE_TOPK where

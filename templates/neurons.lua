@@ -3,8 +3,8 @@
 --
 --   threads  of a block
 --   flight   rows that a warp, or a thread of the sums, has on the way at once
---   split    0: one kernel, a block a token. n: for few tokens; blocks share a token's neurons, and in
---            a second kernel n blocks share its columns
+--   split    0: one kernel, a block a token. n: for few tokens; blocks share a token's neurons, and
+--            in a second kernel n blocks share its columns
 
 local loads = moe.use("loads.lua")
 
@@ -45,8 +45,8 @@ end
 -- Bytes of a neuron's rows.
 local function row_bytes(p) return p.d * p.wbytes * (multiplies(p) and 2 or 1) end
 
--- Predicted ns. Each neuron comes from DRAM once, at random, or from L2; an SM takes 64 bytes a clock;
--- and a token's block waits for its rows, `flight` of each warp at once, 900 ns a round.
+-- Predicted ns. Each neuron comes from DRAM once, at random, or from L2; an SM takes 64 bytes a
+-- clock; and a token's block waits for its rows, `flight` of each warp at once, 900 ns a round.
 local function predict(p, c, d, b)
     local clock, bytes = d.clock / 1000, p.t * p.k * row_bytes(p)
     local memory = distinct(p) * row_bytes(p) / (0.75 * d.bandwidth)

@@ -9,8 +9,8 @@
 // merge:   a warp a head joins the parts of each half, adds what can be among the best, takes KEEP
 //          and weighs them.
 //
-// Products are those of fp32 queries: a 16-bit key meets a query's 16-bit rounding and what that left
-// out, an f32 key three products of tf32.
+// Products are those of fp32 queries: a 16-bit key meets a query's 16-bit rounding and what that
+// left out, an f32 key three products of tf32.
 
 $(moe.include("types.cuh"))
 $(moe.include("memory.cuh"))
@@ -46,17 +46,20 @@ $(moe.symbol("queries"))(const args_route a) {
 
 // ------------------------------------------------------------------------------------- scan
 
-constexpr int PART = $(t.lib.part(p, c)), PITCH = PART + 4; // keys of a block; floats of a token's products
+constexpr int PART = $(t.lib.part(p, c)); // keys of a block
+constexpr int PITCH = PART + 4;           // floats of a token's products
 constexpr int SCAN_THREADS = SCANNERS * 32, RING = $(t.lib.ring);
 constexpr int KEY_BYTES = HALF * (int)sizeof(WT), TILE = ROWS * KEY_BYTES;
-constexpr int PLANE = TOKENS * KEY_BYTES, PLANES = sizeof(WT) == 2 ? 2 : 1; // rounded, and what that left out
-constexpr int ACROSS = $(t.lib.across(c)), ALONG = SCANNERS / ACROSS;       // warps that share tokens, rows
-constexpr int TILES_R = ROWS / 16 / ALONG > 0 ? ROWS / 16 / ALONG : 1, TILES_T = TOKENS / 8 / ACROSS;
+constexpr int PLANE = TOKENS * KEY_BYTES;          // of queries:
+constexpr int PLANES = sizeof(WT) == 2 ? 2 : 1;    // rounded, and what that left out
+constexpr int ACROSS = $(t.lib.across(c)), ALONG = SCANNERS / ACROSS; // warps that share tokens, rows
+constexpr int TILES_R = ROWS / 16 / ALONG, TILES_T = TOKENS / 8 / ACROSS; // 16x8 products of a warp
 constexpr int STEPS = KEY_BYTES / 32; // of K: 16 elements, or 8 of f32
 
-static_assert(KEY_BYTES % 128 == 0 && TOKENS / 8 % ACROSS == 0 && ROWS / 16 % ALONG == 0, "whole tiles");
+static_assert(KEY_BYTES % 128 == 0, "whole groups of chunks");
+static_assert(TOKENS / 8 % ACROSS == 0 && ROWS / 16 % ALONG == 0, "whole tiles");
 
-// Where chunk `c` of row `r` of keys or queries lies: eight rows' chunks of one column meet all banks.
+// Where chunk `c` of row `r` of keys or queries lies: eight rows' chunks of a column meet all banks.
 __device__ __forceinline__ int key_chunk(int r, int c) {
     return r * KEY_BYTES + (c & ~7 | (c ^ r) & 7) * 16;
 }
@@ -85,8 +88,8 @@ struct place {
 };
 
 // Adds the slices of 8 or 4 elements of a token's half query, and the bias.
-__device__ __forceinline__ void gather_query(const args_route &a, const place &at, int token, int element,
-                                             float (&sum)[per_chunk<WT>()]) {
+__device__ __forceinline__ void gather_query(const args_route &a, const place &at, int token,
+                                             int element, float (&sum)[per_chunk<WT>()]) {
     const int column = at.side * HALF + element;
     if (at.token + token >= a.tokens) return;
     const float *from = (const float *)a.scratch + (size_t)(at.token + token) * QUERIES + column;
@@ -102,7 +105,8 @@ __device__ __forceinline__ void gather_query(const args_route &a, const place &a
 }
 
 // Puts the block's half queries into shared memory. A barrier must follow.
-__device__ __forceinline__ void load_queries(const args_route &a, const place &at, unsigned char *to) {
+__device__ __forceinline__ void load_queries(const args_route &a, const place &at,
+                                             unsigned char *to) {
     constexpr int CHUNKS = KEY_BYTES / 16, WIDTH = per_chunk<WT>();
     for (int i = threadIdx.x; i < TOKENS * CHUNKS; i += SCAN_THREADS) {
         const int token = i / CHUNKS, where = key_chunk(token, i % CHUNKS);
@@ -122,23 +126,25 @@ __device__ __forceinline__ void load_queries(const args_route &a, const place &a
     }
 }
 
-// Starts the copies of a tile of keys, from key `first` of the part on; those beyond it become zeros.
-__device__ __forceinline__ void load_keys(const args_route &a, const place &at, int first, unsigned to) {
+// Starts the copies of a tile of keys, from key `first` of the part on; those beyond are zeros.
+__device__ __forceinline__ void load_keys(const args_route &a, const place &at, int first,
+                                          unsigned to) {
     constexpr int CHUNKS = KEY_BYTES / 16;
     const int keys = min(PART - first, KEYS - at.first - first);
     const WT *from = a.router_keys + ((size_t)at.side * KEYS + at.first + first) * HALF;
     for (int i = threadIdx.x; i < ROWS * CHUNKS; i += SCAN_THREADS) {
         const int row = i / CHUNKS, c = i % CHUNKS;
         const bool inside = row < keys;
-        copy_async(to + key_chunk(row, c), from + (inside ? (size_t)row * HALF : 0) + c * per_chunk<WT>(),
-                   inside);
+        copy_async(to + key_chunk(row, c),
+                   from + (inside ? (size_t)row * HALF : 0) + c * per_chunk<WT>(), inside);
     }
 }
 
 using scan_sums = float[TILES_R][TILES_T][4];
 
 // A warp's products of one K step: `keys` and `queries` are a tile's and a plane's addresses.
-__device__ __forceinline__ void multiply_step(unsigned keys, unsigned queries, int step, scan_sums &sum) {
+__device__ __forceinline__ void multiply_step(unsigned keys, unsigned queries, int step,
+                                              scan_sums &sum) {
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
     unsigned key[TILES_R][4];
 #pragma unroll
@@ -150,8 +156,10 @@ __device__ __forceinline__ void multiply_step(unsigned keys, unsigned queries, i
         unsigned query[(TILES_T + 1) / 2][4];
 #pragma unroll
         for (int n = 0; n < TILES_T; n += 2) {
-            const int r = (warp / ALONG * TILES_T + n) * 8 + lane % 8 + (TILES_T > 1 ? lane / 16 * 8 : 0);
-            load_matrix(query[n / 2], queries + plane * PLANE + key_chunk(r, 2 * step + lane / 8 % 2));
+            const int r = (warp / ALONG * TILES_T + n) * 8 + lane % 8;
+            load_matrix(query[n / 2], queries + plane * PLANE +
+                                          key_chunk(r + (TILES_T > 1 ? lane / 16 * 8 : 0),
+                                                    2 * step + lane / 8 % 2));
         }
 #pragma unroll
         for (int m = 0; m < TILES_R; m++) {
@@ -178,8 +186,10 @@ __device__ __forceinline__ void multiply_step(unsigned keys, unsigned queries, i
     }
 }
 
-// Products of the block's queries with a tile of keys into `products` [TOKENS][PITCH], from key `first`.
-__device__ __forceinline__ void multiply_tile(unsigned keys, unsigned queries, float *products, int first) {
+// Products of the block's queries with a tile of keys into `products` [TOKENS][PITCH], from key
+// `first` on.
+__device__ __forceinline__ void multiply_tile(unsigned keys, unsigned queries, float *products,
+                                              int first) {
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
     scan_sums sum = {};
 #pragma unroll 4
@@ -199,8 +209,9 @@ __device__ __forceinline__ void multiply_tile(unsigned keys, unsigned queries, f
 }
 
 // All products of the block: queries stay, keys come by a ring. Ends with a barrier.
-__device__ __forceinline__ void multiply_all(const args_route &a, const place &at, unsigned char *queries,
-                                             unsigned ring, float *products) {
+__device__ __forceinline__ void multiply_all(const args_route &a, const place &at,
+                                             unsigned char *queries, unsigned ring,
+                                             float *products) {
     constexpr int TILES = (PART + ROWS - 1) / ROWS;
 #pragma unroll
     for (int i = 0; i < RING - 1; i++) {
@@ -221,11 +232,13 @@ __device__ __forceinline__ void multiply_all(const args_route &a, const place &a
 }
 
 // The given products of the block's tokens. Ends with a barrier.
-__device__ __forceinline__ void take_products(const args_route &a, const place &at, float *products) {
+__device__ __forceinline__ void take_products(const args_route &a, const place &at,
+                                              float *products) {
     for (int i = threadIdx.x; i < TOKENS * PART; i += SCAN_THREADS) {
         const int token = at.token + i / PART, key = at.first + i % PART;
         if (token < a.tokens && key < KEYS)
-            products[i / PART * PITCH + i % PART] = a.logits[((size_t)token * SIDES + at.side) * KEYS + key];
+            products[i / PART * PITCH + i % PART] =
+                a.logits[((size_t)token * SIDES + at.side) * KEYS + key];
     }
     __syncthreads();
 }
@@ -236,9 +249,9 @@ struct found {
     int place;
 };
 
-// Lane j < KEEP gets the j-th best of a warp's keys. The KEEP-th largest of the lanes' own best is no
-// more than the KEEP-th best of all, so what is below it is out; what is left is mostly little, and
-// `room` [64] of shared memory holds it.
+// Lane j < KEEP gets the j-th best of a warp's keys. The KEEP-th largest of the lanes' own best is
+// no more than the KEEP-th best of all, so what is below it is out; what is left is mostly little,
+// and `room` [64] of shared memory holds it.
 template <int PER> __device__ __forceinline__ found take_best(unsigned (&key)[PER], found *room) {
     const int lane = (int)threadIdx.x % 32;
     unsigned best = key[0];
@@ -262,7 +275,8 @@ template <int PER> __device__ __forceinline__ found take_best(unsigned (&key)[PE
     __syncwarp();
     found mine;
     if (count <= 64) {
-        unsigned few[2] = {lane < count ? room[lane].key : 0, lane + 32 < count ? room[lane + 32].key : 0};
+        unsigned few[2] = {lane < count ? room[lane].key : 0,
+                           lane + 32 < count ? room[lane + 32].key : 0};
         mine = room[min(take<KEEP>(few), count - 1)];
     } else {
         unsigned saved[PER]; // take() clears what it finds
@@ -327,8 +341,8 @@ __device__ __forceinline__ candidate best_of(const candidate *from) {
     return from[mine];
 }
 
-// Pair number `at` of those that can be among the best: ranks a, b with (a + 1) * (b + 1) <= KEEP, in
-// the order of a, then b.
+// Pair number `at` of those that can be among the best: ranks a, b with (a + 1) * (b + 1) <= KEEP,
+// in the order of a, then b.
 struct pair {
     int a = 0, b;
 
@@ -343,9 +357,10 @@ struct chosen {
     int expert;
 };
 
-// Lane j < KEEP gets the j-th largest of a warp's keys and its expert; of equal ones the lower expert.
+// Lane j < KEEP gets the j-th largest of a warp's keys and its expert; of equal ones the lower.
 template <int PER>
-__device__ __forceinline__ chosen take_experts(unsigned (&key)[PER], const unsigned (&expert)[PER]) {
+__device__ __forceinline__ chosen take_experts(unsigned (&key)[PER],
+                                               const unsigned (&expert)[PER]) {
     const int lane = (int)threadIdx.x % 32;
     chosen mine = {0.0f, 0};
 #pragma unroll 1
@@ -374,10 +389,12 @@ __device__ __forceinline__ chosen choose(const candidate &first, const candidate
     for (int i = 0; i < PER; i++) {
         const int at = i * 32 + (int)threadIdx.x % 32;
         const pair of(at < PAIRS ? at : 0);
-        const float a = __shfl_sync(~0u, first.score, of.a), b = __shfl_sync(~0u, second.score, of.b);
-        const int i_a = __shfl_sync(~0u, first.key, of.a), i_b = __shfl_sync(~0u, second.key, of.b);
-        key[i] = at < PAIRS ? order_key(finite(a + b)) : 0;
-        expert[i] = at < PAIRS ? (unsigned)(i_a * KEYS + i_b) : ~0u;
+        const float score =
+            __shfl_sync(~0u, first.score, of.a) + __shfl_sync(~0u, second.score, of.b);
+        const int id =
+            __shfl_sync(~0u, first.key, of.a) * KEYS + __shfl_sync(~0u, second.key, of.b);
+        key[i] = at < PAIRS ? order_key(finite(score)) : 0;
+        expert[i] = at < PAIRS ? (unsigned)id : ~0u;
     }
     return take_experts(key, expert);
 }

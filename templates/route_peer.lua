@@ -1,4 +1,4 @@
--- route_peer.lua - product keys: heads that take the best of keys^2 experts by two halves of a query.
+-- route_peer.lua - product keys: heads take the best of keys^2 experts by two halves of a query.
 --
 --   bt, be, bk, stages, warps, split  of the queries' GEMM, as in `route` with split > 0
 --   tokens    of a block that multiplies queries with keys
@@ -29,8 +29,8 @@ end
 -- Keys of a part, a multiple of a tensor core's rows.
 local function part(p, c) return moe.align(moe.ceil_div(p.router_keys, c.parts), 16) end
 
--- Sums of keys a x keys b that can be among the best `keep`: those with (a + 1) * (b + 1) <= keep, as
--- each has so many that are no less.
+-- Sums of keys a x keys b that can be among the best `keep`: those with (a + 1) * (b + 1) <= keep,
+-- as each has so many that are no less.
 local function pairs_of(p)
     local count = 0
     for a = 1, keep(p) do count = count + keep(p) // a end
@@ -65,9 +65,9 @@ local function legal(p, c, d)
     return router.gemm_legal(queries(p), c, d)
 end
 
--- Predicted ns of the scan: keys come from L2 at 32 B a clock and SM, the products run at half of the
--- tensor peak, twice for 16 bits and six times for f32, a warp waits 600 cycles for a tile and issues its
--- products, and then selects its tokens one by one.
+-- Predicted ns of the scan: keys come from L2 at 32 B a clock and SM, the products run at half of
+-- the tensor peak, twice for 16 bits and six times for f32, a warp waits 600 cycles for a tile and
+-- issues its products, and then selects its tokens one by one.
 local function scan(p, c, d, b)
     local clock = d.clock / 1000
     local sides = p.router_heads * 2
@@ -160,7 +160,8 @@ return moe.template {
         return {
             kernels = {
                 { name = "queries", grid = { "tokens", c.bt, moe.ceil_div(width, c.be) * c.split },
-                  block = c.warps * 32, smem = router.shared_bytes(queries(p), c), overlap = overlap },
+                  block = c.warps * 32, smem = router.shared_bytes(queries(p), c),
+                  overlap = overlap },
                 { name = "scan", grid = { "tokens", c.tokens, sides * c.parts },
                   block = c.scanners * 32, smem = scan_bytes(p, c), overlap = overlap },
                 { name = "merge", grid = { "tokens", 1 }, block = 32 * math.min(8, p.router_heads),
@@ -181,5 +182,6 @@ return moe.template {
             ns = predict(p, c, d, b),
         }
     end,
-    lib = { keep = keep, half = half, part = part, pairs_of = pairs_of, across = across, ring = RING },
+    lib = { keep = keep, half = half, part = part, pairs_of = pairs_of, across = across,
+            ring = RING },
 }

@@ -215,7 +215,8 @@ local params = {
     { "split", { 0, 1, 2, 4, 8 } },
 }
 
-return { params = params, supports = supports, legal = legal, gemm_legal = gemm_legal, predict = predict,
+return { params = params, supports = supports, legal = legal, gemm_legal = gemm_legal,
+         predict = predict,
          plain = plain, routers = routers, shares = shares, behind_jitter = behind_jitter,
          common = common, first_kernel = first_kernel, selection = selection, choice = choice,
          shared_bytes = shared_bytes, select_bytes = select_bytes, sums = sums }

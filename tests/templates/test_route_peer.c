@@ -96,9 +96,10 @@ static void as_the_reference(void **state) {
     int got[T * K], want[K];
     static double exact[WIDTH];
     for (int seed = 0; seed < 10; seed++) {
+        const char *config = seed < 5 ? "parts=1" : "parts=2 rows=16 tokens=32 scanners=4";
         char device[32];
         snprintf(device, sizeof device, "sim:%s,seed=%d", seed % 2 ? "a100" : "h100", seed);
-        choose(device, &layer, T, logits, seed < 5 ? "parts=1" : "parts=2 rows=16 tokens=32 scanners=4", got);
+        choose(device, &layer, T, logits, config, got);
         for (int t = 0; t < T; t++) {
             for (int i = 0; i < WIDTH; i++) exact[i] = (double)logits[t * WIDTH + i];
             moe_peer_choose(&layer, exact, want);

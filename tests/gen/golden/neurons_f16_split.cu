@@ -13,13 +13,13 @@
 [[maybe_unused]] constexpr int K = 62;
 [[maybe_unused]] constexpr int LOCAL = 4096;
 [[maybe_unused]] constexpr int LISTED = 4096;
-// neurons.cu - y[t] = sum over a token's slots of weight * act(up_e . x) * down_e, where an expert is
-// one neuron: a row of up and a row of down. Nothing is shared between tokens but by chance, so rows
-// are gathered straight from memory, 16 bytes a lane, FLIGHT of them on the way at once.
+// neurons.cu - y[t] = sum over a token's slots of weight * act(up_e . x) * down_e, where an expert
+// is one neuron: a row of up and a row of down. Nothing is shared between tokens but by chance, so
+// rows are gathered straight from memory, 16 bytes a lane, FLIGHT of them on the way at once.
 //
-// A warp makes the products of FLIGHT neurons; then a thread takes 16 bytes of y and adds up rows of
-// down, COLUMNS threads side by side. Where these are fewer than the block has, GROUPS of them share
-// the slots, each a run of them in order, and are added in order.
+// A warp makes the products of FLIGHT neurons; then a thread takes 16 bytes of y and adds up rows
+// of down, COLUMNS threads side by side. Where these are fewer than the block has, GROUPS of them
+// share the slots, each a run of them in order, and are added in order.
 //
 // SPLIT = 0: a block makes a token. Else `dots` leaves weight * act(up_e . x) in scratch, and SPLIT
 // blocks share a token's columns. Experts that are values (act=none) have no products.
@@ -314,8 +314,8 @@ constexpr int PARTS = SPLIT ? SPLIT : 1;           // blocks that share the colu
 constexpr int PART = (CHUNKS + PARTS - 1) / PARTS; // and the chunks of one
 constexpr int COLUMNS = 32, GROUPS = 8;
 constexpr int ROUNDS = (PART + COLUMNS - 1) / COLUMNS;
-constexpr int SHARE = WARPS * FLIGHT;                    // slots whose products a block makes at once
-constexpr int SLOTS = (K + SHARE - 1) / SHARE * SHARE;   // with room for a whole share
+constexpr int SHARE = WARPS * FLIGHT; // slots whose products a block makes at once
+constexpr int SLOTS = (K + SHARE - 1) / SHARE * SHARE; // with room for a whole share
 
 static_assert(GROUPS == 1 || ROUNDS == 1, "groups meet once");
 
@@ -334,7 +334,8 @@ __device__ __forceinline__ void take_slots(const args_neurons &a, slots &s, int 
         const bool mine = (unsigned)id < (unsigned)LOCAL;
         s.expert[j] = mine ? id : -1;
         s.factor[j] = mine ? a.weights[slot] : 0.0f;
-        if (mine && count && a.counts) atomicAdd(&a.counts[id], 1);
+        if (mine && count && a.counts)
+            atomicAdd(&a.counts[id], 1);
     }
 }
 
@@ -344,7 +345,8 @@ __device__ __forceinline__ void take_x(const args_neurons &a, chunk *x, int toke
 }
 
 // Multiplies a slot's factor by act(up_e . x), for FLIGHT slots from `first` on, by one warp.
-__device__ __forceinline__ void multiply(const args_neurons &a, slots &s, const chunk *x, int first) {
+__device__ __forceinline__ void multiply(const args_neurons &a, slots &s, const chunk *x,
+                                         int first) {
     const int lane = (int)threadIdx.x % 32;
     float sum[FLIGHT] = {};
     int expert[FLIGHT];
@@ -411,7 +413,8 @@ __device__ __forceinline__ void make_y(const args_neurons &a, const slots &s, in
         if (inside) add_rows(a, s, group * K / GROUPS, (group + 1) * K / GROUPS, at, sum);
         if (inside && group > 0)
 #pragma unroll
-            for (int e = 0; e < WIDTH; e++) others[((group - 1) * WIDTH + e) * COLUMNS + column] = sum[e];
+            for (int e = 0; e < WIDTH; e++)
+                others[((group - 1) * WIDTH + e) * COLUMNS + column] = sum[e];
         __syncthreads();
         for (int g = 0; inside && group == 0 && g < GROUPS - 1; g++)
 #pragma unroll
