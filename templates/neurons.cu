@@ -2,12 +2,12 @@
 // is one neuron: a row of up and a row of down. Nothing is shared between tokens but by chance, so
 // rows are gathered straight from memory, 16 bytes a lane, FLIGHT of them on the way at once.
 //
-// A warp makes the products of FLIGHT neurons; then a thread takes 16 bytes of y and adds up rows
-// of down, COLUMNS threads side by side. Where these are fewer than the block has, GROUPS of them
+// A warp makes the products of DOTS neurons; then a thread takes 16 bytes of y and adds up rows of
+// down, COLUMNS threads side by side. Where these are fewer than the block has, GROUPS of them
 // share the slots, each a run of them in order, and are added in order.
 //
-// SPLIT = 0: a block makes a token. Else `dots` leaves weight * act(up_e . x) in scratch, and SPLIT
-// blocks share a token's columns. Experts that are values (act=none) have no products.
+// SPLIT = 0: a block makes a token. Else `dots` leaves weight * act(up_e . x) in scratch, a neuron a
+// warp, and SPLIT blocks share a token's columns. Values (act=none) have no products.
 % local multiplies, fused = t.lib.multiplies(p), c.split == 0
 $(moe.include("types.cuh"))
 $(moe.include("memory.cuh"))
@@ -24,7 +24,7 @@ constexpr int PARTS = SPLIT ? SPLIT : 1;           // blocks that share the colu
 constexpr int PART = (CHUNKS + PARTS - 1) / PARTS; // and the chunks of one
 constexpr int COLUMNS = $(t.lib.columns(p, c)), GROUPS = $(t.lib.groups(p, c));
 constexpr int ROUNDS = (PART + COLUMNS - 1) / COLUMNS;
-constexpr int SHARE = WARPS * FLIGHT; // slots whose products a block makes at once
+constexpr int DOTS = $(t.lib.dots(c)), SHARE = WARPS * DOTS; // products of a warp, a block at once
 constexpr int SLOTS = (K + SHARE - 1) / SHARE * SHARE; // with room for a whole share
 
 static_assert(GROUPS == 1 || ROUNDS == 1, "groups meet once");
@@ -55,24 +55,24 @@ __device__ __forceinline__ void take_x(const args_neurons &a, chunk *x, int toke
         x[i] = load_chunk(a.x + (size_t)token * D + i * WIDTH);
 }
 
-// Multiplies a slot's factor by act(up_e . x), for FLIGHT slots from `first` on, by one warp.
+// Multiplies a slot's factor by act(up_e . x), for DOTS slots from `first` on, by one warp.
 __device__ __forceinline__ void multiply(const args_neurons &a, slots &s, const chunk *x,
                                          int first) {
     const int lane = (int)threadIdx.x % 32;
-    float sum[FLIGHT] = {};
-    int expert[FLIGHT];
+    float sum[DOTS] = {};
+    int expert[DOTS];
 #pragma unroll
-    for (int i = 0; i < FLIGHT; i++) expert[i] = s.expert[first + i];
-#pragma unroll 2
+    for (int i = 0; i < DOTS; i++) expert[i] = s.expert[first + i];
+#pragma unroll(DOTS > 1 ? 2 : 4)
     for (int at = lane; at < CHUNKS; at += 32) {
-        chunk row[FLIGHT] = {};
+        chunk row[DOTS] = {};
         float left[WIDTH], right[WIDTH];
 #pragma unroll
-        for (int i = 0; i < FLIGHT; i++)
+        for (int i = 0; i < DOTS; i++)
             if (expert[i] >= 0) row[i] = load_chunk_once(a.up + (size_t)expert[i] * D + at * WIDTH);
         unpack_chunk<XT>(x[at].word, right);
 #pragma unroll
-        for (int i = 0; i < FLIGHT; i++) {
+        for (int i = 0; i < DOTS; i++) {
             unpack_chunk<XT>(row[i].word, left);
 #pragma unroll
             for (int e = 0; e < WIDTH; e++) sum[i] = fmaf(left[e], right[e], sum[i]);
@@ -80,12 +80,12 @@ __device__ __forceinline__ void multiply(const args_neurons &a, slots &s, const 
     }
     float mine = 0.0f; // of slot first + lane
 #pragma unroll
-    for (int i = 0; i < FLIGHT; i++) {
+    for (int i = 0; i < DOTS; i++) {
 #pragma unroll
         for (int step = 16; step > 0; step /= 2) sum[i] += __shfl_xor_sync(~0u, sum[i], step);
         if (lane == i) mine = sum[i];
     }
-    if (lane < FLIGHT) s.factor[first + lane] *= activate(mine);
+    if (lane < DOTS) s.factor[first + lane] *= activate(mine);
 }
 % end
 
@@ -154,7 +154,7 @@ $(moe.symbol("dots"))(const args_neurons a) {
     take_slots(a, s, token, from, from + SHARE, true);
     take_x(a, x, token);
     __syncthreads();
-    multiply(a, s, x, from + (int)threadIdx.x / 32 * FLIGHT);
+    multiply(a, s, x, from + (int)threadIdx.x / 32 * DOTS);
     __syncthreads();
     for (int j = from + (int)threadIdx.x; j < min(from + SHARE, K); j += THREADS)
         ((float *)a.scratch)[(size_t)token * K + j] = s.factor[j];
@@ -175,7 +175,7 @@ $(moe.symbol("sums"))(const args_neurons a) {
     take_x(a, x, token);
     __syncthreads();
 #pragma unroll 1
-    for (int j = (int)threadIdx.x / 32 * FLIGHT; j < SLOTS; j += SHARE) multiply(a, s, x, j);
+    for (int j = (int)threadIdx.x / 32 * DOTS; j < SLOTS; j += SHARE) multiply(a, s, x, j);
 % elseif multiplies then
     for (int j = threadIdx.x; j < K; j += THREADS)
         s.factor[j] = ((const float *)a.scratch)[(size_t)token * K + j];

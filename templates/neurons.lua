@@ -3,8 +3,8 @@
 --
 --   threads  of a block
 --   flight   rows that a warp, or a thread of the sums, has on the way at once
---   split    0: one kernel, a block a token. n: for few tokens; blocks share a token's neurons, and
---            in a second kernel n blocks share its columns
+--   split    0: one kernel, a block a token. n: for few tokens; each warp makes the product of one
+--            neuron, and in a second kernel n blocks share a token's columns
 
 local loads = moe.use("loads.lua")
 
@@ -21,8 +21,9 @@ local function groups(p, c) return math.min(c.threads // columns(p, c), p.k) end
 -- Values (act=none) have nothing to multiply x with.
 local function multiplies(p) return p.act_kind ~= "none" end
 
--- Blocks that share a token's neurons.
-local function shares(p, c) return moe.ceil_div(p.k, c.threads // 32 * c.flight) end
+-- Neurons whose products a warp makes at once, and rounds or blocks that a token's take.
+local function dots(c) return c.split > 0 and 1 or c.flight end
+local function shares(p, c) return moe.ceil_div(p.k, c.threads // 32 * dots(c)) end
 
 local function x_bytes(p) return multiplies(p) and p.d * p.xbytes or 0 end
 
@@ -56,10 +57,10 @@ local function predict(p, c, d, b)
     local at_once = d.sms * (b and b.blocks[1] or math.max(1, 1024 // c.threads))
     local sm = p.t * p.k * p.d * p.wbytes / 64 / clock
         * (1 / math.min(d.sms, blocks) + (multiplies(p) and 1 / math.min(d.sms, first) or 0))
-    local dots = multiplies(p) and (c.split > 0 and 1 or shares(p, c)) or 0
+    local products = multiplies(p) and (c.split > 0 and 1 or shares(p, c)) or 0
     local sums = moe.ceil_div(moe.ceil_div(p.k, groups(p, c)), c.flight)
     local wide = moe.ceil_div(chunks(p), 32) * 40 / clock
-    local chain = math.ceil(blocks / at_once) * (dots * (900 + wide) + sums * 900)
+    local chain = math.ceil(blocks / at_once) * (products * (900 + wide) + sums * 900)
     local launches = (c.split > 0 and multiplies(p)) and 2 or 1
     return launches * loads.launch(d) + loads.soft_max(memory, l2, sm, chain)
 end
@@ -116,5 +117,5 @@ return moe.template {
             ns = predict(p, c, d, b),
         }
     end,
-    lib = { columns = columns, groups = groups, multiplies = multiplies, shares = shares },
+    lib = { columns = columns, groups = groups, multiplies = multiplies, dots = dots },
 }
