@@ -18,6 +18,7 @@ static const moe_act acts[] = {
     {MOE_ACT_RELU, 0, 0},   {MOE_ACT_RELU2, 0, 0},  {MOE_ACT_GELU, 0, 0},
     {MOE_ACT_GELU_TANH, 0, 0}, {MOE_ACT_SILU, 0, 0}, {MOE_ACT_SWIGLU, 0, 0},
     {MOE_ACT_GEGLU, 0, 0},  {MOE_ACT_GEGLU_TANH, 0, 0}, {MOE_ACT_SWIGLU_CLAMP, 7, 1.702},
+    {MOE_ACT_NONE, 0, 0},
 };
 static const char *const routers[] = {
     "softmax>topk>renorm", "softmax>topk", "topk>softmax", "topk>softmax>input",
@@ -25,6 +26,7 @@ static const char *const routers[] = {
     "sqrtsoftplus+bias>topk>renorm", "topk>sparsemixer(0.01)", "topk>sparsemixer(0.1)>renorm", "base",
     "expert_choice", "jitter(0.25,all)>noisy>topk>softmax", "softmax>topk>renorm>second(paper)",
     "sqrtsoftplus>hash>renorm", "given",
+    "peer(2,24,128)",
 };
 static const char *const capacities[] = {
     "none", "1.25", "0.5", "1.25,switch", "1.25,gshard,min(4)", "1.25,tutel", "2,nllb", "0.25,tokens",
@@ -40,6 +42,14 @@ static const int64_t tokens[] = {0, 1, 7, 64, 129};
 
 #define COUNT(array) ((int)(sizeof array / sizeof *array))
 
+/* Single neurons, of which their router says how many. What matrices have besides, they have not. */
+static void make_neurons(moe_layer *layer) {
+    *layer = (moe_layer){.d = layer->d, .f = 1, .e = layer->router.keys * layer->router.keys,
+                         .k = layer->router.heads * layer->k, .act = layer->act, .x = layer->x,
+                         .w = layer->w, .router = layer->router,
+                         .bias = layer->bias & MOE_BIAS_ROUTER};
+}
+
 static moe_layer layer_of(const int *row) {
     const moe_shared extra = shared[row[SHARED]];
     moe_layer layer = {
@@ -50,9 +60,10 @@ static moe_layer layer_of(const int *row) {
         .router_dtype = (moe_router_dtype)row[ROUTER_DTYPE],
         .shared = {extra.f * widths[row[WIDTHS]][1], extra.gated},
     };
-    if (parts[row[HELD]] > 1) layer.local = layer.e / parts[row[HELD]];
     moe_field_router.parse(NULL, routers[row[ROUTER]], &layer.router);
     moe_field_capacity.parse(NULL, capacities[row[CAPACITY]], &layer.capacity);
+    if (layer.router.rule == MOE_RULE_PEER) make_neurons(&layer);
+    if (parts[row[HELD]] > 1) layer.local = layer.e / parts[row[HELD]];
     if (layer.router.rule == MOE_RULE_EXPERT_CHOICE) layer.k = layer.e;
     return layer;
 }
@@ -76,10 +87,19 @@ static const moe_factors factors = {
     .legal = legal,
 };
 
+/* Whether the activation is one of the router's experts. */
+static bool goes_together(const int *row) {
+    moe_layer layer = {.act = acts[row[ACT]]};
+    moe_field_router.parse(NULL, routers[row[ROUTER]], &layer.router);
+    if (layer.router.rule == MOE_RULE_PEER) return !moe_layer_gated(&layer);
+    return layer.act.kind != MOE_ACT_NONE;
+}
+
 /* The full product is that of activation, dtype and router; the rest varies along it. */
 static const moe_factors whole = {
     .count = ROUTER + 1,
     .levels = {COUNT(acts), MOE_DTYPE_COUNT, COUNT(routers)},
+    .legal = goes_together,
 };
 
 /* The forms that are served take turns from row to row. */
@@ -148,14 +168,16 @@ static moe_status check_row(moe_checker *checker, const int *row) {
 }
 
 /* A level for a factor that the product leaves open: spread evenly, and not in step with the others
- * (Knuth's multiplicative hash). */
+ * nor with later tries, which must come to every combination (splitmix64, Steele and others 2014). */
 static int spread(int64_t row, int factor) {
     uint64_t mixed = (uint64_t)(row * FACTORS + factor + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    mixed = (mixed ^ mixed >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94d049bb133111eb);
     return (int)((mixed >> 33) % (uint64_t)factors.levels[factor]);
 }
 
 /* What the product leaves open is drawn until it goes with the rest: there is a legal layer of every
- * activation, dtype and router. */
+ * row of it. */
 static void fill_row(int64_t i, const int *base, int *row) {
     enum { AWAY = 1 << 20 };
     do {

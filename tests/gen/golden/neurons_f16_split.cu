@@ -3,7 +3,7 @@
 // op         neurons d=1024 e=4096 k=62 act=gelu x=f16 w=f16
 // config     threads=256 flight=4 split=4
 // device     sm_80
-// launch     kernel=moe_neurons_000000000000_dots grid=tokens(1,2) block=256 cluster=1 smem=2048 overlap=0 regs=0 spills=0 static_smem=0 kernel=moe_neurons_000000000000_sums grid=tokens(1,4) block=256 cluster=1 smem=0 overlap=0 regs=0 spills=0 static_smem=0 align=1 scratch_fixed=0 scratch_token=248 scratch_block=0 deterministic=1 max_slots=0 maps=none
+// launch     kernel=moe_neurons_000000000000_dots grid=tokens(1,8) block=256 cluster=1 smem=2048 overlap=0 regs=0 spills=0 static_smem=0 kernel=moe_neurons_000000000000_sums grid=tokens(1,4) block=256 cluster=1 smem=0 overlap=0 regs=0 spills=0 static_smem=0 align=1 scratch_fixed=0 scratch_token=248 scratch_block=0 deterministic=1 max_slots=0 maps=none
 // regenerate moetune emit neurons 'd=1024 e=4096 k=62 act=gelu x=f16 w=f16' 'threads=256 flight=4 split=4' --template neurons --device sm_80
 [[maybe_unused]] constexpr int THREADS = 256;
 [[maybe_unused]] constexpr int FLIGHT = 4;
@@ -17,12 +17,12 @@
 // is one neuron: a row of up and a row of down. Nothing is shared between tokens but by chance, so
 // rows are gathered straight from memory, 16 bytes a lane, FLIGHT of them on the way at once.
 //
-// A warp makes the products of FLIGHT neurons; then a thread takes 16 bytes of y and adds up rows
-// of down, COLUMNS threads side by side. Where these are fewer than the block has, GROUPS of them
+// A warp makes the products of DOTS neurons; then a thread takes 16 bytes of y and adds up rows of
+// down, COLUMNS threads side by side. Where these are fewer than the block has, GROUPS of them
 // share the slots, each a run of them in order, and are added in order.
 //
-// SPLIT = 0: a block makes a token. Else `dots` leaves weight * act(up_e . x) in scratch, and SPLIT
-// blocks share a token's columns. Experts that are values (act=none) have no products.
+// SPLIT = 0: a block makes a token. Else `dots` leaves weight * act(up_e . x) in scratch, a neuron a
+// warp, and SPLIT blocks share a token's columns. Values (act=none) have no products.
 // types.cuh - element types and their conversions. Generated CUDA includes no header of NVIDIA's.
 //
 // bf16 and f16 are bare bits in memory; arithmetic is done in float. f32 is float, so that the name
@@ -314,7 +314,7 @@ constexpr int PARTS = SPLIT ? SPLIT : 1;           // blocks that share the colu
 constexpr int PART = (CHUNKS + PARTS - 1) / PARTS; // and the chunks of one
 constexpr int COLUMNS = 32, GROUPS = 8;
 constexpr int ROUNDS = (PART + COLUMNS - 1) / COLUMNS;
-constexpr int SHARE = WARPS * FLIGHT; // slots whose products a block makes at once
+constexpr int DOTS = 1, SHARE = WARPS * DOTS; // products of a warp, a block at once
 constexpr int SLOTS = (K + SHARE - 1) / SHARE * SHARE; // with room for a whole share
 
 static_assert(GROUPS == 1 || ROUNDS == 1, "groups meet once");
@@ -344,24 +344,24 @@ __device__ __forceinline__ void take_x(const args_neurons &a, chunk *x, int toke
         x[i] = load_chunk(a.x + (size_t)token * D + i * WIDTH);
 }
 
-// Multiplies a slot's factor by act(up_e . x), for FLIGHT slots from `first` on, by one warp.
+// Multiplies a slot's factor by act(up_e . x), for DOTS slots from `first` on, by one warp.
 __device__ __forceinline__ void multiply(const args_neurons &a, slots &s, const chunk *x,
                                          int first) {
     const int lane = (int)threadIdx.x % 32;
-    float sum[FLIGHT] = {};
-    int expert[FLIGHT];
+    float sum[DOTS] = {};
+    int expert[DOTS];
 #pragma unroll
-    for (int i = 0; i < FLIGHT; i++) expert[i] = s.expert[first + i];
-#pragma unroll 2
+    for (int i = 0; i < DOTS; i++) expert[i] = s.expert[first + i];
+#pragma unroll(DOTS > 1 ? 2 : 4)
     for (int at = lane; at < CHUNKS; at += 32) {
-        chunk row[FLIGHT] = {};
+        chunk row[DOTS] = {};
         float left[WIDTH], right[WIDTH];
 #pragma unroll
-        for (int i = 0; i < FLIGHT; i++)
+        for (int i = 0; i < DOTS; i++)
             if (expert[i] >= 0) row[i] = load_chunk_once(a.up + (size_t)expert[i] * D + at * WIDTH);
         unpack_chunk<XT>(x[at].word, right);
 #pragma unroll
-        for (int i = 0; i < FLIGHT; i++) {
+        for (int i = 0; i < DOTS; i++) {
             unpack_chunk<XT>(row[i].word, left);
 #pragma unroll
             for (int e = 0; e < WIDTH; e++) sum[i] = fmaf(left[e], right[e], sum[i]);
@@ -369,12 +369,12 @@ __device__ __forceinline__ void multiply(const args_neurons &a, slots &s, const 
     }
     float mine = 0.0f; // of slot first + lane
 #pragma unroll
-    for (int i = 0; i < FLIGHT; i++) {
+    for (int i = 0; i < DOTS; i++) {
 #pragma unroll
         for (int step = 16; step > 0; step /= 2) sum[i] += __shfl_xor_sync(~0u, sum[i], step);
         if (lane == i) mine = sum[i];
     }
-    if (lane < FLIGHT) s.factor[first + lane] *= activate(mine);
+    if (lane < DOTS) s.factor[first + lane] *= activate(mine);
 }
 
 // Adds the rows of slots `from` .. `to` in one chunk of y, in order.
@@ -437,7 +437,7 @@ moe_neurons_000000000000_dots(const args_neurons a) {
     take_slots(a, s, token, from, from + SHARE, true);
     take_x(a, x, token);
     __syncthreads();
-    multiply(a, s, x, from + (int)threadIdx.x / 32 * FLIGHT);
+    multiply(a, s, x, from + (int)threadIdx.x / 32 * DOTS);
     __syncthreads();
     for (int j = from + (int)threadIdx.x; j < min(from + SHARE, K); j += THREADS)
         ((float *)a.scratch)[(size_t)token * K + j] = s.factor[j];

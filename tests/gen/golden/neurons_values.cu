@@ -17,12 +17,12 @@
 // is one neuron: a row of up and a row of down. Nothing is shared between tokens but by chance, so
 // rows are gathered straight from memory, 16 bytes a lane, FLIGHT of them on the way at once.
 //
-// A warp makes the products of FLIGHT neurons; then a thread takes 16 bytes of y and adds up rows
-// of down, COLUMNS threads side by side. Where these are fewer than the block has, GROUPS of them
+// A warp makes the products of DOTS neurons; then a thread takes 16 bytes of y and adds up rows of
+// down, COLUMNS threads side by side. Where these are fewer than the block has, GROUPS of them
 // share the slots, each a run of them in order, and are added in order.
 //
-// SPLIT = 0: a block makes a token. Else `dots` leaves weight * act(up_e . x) in scratch, and SPLIT
-// blocks share a token's columns. Experts that are values (act=none) have no products.
+// SPLIT = 0: a block makes a token. Else `dots` leaves weight * act(up_e . x) in scratch, a neuron a
+// warp, and SPLIT blocks share a token's columns. Values (act=none) have no products.
 // types.cuh - element types and their conversions. Generated CUDA includes no header of NVIDIA's.
 //
 // bf16 and f16 are bare bits in memory; arithmetic is done in float. f32 is float, so that the name
@@ -253,7 +253,7 @@ constexpr int PARTS = SPLIT ? SPLIT : 1;           // blocks that share the colu
 constexpr int PART = (CHUNKS + PARTS - 1) / PARTS; // and the chunks of one
 constexpr int COLUMNS = 64, GROUPS = 2;
 constexpr int ROUNDS = (PART + COLUMNS - 1) / COLUMNS;
-constexpr int SHARE = WARPS * FLIGHT; // slots whose products a block makes at once
+constexpr int DOTS = 4, SHARE = WARPS * DOTS; // products of a warp, a block at once
 constexpr int SLOTS = (K + SHARE - 1) / SHARE * SHARE; // with room for a whole share
 
 static_assert(GROUPS == 1 || ROUNDS == 1, "groups meet once");
