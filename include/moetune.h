@@ -473,6 +473,16 @@ typedef struct moe_io {
 MOE_API moe_status moe_plan_run(const moe_plan *plan, const moe_io *io, int64_t tokens,
                                 void *stream);
 
+/* --------------------------------------------------------------------------------- experts */
+
+/* The weighted average of n experts' weights, on the host: out[i] is the sum of mix[j] * expert[j][i]
+ * over the sum of mix, in double and rounded once. Arrays hold `count` elements of a dtype; any part of
+ * an expert may be averaged by itself, and `out` may be one of the experts. So experts that were trained
+ * apart become one (branch-train-merge). MOE_E_INVALID (no expert, a NULL, or a mix below 0, not finite
+ * or 0 in all). */
+MOE_API moe_status moe_merge_experts(moe_dtype dtype, const void *const *expert, const double *mix,
+                                     int64_t n, int64_t count, void *out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -8,6 +8,7 @@
 #define MOE_REFERENCE_H
 
 #include "layer.h"
+#include "number.h"
 #include "op.h"
 
 /* Host inputs of a layer, shaped as in moe_io. Unused ones are NULL. */
@@ -21,11 +22,6 @@ typedef struct moe_host_layer {
     const void *up, *up_bias, *down, *down_bias;
     const void *shared_up, *shared_down, *shared_gate;
 } moe_host_layer;
-
-/* Element i of an array of `dtype` as double, and the rounding of a double to `dtype` (to nearest,
- * ties to even), stored. */
-double moe_load(moe_dtype dtype, const void *array, int64_t i);
-void moe_store(moe_dtype dtype, void *array, int64_t i, double value);
 
 /* logits [T,e]: x @ router_weight^T + bias, with all that the router draws there; or the given ones.
  * Of product keys [T,HEADS,2,KEYS]: that is the query, and logits are its halves' products with keys.

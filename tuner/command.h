@@ -28,6 +28,7 @@ moe_status command_facts(const char *name, moe_facts *out);
 int cmd_info(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_emit(int argc, char **argv);
+int cmd_merge(int argc, char **argv);
 int cmd_layer(int argc, char **argv);
 int cmd_tune(int argc, char **argv);
 int cmd_check(int argc, char **argv);

@@ -20,6 +20,7 @@ static const struct {
     {"simulate", cmd_simulate, "any kernel on the simulated GPU, with every check"},
     {"tune", cmd_tune, "the fastest kernels of a layer, into the database"},
     {"db", cmd_db, "build, export and show tuning databases"},
+    {"merge", cmd_merge, "experts of a layer averaged into one"},
     {"layer", cmd_layer, "what a layer is: shapes, parameters, bytes, FLOPs, router rule"},
 };
 

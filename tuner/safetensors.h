@@ -73,6 +73,9 @@ void moe_tensor_print_shape(int64_t rank, const int64_t *shape, moe_text *out);
  * last exactly. MOE_E_UNSUPPORTED names any other type, and what to do about it. */
 moe_status moe_tensor_floats(const moe_tensor *tensor, int64_t first, int64_t n, float *out);
 
+/* The layer dtype of a tensor of BF16, F16 or F32. MOE_E_UNSUPPORTED as above. */
+moe_status moe_tensor_dtype(const moe_tensor *tensor, moe_dtype *out);
+
 /* Writes tensors to a file; `bytes` of each must fit its type and shape. The same tensors in any
  * order make the same bytes: larger elements first, then by name. A regular file appears whole or
  * not at all. MOE_E_IO, MOE_E_INVALID, MOE_E_MEMORY. */

@@ -38,6 +38,10 @@ static bool dtype_of(moe_tensor_type type, moe_dtype *out) {
     return false;
 }
 
+moe_status moe_tensor_dtype(const moe_tensor *tensor, moe_dtype *out) {
+    return dtype_of(tensor->type, out) ? MOE_OK : not_numbers(tensor);
+}
+
 /* The data may lie at odd addresses, so they pass through a block that does not. */
 enum { BLOCK = 512 };
 

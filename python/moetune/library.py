@@ -2,7 +2,7 @@
 
 import ctypes
 import os
-from ctypes import (POINTER, Structure, byref, c_bool, c_char_p, c_float, c_int, c_int64,
+from ctypes import (POINTER, Structure, byref, c_bool, c_char_p, c_double, c_float, c_int, c_int64,
                     c_size_t, c_void_p)
 from pathlib import Path
 
@@ -43,6 +43,8 @@ FUNCTIONS = {
     "moe_layer_gated": (c_bool, (c_void_p,)),
     "moe_layer_capacity": (c_int64, (c_void_p, c_int64)),
     "moe_dtype_size": (c_size_t, (c_int,)),
+    "moe_merge_experts": (STATUS, (c_int, POINTER(c_void_p), POINTER(c_double), c_int64, c_int64,
+                                   c_void_p)),
     "moe_device_open": (STATUS, (c_char_p, POINTER(c_void_p))),
     "moe_device_close": (None, (c_void_p,)),
     "moe_device_text": (c_char_p, (c_void_p,)),

@@ -5,6 +5,11 @@
 
 #include "layer.h"
 
+/* Element i of an array of `dtype` as double, and the rounding of a double to `dtype` (to nearest,
+ * ties to even), stored. */
+double moe_load(moe_dtype dtype, const void *array, int64_t i);
+void moe_store(moe_dtype dtype, void *array, int64_t i, double value);
+
 /* The value that `value` has after a store to `dtype`: to nearest, ties to even; infinity beyond
  * the range; NaN stays NaN. */
 double moe_round(moe_dtype dtype, double value);

@@ -1,7 +1,6 @@
 /* number.c - bf16, f16 and f32 as bit patterns. bf16 is the upper half of an f32; f16 is IEEE 754
  * binary16. The f16 conversions are branch-free so that a compiler can vectorise the blocks. */
 #include "number.h"
-#include "reference.h"
 
 #include <math.h>
 #include <string.h>
