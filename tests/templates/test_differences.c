@@ -19,6 +19,7 @@ typedef struct question {
     int given; /* logits in `logits` */
     float logits[8];
     float bias[8];
+    uint64_t seed; /* 0: nothing is drawn */
     int ids[4]; /* the choices that are told */
     float weights[4];
     int told;
@@ -44,7 +45,9 @@ static void ask_reference(const question *q, const moe_layer *layer, const float
     double *exact = route_room((size_t)layer->e, sizeof *exact), weights[32];
     int ids[32];
     for (int64_t e = 0; e < layer->e; e++) exact[e] = (double)logits[e];
+    const moe_host_layer draws = {.seed = q->seed ? &q->seed : NULL};
     moe_ref_route(layer, 1, exact, bias, ids, weights, NULL, NULL);
+    moe_ref_second(layer, 1, exact, &draws, ids, weights);
     compare(q, "reference", ids, weights);
     free(exact);
 }
@@ -56,6 +59,7 @@ static void ask_kernel(const question *q, const moe_layer *layer, fixture *f,
     route_case_make(&r, kernel, layer, 1);
     r.logits = logits;
     if (layer->router.key_bias) r.router_bias = bias;
+    if (q->seed) r.seed = &q->seed;
     route_case_run(f, &r);
     for (int64_t j = 0; j < layer->k; j++) weights[j] = (double)r.weights[j];
     compare(q, "kernel", r.ids, weights);
@@ -194,6 +198,24 @@ static void deepseek_v3_weights_are_scores_without_bias_scaled_last(void **state
 #undef V3
 }
 
+/* 13. Powers 9:1:1:1, so that p2 = 1/12 and w2 = 1/10: the law of Mesh TensorFlow is 1/2, that of NLLB
+ * 1/6, that of the paper 1/5. Seeds 3, 7 and 2 draw .419, .183 and .094. */
+static void second_experts_stay_by_three_laws(void **state) {
+    (void)state;
+#define LAW(name) "d=8 f=8 e=4 k=2 router=softmax>topk>renorm(1e-9)>second(" name ")"
+#define REST .given = 1, .logits = {2.19722458f}, .told = 2
+#define STAYS .ids = {0, 1}, .weights = {0.9f, 0.1f}
+#define GOES .ids = {0, -1}, .weights = {0.9f, 0}
+    ASK({LAW("mesh"), REST, .seed = 3, STAYS}, {LAW("mesh"), REST, .seed = 1, GOES},
+        {LAW("paper"), REST, .seed = 3, GOES}, {LAW("paper"), REST, .seed = 7, STAYS},
+        {LAW("nllb"), REST, .seed = 7, GOES}, {LAW("nllb"), REST, .seed = 2, STAYS},
+        {LAW("nllb"), REST, .seed = 0, STAYS});
+#undef LAW
+#undef REST
+#undef STAYS
+#undef GOES
+}
+
 /* y [8] of one token whose rows hold `rows` everywhere and weigh 1. */
 static void combine(const char *dtype, const double rows[4], double y[8]) {
     fixture f;
@@ -246,6 +268,7 @@ int main(void) {
         cmocka_unit_test(the_last_bit_of_a_logit_counts),
         cmocka_unit_test(order_is_by_value_then_by_lower_id),
         cmocka_unit_test(deepseek_v3_weights_are_scores_without_bias_scaled_last),
+        cmocka_unit_test(second_experts_stay_by_three_laws),
         cmocka_unit_test(rows_are_summed_in_fp32_and_in_slot_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
