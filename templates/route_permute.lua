@@ -27,7 +27,7 @@ local function legal(p, c, d)
     if c.blocks > 1 and c.split > 0 then
         return false, "split is for few tokens"
     end
-    if c.split > 0 and c.map_threads > 512 and p.e > 512 then
+    if c.split > 0 and (c.map_threads > 512 and p.e > 512 or c.map_threads > 256 and p.e > 1536) then
         return false, "the selecting warps take too many registers"
     end
     if c.map_threads * c.items > 4096 then

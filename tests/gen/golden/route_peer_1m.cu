@@ -709,7 +709,7 @@ __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, flo
     const int k_w = of_w.chunk * per_chunk<RT>(), k_x = of_x.chunk * per_chunk<XT>();
     const RT *w = tile_weights(a, first_tile) + (size_t)of_w.row * D + k + k_w;
     const XT *x = router_x(a) + (size_t)token * D + k + k_x;
-    int step = 0, tile = first_tile, stage = 0, loaded = 0, load_step = 0, load_tile = first_tile;
+    int step = 0, tile = 0, stage = 0, loaded = 0, load_step = 0, load_tile = 0;
     auto load = [&](int into) {
         if (loaded < all) {
             load_rows<BE, ROW, WHOLE_D && WHOLE_E>(to_w + into * STAGE, w, E - expert,
@@ -741,9 +741,10 @@ __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, flo
         if (++stage == STAGES) stage = 0;
         if (++step < steps) continue;
         if (OVER_RING) __syncthreads();
-        const int part = SPLIT ? 0 : tile / BLOCKS_E * WIDTH, at = tile % BLOCKS_E * BE;
-        const int all_experts = SPLIT ? min(E - at, BE) : E;
-        store_tile(sum, logits, part, SPLIT ? 0 : at, all_experts, tile < BLOCKS_E ? bias : nullptr);
+        // A column that changes from tile to tile keeps addresses of stores out of the loop's registers.
+        const int matrix = ROUTERS > 1 ? tile / BLOCKS_E : 0;
+        store_tile(sum, logits, matrix * WIDTH, (tile - matrix * BLOCKS_E) * BE,
+                   min(E - first_tile % BLOCKS_E * BE, PITCH - 4), matrix ? nullptr : bias);
         step = 0, tile++;
 #pragma unroll
         for (int n = 0; n < TILES_E * TILES_T * 4; n++) (&sum[0][0][0])[n] = 0.0f;
