@@ -28,7 +28,8 @@ typedef struct moe_route_result {
 /* Judges a route kernel against logits [T,e] of the reference and what else its router reads of `in`,
  * which is NULL where it reads nothing: a bias of keys, a seed, a table. `logit_error` is how far the kernel's logits may be off: 0 where it was given them, else
  * moe_logit_tolerance(). Of the rule base, all tokens (then counts are given) are judged by shares
- * and by the sum of their logits. `tolerance` is that of the route op. Every chosen key must reach the k-th
+ * and by the sum of their logits. Of product keys each head is judged for itself, by sums of two
+ * logits; heads may choose the same. `tolerance` is that of the route op. Every chosen key must reach the k-th
  * best and not exceed the one before it, both within twice its error, which is that of the logits
  * and, where keys are scores, their rounding in fp32; sparsemixer's weights may count either way
  * who is as good as on the limit; a second expert may stay or not where what is drawn is as good as its
