@@ -2,7 +2,7 @@
 # quickstart.sh - from a fresh clone to tuned, checked and timed kernels of a small MoE layer.
 #
 # With a GPU it tunes that GPU; without one, a simulated H100 that runs the same PTX. On two cores
-# that takes three or four minutes after the build: the layer is Mixtral's in miniature.
+# that takes two or three minutes after the build: the layer is Mixtral's in miniature.
 # DEVICE, LAYER, TOKENS, BUDGET and DB may be set in the environment.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -35,4 +35,4 @@ step "5/5 time the tuned layer"
 build/moetune bench --device "$device" --layer "$layer" --tokens "$tokens" --capacity none,1.25 \
     --db "$db"
 
-printf '\nThe tuning database is %s\n' "$PWD/$db"
+printf '\nThe tuning database is %s\n' "$(realpath "$db")"

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 
 /* ORDER FACTORS: the columns of a row. */
-enum { ACT, DTYPE, ROUTER, CAPACITY, PRIORITY, DROP, BIAS, EXPERTS, CHOICES, WIDTHS, SHARED, HELD, LAYOUT,
-       ROUTER_DTYPE, ROUTING, ENTRY, TUNED_AT, FACTORS };
+enum { ACT, DTYPE, ROUTER, CAPACITY, PRIORITY, DROP, BIAS, EXPERTS, CHOICES, WIDTHS, SHARED, HELD,
+       LAYOUT, ROUTER_DTYPE, ROUTING, ENTRY, TUNED_AT, FACTORS };
 
 static const moe_act acts[] = {
     {MOE_ACT_RELU, 0, 0},   {MOE_ACT_RELU2, 0, 0},  {MOE_ACT_GELU, 0, 0},
@@ -23,10 +23,9 @@ static const moe_act acts[] = {
 static const char *const routers[] = {
     "softmax>topk>renorm", "softmax>topk", "topk>softmax", "topk>softmax>input",
     "sigmoid+bias>groups(4,2,sum2)>topk>renorm>scale(2.5)", "softmax>groups(4,3,max)>topk>scale(16)",
-    "sqrtsoftplus+bias>topk>renorm", "topk>sparsemixer(0.01)", "topk>sparsemixer(0.1)>renorm", "base",
-    "expert_choice", "jitter(0.25,all)>noisy>topk>softmax", "softmax>topk>renorm>second(paper)",
-    "sqrtsoftplus>hash>renorm", "given",
-    "peer(2,24,128)",
+    "sqrtsoftplus+bias>topk>renorm", "topk>sparsemixer(0.01)", "topk>sparsemixer(0.1)>renorm",
+    "base", "expert_choice", "jitter(0.25,all)>noisy>topk>softmax",
+    "softmax>topk>renorm>second(paper)", "sqrtsoftplus>hash>renorm", "given", "peer(2,24,128)",
 };
 static const char *const capacities[] = {
     "none", "1.25", "0.5", "1.25,switch", "1.25,gshard,min(4)", "1.25,tutel", "2,nllb", "0.25,tokens",
@@ -35,7 +34,7 @@ static const unsigned biases[] = {0, MOE_BIAS_ROUTER | MOE_BIAS_UP | MOE_BIAS_DO
 static const int64_t experts[] = {4, 8, 40, 60, 64, 257};
 static const int64_t choices[] = {1, 2, 4, 6, 8};
 static const int64_t widths[][2] = {{64, 48}, {136, 72}, {256, 176}}; /* d, f */
-static const moe_shared shared[] = {{0, false}, {1, false}, {2, true}}; /* f: in widths of an expert */
+static const moe_shared shared[] = {{0, false}, {1, false}, {2, true}}; /* f: in an expert's widths */
 static const int64_t parts[] = {1, 4}; /* devices that share the experts out */
 static const int64_t tuned_at[] = {1, 64, 512};
 static const int64_t tokens[] = {0, 1, 7, 64, 129};
