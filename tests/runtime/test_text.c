@@ -228,10 +228,12 @@ static void test_launches(void **unused) {
     dice d = {4};
     for (int i = 0; i < ROUNDS; i++) {
         moe_launch launch = random_launch(&d), back;
-        char text[2048];
+        char text[2048], again[2048];
         moe_launch_print(&launch, text, sizeof text);
         CHECK(moe_launch_parse(text, &back));
-        assert_memory_equal(&launch, &back, sizeof launch);
+        moe_launch_print(&back, again, sizeof again);
+        assert_string_equal(text, again); /* bytes between fields may differ */
+        assert_int_equal(launch.kernels, back.kernels);
     }
 }
 
