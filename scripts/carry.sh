@@ -28,7 +28,7 @@ strip -o "$folder/build/libmoetune.so" "$BUILD/libmoetune.so"
 cp -r templates tuning_db python "$folder"
 cp -r bench/headline bench/ranking.py "$folder/bench"
 cp scripts/gpu.sh "$folder/scripts"
-cp -r --parents "${sources[@]%/*}" "$folder"
+printf '%s\n' "${sources[@]%/*}" | sort -u | xargs cp -r --parents -t "$folder"
 # The tests' own library has no archive everywhere.
 ldd "${tests[@]/#/$BUILD/}" | sed -n 's/.*=> \(.*libcmocka[^ ]*\).*/\1/p' | sort -u |
     xargs -r cp -Lt "$folder/build"
