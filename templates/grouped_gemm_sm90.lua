@@ -71,7 +71,7 @@ local function spills(p, c, s)
         return p.act_kind ~= "swiglu" or p.weigh == "input" or c.pingpong == 1
                or s.sums > 160 and c.store > 0
     end
-    return s.sums > 160 and c.pingpong == 0
+    return s.sums > 160 and (c.pingpong == 0 or c.store == 2 and (c.cluster == 2 or c.bm > 128))
 end
 
 local function require_(p, c, d)

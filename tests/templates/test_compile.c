@@ -77,6 +77,28 @@ static void check_chip(int chip) {
     fixture_close(&f);
 }
 
+/* Prefill is where registers are short: all of Hopper's GEMM defaults of large T, and a K of 8 stages,
+ * which compilers would unroll whole. */
+static void sm_90a_prefill(void **state) {
+    static const char *const wide[] = {
+        "d=1536 f=512 e=64 k=6 shared=1024", "d=2048 f=768 e=128 k=8", "d=4096 f=14336 e=8 k=2",
+    };
+    (void)state;
+    fixture f;
+    moe_facts facts;
+    fixture_open(&f, "null");
+    CHECK(moe_facts_parse(chips[3], &facts));
+    moe_facts_complete(&facts);
+    for (size_t i = 0; i < 2 * sizeof wide / sizeof *wide; i++) {
+        moe_layer layer;
+        CHECK(moe_layer_parse(wide[i / 2], &layer));
+        moe_op op = moe_op_make(i % 2 ? MOE_OP_gemm_down : MOE_OP_gemm_up, &layer, 4096,
+                                MOE_ROUTING_UNIFORM, MOE_CACHE_COLD);
+        compile_op(&f, moe_gen_find(f.gen, "grouped_gemm_sm90"), &op, &facts);
+    }
+    fixture_close(&f);
+}
+
 #define CHIP_TEST(name, at)                                                                        \
     static void name(void **state) {                                                               \
         (void)state;                                                                               \
@@ -93,6 +115,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sm_80),  cmocka_unit_test(sm_86),   cmocka_unit_test(sm_89),
         cmocka_unit_test(sm_90a), cmocka_unit_test(sm_100a), cmocka_unit_test(sm_120a),
+        cmocka_unit_test(sm_90a_prefill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

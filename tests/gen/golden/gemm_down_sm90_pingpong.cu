@@ -895,6 +895,7 @@ template <int LIVE>
 __device__ __forceinline__ void multiply(float (&sum)[M_BLOCKS][BN / 2], unsigned ring,
                                          int first_row, ring_place &from) {
     unsigned release = 0;
+#pragma unroll 1
     for (int k_tile = 0; k_tile < K_TILES; k_tile++) {
         const unsigned stage = ring + from.stage * STAGE_BYTES;
         barrier_wait(ring + FULL + from.stage * 8, from.phase);
