@@ -115,6 +115,22 @@ static moe_status read_raw(moe_op_case *c, moe_ptr matrix, size_t bytes, const i
     return status;
 }
 
+moe_status op_refer_layer(moe_op_case *c) {
+    const moe_host_layer in = moe_workload_host(&c->work);
+    double *weights = malloc((size_t)c->slots * sizeof *weights);
+    c->want = malloc((size_t)(c->spots * c->width) * sizeof *c->want);
+    moe_status status = MOE_OK;
+    if (!weights || !c->want)
+        status = moe_fail(MOE_E_MEMORY, "no memory for the reference of %lld tokens",
+                          (long long)c->spots);
+    for (int64_t s = 0; s < c->slots && !status; s++) weights[s] = (double)c->weights[s];
+    if (!status)
+        status = moe_ref_layer(&c->op.layer, c->op.t, &in, c->ids, weights, c->kept, c->spot,
+                               c->spots, c->want);
+    free(weights);
+    return status;
+}
+
 moe_status op_read_rows(moe_op_case *c, moe_ptr matrix, size_t bytes, const int64_t *row, int64_t n,
                         double *out) {
     size_t size = (size_t)(n * c->width) * moe_dtype_size(c->op.layer.x);

@@ -11,20 +11,6 @@ static moe_status no_memory(const moe_op_case *c) {
                     (long long)c->spots);
 }
 
-static moe_status make_reference(moe_op_case *c) {
-    const moe_host_layer in = moe_workload_host(&c->work);
-    double *weights = malloc((size_t)c->slots * sizeof *weights);
-    c->want = malloc((size_t)(c->spots * c->width) * sizeof *c->want);
-    moe_status status = MOE_OK;
-    if (!weights || !c->want) status = no_memory(c);
-    for (int64_t s = 0; s < c->slots && !status; s++) weights[s] = (double)c->weights[s];
-    if (!status)
-        status = moe_ref_layer(&c->op.layer, c->op.t, &in, c->ids, weights, c->kept, c->spot,
-                               c->spots, c->want);
-    free(weights);
-    return status;
-}
-
 static moe_status upload_inputs(moe_op_case *c) {
     const moe_layer_sizes n = moe_layer_elements(&c->op.layer, c->op.t);
     const moe_workload *w = &c->work;
@@ -71,7 +57,7 @@ static moe_status make(moe_op_case *c, uint64_t seed) {
                               MOE_MAKE_X | MOE_MAKE_UP | MOE_MAKE_DOWN));
     MOE_TRY(op_make_ids(c, seed));
     MOE_TRY(op_choose_spots(c, c->op.t, OP_SPOT_FLOPS / token_flops));
-    MOE_TRY(make_reference(c));
+    MOE_TRY(op_refer_layer(c));
     MOE_TRY(upload_inputs(c));
     return make_outputs(c);
 }

@@ -84,6 +84,10 @@ moe_status op_layout_get(moe_op_case *c, int64_t align, op_layout **out);
 /* Chooses `count` of 0..n-1, evenly, with the last; all of them where n <= count. */
 moe_status op_choose_spots(moe_op_case *c, int64_t n, int64_t count);
 
+/* Makes c->want: y behind the router by the reference, for the tokens that are spots and the case's
+ * own ids, weights and kept slots. */
+moe_status op_refer_layer(moe_op_case *c);
+
 /* Reads row `row[i]` of a device matrix for i < n, each of c->width elements of x's dtype, as
  * doubles. */
 moe_status op_read_rows(moe_op_case *c, moe_ptr matrix, size_t bytes, const int64_t *row, int64_t n,

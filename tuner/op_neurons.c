@@ -40,22 +40,6 @@ static moe_status make_ids(moe_op_case *c, uint64_t seed) {
     return MOE_OK;
 }
 
-static moe_status make_reference(moe_op_case *c) {
-    const moe_host_layer in = moe_workload_host(&c->work);
-    double *weights = malloc((size_t)c->slots * sizeof *weights);
-    c->want = malloc((size_t)(c->spots * c->width) * sizeof *c->want);
-    moe_status status = MOE_OK;
-    if (!weights || !c->want)
-        status = moe_fail(MOE_E_MEMORY, "no memory for the reference of %lld tokens",
-                          (long long)c->spots);
-    for (int64_t s = 0; s < c->slots && !status; s++) weights[s] = (double)c->weights[s];
-    if (!status)
-        status = moe_ref_layer(&c->op.layer, c->op.t, &in, c->ids, weights, c->kept, c->spot,
-                               c->spots, c->want);
-    free(weights);
-    return status;
-}
-
 static moe_status upload(moe_op_case *c) {
     const moe_layer_sizes n = moe_layer_elements(&c->op.layer, c->op.t);
     const size_t element = moe_dtype_size(c->op.layer.x), slots = (size_t)c->slots;
@@ -77,7 +61,7 @@ static moe_status make(moe_op_case *c, uint64_t seed) {
                               MOE_MAKE_X | MOE_MAKE_UP | MOE_MAKE_DOWN));
     MOE_TRY(make_ids(c, seed));
     MOE_TRY(op_choose_spots(c, c->op.t, OP_SPOT_FLOPS / token_flops));
-    MOE_TRY(make_reference(c));
+    MOE_TRY(op_refer_layer(c));
     return upload(c);
 }
 

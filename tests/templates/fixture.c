@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include "enqueue.h"
+#include "op_case.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -140,4 +141,23 @@ void fixture_get(fixture *f, moe_ptr from, void *host, size_t bytes) {
 
 void fixture_forget(fixture *f) {
     while (f->arrays > 0) CHECK(f->device->class->free(f->device->self, f->array[--f->arrays]));
+}
+
+void fixture_verify(fixture *f, const char *template, const moe_op *op, const char *config) {
+    fixture_kernel kernel;
+    moe_op_case *c;
+    moe_trial *trial;
+    moe_verdict verdict;
+    double ns;
+    fixture_compile(f, template, op, moe_device_facts(f->device), config, &kernel);
+    for (int i = 0; i < kernel.compiled.image.launch.kernels; i++)
+        assert_int_equal(kernel.compiled.image.launch.kernel[i].spills, 0);
+    CHECK(moe_op_case_open(f->device, op, 5, &c));
+    CHECK(moe_trial_open(c, &kernel.compiled.image, &trial));
+    moe_status status = moe_trial_verify(trial, &verdict, &ns);
+    if (status || !verdict.ok)
+        fail_msg("%s: %s", kernel.what, status ? moe_error_text() : verdict.text);
+    moe_trial_close(trial);
+    moe_op_case_close(c);
+    fixture_kernel_free(f, &kernel);
 }

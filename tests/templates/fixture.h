@@ -62,4 +62,8 @@ void fixture_get(fixture *f, moe_ptr from, void *host, size_t bytes);
 /* Frees every array. */
 void fixture_forget(fixture *f);
 
+/* Compiles a candidate for the fixture's device, and fails the test where a kernel spills or the
+ * reference finds what it makes wrong. */
+void fixture_verify(fixture *f, const char *template, const moe_op *op, const char *config);
+
 #endif

@@ -4,7 +4,6 @@
 #include "fixture.h"
 
 #include "layer_case.h"
-#include "op_case.h"
 #include "spot.h"
 
 #include <setjmp.h>
@@ -20,25 +19,10 @@
 /* Judged by the reference, with rows aligned, too, and with given experts. */
 static void check(fixture *f, const char *text, int64_t tokens, const char *config) {
     moe_layer layer;
-    fixture_kernel kernel;
-    moe_op_case *c;
-    moe_trial *trial;
-    moe_verdict verdict;
-    double ns;
     CHECK(moe_layer_parse(text, &layer));
     moe_op op = moe_op_make(MOE_OP_route_permute, &layer, tokens, MOE_ROUTING_UNIFORM,
                             MOE_CACHE_COLD);
-    fixture_compile(f, "route_permute_choice", &op, moe_device_facts(f->device), config, &kernel);
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(kernel.compiled.image.launch.kernel[i].spills, 0);
-    CHECK(moe_op_case_open(f->device, &op, 5, &c));
-    CHECK(moe_trial_open(c, &kernel.compiled.image, &trial));
-    moe_status status = moe_trial_verify(trial, &verdict, &ns);
-    if (status || !verdict.ok)
-        fail_msg("%s: %s", kernel.what, status ? moe_error_text() : verdict.text);
-    moe_trial_close(trial);
-    moe_op_case_close(c);
-    fixture_kernel_free(f, &kernel);
+    fixture_verify(f, "route_permute_choice", &op, config);
 }
 
 static void on_awkward_shapes(void **state) {
