@@ -5,7 +5,7 @@
  * For a template of each kind: its space (configs asked a second), its cost function (calls a
  * second), rendering, and rendering with compilation (kernels a second, one thread). Median and
  * best of N runs (7). Run it in the source folder. */
-#include "compile.h"
+#include "compile/compile.h"
 #include "gen.h"
 
 #include <stdio.h>

@@ -5,8 +5,8 @@
  *
  * The database is synthetic: a layer like Qwen3-30B-A3B tuned at 21 token counts with 100
  * candidates for each op. Every figure is the median of repeated runs. */
-#include "db.h"
-#include "device.h"
+#include "device/device.h"
+#include "run/db.h"
 
 #include <jansson.h>
 #include <sqlite3.h>

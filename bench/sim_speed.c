@@ -4,10 +4,10 @@
  *
  * Rates are warp instructions a second, or FLOPs a second of matrix tiles, each with all checks and
  * without, on one thread and on two. Median and best of N runs (7). Run it in the source folder. */
-#include "compile.h"
-#include "sim.h"
-#include "model.h"
-#include "status.h"
+#include "compile/compile.h"
+#include "core/status.h"
+#include "machine/sim.h"
+#include "model/model.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,13 +12,11 @@ if(MOETUNE_FUZZ)
     add_compile_options(-fsanitize=fuzzer-no-link -w)
 endif()
 
-# moetune_folder(NAME LIBRARIES...): moe_NAME from NAME/*.c
+# moetune_folder(NAME LIBRARIES...): moe_NAME from the .c files of NAME and of its rooms. An include
+# names the room: "core/layer.h".
 function(moetune_folder name)
-    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.c)
-    list(FILTER sources EXCLUDE REGEX "/tuner/main\\.c$")
-    if(NOT sources)
-        set(sources ${CMAKE_SOURCE_DIR}/runtime/status.c)
-    endif()
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.c)
+    list(FILTER sources EXCLUDE REGEX "/command/main\\.c$")
     add_library(moe_${name} STATIC ${sources})
     target_include_directories(moe_${name} PUBLIC ${CMAKE_SOURCE_DIR}/${name})
     target_compile_options(moe_${name} PRIVATE ${moetune_strict})
@@ -39,11 +37,9 @@ moetune_folder(gen moe_runtime dep_lua5.4 dep_xxhash m)
 moetune_folder(reference moe_runtime OpenMP::OpenMP_C m)
 moetune_folder(tuner moe_gen moe_reference moe_sim dep_jansson dep_xxhash)
 
-if(EXISTS ${CMAKE_SOURCE_DIR}/tuner/main.c)
-    add_executable(moetune tuner/main.c)
-    target_link_libraries(moetune PRIVATE moe_tuner)
-    set_target_properties(moetune PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
-endif()
+add_executable(moetune tuner/command/main.c)
+target_link_libraries(moetune PRIVATE moe_tuner)
+set_target_properties(moetune PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 
 include(install)
 if(MOETUNE_TESTS)

@@ -2,7 +2,7 @@
 #ifndef GEN_ARGUMENTS_H
 #define GEN_ARGUMENTS_H
 
-#include "args.h"
+#include "core/args.h"
 
 enum { GEN_ARGUMENTS_SIZE = 2048 };
 

@@ -2,7 +2,7 @@
 #ifndef GEN_BUFFER_H
 #define GEN_BUFFER_H
 
-#include "status.h"
+#include "core/status.h"
 
 /* Starts as {0}; `data` is NUL-terminated once something was added. When memory runs out, `failed`
  * is set and further additions are dropped, so one check at the end is enough. */

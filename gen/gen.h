@@ -10,11 +10,11 @@
 #ifndef MOE_GEN_H
 #define MOE_GEN_H
 
-#include "config.h"
-#include "device.h"
-#include "launch.h"
-#include "op.h"
-#include "record.h"
+#include "core/config.h"
+#include "core/facts.h"
+#include "core/launch.h"
+#include "core/op.h"
+#include "core/record.h"
 
 typedef struct moe_gen moe_gen;
 typedef struct moe_template moe_template;

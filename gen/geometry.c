@@ -1,7 +1,7 @@
 /* geometry.c - the table that `launch` returns, as data for a runtime without Lua. */
 #include "geometry.h"
 
-#include "map.h"
+#include "core/map.h"
 #include "schema.h"
 #include "table.h"
 

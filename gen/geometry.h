@@ -2,8 +2,8 @@
 #ifndef GEN_GEOMETRY_H
 #define GEN_GEOMETRY_H
 
-#include "device.h"
-#include "launch.h"
+#include "core/facts.h"
+#include "core/launch.h"
 
 #include <lua.h>
 

@@ -6,7 +6,7 @@
 #ifndef GEN_HOST_H
 #define GEN_HOST_H
 
-#include "status.h"
+#include "core/status.h"
 
 #include <lua.h>
 

@@ -2,7 +2,7 @@
 #ifndef GEN_PARAMS_H
 #define GEN_PARAMS_H
 
-#include "config.h"
+#include "core/config.h"
 
 enum { GEN_MAX_VALUES = 64 };
 

@@ -1,8 +1,8 @@
 /* schema.c - the shape of a template's table. */
 #include "schema.h"
 
+#include "core/op.h"
 #include "file.h"
-#include "op.h"
 #include "table.h"
 
 #include <ctype.h>

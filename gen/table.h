@@ -2,7 +2,7 @@
 #ifndef GEN_TABLE_H
 #define GEN_TABLE_H
 
-#include "status.h"
+#include "core/status.h"
 
 #include <lua.h>
 

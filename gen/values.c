@@ -1,10 +1,10 @@
 /* values.c - what a template may know: p (the op), c (the config) and d (the device). */
 #include "values.h"
 
-#include "occupancy.h"
+#include "core/occupancy.h"
+#include "core/router.h"
+#include "core/rule.h"
 #include "readonly.h"
-#include "router.h"
-#include "rule.h"
 
 #include <string.h>
 

@@ -3,10 +3,10 @@
 #ifndef GEN_VALUES_H
 #define GEN_VALUES_H
 
-#include "config.h"
-#include "device.h"
-#include "launch.h"
-#include "op.h"
+#include "core/config.h"
+#include "core/facts.h"
+#include "core/launch.h"
+#include "core/op.h"
 
 #include <lua.h>
 

@@ -8,7 +8,7 @@
 #ifndef MOE_BALANCE_H
 #define MOE_BALANCE_H
 
-#include "layer.h"
+#include "core/layer.h"
 
 /* Rounds that a kernel takes, as fairseq's. The tokens that nobody has by then, a few of a hundred
  * or none, go to whoever bids most for them, and no other is bid for again. */

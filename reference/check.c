@@ -1,10 +1,10 @@
 /* check.c - judging what a routing or index kernel made. */
 #include "check.h"
 
-#include "args.h"
 #include "balance.h"
+#include "core/args.h"
+#include "core/router.h"
 #include "peer.h"
-#include "router.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -42,7 +42,7 @@ moe_status moe_check_route(const moe_layer *layer, int64_t tokens, const double 
 /* Whether each expert has its share of the ids [T], which are valid, as base asks. */
 bool moe_check_shares(const moe_layer *layer, int64_t tokens, const int *ids, moe_verdict *out);
 
-/* What a permute kernel wrote. Shapes as in runtime/args.def. */
+/* What a permute kernel wrote. Shapes as in runtime/core/args.def. */
 typedef struct moe_maps {
     const int *expert_start, *expert_rows, *row_slots, *slot_rows, *tile_start;
     const int *counts; /* of the experts held (optional) */

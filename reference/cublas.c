@@ -5,7 +5,7 @@
  * contexts there is nothing to do. */
 #include "cublas.h"
 
-#include "cuda_driver.h"
+#include "device/cuda_driver.h"
 
 #include <limits.h>
 #include <stdlib.h>

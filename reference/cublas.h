@@ -2,8 +2,8 @@
 #ifndef MOE_CUBLAS_H
 #define MOE_CUBLAS_H
 
-#include "device.h"
-#include "library.h"
+#include "device/device.h"
+#include "device/library.h"
 
 /* One pointer for each row of cublas.def. */
 typedef struct moe_cublas {

@@ -1,8 +1,8 @@
 /* cublas_pipeline.c - a whole layer on a device by library GEMMs. */
 #include "cublas_pipeline.h"
 
+#include "core/router.h"
 #include "reference.h"
-#include "router.h"
 
 #include <stdio.h>
 #include <stdlib.h>

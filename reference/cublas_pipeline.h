@@ -10,8 +10,8 @@
 #ifndef MOE_CUBLAS_PIPELINE_H
 #define MOE_CUBLAS_PIPELINE_H
 
+#include "core/image.h"
 #include "cublas.h"
-#include "image.h"
 
 /* The caller's compiler. The image must stay until the pipeline is made. */
 typedef struct moe_text_compiler {

@@ -2,7 +2,7 @@
  * stays. */
 #include "draw.h"
 
-#include "number.h"
+#include "core/number.h"
 
 #include <math.h>
 #include <string.h>

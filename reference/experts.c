@@ -10,8 +10,8 @@
  * Work is a list of (token, expert) pairs, grouped by expert so that each expert's weights are
  * converted once. */
 #include "activation.h"
+#include "core/number.h"
 #include "matmul.h"
-#include "number.h"
 #include "reference.h"
 
 #include <math.h>

@@ -4,7 +4,7 @@
  * it for all rows of the group. Vectors are the compiler's; AVX2 is taken where the CPU has it. */
 #include "matmul.h"
 
-#include "number.h"
+#include "core/number.h"
 
 #include <string.h>
 

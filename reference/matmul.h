@@ -2,7 +2,7 @@
 #ifndef MOE_MATMUL_H
 #define MOE_MATMUL_H
 
-#include "layer.h"
+#include "core/layer.h"
 
 /* out_r [outputs] = in_r [inputs] @ weight_g^T for each row r of each group g. Rows of a group are
  * neighbours: start[g] up to start[g+1]. */

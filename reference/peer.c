@@ -5,7 +5,7 @@
  * before it; so KEEP^2 sums are enough. */
 #include "peer.h"
 
-#include "number.h"
+#include "core/number.h"
 
 #include <float.h>
 #include <math.h>

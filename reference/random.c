@@ -6,7 +6,7 @@
  * Products are exact in double, so every compiler and CPU makes the same bits. */
 #include "random.h"
 
-#include "number.h"
+#include "core/number.h"
 
 #include <math.h>
 #include <pthread.h>

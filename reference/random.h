@@ -3,7 +3,7 @@
 #ifndef MOE_RANDOM_H
 #define MOE_RANDOM_H
 
-#include "layer.h"
+#include "core/layer.h"
 
 typedef struct moe_random {
     uint64_t key;

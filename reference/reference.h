@@ -7,9 +7,9 @@
 #ifndef MOE_REFERENCE_H
 #define MOE_REFERENCE_H
 
-#include "layer.h"
-#include "number.h"
-#include "op.h"
+#include "core/layer.h"
+#include "core/number.h"
+#include "core/op.h"
 
 /* Host inputs of a layer, shaped as in moe_io. Unused ones are NULL. */
 typedef struct moe_host_layer {

@@ -6,11 +6,11 @@
  * ties by rounding. Capacity is the choice-major order of Mesh TensorFlow and Tutel: all first
  * choices are placed before any second choice. */
 #include "balance.h"
+#include "core/number.h"
+#include "core/router.h"
 #include "matmul.h"
-#include "number.h"
 #include "peer.h"
 #include "reference.h"
-#include "router.h"
 
 #include <float.h>
 #include <math.h>

@@ -24,7 +24,7 @@
  * makes integers, which are right or wrong. */
 #include "tolerance.h"
 
-#include "number.h"
+#include "core/number.h"
 
 #include <math.h>
 

@@ -3,7 +3,7 @@
 #ifndef MOE_TOLERANCE_H
 #define MOE_TOLERANCE_H
 
-#include "op.h"
+#include "core/op.h"
 
 /* Error of `got` against `want` [n]. The RMS is that of the elements of `want` that are not 0, so
  * that rows which capacity dropped do not make the errors of the others look larger. */

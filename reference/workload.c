@@ -1,8 +1,8 @@
 /* workload.c - random inputs of a layer. */
 #include "workload.h"
 
+#include "core/router.h"
 #include "random.h"
-#include "router.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 # picks at run time, so the build does not depend on the machine that builds. Contraction is off: an
 # fma happens where PTX says fma, nowhere else. Other compilers than GCC, which only fuzz and check,
 # cannot all ask what the host has.
-file(GLOB handlers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sim/exec_*.c)
+file(GLOB handlers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sim/exec/exec_*.c)
 set(handler_options -O3 -fno-math-errno -fno-trapping-math -fno-strict-aliasing -Wno-psabi)
 set_source_files_properties(${handlers} PROPERTIES COMPILE_OPTIONS
     "${handler_options};-ffp-contract=off")

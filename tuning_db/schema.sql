@@ -62,7 +62,7 @@ CREATE TABLE choice (
     tokens   INTEGER NOT NULL,
     routing  TEXT NOT NULL,
     cache    TEXT NOT NULL,
-    pipeline TEXT NOT NULL,        -- its ops in order: runtime/pipeline.def
+    pipeline TEXT NOT NULL,        -- its ops in order: runtime/core/pipeline.def
     outcome  TEXT NOT NULL,
     n        INTEGER NOT NULL,
     med      REAL NOT NULL,

@@ -1,8 +1,8 @@
 /* target_database.c - a tuning database as bytes: what a plan makes of its rows. */
 #include "targets.h"
 
-#include "device.h"
-#include "storage.h"
+#include "device/device.h"
+#include "store/storage.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 /* targets.c - the table of all targets, and those that are a call or two. */
 #include "targets.h"
 
-#include "config_json.h"
-#include "device.h"
-#include "record.h"
-#include "safetensors.h"
-#include "shards.h"
-#include "sim.h"
+#include "core/record.h"
+#include "device/device.h"
+#include "machine/sim.h"
+#include "models/config_json.h"
+#include "models/safetensors.h"
+#include "models/shards.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* label: compile */
 /* test_compile.c - what NVRTC says of a rendered source names the template's line; and the example
  * of templates/README.md is a template that works. */
-#include "compile.h"
+#include "compile/compile.h"
 #include "folder.h"
 
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 /* instruction.c - runs micro-tests of instructions. */
 #include "instruction.h"
 
-#include "compile.h"
-#include "status.h"
+#include "compile/compile.h"
+#include "core/status.h"
 
 #include <math.h>
 #include <setjmp.h>

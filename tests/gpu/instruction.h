@@ -11,7 +11,7 @@
 #ifndef INSTRUCTION_H
 #define INSTRUCTION_H
 
-#include "device.h"
+#include "device/device.h"
 
 enum { INSTRUCTION_WORDS = 8192 };
 

@@ -1,7 +1,7 @@
 /* launches.c - kernels that start early, and blocks that wait for one another. */
 #include "launches.h"
 
-#include "compile.h"
+#include "compile/compile.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
 #ifndef LAUNCHES_H
 #define LAUNCHES_H
 
-#include "device.h"
+#include "device/device.h"
 
 /* Compiles the kernels for an sm_90a device, which all tests below use; `rounds` is how often each
  * repeats its launches. Fails the test on an error. */

@@ -1,7 +1,7 @@
 /* pipeline_case.c - the library pipeline on any device against the reference. */
 #include "pipeline_case.h"
 
-#include "compile.h"
+#include "compile/compile.h"
 #include "tolerance.h"
 #include "workload.h"
 

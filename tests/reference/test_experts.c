@@ -2,7 +2,7 @@
 /* test_experts.c - activations against long double, and whole layers against a plain computation.
  */
 #include "activation.h"
-#include "number.h"
+#include "core/number.h"
 #include "reference.h"
 #include "tolerance.h"
 #include "workload.h"

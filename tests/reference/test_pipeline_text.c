@@ -1,9 +1,9 @@
 /* label: compile */
 /* test_pipeline_text.c - the CUDA between the library's GEMMs compiles for every activation, dtype
  * and rule. It needs no GPU: the null device takes any image. */
-#include "compile.h"
+#include "compile/compile.h"
 #include "cublas_pipeline.h"
-#include "device.h"
+#include "device/device.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

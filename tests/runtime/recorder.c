@@ -3,7 +3,7 @@
 
 #include "check.h"
 
-#include "status.h"
+#include "core/status.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 #ifndef RECORDER_H
 #define RECORDER_H
 
-#include "args.h"
-#include "device.h"
+#include "core/args.h"
+#include "device/device.h"
 
 enum { RECORDER_EVENTS = 256 };
 

@@ -3,7 +3,7 @@
 
 #include "check.h"
 
-#include "device.h"
+#include "device/device.h"
 
 #include <stdio.h>
 #include <stdlib.h>

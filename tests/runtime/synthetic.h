@@ -2,7 +2,7 @@
 #ifndef SYNTHETIC_H
 #define SYNTHETIC_H
 
-#include "pipeline.h"
+#include "core/pipeline.h"
 
 #include <sqlite3.h>
 

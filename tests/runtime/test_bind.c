@@ -1,8 +1,8 @@
 /* label: unit - what routers of each kind must be given, and what they take no notice of. */
 #include "check.h"
 
-#include "bind.h"
-#include "layer.h"
+#include "core/layer.h"
+#include "run/bind.h"
 
 #include <stdint.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #include "check.h"
 #include "synthetic.h"
 
-#include "db.h"
+#include "run/db.h"
 
 #include <stdio.h>
 #include <stdlib.h>

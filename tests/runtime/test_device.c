@@ -1,7 +1,7 @@
 /* label: unit - the registry of devices, and the null device. */
 #include "check.h"
 
-#include "device.h"
+#include "device/device.h"
 
 #include <stdint.h>
 #include <stdlib.h>

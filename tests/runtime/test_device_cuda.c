@@ -1,7 +1,7 @@
 /* label: unit - the CUDA device against a fake driver: what it asks for, packs and reports. */
 #include "check.h"
 
-#include "device.h"
+#include "device/device.h"
 #include "fake/libcuda.h"
 
 #include <cuda.h>

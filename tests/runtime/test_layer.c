@@ -2,9 +2,10 @@
  * repeatability, and a workspace whose contents do not matter. */
 #include "check.h"
 
-#include "layer_case.h"
+#include "device/device.h"
+#include "judge/layer_case.h"
 #include "reference.h"
-#include "spot.h"
+#include "tune/spot.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* label: unit - where libraries are looked for, and what is said when they are not there. */
 #include "check.h"
 
-#include "library.h"
+#include "device/library.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* label: unit - every text form says what is wrong with what it cannot read. */
 #include "check.h"
 
-#include "config.h"
-#include "device.h"
-#include "launch.h"
-#include "record.h"
+#include "core/config.h"
+#include "core/launch.h"
+#include "core/record.h"
+#include "device/device.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* label: unit - experts averaged into one, by numbers that were worked out on paper. */
 #include "check.h"
 
+#include "core/number.h"
 #include "moetune.h"
-#include "number.h"
 
 #include <math.h>
 #include <stdint.h>

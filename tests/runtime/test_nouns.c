@@ -1,10 +1,10 @@
 /* label: unit - what nouns mean: grids, tile bounds, architectures, packed arguments, names. */
 #include "check.h"
 
-#include "args.h"
-#include "device.h"
-#include "launch.h"
-#include "op.h"
+#include "core/args.h"
+#include "core/launch.h"
+#include "core/op.h"
+#include "device/device.h"
 
 #include <string.h>
 

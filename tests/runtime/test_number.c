@@ -1,6 +1,6 @@
 /* label: unit */
 /* test_number.c - the dtypes: every 16-bit pattern, and rounding at every tie. */
-#include "number.h"
+#include "core/number.h"
 
 #include <math.h>
 #include <setjmp.h>

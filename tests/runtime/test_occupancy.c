@@ -1,6 +1,6 @@
 /* label: unit
  * Blocks that share an SM, against CUDA's occupancy calculator. */
-#include "occupancy.h"
+#include "core/occupancy.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,8 +2,8 @@
  * form launches. */
 #include "plan_case.h"
 
-#include "enqueue.h"
-#include "map.h"
+#include "core/map.h"
+#include "run/enqueue.h"
 
 #include <stdio.h>
 #include <string.h>

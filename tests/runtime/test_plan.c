@@ -2,7 +2,7 @@
  * database has none. */
 #include "plan_case.h"
 
-#include "assemble.h"
+#include "run/assemble.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include "check.h"
 #include "synthetic.h"
 
-#include "db.h"
+#include "run/db.h"
 
 #include <stdio.h>
 #include <string.h>

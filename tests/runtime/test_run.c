@@ -2,8 +2,8 @@
  * takes, and what is said about misuse. */
 #include "plan_case.h"
 
-#include "device_null.h"
-#include "workspace.h"
+#include "core/workspace.h"
+#include "device/device_null.h"
 
 #include <limits.h>
 #include <pthread.h>

@@ -1,14 +1,14 @@
 /* label: unit - every text form reads back what it wrote, whatever it holds. */
 #include "check.h"
 
-#include "args.h"
-#include "config.h"
-#include "device.h"
-#include "launch.h"
-#include "layer.h"
-#include "op.h"
-#include "record.h"
-#include "router.h"
+#include "core/args.h"
+#include "core/config.h"
+#include "core/launch.h"
+#include "core/layer.h"
+#include "core/op.h"
+#include "core/record.h"
+#include "core/router.h"
+#include "device/device.h"
 
 #include <math.h>
 #include <stdio.h>

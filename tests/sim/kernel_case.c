@@ -1,8 +1,8 @@
 /* kernel_case.c - compiles a file of kernels, runs them on several chips and compares. */
 #include "kernel_case.h"
 
+#include "core/status.h"
 #include "nvrtc_for_tests.h"
-#include "status.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* nvrtc_for_tests.c - opens NVRTC at run time and compiles CUDA text to PTX. */
 #include "nvrtc_for_tests.h"
 
-#include "nvrtc.h"
+#include "compile/nvrtc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* rig.c - drives the simulated device class for tests. */
 #include "rig.h"
 
+#include "core/status.h"
 #include "nvrtc_for_tests.h"
-#include "status.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

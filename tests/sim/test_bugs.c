@@ -10,9 +10,9 @@
  * Kernels are k(const int *in, int *out, int n), n words each (128 unless given), in from 0 to 100
  * and out zeroed, or never written if raw=1. free=1: the host frees `in` before the wrong
  * launch. arch=90: for sm_90a instead of sm_80. */
+#include "core/status.h"
 #include "nvrtc_for_tests.h"
 #include "rig.h"
-#include "status.h"
 
 #include <ctype.h>
 #include <glob.h>

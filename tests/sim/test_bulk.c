@@ -1,9 +1,9 @@
 /* label: sim
  * test_bulk.c - bulk reductions, every operation of every type, against exact arithmetic; what PTX
  * does not have is refused. */
+#include "core/status.h"
 #include "exact.h"
 #include "kernel_case.h"
-#include "status.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

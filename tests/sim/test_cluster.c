@@ -1,8 +1,8 @@
 /* label: sim
  * test_cluster.c - clusters of two blocks: a multicast load that both wait for, arrivals in one
  * another's mbarriers, and what goes wrong without the cluster's barrier. */
+#include "core/status.h"
 #include "rig.h"
-#include "status.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

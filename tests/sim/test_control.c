@@ -2,8 +2,8 @@
 /* test_control.c - divergence, calls, barriers, special registers; and what ends a launch. */
 #include "kernel_case.h"
 
+#include "core/status.h"
 #include "nvrtc_for_tests.h"
-#include "status.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

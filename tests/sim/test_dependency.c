@@ -1,8 +1,8 @@
 /* label: sim
  * test_dependency.c - programmatic dependent launch: what a kernel may touch before it has waited for
  * those ahead of it. */
+#include "core/status.h"
 #include "rig.h"
-#include "status.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* label: unit */
 /* test_model.c - the time model's parts: chips, occupancy, bank conflicts, sectors, the schedule,
  * and that more work of each kind never takes less time. */
-#include "model.h"
+#include "model/model.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

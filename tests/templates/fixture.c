@@ -1,8 +1,8 @@
 /* fixture.c - kernels of the shipped templates on a device, for tests. */
 #include "fixture.h"
 
-#include "enqueue.h"
-#include "op_case.h"
+#include "judge/op_case.h"
+#include "run/enqueue.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

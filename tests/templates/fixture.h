@@ -11,9 +11,9 @@
 #ifndef FIXTURE_H
 #define FIXTURE_H
 
-#include "args.h"
-#include "compile.h"
-#include "device.h"
+#include "compile/compile.h"
+#include "core/args.h"
+#include "device/device.h"
 #include "gen.h"
 
 /* Fails the test with the call and the error's text unless it gives MOE_OK. */

@@ -1,8 +1,8 @@
 /* label: compile
  * test_compile.c - all default configs compile for every claimed arch, without spills and with wgmma
  * that overlaps. */
+#include "core/pipeline.h"
 #include "fixture.h"
-#include "pipeline.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  * test_experts.c - the fused kernel behind the router on the simulated H100: defaults and random
  * configs on awkward shapes, other orders of warps and blocks, and the same bits in every run. */
 #include "fixture.h"
-#include "op_case.h"
+#include "judge/op_case.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

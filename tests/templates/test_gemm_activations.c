@@ -2,7 +2,7 @@
  * test_gemm_activations.c - default grouped GEMMs with every activation, dtype and bias. */
 #include "gemm_case.h"
 
-#include "layer.h"
+#include "core/layer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

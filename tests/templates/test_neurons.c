@@ -2,7 +2,7 @@
  * test_neurons.c - single neurons on simulated GPUs: both forms, dtypes, shards, values, widths that no
  * thread count divides, and the same y in any order of blocks. */
 #include "fixture.h"
-#include "op_case.h"
+#include "judge/op_case.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

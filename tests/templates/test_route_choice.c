@@ -3,8 +3,8 @@
  * given experts, ties, and whole layers. */
 #include "fixture.h"
 
-#include "layer_case.h"
-#include "spot.h"
+#include "judge/layer_case.h"
+#include "tune/spot.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* label: sim */
 /* test_route_permute.c - router and maps in two kernels on simulated GPUs: routing as exact logits
  * ask for, and every entry of every map as that routing, or given experts, define it. */
+#include "core/number.h"
 #include "map_case.h"
-#include "number.h"
 #include "random.h"
 #include "route_case.h"
 

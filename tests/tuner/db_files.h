@@ -2,7 +2,7 @@
 #ifndef TESTS_DB_FILES_H
 #define TESTS_DB_FILES_H
 
-#include "storage.h"
+#include "store/storage.h"
 
 #include <stdio.h>
 

@@ -1,10 +1,10 @@
 /* layer_forms.c - a whole layer in every form of pipeline that serves it. */
 #include "layer_forms.h"
 
-#include "assemble.h"
-#include "device.h"
+#include "device/device.h"
 #include "reference.h"
-#include "spot.h"
+#include "run/assemble.h"
+#include "tune/spot.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
 #ifndef TESTS_LAYER_FORMS_H
 #define TESTS_LAYER_FORMS_H
 
-#include "layer_case.h"
+#include "judge/layer_case.h"
 
 /* Runs the layer from default configs, chosen for `tuned` tokens, in each form that the templates
  * serve on the device, at 0, 1, 7, 64 and 129 tokens as far as its kernels serve them. Fails the

@@ -2,7 +2,7 @@
 #ifndef MODEL_CASE_H
 #define MODEL_CASE_H
 
-#include "safetensors.h"
+#include "models/safetensors.h"
 #include "workload.h"
 
 /* How a family calls and lays out one layer, written down a second time: %d is the expert. */

@@ -1,7 +1,7 @@
 /* label: unit */
 /* test_cmd_merge.c - moetune merge: experts of a file averaged into one, and files that cannot be. */
-#include "merge.h"
-#include "number.h"
+#include "command/merge.h"
+#include "core/number.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

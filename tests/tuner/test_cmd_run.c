@@ -2,9 +2,9 @@
  * moetune run as a user runs it: safetensors in, safetensors out, against the reference; and what
  * it says of files that do not fit. */
 #include "model_case.h"
-#include "presets.h"
+#include "models/presets.h"
+#include "models/safetensors.h"
 #include "reference.h"
-#include "safetensors.h"
 #include "tolerance.h"
 #include "workload.h"
 

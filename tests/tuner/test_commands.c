@@ -1,7 +1,7 @@
 /* label: sim
  * The tune, check, bench and db commands as a user runs them: a small layer on a simulated GPU, a
  * kill in the middle, exit statuses, and databases as text and back. */
-#include "storage.h"
+#include "store/storage.h"
 #include "workbench.h"
 
 #include <fcntl.h>

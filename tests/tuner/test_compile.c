@@ -1,7 +1,7 @@
 /* label: compile
  * NVRTC without a GPU: images, resources, error positions, hashes and limits. */
-#include "compile.h"
-#include "nvrtc.h"
+#include "compile/compile.h"
+#include "compile/nvrtc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

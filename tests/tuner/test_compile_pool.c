@@ -1,6 +1,6 @@
 /* label: compile
  * Compiler processes: results are those of moe_compile, and crashes and hangs are outcomes. */
-#include "compile_pool.h"
+#include "compile/compile_pool.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* label: unit
  * Covering sets hold every pair of levels, in few rows; the full product holds every row. */
-#include "covering.h"
+#include "regress/covering.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

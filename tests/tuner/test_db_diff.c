@@ -1,6 +1,6 @@
 /* label: unit
  * moetune db diff: what changed is named, noise is not a change, and only what got worse fails. */
-#include "db_diff.h"
+#include "db/db_diff.h"
 #include "db_files.h"
 #include "workbench.h"
 

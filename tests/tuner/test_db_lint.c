@@ -1,9 +1,9 @@
 /* label: unit
  * moetune db lint: sound records give no finding, and each kind of damage gives its own, by line. */
+#include "core/pipeline.h"
+#include "db/db_lint.h"
+#include "db/records_text.h"
 #include "db_files.h"
-#include "db_lint.h"
-#include "pipeline.h"
-#include "records_text.h"
 #include "workbench.h"
 
 #include <setjmp.h>

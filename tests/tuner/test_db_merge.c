@@ -1,8 +1,8 @@
 /* label: unit
  * moetune db merge: the better evidence of each key stays, in whatever order databases are named,
  * with its code and samples; layers keep what they are made of; files that are there are safe. */
+#include "db/db_merge.h"
 #include "db_files.h"
-#include "db_merge.h"
 #include "workbench.h"
 
 #include <setjmp.h>

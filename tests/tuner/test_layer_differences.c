@@ -2,7 +2,7 @@
  * test_layer_differences.c - where implementations of the same layer differ: what this one does, by
  * whole plans. Each test is named after what it decides; routers' own are in test_differences.c,
  * and the order of gate and up (19) in test_layer_layout.c. */
-#include "capacity.h"
+#include "core/capacity.h"
 #include "layer_forms.h"
 #include "random.h"
 #include "reference.h"

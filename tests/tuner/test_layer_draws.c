@@ -3,7 +3,7 @@
  * every form. */
 #include "layer_forms.h"
 
-#include "pipeline.h"
+#include "core/pipeline.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  * test_layer_input.c - whole layers whose router weighs the experts' input, in every form. */
 #include "layer_forms.h"
 
-#include "pipeline.h"
+#include "core/pipeline.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  * test_layer_layout.c - whole layers whose gate and up rows stand in each order, in every form. */
 #include "layer_forms.h"
 
-#include "pipeline.h"
+#include "core/pipeline.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  * test_layer_local.c - a device's share of a layer's experts, in every form. */
 #include "layer_forms.h"
 
-#include "pipeline.h"
+#include "core/pipeline.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  * test_layer_peer.c - layers of single neurons, found by product keys: whole, of values, and a shard. */
 #include "layer_forms.h"
 
-#include "pipeline.h"
+#include "core/pipeline.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* label: sim
  * Whole layers as graphs: a simulated GPU behind a class that records launches and plays them
  * back. */
-#include "layer_replay.h"
-#include "spot.h"
+#include "judge/layer_replay.h"
+#include "tune/spot.h"
 #include "workbench.h"
 
 #include <setjmp.h>

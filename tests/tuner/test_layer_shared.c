@@ -2,7 +2,7 @@
  * test_layer_shared.c - whole layers with a shared expert, in every form that knows one. */
 #include "layer_forms.h"
 
-#include "pipeline.h"
+#include "core/pipeline.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

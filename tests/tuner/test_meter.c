@@ -1,9 +1,9 @@
 /* label: unit
  * Timing: CUPTI windows against a library of our own, the fallback to events, and the race. Each
  * test has a process of its own, because CUPTI is one for the whole process. */
-#include "clock.h"
-#include "cupti.h"
-#include "meter.h"
+#include "measure/clock.h"
+#include "measure/cupti.h"
+#include "measure/meter.h"
 
 #include <dlfcn.h>
 #include <math.h>

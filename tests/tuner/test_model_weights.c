@@ -2,7 +2,7 @@
 /* test_model_weights.c - every way in which families publish a layer comes out as the layer takes
  * it; and what is said of files that do not hold what they should. */
 #include "model_case.h"
-#include "model_weights.h"
+#include "models/model_weights.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* label: unit */
 /* test_presets.c - presets against published parameter counts, config.json files, and misspellings.
  */
-#include "config_json.h"
-#include "presets.h"
+#include "models/config_json.h"
+#include "models/presets.h"
 
 #include <glob.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* label: unit
  * What predictions are worth, against values worked by hand. */
-#include "ranking.h"
+#include "search/ranking.h"
 
 #include <math.h>
 #include <setjmp.h>

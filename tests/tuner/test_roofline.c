@@ -1,9 +1,9 @@
 /* label: unit
  * The expected load of every class of routing, against that of random tokens; what shared experts
  * and shards of the experts have to do. */
+#include "measure/roofline.h"
 #include "reference.h"
-#include "roofline.h"
-#include "waste.h"
+#include "report/waste.h"
 #include "workload.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* label: unit */
 /* test_safetensors.c - files written and read back, and every lie that a header can tell. */
-#include "safetensors.h"
+#include "models/safetensors.h"
 
 #include <setjmp.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* label: unit
  * Strategies on recorded landscapes, and the rule that names a winner. */
-#include "search.h"
-#include "winner.h"
+#include "measure/winner.h"
+#include "search/search.h"
 
 #include <math.h>
 #include <setjmp.h>

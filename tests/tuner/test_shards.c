@@ -1,6 +1,6 @@
 /* label: unit */
 /* test_shards.c - a model's tensors over several files, and every lie that an index can tell. */
-#include "shards.h"
+#include "models/shards.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

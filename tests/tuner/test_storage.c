@@ -1,7 +1,7 @@
 /* label: unit
  * The database's write side: what is written reads back; kills, full disks and rivals lose nothing.
  * */
-#include "storage.h"
+#include "store/storage.h"
 
 #include <setjmp.h>
 #include <signal.h>

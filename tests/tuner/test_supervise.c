@@ -1,6 +1,6 @@
 /* label: unit
  * Work in children: deaths and hangs are followed by a new child, endings are not. */
-#include "supervise.h"
+#include "measure/supervise.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

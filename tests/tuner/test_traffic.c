@@ -1,7 +1,7 @@
 /* label: unit */
 /* test_traffic.c - traffic's text and traces, and what capacities waste of it, counted by hand. */
-#include "safetensors.h"
-#include "tradeoff.h"
+#include "models/safetensors.h"
+#include "report/tradeoff.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

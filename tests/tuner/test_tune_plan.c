@@ -1,8 +1,8 @@
 /* label: unit
  * What a tune plans to spend on a GPU: a layer's whole range of token counts takes ten minutes, and no
  * op is starved in it. Arithmetic on the facts of a real board; nothing runs. */
-#include "pipeline.h"
-#include "tune_plan.h"
+#include "core/pipeline.h"
+#include "tune/tune_plan.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
 #ifndef TESTS_WORKBENCH_H
 #define TESTS_WORKBENCH_H
 
-#include "session.h"
+#include "tune/session.h"
 
 typedef struct workbench {
     moe_tuner tuner;

@@ -1,0 +1,330 @@
+/* layer.c - what a MoE layer is: names, text form, limits. */
+#include "core/layer.h"
+
+#include "core/capacity.h"
+#include "core/router.h"
+#include "core/rule.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_WIDTH = 1 << 20 };
+
+const char *const moe_dtype_names[] = {
+    [MOE_BF16] = "bf16", [MOE_F16] = "f16", [MOE_F32] = "f32", [MOE_DTYPE_COUNT] = NULL,
+};
+
+const char *const moe_act_names[] = {
+    [MOE_ACT_RELU] = "relu",
+    [MOE_ACT_RELU2] = "relu2",
+    [MOE_ACT_GELU] = "gelu",
+    [MOE_ACT_GELU_TANH] = "gelu_tanh",
+    [MOE_ACT_SILU] = "silu",
+    [MOE_ACT_SWIGLU] = "swiglu",
+    [MOE_ACT_GEGLU] = "geglu",
+    [MOE_ACT_GEGLU_TANH] = "geglu_tanh",
+    [MOE_ACT_SWIGLU_CLAMP] = "swiglu_clamp",
+    [MOE_ACT_NONE] = "none",
+    [MOE_ACT_COUNT] = NULL,
+};
+
+const char *const moe_layout_names[] = {
+    [MOE_LAYOUT_GATE_UP] = "gate_up",
+    [MOE_LAYOUT_UP_GATE] = "up_gate",
+    [MOE_LAYOUT_INTERLEAVED] = "interleaved",
+    [MOE_LAYOUT_COUNT] = NULL,
+};
+
+const char *const moe_priority_names[] = {
+    [MOE_PRIORITY_ORDER] = "order", [MOE_PRIORITY_GATE] = "gate", [MOE_PRIORITY_COUNT] = NULL};
+
+const char *const moe_drop_names[] = {
+    [MOE_DROP_PLAIN] = "plain", [MOE_DROP_RENORM] = "renorm", [MOE_DROP_COUNT] = NULL};
+const char *const moe_router_dtype_names[] = {
+    [MOE_ROUTER_W] = "w", [MOE_ROUTER_F32] = "f32", [MOE_ROUTER_DTYPE_COUNT] = NULL,
+};
+
+static const char *const bias_names[] = {"router", "up", "down", NULL}; /* ORDER MOE_BIAS */
+
+static moe_status parse_act(const moe_field *field, const char *text, void *value) {
+    (void)field;
+    moe_act *act = value;
+    const char *clamp = moe_act_names[MOE_ACT_SWIGLU_CLAMP];
+    char end;
+    *act = (moe_act){0};
+    if (!strncmp(text, clamp, strlen(clamp))) {
+        act->kind = MOE_ACT_SWIGLU_CLAMP;
+        if (sscanf(text + strlen(clamp), "(%lf,%lf%c", &act->limit, &act->alpha, &end) == 3 &&
+            end == ')' && act->limit > 0 && act->alpha > 0 && text[strlen(text) - 1] == ')')
+            return MOE_OK;
+        return moe_fail(MOE_E_PARSE, "'%.64s' should read like swiglu_clamp(7,1.702)", text);
+    }
+    const moe_field names = {.names = moe_act_names};
+    int kind;
+    MOE_TRY(moe_field_enum.parse(&names, text, &kind));
+    act->kind = (moe_act_kind)kind;
+    return MOE_OK;
+}
+
+static void print_act(const moe_field *field, const void *value, moe_text *out) {
+    (void)field;
+    const moe_act *act = value;
+    moe_text_add(out, "%s", moe_act_names[act->kind]);
+    if (act->kind != MOE_ACT_SWIGLU_CLAMP) return;
+    moe_text_add(out, "(");
+    moe_text_add_real(out, act->limit);
+    moe_text_add(out, ",");
+    moe_text_add_real(out, act->alpha);
+    moe_text_add(out, ")");
+}
+
+static moe_status parse_bias(const moe_field *field, const char *text, void *value) {
+    (void)field;
+    unsigned set = 0;
+    for (bool none = !strcmp(text, "none"); *text && !none;) {
+        size_t length = strcspn(text, ",");
+        int bit = 0;
+        while (bias_names[bit] && (strlen(bias_names[bit]) != length ||
+                                   strncmp(bias_names[bit], text, length) != 0))
+            bit++;
+        if (!bias_names[bit])
+            return moe_fail(MOE_E_PARSE, "'%.64s' should be 'none' or a list of router,up,down",
+                            text);
+        set |= 1u << bit;
+        text += length + (text[length] == ',');
+    }
+    *(unsigned *)value = set;
+    return MOE_OK;
+}
+
+static void print_bias(const moe_field *field, const void *value, moe_text *out) {
+    (void)field;
+    unsigned set = *(const unsigned *)value;
+    if (!set) moe_text_add(out, "none");
+    const char *comma = "";
+    for (int bit = 0; bias_names[bit]; bit++) {
+        if (!(set & 1u << bit)) continue;
+        moe_text_add(out, "%s%s", comma, bias_names[bit]);
+        comma = ",";
+    }
+}
+
+static moe_status parse_shared(const moe_field *field, const char *text, void *value) {
+    (void)field;
+    moe_shared shared = {0};
+    char number[24];
+    size_t length = strcspn(text, ",");
+    if (strcmp(text, "none")) {
+        snprintf(number, sizeof number, "%.*s", (int)length, text);
+        shared.gated = !strcmp(text + length, ",gated");
+        if (length >= sizeof number || moe_integer_parse(number, &shared.f) || shared.f < 1 ||
+            (text[length] && !shared.gated))
+            return moe_fail(MOE_E_PARSE, "'%.64s' should read like none, 2048 or 2048,gated", text);
+    }
+    *(moe_shared *)value = shared;
+    return MOE_OK;
+}
+
+static void print_shared(const moe_field *field, const void *value, moe_text *out) {
+    (void)field;
+    const moe_shared *shared = value;
+    if (shared->f)
+        moe_text_add(out, "%lld%s", (long long)shared->f, shared->gated ? ",gated" : "");
+    else
+        moe_text_add(out, "none");
+}
+
+const moe_field_type moe_field_shared = {parse_shared, print_shared, false};
+const moe_field_type moe_field_act = {parse_act, print_act, false};
+const moe_field_type moe_field_bias = {parse_bias, print_bias, false};
+
+#define AT(member) offsetof(moe_layer, member)
+const moe_field moe_layer_fields[] = {
+    /* ORDER LAYER */
+    {"d", AT(d), &moe_field_integer, NULL, NULL, 8, MAX_WIDTH, false},
+    {"f", AT(f), &moe_field_integer, NULL, NULL, 1, MAX_WIDTH, false},
+    {"e", AT(e), &moe_field_integer, NULL, NULL, 1, MOE_MAX_NEURONS, false},
+    {"k", AT(k), &moe_field_integer, NULL, NULL, 1, MOE_MAX_SLOTS, false},
+    {"act", AT(act), &moe_field_act, "swiglu", NULL, 0, 0, false},
+    {"x", AT(x), &moe_field_enum, "bf16", moe_dtype_names, 0, 0, false},
+    {"w", AT(w), &moe_field_enum, "bf16", moe_dtype_names, 0, 0, false},
+    {"router", AT(router), &moe_field_router, "softmax>topk>renorm", NULL, 0, 0, false},
+    {"capacity", AT(capacity), &moe_field_capacity, "none", NULL, 0, 0, false},
+    {"bias", AT(bias), &moe_field_bias, "none", NULL, 0, 0, false},
+    {"layout", AT(layout), &moe_field_enum, "gate_up", moe_layout_names, 0, 0, true},
+    {"priority", AT(priority), &moe_field_enum, "order", moe_priority_names, 0, 0, true},
+    {"drop", AT(drop), &moe_field_enum, "plain", moe_drop_names, 0, 0, true},
+    {"router_dtype", AT(router_dtype), &moe_field_enum, "w", moe_router_dtype_names, 0, 0, true},
+    {"shared", AT(shared), &moe_field_shared, "none", NULL, 0, 0, true},
+    {"local", AT(local), &moe_field_integer, "0", NULL, 0, MOE_MAX_NEURONS, true},
+    {NULL, 0, NULL, NULL, NULL, 0, 0, false},
+};
+#undef AT
+
+bool moe_act_gated(moe_act_kind kind) {
+    return kind == MOE_ACT_SWIGLU || kind == MOE_ACT_GEGLU || kind == MOE_ACT_GEGLU_TANH ||
+           kind == MOE_ACT_SWIGLU_CLAMP;
+}
+
+bool moe_layer_gated(const moe_layer *layer) { return moe_act_gated(layer->act.kind); }
+
+bool moe_layer_routes(const moe_layer *layer) { return layer->router.rule != MOE_RULE_GIVEN; }
+
+bool moe_layer_router_bias(const moe_layer *layer) {
+    return layer->bias & MOE_BIAS_ROUTER || layer->router.key_bias;
+}
+
+int64_t moe_layer_held(const moe_layer *layer) { return layer->local ? layer->local : layer->e; }
+
+int64_t moe_layer_shared_experts(const moe_layer *layer) { return layer->shared.f / layer->f; }
+
+int64_t moe_layer_listed(const moe_layer *layer) {
+    return moe_layer_held(layer) + moe_layer_shared_experts(layer);
+}
+
+int64_t moe_layer_up_rows(const moe_layer *layer) {
+    if (layer->act.kind == MOE_ACT_NONE) return 0;
+    return moe_layer_gated(layer) ? 2 * layer->f : layer->f;
+}
+
+bool moe_layer_neurons(const moe_layer *layer) { return layer->f == 1; }
+
+int64_t moe_layer_queries(const moe_layer *layer) {
+    const moe_router *r = &layer->router;
+    if (!moe_layer_routes(layer)) return 0;
+    return r->rule == MOE_RULE_PEER ? r->heads * r->key_width : layer->e;
+}
+
+int64_t moe_layer_logits(const moe_layer *layer) {
+    const moe_router *r = &layer->router;
+    return r->rule == MOE_RULE_PEER ? r->heads * 2 * r->keys : layer->e;
+}
+
+int64_t moe_layer_keys(const moe_layer *layer) {
+    const moe_router *r = &layer->router;
+    return r->heads * r->keys * r->key_width;
+}
+
+int64_t moe_layer_router_work(const moe_layer *layer) {
+    int64_t noise = layer->router.noise ? layer->e * layer->d : 0;
+    return moe_layer_queries(layer) * layer->d + noise + moe_layer_keys(layer);
+}
+
+int64_t moe_layer_choices(const moe_layer *layer) {
+    return layer->router.rule == MOE_RULE_PEER ? layer->router.keys : layer->e;
+}
+
+int64_t moe_layer_picks(const moe_layer *layer) {
+    return layer->router.rule == MOE_RULE_PEER ? layer->k / layer->router.heads : layer->k;
+}
+
+size_t moe_layer_size(void) { return sizeof(moe_layer); }
+
+moe_dtype moe_layer_router_dtype(const moe_layer *layer) {
+    return layer->router_dtype == MOE_ROUTER_F32 ? MOE_F32 : layer->w;
+}
+
+size_t moe_dtype_size(moe_dtype dtype) { return dtype == MOE_F32 ? 4 : 2; }
+
+static moe_status check_shared(const moe_layer *layer) {
+    if (layer->shared.f < 0 || layer->shared.f % layer->f)
+        return moe_fail(MOE_E_UNSUPPORTED,
+                        "layer: shared=%lld must be a multiple of f=%lld; pad its weights with "
+                        "zeros",
+                        (long long)layer->shared.f, (long long)layer->f);
+    if (moe_layer_shared_experts(layer) > MOE_MAX_SHARED)
+        return moe_fail(MOE_E_UNSUPPORTED, "layer: shared=%lld is more than %d times f=%lld",
+                        (long long)layer->shared.f, MOE_MAX_SHARED, (long long)layer->f);
+    if (layer->shared.f && layer->bias & (MOE_BIAS_UP | MOE_BIAS_DOWN))
+        return moe_fail(MOE_E_UNSUPPORTED, "layer: shared experts have no biases, so that "
+                                           "bias=up,down does not go with shared=%lld",
+                        (long long)layer->shared.f);
+    return MOE_OK;
+}
+
+static moe_status check_matrices(const moe_layer *layer) {
+    if (layer->e > MOE_MAX_EXPERTS)
+        return moe_fail(MOE_E_INVALID, "layer: e=%lld is not in 1..%d", (long long)layer->e,
+                        MOE_MAX_EXPERTS);
+    if (layer->act.kind == MOE_ACT_NONE)
+        return moe_fail(MOE_E_INVALID, "layer: act=none is of experts that are single values, f=1");
+    return MOE_OK;
+}
+
+/* Single neurons are looked up one by one: nothing is shared out, and so nothing dropped. */
+static moe_status check_neurons(const moe_layer *layer) {
+    if (moe_layer_gated(layer))
+        return moe_fail(MOE_E_UNSUPPORTED, "layer: experts of f=1 have no gate; %s should be one of "
+                                           "relu, relu2, gelu, gelu_tanh, silu, none",
+                        moe_act_names[layer->act.kind]);
+    if (layer->shared.f || layer->bias & (MOE_BIAS_UP | MOE_BIAS_DOWN))
+        return moe_fail(MOE_E_UNSUPPORTED, "layer: experts of f=1 have neither bias=up,down nor "
+                                           "shared ones beside them");
+    if (layer->capacity.factor != 0)
+        return moe_fail(MOE_E_INVALID, "layer: experts of f=1 have no capacity; leave it out");
+    return MOE_OK;
+}
+
+moe_status moe_layer_check_fields(const moe_layer *layer) {
+    for (const moe_field *field = moe_layer_fields; field->name; field++) {
+        if (!field->type->integer) continue;
+        int64_t value = *(const int64_t *)((const char *)layer + field->offset);
+        if (value < field->minimum || value > field->maximum)
+            return moe_fail(MOE_E_INVALID, "layer: %s=%lld is not in %lld..%lld", field->name,
+                            (long long)value, (long long)field->minimum,
+                            (long long)field->maximum);
+    }
+    if (layer->k > layer->e)
+        return moe_fail(MOE_E_INVALID, "layer: k=%lld is more than e=%lld experts",
+                        (long long)layer->k, (long long)layer->e);
+    MOE_TRY(moe_layer_neurons(layer) ? check_neurons(layer) : check_matrices(layer));
+    if (layer->d % 8 || (layer->f % 8 && !moe_layer_neurons(layer)))
+        return moe_fail(MOE_E_UNSUPPORTED,
+                        "layer: d=%lld and f=%lld must be multiples of 8; pad the weights",
+                        (long long)layer->d, (long long)layer->f);
+    if (layer->x != layer->w)
+        return moe_fail(MOE_E_UNSUPPORTED, "layer: x=%s and w=%s must be the same dtype",
+                        moe_dtype_names[layer->x], moe_dtype_names[layer->w]);
+    if (layer->local > layer->e)
+        return moe_fail(MOE_E_INVALID, "layer: local=%lld is more than e=%lld experts",
+                        (long long)layer->local, (long long)layer->e);
+    MOE_TRY(check_shared(layer));
+    if (layer->layout != MOE_LAYOUT_GATE_UP && !moe_layer_gated(layer))
+        return moe_fail(MOE_E_INVALID, "layer: %s has no gate, so there is no layout=%s",
+                        moe_act_names[layer->act.kind], moe_layout_names[layer->layout]);
+    if (layer->router_dtype == MOE_ROUTER_F32 && layer->w == MOE_F32)
+        return moe_fail(MOE_E_INVALID, "layer: w is f32 already; leave router_dtype out");
+    if (layer->router.key_bias && layer->bias & MOE_BIAS_ROUTER)
+        return moe_fail(MOE_E_INVALID, "layer: the router's bias joins the logits (bias=router) or "
+                                       "the keys (+bias), not both");
+    if (layer->router.input && layer->drop == MOE_DROP_RENORM)
+        return moe_fail(MOE_E_INVALID, "layer: drop=renorm changes weights behind the experts, and "
+                                       "the router's are on their input");
+    return MOE_OK;
+}
+
+moe_status moe_layer_check(const moe_layer *layer) {
+    MOE_TRY(moe_layer_check_fields(layer));
+    MOE_TRY(moe_rule_check(layer));
+    return moe_router_check(&layer->router, layer->e, layer->k);
+}
+
+moe_status moe_layer_parse(const char *text, moe_layer *out) {
+    moe_layer layer = {0};
+    MOE_TRY(moe_fields_parse(moe_layer_fields, "layer", text, &layer));
+    /* w defaults to x, which the table cannot say. */
+    if (!strstr(text, "w=")) layer.w = layer.x;
+    if (layer.capacity.factor == 0 && (layer.priority || layer.drop))
+        return moe_fail(MOE_E_INVALID, "layer: priority and drop say what a capacity does, and "
+                                       "there is none; add capacity=1.25 or leave them out");
+    MOE_TRY(moe_layer_check(&layer));
+    *out = layer;
+    return MOE_OK;
+}
+
+moe_status moe_layer_print(const moe_layer *layer, char *text, size_t size) {
+    moe_text out = moe_text_start(text, size);
+    moe_fields_print(moe_layer_fields, UINT64_MAX, layer, &out);
+    return out.cut ? moe_fail(MOE_E_INVALID, "the layer's text needs more than %zu bytes", size)
+                   : MOE_OK;
+}

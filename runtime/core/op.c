@@ -1,0 +1,217 @@
+/* op.c - one step of a layer under a workload. */
+#include "core/op.h"
+
+#include "core/capacity.h"
+#include "core/router.h"
+
+#include <string.h>
+
+/* What an op depends on: fields of the layer, and where the router's weights apply. */
+#define F(name) (UINT64_C(1) << MOE_LAYER_##name)
+#define EXPERTS (F(E) | F(K) | F(SHARED) | F(LOCAL) | F(CAPACITY))
+#define WEIGH (UINT64_C(1) << MOE_LAYER_FIELDS)
+
+static const struct {
+    const char *name;
+    uint64_t layer; /* bits of moe_layer_fields, and WEIGH */
+    bool routing;
+} kinds[] = {
+#define MOE_OP(name, fields, workload, help) {#name, fields, workload},
+#include "core/op.def"
+#undef MOE_OP
+};
+
+const char *const moe_op_names[] = {
+#define MOE_OP(name, fields, workload, help) #name,
+#include "core/op.def"
+#undef MOE_OP
+    NULL,
+};
+
+const char *const moe_routing_names[] = {"uniform", "zipf", "one", "empty", NULL};
+const char *const moe_cache_names[] = {"cold", "warm", NULL};
+
+/* The bias that each kind adds; the others' bits are not its own. */
+static const unsigned own_bias[MOE_OP_COUNT] = {
+    [MOE_OP_route] = MOE_BIAS_ROUTER,
+    [MOE_OP_gemm_up] = MOE_BIAS_UP,
+    [MOE_OP_gemm_down] = MOE_BIAS_DOWN,
+    [MOE_OP_route_permute] = MOE_BIAS_ROUTER,
+    [MOE_OP_experts] = MOE_BIAS_UP | MOE_BIAS_DOWN,
+    [MOE_OP_down_combine] = MOE_BIAS_DOWN,
+};
+
+/* What stands in a field that an op does not depend on. */
+static const moe_layer blank = {.d = 8, .f = 8, .e = 1, .k = 1, .act = {MOE_ACT_SWIGLU, 0, 0},
+                                .router = {.score = MOE_SCORE_SOFTMAX, .renorm = true, .scale = 1}};
+
+/* Weights that multiply inputs: unlike those of the blank router, they differ where k = 1, too. */
+static const moe_router weighs_input = {.weigh = MOE_WEIGH_SIGMOID, .scale = 1, .input = true};
+
+static const char *const weigh_names[] = {"output", "input", NULL};
+
+static moe_status parse_weigh(const moe_field *field, const char *text, void *value) {
+    int number;
+    MOE_TRY(moe_field_enum.parse(field, text, &number));
+    *(bool *)value = number;
+    return MOE_OK;
+}
+
+static void print_weigh(const moe_field *field, const void *value, moe_text *out) {
+    moe_text_add(out, "%s", field->names[*(const bool *)value]);
+}
+
+static const moe_field_type field_weigh = {parse_weigh, print_weigh, false};
+
+#define AT(member) offsetof(moe_op, member)
+const moe_field moe_op_fields[] = {
+    {"t", AT(t), &moe_field_integer, NULL, NULL, 0, INT32_MAX, false},
+    /* ORDER LAYER */
+    {"d", AT(layer.d), &moe_field_integer, "8", NULL, 0, 0, false},
+    {"f", AT(layer.f), &moe_field_integer, "8", NULL, 0, 0, false},
+    {"e", AT(layer.e), &moe_field_integer, "1", NULL, 0, 0, false},
+    {"k", AT(layer.k), &moe_field_integer, "1", NULL, 0, 0, false},
+    {"act", AT(layer.act), &moe_field_act, "swiglu", NULL, 0, 0, false},
+    {"x", AT(layer.x), &moe_field_enum, "bf16", moe_dtype_names, 0, 0, false},
+    {"w", AT(layer.w), &moe_field_enum, "bf16", moe_dtype_names, 0, 0, false},
+    {"router", AT(layer.router), &moe_field_router, "softmax>topk>renorm", NULL, 0, 0, false},
+    {"capacity", AT(layer.capacity), &moe_field_capacity, "none", NULL, 0, 0, false},
+    {"bias", AT(layer.bias), &moe_field_bias, "none", NULL, 0, 0, false},
+    {"layout", AT(layer.layout), &moe_field_enum, "gate_up", moe_layout_names, 0, 0, true},
+    {"priority", AT(layer.priority), &moe_field_enum, "order", moe_priority_names, 0, 0, true},
+    {"drop", AT(layer.drop), &moe_field_enum, "plain", moe_drop_names, 0, 0, true},
+    {"router_dtype", AT(layer.router_dtype), &moe_field_enum, "w", moe_router_dtype_names, 0, 0,
+     true},
+    {"shared", AT(layer.shared), &moe_field_shared, "none", NULL, 0, 0, true},
+    {"local", AT(layer.local), &moe_field_integer, "0", NULL, 0, MOE_MAX_NEURONS, true},
+    {"weigh", AT(layer.router.input), &field_weigh, "output", weigh_names, 0, 0, true},
+    {"routing", AT(routing), &moe_field_enum, "uniform", moe_routing_names, 0, 0, false},
+    {"cache", AT(cache), &moe_field_enum, "cold", moe_cache_names, 0, 0, false},
+    {NULL, 0, NULL, NULL, NULL, 0, 0, false},
+};
+#undef AT
+
+enum { ROW_T = 0, ROW_LAYER = 1, ROW_WEIGH = ROW_LAYER + MOE_LAYER_FIELDS, ROW_ROUTING, ROW_CACHE };
+
+/* What an op of the kind depends on. Sums of rows depend on the experts only where some are elsewhere,
+ * and rows with them. */
+static uint64_t depends(moe_op_kind kind, const moe_layer *layer) {
+    bool whole = kind == MOE_OP_combine && moe_layer_held(layer) == layer->e;
+    return kinds[kind].layer & ~(whole ? F(E) | F(LOCAL) : 0);
+}
+
+static uint64_t shape_mask(const moe_op *op) { return depends(op->kind, &op->layer) << ROW_LAYER; }
+
+uint64_t moe_op_mask(const moe_op *op) {
+    uint64_t routing = kinds[op->kind].routing ? UINT64_C(1) << ROW_ROUTING : 0;
+    return UINT64_C(1) << ROW_T | shape_mask(op) | routing | UINT64_C(1) << ROW_CACHE;
+}
+
+/* A step knows of how many of the experts that it sees the shared one is made. Its gate is known
+ * to those that sum. */
+static moe_shared shared_of(moe_op_kind kind, const moe_layer *layer, int64_t f) {
+    bool sums = kind == MOE_OP_combine || kind == MOE_OP_down_combine || kind == MOE_OP_experts;
+    return (moe_shared){moe_layer_shared_experts(layer) * f, layer->shared.gated && sums};
+}
+
+/* Ops that know of no hidden width: whether what they deal with are single neurons. */
+static bool is_of_neurons(moe_op_kind kind, const moe_layer *layer) {
+    bool keys = kinds[kind].layer & F(ROUTER) && layer->router.rule == MOE_RULE_PEER;
+    return kind == MOE_OP_neurons || keys;
+}
+
+static void blank_neurons(moe_op_kind kind, moe_layer *layer) {
+    layer->f = 1;
+    if (!(kinds[kind].layer & F(ACT))) layer->act.kind = MOE_ACT_NONE;
+}
+
+moe_op moe_op_make(moe_op_kind kind, const moe_layer *layer, int64_t tokens, moe_routing routing,
+                   moe_cache cache) {
+    uint64_t keep = depends(kind, layer);
+    moe_op op = {.kind = kind, .t = tokens, .layer = blank, .cache = cache};
+    if (kinds[kind].routing) op.routing = routing;
+    if (keep & F(D)) op.layer.d = layer->d;
+    if (keep & F(F)) op.layer.f = layer->f;
+    if (keep & F(E)) op.layer.e = layer->e;
+    if (keep & F(K)) op.layer.k = layer->k;
+    if (keep & F(ACT)) op.layer.act = layer->act;
+    if (keep & F(X)) op.layer.x = layer->x;
+    if (keep & F(W)) op.layer.w = layer->w;
+    if (keep & F(ROUTER)) op.layer.router = layer->router;
+    op.layer.router.input = false; /* changes no weight */
+    if (keep & WEIGH && layer->router.input) op.layer.router = weighs_input;
+    if (is_of_neurons(kind, layer)) blank_neurons(kind, &op.layer);
+    if (keep & F(CAPACITY)) op.layer.capacity = layer->capacity;
+    if (keep & F(LAYOUT)) op.layer.layout = layer->layout;
+    if (keep & F(PRIORITY)) op.layer.priority = layer->priority;
+    if (keep & F(DROP)) op.layer.drop = layer->drop;
+    if (keep & F(ROUTER_DTYPE)) op.layer.router_dtype = layer->router_dtype;
+    if (keep & F(LOCAL)) op.layer.local = layer->local == layer->e ? 0 : layer->local;
+    if (keep & F(SHARED)) op.layer.shared = shared_of(kind, layer, op.layer.f);
+    if (keep & F(BIAS)) op.layer.bias = layer->bias & own_bias[kind];
+    return op;
+}
+
+moe_status moe_op_kind_parse(const char *name, moe_op_kind *out) {
+    const moe_field names = {.names = moe_op_names};
+    int kind;
+    MOE_TRY(moe_field_enum.parse(&names, name, &kind));
+    *out = (moe_op_kind)kind;
+    return MOE_OK;
+}
+
+static bool has_key(const char *text, const char *name) {
+    char word[64];
+    size_t length = strlen(name);
+    while (moe_next_word(&text, word, sizeof word))
+        if (!strncmp(word, name, length) && word[length] == '=') return true;
+    return false;
+}
+
+/* Sizes that the kind depends on must be written; the table cannot say so, since they differ. */
+static moe_status check_sizes(const moe_op *op, const char *text) {
+    for (int i = 0; i < MOE_LAYER_FIELDS; i++) {
+        const moe_field *field = &moe_layer_fields[i];
+        bool needed = depends(op->kind, &op->layer) & UINT64_C(1) << i && !field->initial;
+        if (needed && !has_key(text, field->name))
+            return moe_fail(MOE_E_PARSE, "op: '%s=' is missing", field->name);
+    }
+    return MOE_OK;
+}
+
+moe_status moe_op_parse(const char *text, moe_op *out) {
+    char name[32];
+    moe_op op = {0};
+    if (!moe_next_word(&text, name, sizeof name)) return moe_fail(MOE_E_PARSE, "op: empty text");
+    moe_status status = moe_op_kind_parse(name, &op.kind);
+    if (status) return moe_fail_context(status, "op");
+    MOE_TRY(moe_fields_parse(moe_op_fields, "op", text, &op));
+    MOE_TRY(check_sizes(&op, text));
+    if (!(kinds[op.kind].layer & F(W)) || !has_key(text, "w")) op.layer.w = op.layer.x;
+    if (!(depends(op.kind, &op.layer) & F(E))) op.layer.e = op.layer.k;
+    if (is_of_neurons(op.kind, &op.layer)) blank_neurons(op.kind, &op.layer);
+    else if (moe_layer_neurons(&op.layer))
+        return moe_fail(MOE_E_UNSUPPORTED, "op: experts of f=1 are the op neurons'");
+    bool routes = kinds[op.kind].layer & F(ROUTER);
+    MOE_TRY(routes ? moe_layer_check(&op.layer) : moe_layer_check_fields(&op.layer));
+    *out = moe_op_make(op.kind, &op.layer, op.t, op.routing, op.cache);
+    return MOE_OK;
+}
+
+void moe_op_print(const moe_op *op, char *text, size_t size) {
+    moe_text out = moe_text_start(text, size);
+    moe_text_add(&out, "%s ", moe_op_names[op->kind]);
+    moe_fields_print(moe_op_fields, moe_op_mask(op), op, &out);
+}
+
+void moe_op_shape(const moe_op *op, char *text, size_t size) {
+    moe_text out = moe_text_start(text, size);
+    moe_fields_print(moe_op_fields, shape_mask(op), op, &out);
+}
+
+bool moe_op_equal(const moe_op *a, const moe_op *b) {
+    char text_a[MOE_OP_TEXT_SIZE], text_b[MOE_OP_TEXT_SIZE];
+    moe_op_print(a, text_a, sizeof text_a);
+    moe_op_print(b, text_b, sizeof text_b);
+    return !strcmp(text_a, text_b);
+}

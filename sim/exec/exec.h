@@ -1,0 +1,95 @@
+/* exec.h - what instruction handlers are made of.
+ *
+ * The exec_*.c files are compiled once for each instruction set of the host (sources.cmake); names
+ * that they export go through SIM_EXEC so that the copies do not clash. simd.c picks at run time. */
+#ifndef SIM_EXEC_H
+#define SIM_EXEC_H
+
+#include "exec/exec_number.h"
+#include "machine/engine.h"
+
+#ifndef SIM_ISA
+#define SIM_ISA base
+#endif
+#define SIM_EXEC_JOIN2(name, isa) name##_##isa
+#define SIM_EXEC_JOIN(name, isa) SIM_EXEC_JOIN2(name, isa)
+#define SIM_EXEC(name) SIM_EXEC_JOIN(name, SIM_ISA)
+
+#define SIM_OP(id, class)                                                                          \
+    int SIM_EXEC(sim_op_##id)(sim_warp * warp, const sim_instruction *in, uint32_t exec);
+#include "decode/oplist.def"
+#undef SIM_OP
+
+void SIM_EXEC(sim_warp_run)(sim_warp *warp, uint64_t budget);
+extern const sim_handler SIM_EXEC(sim_handler_table)[SIM_OP_COUNT];
+
+#define HANDLER(id)                                                                                \
+    int SIM_EXEC(sim_op_##id)(sim_warp * warp, const sim_instruction *in, uint32_t exec)
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* ---- registers */
+
+static inline void *operand(const sim_warp *warp, int32_t offset) {
+    return warp->base[(u32)offset >> 31] + (offset & 0x7fffffff);
+}
+
+#define LANES_OF(type, warp, offset) ((type *)__builtin_assume_aligned(operand(warp, offset), 64))
+
+static inline u32 *predicate(const sim_warp *warp, int32_t offset) {
+    return operand(warp, offset);
+}
+
+/* A predicate operand whose bit 30 says that it is negated; see sim_decode's PREDICATE_NOT. */
+enum { SIM_PREDICATE_NOT = 1 << 30 };
+
+static inline u32 predicate_value(const sim_warp *warp, int32_t offset) {
+    u32 value = *predicate(warp, offset & ~SIM_PREDICATE_NOT);
+
+    return offset & SIM_PREDICATE_NOT ? ~value : value;
+}
+
+static inline void predicate_set(sim_warp *warp, int32_t offset, u32 exec, u32 value) {
+    u32 *p = predicate(warp, offset);
+
+    *p = (*p & ~exec) | (value & exec);
+}
+
+/* One bit for each lane from 32 words that are 0 or ~0. */
+static inline u32 lane_mask(const s32 *words) {
+#if defined(__AVX2__)
+    u32 mask = 0;
+    for (int i = 0; i < 4; i++) {
+        __m256i v = _mm256_load_si256((const __m256i *)(const void *)(words + 8 * i));
+        mask |= (u32)_mm256_movemask_ps(_mm256_castsi256_ps(v)) << (8 * i);
+    }
+    return mask;
+#elif defined(__SSE2__)
+    u32 mask = 0;
+    for (int i = 0; i < 8; i++) {
+        __m128i v = _mm_load_si128((const __m128i *)(const void *)(words + 4 * i));
+        mask |= (u32)_mm_movemask_ps(_mm_castsi128_ps(v)) << (4 * i);
+    }
+    return mask;
+#else
+    u32 mask = 0;
+    for (int i = 0; i < SIM_LANES; i++) mask |= (u32)(words[i] & 1) << i;
+    return mask;
+#endif
+}
+
+static inline int first_lane(u32 mask) {
+    return __builtin_ctz(mask);
+}
+
+#define FOR_LANES(lane, mask)                                                                      \
+    for (u32 lane##_left_ = (mask), lane = 0;                                                      \
+         lane##_left_ && (lane = (u32)__builtin_ctz(lane##_left_), 1);                             \
+         lane##_left_ &= lane##_left_ - 1)
+
+static inline u32 instruction_pc(const sim_warp *warp, const sim_instruction *in) {
+    return (u32)(in - warp->block->kernel->code);
+}
+
+#endif

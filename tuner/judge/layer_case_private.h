@@ -1,0 +1,45 @@
+/* layer_case_private.h - what layer_case.c and layer_verify.c share. */
+#ifndef MOE_LAYER_CASE_PRIVATE_H
+#define MOE_LAYER_CASE_PRIVATE_H
+
+#include "device/device.h"
+#include "judge/layer_case.h"
+#include "workload.h"
+
+enum { LAYER_REFERENCE_FLOPS = 2000000000 };
+
+/* Step of the bias update that is asked for. */
+static const float layer_bias_rate = 0.001f;
+
+typedef enum layer_buffer {
+    LAYER_X, LAYER_ROUTER_WEIGHT, LAYER_ROUTER_KEYS, LAYER_ROUTER_NOISE, LAYER_TOKEN_IDS, LAYER_TABLE,
+    LAYER_SEED, LAYER_ROUTER_BIAS, LAYER_LOGITS, LAYER_UP, LAYER_UP_BIAS,
+    LAYER_DOWN, LAYER_DOWN_BIAS, LAYER_SHARED_UP, LAYER_SHARED_DOWN, LAYER_SHARED_GATE, LAYER_Y,
+    LAYER_IDS, LAYER_WEIGHTS, LAYER_COUNTS, LAYER_MEAN_PROBS, LAYER_LOSSES, LAYER_NEXT_BIAS,
+    LAYER_SLOT_ROWS, LAYER_WORKSPACE, LAYER_BUFFERS
+} layer_buffer;
+
+struct moe_layer_case {
+    moe_device *device;
+    moe_layer layer;
+    int64_t tokens;
+    moe_entry entry;
+    int first_expert;
+    moe_workload work;
+    int *ids;        /* [T,k] where routing is given */
+    float *weights;  /* [T,k] where routing is given */
+    int64_t spots;   /* tokens that the reference is made for, */
+    int64_t *chosen; /* [spots] these */
+    double *logits;  /* [spots,e], or what the router has instead, where it runs */
+    moe_ptr address[LAYER_BUFFERS];
+    size_t bytes[LAYER_BUFFERS];
+};
+
+/* The pointers of a run; with `all` outputs, or those that every caller asks for. */
+moe_io layer_io(const moe_layer_case *c, bool all);
+
+/* Makes the workspace that the plan needs, or one of some bytes. */
+moe_status layer_fit_workspace(moe_layer_case *c, const moe_plan *plan);
+moe_status layer_set_workspace(moe_layer_case *c, size_t bytes);
+
+#endif

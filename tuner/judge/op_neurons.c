@@ -1,0 +1,107 @@
+/* op_neurons.c - single neurons on trial: y against the reference for the case's own neurons and
+ * weights, and the counts that callers may ask for. */
+#include "judge/op_kind.h"
+#include "random.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A neuron of slot j: any, one of every second, fewer the higher its number is, or always the same. */
+static int draw(const moe_op *op, moe_random random, int64_t slot) {
+    const int64_t e = op->layer.e;
+    double u = moe_random_uniform(random, (uint64_t)slot);
+    switch (op->routing) {
+    case MOE_ROUTING_ONE: return (int)(slot % op->layer.k * (e / op->layer.k));
+    case MOE_ROUTING_EMPTY: return (int)(u * (double)((e + 1) / 2)) * 2;
+    case MOE_ROUTING_ZIPF: return (int)fmin(exp(u * log((double)e + 1)) - 1, (double)(e - 1));
+    default: return (int)fmin(u * (double)e, (double)(e - 1));
+    }
+}
+
+/* A token may have a neuron twice, by two of its heads. */
+static moe_status make_ids(moe_op_case *c, uint64_t seed) {
+    const moe_random ids = moe_random_stream(seed, 'i'), weights = moe_random_stream(seed, 'w');
+    const size_t slots = (size_t)c->slots;
+    c->ids = malloc(slots * sizeof *c->ids);
+    c->given_ids = malloc(slots * sizeof *c->given_ids);
+    c->weights = malloc(slots * sizeof *c->weights);
+    c->kept = malloc(slots);
+    if (!c->ids || !c->given_ids || !c->weights || !c->kept)
+        return moe_fail(MOE_E_MEMORY, "no memory for the routing of %lld tokens",
+                        (long long)c->op.t);
+    for (int64_t s = 0; s < c->slots; s++) {
+        c->given_ids[s] = draw(&c->op, ids, s);
+        c->weights[s] = (float)moe_random_uniform(weights, (uint64_t)s);
+    }
+    moe_ref_local_ids(&c->op.layer, c->first_expert, c->slots, c->given_ids, c->ids);
+    moe_ref_capacity(&c->op.layer, c->op.t, c->ids, c->weights, c->kept);
+    return MOE_OK;
+}
+
+static moe_status upload(moe_op_case *c) {
+    const moe_layer_sizes n = moe_layer_elements(&c->op.layer, c->op.t);
+    const size_t element = moe_dtype_size(c->op.layer.x), slots = (size_t)c->slots;
+    op_buffers *b = &c->buffers;
+    MOE_TRY(op_upload(c, b, MOE_ARG_x, c->work.x, (size_t)n.x * element));
+    if (n.up) MOE_TRY(op_upload(c, b, MOE_ARG_up, c->work.up, (size_t)n.up * element));
+    MOE_TRY(op_upload(c, b, MOE_ARG_down, c->work.down, (size_t)n.down * element));
+    MOE_TRY(op_upload(c, b, MOE_ARG_ids, c->given_ids, slots * sizeof(int)));
+    MOE_TRY(op_upload(c, b, MOE_ARG_weights, c->weights, slots * sizeof(float)));
+    MOE_TRY(op_upload(c, b, MOE_ARG_y, NULL, (size_t)n.y * element));
+    return op_upload(c, b, MOE_ARG_counts, NULL, (size_t)c->op.layer.e * sizeof(int));
+}
+
+static moe_status make(moe_op_case *c, uint64_t seed) {
+    const moe_layer *layer = &c->op.layer;
+    int64_t token_flops = 2 * layer->d * layer->k * (moe_layer_up_rows(layer) + 1);
+    c->width = layer->d;
+    MOE_TRY(moe_workload_init(&c->work, layer, c->op.t, c->op.routing, seed,
+                              MOE_MAKE_X | MOE_MAKE_UP | MOE_MAKE_DOWN));
+    MOE_TRY(make_ids(c, seed));
+    MOE_TRY(op_choose_spots(c, c->op.t, OP_SPOT_FLOPS / token_flops));
+    MOE_TRY(op_refer_layer(c));
+    return upload(c);
+}
+
+static moe_status lay_out(moe_op_case *c, op_layout *layout) {
+    (void)c, (void)layout;
+    return MOE_OK;
+}
+
+static moe_status judge_counts(moe_op_case *c, moe_verdict *out) {
+    const int64_t experts = c->op.layer.e;
+    int *counts = NULL, *want = calloc((size_t)experts, sizeof *want);
+    moe_status status = want ? op_download(c, &c->buffers, MOE_ARG_counts, &counts)
+                             : moe_fail(MOE_E_MEMORY, "no memory to count slots");
+    for (int64_t s = 0; s < c->slots && !status; s++)
+        if (c->ids[s] >= 0) want[c->given_ids[s]]++;
+    for (int64_t e = 0; e < experts && !status && out->ok; e++) {
+        out->ok = counts[e] == want[e];
+        if (!out->ok)
+            snprintf(out->text, sizeof out->text, "counts[%lld] is %d, should be %d", (long long)e,
+                     counts[e], want[e]);
+    }
+    free(counts);
+    free(want);
+    return status;
+}
+
+static moe_status judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
+    (void)layout;
+    MOE_TRY(op_judge_rows(c, "y", c->buffers.address[MOE_ARG_y], c->buffers.bytes[MOE_ARG_y],
+                          c->spot, out));
+    return out->ok ? judge_counts(c, out) : MOE_OK;
+}
+
+const op_kind op_neurons = {
+    .make = make,
+    .lay_out = lay_out,
+    .judge = judge,
+    .outputs = {MOE_ARG_y, MOE_ARG_COUNT},
+    .counters = {MOE_ARG_counts, MOE_ARG_COUNT},
+    .optional = {MOE_ARG_COUNT},
+    .routers = {MOE_ARG_COUNT},
+    .wiped = {MOE_ARG_COUNT},
+};

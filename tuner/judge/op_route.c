@@ -1,0 +1,181 @@
+/* op_route.c - the route op on trial: the kernel's choice is judged by the reference's logits. */
+#include "core/router.h"
+#include "judge/op_kind.h"
+#include "tolerance.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Logits of the spots: a layer whose tokens are the chosen ones. */
+static moe_status make_logits(moe_op_case *c) {
+    const moe_layer *layer = &c->op.layer;
+    size_t row = (size_t)layer->d * moe_dtype_size(layer->x);
+    moe_host_layer in = moe_workload_host(&c->work);
+    char *x = malloc((size_t)c->spots * row + 1);
+    c->logits = malloc((size_t)(c->spots * moe_layer_logits(layer)) * sizeof *c->logits);
+    moe_status status = MOE_OK;
+    if (!x || !c->logits)
+        status = moe_fail(MOE_E_MEMORY, "no memory for the logits of %lld tokens",
+                          (long long)c->spots);
+    for (int64_t i = 0; i < c->spots && !status; i++)
+        memcpy(x + (size_t)i * row, (char *)c->work.x + (size_t)c->spot[i] * row, row);
+    in.x = x;
+    in.numbers = c->spot;
+    if (!status) status = moe_ref_logits(layer, c->spots, &in, c->logits);
+    free(x);
+    return status;
+}
+
+/* What picks experts beside logits: the seed, and the table. */
+static moe_status upload_picks(moe_op_case *c) {
+    const moe_layer *layer = &c->op.layer;
+    size_t tokens = (size_t)c->op.t, row = (size_t)layer->k * sizeof(int);
+    op_buffers *b = &c->buffers;
+    if (moe_router_draws(&layer->router))
+        MOE_TRY(op_upload(c, b, MOE_ARG_seed, &c->work.seed, sizeof c->work.seed));
+    if (layer->router.jitter_input)
+        MOE_TRY(op_upload(c, b, MOE_ARG_jittered, NULL,
+                          tokens * (size_t)layer->d * moe_dtype_size(layer->x)));
+    if (!c->work.token_ids) return MOE_OK;
+    MOE_TRY(op_upload(c, b, MOE_ARG_token_ids, c->work.token_ids, tokens * sizeof(int)));
+    return op_upload(c, b, MOE_ARG_expert_table, c->work.expert_table, MOE_WORKLOAD_VOCAB * row);
+}
+
+moe_status op_make_route(moe_op_case *c, uint64_t seed) {
+    const moe_layer *layer = &c->op.layer;
+    const moe_layer_sizes sizes = moe_layer_elements(layer, c->op.t);
+    size_t element = moe_dtype_size(layer->x), slots = (size_t)c->slots, e = (size_t)layer->e;
+    MOE_TRY(moe_workload_init(&c->work, layer, c->op.t, c->op.routing, seed,
+                              MOE_MAKE_X | MOE_MAKE_ROUTER));
+    bool each = layer->router.rule == MOE_RULE_TOPK || /* token can be judged by itself */
+                moe_layer_neurons(layer);
+    MOE_TRY(op_choose_spots(c, c->op.t, each ? OP_SPOT_FLOPS / (2 * moe_layer_router_work(layer))
+                                             : c->op.t));
+    MOE_TRY(make_logits(c));
+    op_buffers *b = &c->buffers;
+    MOE_TRY(op_upload(c, b, MOE_ARG_x, c->work.x, (size_t)sizes.x * element));
+    MOE_TRY(op_upload(c, b, MOE_ARG_router_weight, c->work.router_weight,
+                      (size_t)sizes.router_weight *
+                          moe_dtype_size(moe_layer_router_dtype(layer))));
+    if (c->work.router_noise)
+        MOE_TRY(op_upload(c, b, MOE_ARG_router_noise, c->work.router_noise,
+                          (size_t)sizes.router_noise *
+                              moe_dtype_size(moe_layer_router_dtype(layer))));
+    if (c->work.router_keys)
+        MOE_TRY(op_upload(c, b, MOE_ARG_router_keys, c->work.router_keys,
+                          (size_t)sizes.router_keys * element));
+    if (c->work.router_bias)
+        MOE_TRY(op_upload(c, b, MOE_ARG_router_bias, c->work.router_bias,
+                          (size_t)sizes.router_bias * sizeof(float)));
+    MOE_TRY(upload_picks(c));
+    MOE_TRY(op_upload(c, b, MOE_ARG_ids, NULL, slots * sizeof(int)));
+    MOE_TRY(op_upload(c, b, MOE_ARG_weights, NULL, slots * sizeof(float)));
+    MOE_TRY(op_upload(c, b, MOE_ARG_counts, NULL, e * sizeof(int)));
+    if (moe_layer_neurons(layer)) return MOE_OK; /* nobody knows all their logits */
+    return op_upload(c, b, MOE_ARG_prob_sums, NULL, e * sizeof(uint64_t));
+}
+
+static moe_status lay_out(moe_op_case *c, op_layout *layout) {
+    (void)c, (void)layout;
+    return MOE_OK;
+}
+
+/* What the kernel wrote. */
+typedef struct results {
+    int *ids, *counts;
+    float *weights;
+    unsigned long long *prob_sums;
+} results;
+
+/* The statistics are of all tokens, of which the reference may know a part only: the counts follow
+ * from the ids, and all probabilities add up to T. */
+static bool statistics_add_up(const moe_op_case *c, const results *r, moe_verdict *out) {
+    int64_t experts = c->op.layer.e;
+    int *counts = calloc((size_t)experts, sizeof *counts);
+    double sum = 0, tokens = (double)c->op.t;
+    bool ours = moe_layer_held(&c->op.layer) == experts;
+    if (!counts) return true;
+    for (int64_t s = 0; s < c->slots; s++)
+        if (r->ids[s] >= 0 && r->ids[s] < experts) counts[r->ids[s]]++;
+    for (int64_t e = 0; e < experts && out->ok; e++) {
+        if (r->prob_sums) sum += (double)r->prob_sums[e] * 0x1p-32;
+        out->ok = counts[e] == r->counts[e] || (!ours && r->counts[e] == 0);
+        if (!out->ok)
+            snprintf(out->text, sizeof out->text, "counts[%lld] is %d, should be %d", (long long)e,
+                     r->counts[e], counts[e]);
+    }
+    if (out->ok && r->prob_sums && fabs(sum - tokens) > 1e-4 * tokens) {
+        out->ok = false;
+        snprintf(out->text, sizeof out->text, "the sum of prob_sums is %.9g, should be %.9g", sum,
+                 tokens);
+    }
+    free(counts);
+    return out->ok;
+}
+
+static moe_status judge_spots(moe_op_case *c, const results *r, moe_verdict *out) {
+    const moe_layer *layer = &c->op.layer;
+    int64_t k = layer->k;
+    bool all = c->spots == c->op.t, ours = moe_layer_held(layer) == layer->e;
+    int *ids = malloc((size_t)(c->spots * k) * sizeof *ids);
+    float *weights = malloc((size_t)(c->spots * k) * sizeof *weights);
+    int *spot_ids = malloc((size_t)c->spots * sizeof *spot_ids);
+    moe_status status = MOE_OK;
+    if (!ids || !weights || !spot_ids) {
+        status = moe_fail(MOE_E_MEMORY, "no memory for %lld tokens", (long long)c->spots);
+        goto out;
+    }
+    for (int64_t i = 0; i < c->spots; i++) {
+        memcpy(ids + i * k, r->ids + c->spot[i] * k, (size_t)k * sizeof *ids);
+        memcpy(weights + i * k, r->weights + c->spot[i] * k, (size_t)k * sizeof *weights);
+    }
+    moe_host_layer in = moe_workload_host(&c->work);
+    in.numbers = c->spot;
+    in.token_ids = spot_ids;
+    for (int64_t i = 0; c->work.token_ids && i < c->spots; i++)
+        spot_ids[i] = c->work.token_ids[c->spot[i]];
+    const moe_route_result got = {.ids = ids, .weights = weights,
+                                  .counts = all && ours ? r->counts : NULL,
+                                  .prob_sums = all ? r->prob_sums : NULL};
+    status = moe_check_route(layer, c->spots, c->logits, &in,
+                             moe_logit_tolerance(layer), moe_op_tolerance(&c->op), &got, out);
+out:
+    free(ids);
+    free(weights);
+    free(spot_ids);
+    return status;
+}
+
+moe_status op_judge_route(moe_op_case *c, moe_verdict *out) {
+    results r = {0};
+    moe_status status = op_download(c, &c->buffers, MOE_ARG_ids, &r.ids);
+    if (!status) status = op_download(c, &c->buffers, MOE_ARG_weights, &r.weights);
+    if (!status) status = op_download(c, &c->buffers, MOE_ARG_counts, &r.counts);
+    if (!status && c->buffers.address[MOE_ARG_prob_sums])
+        status = op_download(c, &c->buffers, MOE_ARG_prob_sums, &r.prob_sums);
+    if (!status) status = judge_spots(c, &r, out);
+    if (!status && out->ok) statistics_add_up(c, &r, out);
+    free(r.ids);
+    free(r.weights);
+    free(r.counts);
+    free(r.prob_sums);
+    return status;
+}
+
+static moe_status judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
+    (void)layout;
+    return op_judge_route(c, out);
+}
+
+const op_kind op_route = {
+    .make = op_make_route,
+    .lay_out = lay_out,
+    .judge = judge,
+    .outputs = {MOE_ARG_ids, MOE_ARG_weights, MOE_ARG_COUNT},
+    .counters = {MOE_ARG_counts, MOE_ARG_prob_sums, MOE_ARG_COUNT},
+    .optional = {MOE_ARG_COUNT},
+    .routers = {MOE_ARG_COUNT},
+    .wiped = {MOE_ARG_COUNT},
+};

@@ -1,0 +1,70 @@
+/* op_route_permute.c - the fused router and maps on trial: what it routes is judged as the route
+ * op's, and its maps by the experts that it chose itself, or was given. */
+#include "core/workspace.h"
+#include "judge/op_kind.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static moe_status make(moe_op_case *c, uint64_t seed) {
+    MOE_TRY(op_make_ids(c, seed));
+    MOE_TRY(op_make_route(c, seed));
+    return op_upload(c, &c->buffers, MOE_ARG_mean_probs, NULL,
+                     (size_t)c->op.layer.e * sizeof(float));
+}
+
+/* What the kernel will choose is not known: there is room for the most rows that there can be. */
+static moe_status lay_out(moe_op_case *c, op_layout *layout) {
+    layout->rows = moe_workspace_rows(&c->op.layer, c->op.t, layout->align);
+    return op_lay_out_maps(c, layout);
+}
+
+static moe_status judge_routed(moe_op_case *c, op_layout *layout, moe_verdict *out) {
+    int *ids = NULL;
+    unsigned long long *sums = NULL;
+    MOE_TRY(op_judge_route(c, out));
+    if (!out->ok) return MOE_OK;
+    double error = out->error;
+    moe_status status = op_download(c, &c->buffers, MOE_ARG_ids, &ids);
+    if (!status) status = op_download(c, &c->buffers, MOE_ARG_prob_sums, &sums);
+    if (!status) status = op_judge_maps(c, layout, ids, out);
+    if (!status && out->ok) status = op_judge_mean_probs(c, sums, out);
+    out->error = error;
+    free(ids);
+    free(sums);
+    return status;
+}
+
+/* Given experts are an input. */
+static moe_status judge_given(moe_op_case *c, op_layout *layout, moe_verdict *out) {
+    int *ids = NULL;
+    MOE_TRY(op_judge_maps(c, layout, c->given_ids, out));
+    moe_status status = op_download(c, &c->given_buffers, MOE_ARG_ids, &ids);
+    for (int64_t s = 0; s < c->slots && out->ok && !status; s++) {
+        out->ok = ids[s] == c->given_ids[s];
+        if (!out->ok)
+            snprintf(out->text, sizeof out->text, "ids[%lld], which was given, is %d, was %d",
+                     (long long)s, ids[s], c->given_ids[s]);
+    }
+    free(ids);
+    return status;
+}
+
+static moe_status judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
+    return c->given ? judge_given(c, layout, out) : judge_routed(c, layout, out);
+}
+
+const op_kind op_route_permute = {
+    .make = make,
+    .lay_out = lay_out,
+    .judge = judge,
+    .checks = OP_OTHER_ALIGN | OP_GIVEN,
+    .outputs = {MOE_ARG_ids, MOE_ARG_weights, MOE_ARG_expert_start, MOE_ARG_expert_rows,
+                MOE_ARG_row_slots, MOE_ARG_slot_rows, MOE_ARG_tile_start, MOE_ARG_mean_probs,
+                MOE_ARG_COUNT},
+    .counters = {MOE_ARG_counts, MOE_ARG_prob_sums, MOE_ARG_COUNT},
+    .optional = {MOE_ARG_mean_probs, MOE_ARG_COUNT},
+    .routers = {MOE_ARG_router_weight, MOE_ARG_router_bias, MOE_ARG_prob_sums, MOE_ARG_mean_probs,
+                MOE_ARG_COUNT},
+    .wiped = {MOE_ARG_COUNT},
+};

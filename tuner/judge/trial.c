@@ -1,0 +1,190 @@
+/* trial.c - one candidate's kernels on an op's case. */
+#include "judge/op_kind.h"
+#include "run/enqueue.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct moe_trial {
+    moe_op_case *c;
+    op_layout *layout;
+    void *module;
+    moe_launch launch;
+    moe_ptr scratch;
+    size_t scratch_bytes;
+    moe_arg_values values;
+};
+
+/* A second alignment that kernels of maps are verified with. */
+enum { OTHER_ALIGN = 64 };
+
+static bool in_list(const moe_arg *list, moe_arg arg) {
+    while (*list != MOE_ARG_COUNT && *list != arg) list++;
+    return *list == arg && arg != MOE_ARG_COUNT;
+}
+
+/* Where the run at hand has an argument's buffer. */
+static const op_buffers *buffers_of(const moe_trial *trial, moe_arg arg) {
+    const moe_op_case *c = trial->c;
+    if (c->given && c->given_buffers.address[arg]) return &c->given_buffers;
+    return trial->layout->buffers.address[arg] ? &trial->layout->buffers : &c->buffers;
+}
+
+static bool is_left_out(const moe_trial *trial, moe_arg arg, bool timed) {
+    const op_kind *kind = trial->c->kind;
+    if (trial->c->given && in_list(kind->routers, arg)) return true;
+    /* What callers mostly do not ask for. */
+    return timed && (in_list(kind->counters, arg) || in_list(kind->optional, arg));
+}
+
+static void set_args(moe_trial *trial, bool timed) {
+    const moe_op_case *c = trial->c;
+    moe_arg_values values = {0};
+    for (moe_arg arg = 0; arg < MOE_ARG_COUNT; arg++)
+        if (!is_left_out(trial, arg, timed))
+            values.value[arg] = buffers_of(trial, arg)->address[arg];
+    values.value[MOE_ARG_scratch] = trial->scratch;
+    values.value[MOE_ARG_tokens] = (uint64_t)c->op.t;
+    values.value[MOE_ARG_capacity] = (uint64_t)moe_layer_capacity(&c->op.layer, c->op.t);
+    values.value[MOE_ARG_row_align] = (uint64_t)trial->layout->align;
+    values.value[MOE_ARG_first_expert] = (uint64_t)c->first_expert;
+    values.value[MOE_ARG_vocab] = MOE_WORKLOAD_VOCAB;
+    values.value[MOE_ARG_given] = c->given;
+    trial->values = values;
+}
+
+static moe_status prepare(moe_trial *trial, const moe_image *image) {
+    moe_op_case *c = trial->c;
+    const moe_device_class *class = c->device->class;
+    int64_t bytes = moe_launch_scratch(&trial->launch, &c->op.layer, c->op.t,
+                                       moe_device_facts(c->device)->sms);
+    MOE_TRY(op_layout_get(c, trial->launch.align, &trial->layout));
+    MOE_TRY(class->alloc(c->device->self, (size_t)bytes, &trial->scratch));
+    trial->scratch_bytes = (size_t)bytes;
+    set_args(trial, true);
+    return class->load(c->device->self, image, &trial->module);
+}
+
+moe_status moe_trial_open(moe_op_case *c, const moe_image *image, moe_trial **out) {
+    moe_trial *trial = calloc(1, sizeof *trial);
+    if (!trial) return moe_fail(MOE_E_MEMORY, "no memory for a candidate");
+    trial->c = c;
+    trial->launch = image->launch;
+    moe_status status = prepare(trial, image);
+    if (status)
+        moe_trial_close(trial);
+    else
+        *out = trial;
+    return status;
+}
+
+void moe_trial_close(moe_trial *trial) {
+    if (!trial) return;
+    const moe_device_class *class = trial->c->device->class;
+    void *self = trial->c->device->self;
+    if (trial->module) class->unload(self, trial->module);
+    if (trial->scratch) class->free(self, trial->scratch);
+    free(trial);
+}
+
+static moe_status zero(const moe_trial *trial, const moe_arg *list) {
+    const moe_op_case *c = trial->c;
+    for (const moe_arg *arg = list; *arg != MOE_ARG_COUNT; arg++)
+        if (c->buffers.address[*arg])
+            MOE_TRY(c->device->class->fill(c->device->self, c->buffers.address[*arg], 0,
+                                           c->buffers.bytes[*arg], NULL));
+    return MOE_OK;
+}
+
+moe_status moe_trial_run(void *context) {
+    const moe_trial *trial = context;
+    const moe_enqueue enqueue = {
+        .device = trial->c->device, .module = trial->module, .launch = &trial->launch,
+        .kind = trial->c->op.kind, .layer = &trial->c->op.layer, .tokens = trial->c->op.t,
+        .rows = trial->layout->rows,
+    };
+    MOE_TRY(zero(trial, trial->c->kind->wiped));
+    return moe_enqueue_launch(&enqueue, &trial->values, NULL);
+}
+
+/* What the kernels write is marked unwritten; what they add to is zeroed. */
+static moe_status clear_outputs(moe_trial *trial) {
+    moe_op_case *c = trial->c;
+    const moe_device_class *class = c->device->class;
+    for (const moe_arg *arg = c->kind->outputs; *arg != MOE_ARG_COUNT; arg++) {
+        const op_buffers *b = buffers_of(trial, *arg);
+        if (b != &c->given_buffers)
+            MOE_TRY(class->poison(c->device->self, b->address[*arg], b->bytes[*arg]));
+    }
+    return zero(trial, c->kind->counters);
+}
+
+static moe_status run_and_judge(moe_trial *trial, moe_verdict *verdict, double *ns) {
+    moe_device *device = trial->c->device;
+    set_args(trial, false);
+    MOE_TRY(clear_outputs(trial));
+    MOE_TRY(device->class->time_begin(device->self));
+    moe_status status = moe_trial_run(trial);
+    moe_status ended = device->class->time_end(device->self, ns);
+    if (!status) status = ended;
+    if (!status) status = device->class->sync(device->self, NULL);
+    if (!status) status = trial->c->kind->judge(trial->c, trial->layout, verdict);
+    set_args(trial, true);
+    return status;
+}
+
+static moe_status run_afresh(moe_trial *trial, moe_verdict *verdict, double *ns) {
+    const moe_device *device = trial->c->device;
+    MOE_TRY(device->class->poison(device->self, trial->scratch, trial->scratch_bytes));
+    return run_and_judge(trial, verdict, ns);
+}
+
+static moe_status verify_other_align(moe_trial *trial, moe_verdict *verdict) {
+    op_layout *own = trial->layout;
+    double ns;
+    MOE_TRY(op_layout_get(trial->c, OTHER_ALIGN, &trial->layout));
+    moe_status status = run_afresh(trial, verdict, &ns);
+    trial->layout = own;
+    set_args(trial, true);
+    return status;
+}
+
+static moe_status verify_given(moe_trial *trial, moe_verdict *verdict) {
+    double ns;
+    MOE_TRY(op_upload_given(trial->c));
+    trial->c->given = true;
+    moe_status status = run_afresh(trial, verdict, &ns);
+    trial->c->given = false;
+    set_args(trial, true);
+    return status;
+}
+
+/* The scratch holds what the run before has left. */
+static moe_status verify_again(moe_trial *trial, moe_verdict *verdict) {
+    double ns;
+    return run_and_judge(trial, verdict, &ns);
+}
+
+static const struct {
+    unsigned bit;
+    const char *name;
+    moe_status (*run)(moe_trial *trial, moe_verdict *verdict);
+} checks[] = {
+    {OP_OTHER_ALIGN, "rows aligned to 64", verify_other_align},
+    {OP_GIVEN, "ids and weights given", verify_given},
+    {OP_AGAIN, "a second run", verify_again},
+};
+
+moe_status moe_trial_verify(moe_trial *trial, moe_verdict *verdict, double *ns) {
+    MOE_TRY(run_afresh(trial, verdict, ns));
+    for (size_t i = 0; i < sizeof checks / sizeof *checks && verdict->ok; i++) {
+        moe_verdict its = {0};
+        if (!(trial->c->kind->checks & checks[i].bit)) continue;
+        MOE_TRY(checks[i].run(trial, &its));
+        if (its.ok) continue;
+        verdict->ok = false;
+        verdict->error = its.error;
+        snprintf(verdict->text, sizeof verdict->text, "with %s: %.200s", checks[i].name, its.text);
+    }
+    return MOE_OK;
+}

@@ -1,0 +1,56 @@
+/* storage_sql.h - the store's statements and SQLite's ways, private to storage*.c. */
+#ifndef MOE_STORAGE_SQL_H
+#define MOE_STORAGE_SQL_H
+
+#include "store/storage.h"
+
+#include <sqlite3.h>
+
+typedef enum storage_sql {
+#define SQL(name, text) SQL_##name,
+#include "store/storage_sql.def"
+#undef SQL
+    SQL_COUNT
+} storage_sql;
+
+struct moe_storage {
+    sqlite3 *db;
+    sqlite3_stmt *statement[SQL_COUNT];
+    bool bulk; /* a transaction of the caller's is open */
+    moe_damage_each *damage; /* NULL: a row that cannot be read is an error */
+    void *damage_context;
+    char path[4096];
+};
+
+/* The status and message of SQLite's last failure. */
+moe_status storage_fail(moe_storage *store, const char *what);
+
+/* A statement, reset, with all its values unbound. */
+sqlite3_stmt *storage_start(moe_storage *store, storage_sql sql);
+
+/* Runs a started statement to its next row; *row is false at the end, where it is reset. */
+moe_status storage_step(moe_storage *store, sqlite3_stmt *statement, bool *row);
+
+/* Runs a started statement that gives no row. */
+moe_status storage_run(moe_storage *store, sqlite3_stmt *statement);
+
+/* Binds a text that outlives the run; NULL binds "". */
+void storage_bind_text(sqlite3_stmt *statement, int at, const char *text);
+
+/* Copies a text column, cut to `size`. */
+void storage_column_text(sqlite3_stmt *statement, int at, char *text, size_t size);
+
+/* Binds the key of a record (device, kind, shape, tokens, routing, cache, template, config) to
+ * 1..8. `key` must live until the statement has run. */
+typedef struct storage_key {
+    char shape[MOE_OP_TEXT_SIZE];
+    char config[MOE_CONFIG_TEXT_SIZE];
+} storage_key;
+void storage_bind_key(sqlite3_stmt *statement, int64_t device, const moe_op *op,
+                    const char *template_id, const moe_config *config, storage_key *key);
+
+/* Binds the key of a choice (device, layer, tokens, routing, cache) to 1..5. */
+void storage_bind_choice(sqlite3_stmt *statement, int64_t device, const moe_choice *choice,
+                         const char *layer);
+
+#endif

@@ -1,0 +1,323 @@
+/* tune_layer.c - the best pipeline of a whole layer, timed end to end.
+ *
+ * The separate ops' default configs always race, against those of other forms, against every form of
+ * the ops' winners and, where times are measured, these with one op's second best put in. A model
+ * adds the kernels' times up, so on a simulated device nothing but a sum of winners can win. */
+#include "judge/layer_case.h"
+#include "judge/layer_replay.h"
+#include "measure/winner.h"
+#include "run/assemble.h"
+#include "tune/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PIPELINES = MOE_PIPELINE_COUNT * (2 + MOE_STEP_COUNT), LAYER_SAMPLES = 50 };
+enum { FIRST_SAMPLES = 10, LAST_ROUND = 4 };
+
+typedef struct pipeline {
+    const moe_pipeline_info *form;
+    const moe_finalist *step[MOE_STEP_COUNT]; /* in the order of the form's ops */
+    moe_plan *plan;
+    moe_layer_verdict verdict;
+    moe_measurement measurement;
+    bool is_default; /* in every step */
+    char text[4096]; /* of its steps, for the winner's rule */
+} pipeline;
+
+typedef struct layer_search {
+    moe_tuner *tuner;
+    moe_layer_result *result;
+    moe_cache cache;
+    moe_layer_case *c;
+    pipeline pipeline[PIPELINES];
+    int count;
+    const pipeline *faulted; /* in a race; NULL: none */
+} layer_search;
+
+static bool is_good(const moe_finalist *f) {
+    return f->record.measurement.outcome == MOE_OUTCOME_OK;
+}
+
+static void write_text(pipeline *p) {
+    char config[MOE_CONFIG_TEXT_SIZE];
+    moe_text out = moe_text_start(p->text, sizeof p->text);
+    for (int i = 0; i < p->form->steps; i++) {
+        moe_config_print(&p->step[i]->record.config, config, sizeof config);
+        moe_text_add(&out, "%s %s; ", p->step[i]->record.template_id, config);
+    }
+}
+
+/* Adds a pipeline unless it is there already. */
+static void add_pipeline(layer_search *s, const moe_pipeline_info *form,
+                         const moe_finalist *const *step, bool is_default) {
+    pipeline *p = &s->pipeline[s->count];
+    p->form = form;
+    p->is_default = is_default;
+    for (int i = 0; i < form->steps; i++) {
+        if (!is_good(step[i])) return;
+        p->step[i] = step[i];
+    }
+    write_text(p);
+    for (int i = 0; i < s->count; i++)
+        if (!strcmp(s->pipeline[i].text, p->text)) return;
+    s->count++;
+}
+
+static bool has_all(const moe_pipeline_info *form, const moe_op_result *const op[MOE_OP_COUNT]) {
+    for (int i = 0; i < form->steps; i++)
+        if (!op[form->op[i]] || !op[form->op[i]]->finalists) return false;
+    return true;
+}
+
+/* A form of defaults, one of winners and, where times are measured, those with one op's second. */
+static void list_form(layer_search *s, const moe_pipeline_info *form,
+                      const moe_op_result *const op[MOE_OP_COUNT]) {
+    const moe_finalist *standard[MOE_STEP_COUNT], *best[MOE_STEP_COUNT];
+    if (!moe_pipeline_suits(form, &s->result->layer) || !has_all(form, op)) return;
+    for (int i = 0; i < form->steps; i++) {
+        standard[i] = &op[form->op[i]]->standard;
+        best[i] = &op[form->op[i]]->finalist[0];
+    }
+    add_pipeline(s, form, standard, form == moe_pipeline_plain(&s->result->layer));
+    add_pipeline(s, form, best, false);
+    if (s->tuner->meter.timer == MOE_TIMER_MODEL) return;
+    for (int i = 0; i < form->steps; i++) {
+        const moe_finalist *swapped[MOE_STEP_COUNT];
+        if (op[form->op[i]]->finalists < 2) continue;
+        memcpy(swapped, best, sizeof swapped);
+        swapped[i] = &op[form->op[i]]->finalist[1];
+        add_pipeline(s, form, swapped, false);
+    }
+}
+
+static moe_status assemble(layer_search *s, pipeline *p) {
+    const moe_image *image[MOE_STEP_COUNT];
+    for (int i = 0; i < p->form->steps; i++) {
+        const moe_op op = moe_op_make(p->form->op[i], &s->result->layer, s->result->t,
+                                      s->result->routing, s->cache);
+        const moe_built *built;
+        MOE_TRY(moe_tuner_image(s->tuner, &op, &p->step[i]->candidate, &built));
+        if (built->compiled.outcome != MOE_OUTCOME_OK)
+            return moe_fail(MOE_E_COMPILE, "%s compiled before and does not now: %s",
+                            moe_op_names[op.kind], built->compiled.reason);
+        image[i] = &built->compiled.image;
+    }
+    return moe_plan_assemble(s->tuner->device, &s->result->layer, p->form, image, &p->plan);
+}
+
+/* A fault of the whole pipeline is an outcome too; a real device is then lost. */
+static moe_status verify(layer_search *s, pipeline *p) {
+    double ns = 0;
+    moe_status status = assemble(s, p);
+    if (!status) status = moe_layer_case_verify(s->c, p->plan, &p->verdict, &ns);
+    if (status == MOE_E_FAULT || status == MOE_E_DEVICE) {
+        p->measurement = (moe_measurement){.outcome = MOE_OUTCOME_FAULTED};
+        snprintf(p->verdict.text, sizeof p->verdict.text, "%.250s", moe_error_text());
+        s->tuner->lost = !s->tuner->facts->simulated;
+        return MOE_OK;
+    }
+    MOE_TRY(status);
+    p->measurement = (moe_measurement){
+        .outcome = p->verdict.ok ? MOE_OUTCOME_OK : MOE_OUTCOME_WRONG, .n = 1, .med = ns,
+        .err = p->verdict.error, .timer = s->tuner->meter.timer};
+    return MOE_OK;
+}
+
+static void take_samples(layer_search *s, pipeline *p, const moe_samples *samples) {
+    p->measurement.n = samples->n;
+    p->measurement.med = moe_samples_median(samples);
+    p->measurement.mad = moe_samples_mad(samples);
+    p->measurement.timer = s->tuner->meter.timer;
+}
+
+/* What is timed must be right, too: a plain run says nothing of what a graph replays. */
+static moe_status judge_replays(pipeline *const *racing, moe_layer_replay *replays, int count) {
+    for (int i = 0; i < count; i++) {
+        moe_layer_verdict verdict;
+        MOE_TRY(moe_layer_replay_judge(&replays[i], &verdict));
+        if (verdict.ok) continue;
+        racing[i]->measurement.outcome = MOE_OUTCOME_WRONG;
+        racing[i]->verdict = verdict;
+    }
+    return MOE_OK;
+}
+
+/* A pipeline that ran well alone and faults in the race takes the device with it. */
+static moe_status lose(layer_search *s, pipeline *const *racing, const moe_rival *rivals,
+                       int count, moe_status fault) {
+    for (int i = 0; i < count; i++) {
+        if (rivals[i].status != fault) continue;
+        racing[i]->measurement = (moe_measurement){.outcome = MOE_OUTCOME_FAULTED};
+        snprintf(racing[i]->verdict.text, sizeof racing[i]->verdict.text, "%.250s",
+                 moe_error_text());
+        s->tuner->lost = !s->tuner->facts->simulated;
+        s->faulted = racing[i];
+        return MOE_OK;
+    }
+    return fault;
+}
+
+/* Pipelines run against each other, as replayed graphs where the device has them. */
+static moe_status race(layer_search *s, pipeline *const *racing, int count, int64_t least) {
+    const moe_timing timing = {.cache = s->cache, .span = true};
+    moe_rival rivals[PIPELINES] = {0};
+    moe_layer_replay replays[PIPELINES];
+    const moe_plan *plans[PIPELINES];
+    char note[512];
+    for (int i = 0; i < count; i++) {
+        rivals[i] = (moe_rival){.run = moe_layer_replay_run, .context = &replays[i]};
+        plans[i] = racing[i]->plan;
+    }
+    MOE_TRY(moe_layer_replays_open(s->tuner->device, s->c, plans, count, replays, note,
+                                   sizeof note));
+    if (*note) moe_progress_note(&s->tuner->progress, "    whole layers: %s", note);
+    moe_status status =
+        moe_meter_race(&s->tuner->meter, &timing, rivals, count, least, 2 * least);
+    if (!status) status = judge_replays(racing, replays, count);
+    moe_layer_replays_close(replays, count);
+    if (status == MOE_E_FAULT || status == MOE_E_DEVICE)
+        return lose(s, racing, rivals, count, status);
+    for (int i = 0; i < count && !status; i++) take_samples(s, racing[i], &rivals[i].samples);
+    return status;
+}
+
+static int by_time(const void *a, const void *b) {
+    double x = (*(pipeline *const *)a)->measurement.med, y = (*(pipeline *const *)b)->measurement.med;
+    return (x > y) - (x < y);
+}
+
+/* The right ones by time, at most `room` of them, and the default wherever it stands. */
+static int list_right(layer_search *s, int room, pipeline **out) {
+    int count = 0, kept = 0;
+    for (int i = 0; i < s->count; i++)
+        if (s->pipeline[i].measurement.outcome == MOE_OUTCOME_OK) out[count++] = &s->pipeline[i];
+    qsort(out, (size_t)count, sizeof *out, by_time);
+    for (int i = 0; i < count; i++)
+        if (i < room || out[i]->is_default) out[kept++] = out[i];
+    return kept;
+}
+
+/* All that are right run a few times; then the best of them, with the default, often enough to name a
+ * winner. */
+static moe_status run_races(layer_search *s) {
+    pipeline *racing[PIPELINES];
+    if (s->tuner->meter.timer == MOE_TIMER_MODEL) return MOE_OK;
+    int count = list_right(s, PIPELINES, racing);
+    if (count > LAST_ROUND + 1) {
+        MOE_TRY(race(s, racing, count, FIRST_SAMPLES));
+        if (s->faulted) return MOE_OK;
+        count = list_right(s, LAST_ROUND, racing);
+    }
+    return count ? race(s, racing, count, LAYER_SAMPLES) : MOE_OK;
+}
+
+static moe_choice choice_of(const layer_search *s, const pipeline *p) {
+    moe_choice choice = {.layer = s->result->layer, .t = s->result->t,
+                         .routing = s->result->routing, .cache = s->cache,
+                         .steps = p->form->steps, .measurement = p->measurement};
+    const moe_record now = moe_tuner_record(s->tuner, &p->step[0]->record.op,
+                                            &p->step[0]->candidate);
+    choice.provenance = now.provenance;
+    choice.provenance.is_default = 0;
+    for (int i = 0; i < p->form->steps; i++) {
+        moe_step *step = &choice.step[i];
+        step->kind = p->form->op[i];
+        memcpy(step->template_id, p->step[i]->record.template_id, sizeof step->template_id);
+        step->config = p->step[i]->record.config;
+    }
+    return choice;
+}
+
+static moe_status conclude(layer_search *s) {
+    moe_racer racers[PIPELINES];
+    for (int i = 0; i < s->count; i++) {
+        const pipeline *p = &s->pipeline[i];
+        racers[i] = (moe_racer){p->measurement, p->is_default, p->text};
+        s->result->tried++;
+        if (p->is_default && p->measurement.outcome == MOE_OUTCOME_OK)
+            s->result->standard_ns = p->measurement.med;
+        if (p->measurement.outcome == MOE_OUTCOME_OK) continue;
+        s->result->wrong = true;
+        snprintf(s->result->note, sizeof s->result->note, "a pipeline of good kernels is %s: %s",
+                 moe_outcome_names[p->measurement.outcome], p->verdict.text);
+    }
+    int winner = moe_winner(racers, s->count);
+    if (winner < 0) return MOE_OK;
+    s->result->choice = choice_of(s, &s->pipeline[winner]);
+    s->result->there = true;
+    return moe_storage_put_choice(s->tuner->store, s->tuner->device_row, &s->result->choice);
+}
+
+/* A stored choice stands while it is of this compiler and driver and made of kernels that would
+ * race again. */
+static bool is_among(const layer_search *s, const moe_choice *choice) {
+    for (int i = 0; i < s->count; i++) {
+        bool same = choice->steps == s->pipeline[i].form->steps;
+        for (int step = 0; same && step < choice->steps; step++) {
+            char a[MOE_CONFIG_TEXT_SIZE], b[MOE_CONFIG_TEXT_SIZE];
+            const moe_record *record = &s->pipeline[i].step[step]->record;
+            moe_config_print(&record->config, a, sizeof a);
+            moe_config_print(&choice->step[step].config, b, sizeof b);
+            same = !strcmp(record->template_id, choice->step[step].template_id) && !strcmp(a, b);
+        }
+        if (same) return true;
+    }
+    return false;
+}
+
+static moe_status resume(layer_search *s) {
+    moe_choice choice = {.layer = s->result->layer, .t = s->result->t,
+                         .routing = s->result->routing, .cache = s->cache};
+    bool found;
+    MOE_TRY(moe_storage_find_choice(s->tuner->store, s->tuner->device_row, &choice, &found));
+    if (!found || strcmp(choice.provenance.toolkit, s->tuner->provenance.toolkit) ||
+        strcmp(choice.provenance.driver, s->tuner->provenance.driver) || !is_among(s, &choice))
+        return MOE_OK;
+    s->result->choice = choice;
+    s->result->resumed = true;
+    s->result->there = choice.measurement.outcome == MOE_OUTCOME_OK;
+    if (s->result->there) return MOE_OK;
+    s->result->wrong = true;
+    snprintf(s->result->note, sizeof s->result->note, "a pipeline of good kernels was %s before",
+             moe_outcome_names[choice.measurement.outcome]);
+    return MOE_OK;
+}
+
+/* A pipeline that took the device along is stored, so that the next process does not run it again.
+ * */
+static moe_status conclude_loss(layer_search *s, const pipeline *p) {
+    s->result->choice = choice_of(s, p);
+    s->result->wrong = true;
+    snprintf(s->result->note, sizeof s->result->note, "a pipeline of good kernels faulted: %s",
+             p->verdict.text);
+    return moe_storage_put_choice(s->tuner->store, s->tuner->device_row, &s->result->choice);
+}
+
+static moe_status run(layer_search *s) {
+    moe_entry entry = moe_layer_entry(&s->result->layer, s->result->routing);
+    MOE_TRY(resume(s));
+    if (s->result->resumed || !s->count) return MOE_OK;
+    MOE_TRY(moe_layer_case_open(s->tuner->device, &s->result->layer, s->result->t,
+                                s->result->routing, entry, s->tuner->seed, &s->c));
+    for (int i = 0; i < s->count; i++) {
+        MOE_TRY(verify(s, &s->pipeline[i]));
+        if (s->tuner->lost) return conclude_loss(s, &s->pipeline[i]);
+    }
+    MOE_TRY(run_races(s));
+    return s->faulted && s->tuner->lost ? conclude_loss(s, s->faulted) : conclude(s);
+}
+
+moe_status moe_tune_layer(moe_tuner *tuner, const moe_op_result *const op[MOE_OP_COUNT],
+                          moe_cache cache, moe_layer_result *out) {
+    layer_search s = {.tuner = tuner, .result = out, .cache = cache};
+    for (int kind = 0; kind < MOE_STEP_COUNT; kind++)
+        if (op[kind] && !op[kind]->finalists)
+            snprintf(out->note, sizeof out->note, "no kernel of %s is good", moe_op_names[kind]);
+    for (int i = 0; i < MOE_PIPELINE_COUNT; i++) list_form(&s, &moe_pipeline_table[i], op);
+    moe_status status = run(&s);
+    for (int i = 0; i < s.count; i++) moe_plan_destroy(s.pipeline[i].plan);
+    moe_layer_case_close(s.c);
+    return status;
+}
