@@ -180,6 +180,7 @@ static void prepare_run(bench *b) {
     check(moe_plan_create(b->db, b->device, &b->layer, NULL, &b->plan));
     check(moe_plan_workspace(b->plan, 4096, &b->io.workspace_size));
     void *anything = (void *)(uintptr_t)4096; /* the null device reads nothing */
+    b->io.size = sizeof b->io;
     b->io.x = b->io.router_weight = b->io.up = b->io.down = anything;
     b->io.y = b->io.workspace = anything;
 }

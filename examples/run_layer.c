@@ -51,7 +51,7 @@ int main(int argc, char **argv) {
     moe_layer layer;
     moe_plan *plan;
     moe_match match;
-    moe_io io = {0};
+    moe_io io = {.size = sizeof io};
     int64_t tokens = argc > 3 ? atoll(argv[3]) : 16;
     check(moe_db_open(argc > 1 ? argv[1] : NULL, &db));
     check(moe_device_open(argc > 2 ? argv[2] : "auto", &device));

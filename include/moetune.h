@@ -16,6 +16,11 @@
  * A close or destroy of NULL is a no-op. Plans are immutable and may be shared between threads;
  * a database belongs to one thread at a time; a device may be shared.
  *
+ * moe_layer, moe_plan_options and moe_io grow: what a later version adds comes behind their end, and
+ * their first member says how large they are where the program was compiled. So a program runs
+ * with a later library, which takes what the program knows nothing of as 0; and with an earlier one,
+ * as long as it leaves what that does not know 0. MOE_E_INVALID where a size is not set.
+ *
  * T is the token count of one call, R = T*k its routed rows. Matrices are row-major.
  */
 #ifndef MOETUNE_H
@@ -233,6 +238,7 @@ typedef enum moe_router_dtype { /* dtype of the router's weight */
 } moe_router_dtype;
 
 typedef struct moe_layer {
+    size_t size;     /* sizeof(moe_layer); moe_layer_parse sets it */
     int64_t d;       /* width of x and y; a multiple of 8 */
     int64_t f;       /* hidden width of one expert, after the gate; a multiple of 8, or 1 of peer */
     int64_t e;       /* experts, 1..2048; keys^2 of peer, to 2^20 */
@@ -304,7 +310,15 @@ enum { MOE_LAYER_TEXT_SIZE = 512 }; /* bytes, always enough for a layer's text *
  *
  * The result is checked for contradictions and limits.
  * MOE_E_PARSE, MOE_E_INVALID, MOE_E_UNSUPPORTED. */
-MOE_API moe_status moe_layer_parse(const char *text, moe_layer *out);
+static inline moe_status moe_layer_parse(const char *text, moe_layer *out);
+
+/* The same for a moe_layer of `size` bytes, for languages that do not compile this header:
+ * moe_layer_size() is its size. MOE_E_UNSUPPORTED where it has no room for what the text says. */
+MOE_API moe_status moe_layer_parse_sized(const char *text, size_t size, moe_layer *out);
+
+static inline moe_status moe_layer_parse(const char *text, moe_layer *out) {
+    return moe_layer_parse_sized(text, sizeof *out, out);
+}
 
 /* Writes the canonical one-line text, NUL-terminated; parse(print(x)) == x. MOE_LAYER_TEXT_SIZE
  * bytes are always enough. MOE_E_INVALID if `size` is too small. */
@@ -366,6 +380,7 @@ typedef struct moe_plan moe_plan;
 
 /* How well a database row fits what was asked, best first. */
 typedef enum moe_match {
+    MOE_MATCH_ANY,         /* whatever there is: as options.worst, never of a row */
     MOE_MATCH_EXACT,       /* tuned for this layer, token bucket and device */
     MOE_MATCH_NEAR_TOKENS, /* tuned for another token count, routing class or cache regime */
     MOE_MATCH_NEAR_DEVICE, /* tuned on another device, whose code this one runs */
@@ -377,15 +392,16 @@ typedef enum moe_match {
 MOE_API const char *moe_match_text(moe_match match);
 
 typedef struct moe_plan_options {
+    size_t size;         /* sizeof(moe_plan_options) */
     int64_t max_tokens;  /* largest T that will be run; 0: no limit */
-    moe_match worst;     /* refuse rows and token counts that fit worse (0: MOE_MATCH_EXACT only) */
+    moe_match worst;     /* refuse rows and token counts that fit worse; 0, MOE_MATCH_ANY: none */
     const char *routing; /* routing class to plan for; NULL: "uniform" */
     const char *cache;   /* "cold" or "warm"; NULL: "cold" */
     bool any_order;      /* also allow kernels whose sums are not bitwise repeatable */
 } moe_plan_options;
 
-/* Resolves `layer` on `device` and loads every kernel it can need. options NULL: no token limit,
- * any match, uniform, cold, repeatable sums. The plan keeps using `device`, but not `db`.
+/* Resolves `layer` on `device` and loads every kernel it can need. options NULL, or
+ * all 0 but for the size: no token limit, any match, uniform, cold, repeatable sums. The plan keeps using `device`, but not `db`.
  * MOE_E_NOT_FOUND (no row fits: the text says which op, and the command that tunes it),
  * MOE_E_DEVICE, MOE_E_MEMORY. */
 MOE_API moe_status moe_plan_create(moe_db *db, moe_device *device, const moe_layer *layer,
@@ -419,6 +435,7 @@ typedef enum moe_loss {
 /* Device pointers of one run. Pointers that a layer has no use for may be NULL. x, y, the weights
  * and their biases start at multiples of 16 bytes, the rest at multiples of an element's size. */
 typedef struct moe_io {
+    size_t size; /* sizeof(moe_io) */
     /* inputs */
     const void *x;             /* [T,d] */
     const void *router_weight; /* [e,d] in w's dtype, or f32; unused where logits or routing are given;

@@ -11,7 +11,7 @@ class Layer:
 
     def __init__(self, text):
         self.struct = ctypes.create_string_buffer(lib.moe_layer_size())
-        call("moe_layer_parse", text.encode(), self.struct)
+        call("moe_layer_parse_sized", text.encode(), len(self.struct), self.struct)
         self.fields = dict(pair.split("=", 1) for pair in str(self).split())
 
     def __str__(self):

@@ -7,19 +7,19 @@ from ctypes import (POINTER, Structure, byref, c_bool, c_char_p, c_double, c_flo
 from pathlib import Path
 
 DTYPES = ("bf16", "f16", "f32")
-MATCHES = ("exact", "near_tokens", "near_device", "default")  # ORDER moe_match
+MATCHES = ("any", "exact", "near_tokens", "near_device", "default")  # ORDER moe_match
 LOSSES = ("switch", "choices", "importance", "load", "z", "entropy")  # ORDER moe_loss
 
 
 class PlanOptions(Structure):
     """moe_plan_options"""
-    _fields_ = [("max_tokens", c_int64), ("worst", c_int), ("routing", c_char_p),
+    _fields_ = [("size", c_size_t), ("max_tokens", c_int64), ("worst", c_int), ("routing", c_char_p),
                 ("cache", c_char_p), ("any_order", c_bool)]
 
 
 class Io(Structure):
     """moe_io: the device pointers of one run"""
-    _fields_ = [("x", c_void_p), ("router_weight", c_void_p), ("router_keys", c_void_p),
+    _fields_ = [("size", c_size_t), ("x", c_void_p), ("router_weight", c_void_p), ("router_keys", c_void_p),
                 ("router_bias", c_void_p), ("up", c_void_p), ("up_bias", c_void_p), ("down", c_void_p),
                 ("down_bias", c_void_p), ("shared_up", c_void_p), ("shared_down", c_void_p),
                 ("shared_gate", c_void_p), ("first_expert", c_int), ("logits", c_void_p),
@@ -37,7 +37,7 @@ FUNCTIONS = {
     "moe_status_text": (c_char_p, (c_int,)),
     "moe_error_text": (c_char_p, ()),
     "moe_version": (c_char_p, ()),
-    "moe_layer_parse": (STATUS, (c_char_p, c_void_p)),
+    "moe_layer_parse_sized": (STATUS, (c_char_p, c_size_t, c_void_p)),
     "moe_layer_print": (STATUS, (c_void_p, c_char_p, c_size_t)),
     "moe_layer_size": (c_size_t, ()),
     "moe_layer_gated": (c_bool, (c_void_p,)),

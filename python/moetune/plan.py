@@ -10,13 +10,13 @@ ALIGNMENT = 256  # of a workspace, bytes
 
 
 class Plan:
-    """Plan(database, device, layer, max_tokens=0, worst="default", routing=None, cache=None,
+    """Plan(database, device, layer, max_tokens=0, worst="any", routing=None, cache=None,
     any_order=False): see moe_plan_options."""
 
-    def __init__(self, database, device, layer, max_tokens=0, worst="default", routing=None,
+    def __init__(self, database, device, layer, max_tokens=0, worst="any", routing=None,
                  cache=None, any_order=False):
-        options = PlanOptions(max_tokens, MATCHES.index(worst), routing and routing.encode(),
-                              cache and cache.encode(), any_order)
+        options = PlanOptions(ctypes.sizeof(PlanOptions), max_tokens, MATCHES.index(worst),
+                              routing and routing.encode(), cache and cache.encode(), any_order)
         self.device, self.layer = device, layer
         self.handle = create("moe_plan_create", database.handle, device.handle,
                              layer.struct, byref(options))
@@ -54,7 +54,8 @@ class Plan:
             if name not in expected:
                 raise TypeError(f"a layer has no tensor {name}; it has {', '.join(expected)}")
             check(name, tensor, *expected[name], self.device.name)
-        return Io(vocab=vocab, **{name: tensor.pointer for name, tensor in seen.items()}), tokens
+        pointers = {name: tensor.pointer for name, tensor in seen.items()}
+        return Io(size=ctypes.sizeof(Io), vocab=vocab, **pointers), tokens
 
     def launch(self, tensors, routing_given, workspace, stream=0, first_expert=0, bias_rate=0.0):
         """Enqueues a run whose tensors, outputs included, all exist. workspace: (pointer, bytes).

@@ -58,7 +58,7 @@ class Mirror(unittest.TestCase):
         [op] = [node for node in ast.parse(text).body if getattr(node, "name", "") == "moe_layer"]
         taken = {argument.arg for argument in op.args.args} - {"plan"}
         names = [name for name, _ in library.Io._fields_]
-        inputs = set(names[:names.index("y")]) - {"routing_given", "vocab"}  # they follow
+        inputs = set(names[:names.index("y")]) - {"size", "routing_given", "vocab"}  # they follow
         self.assertEqual(taken, inputs | {"ids", "weights"})
 
     def test_enumerations(self):

@@ -4,6 +4,7 @@
 #include "core/capacity.h"
 #include "core/router.h"
 #include "core/rule.h"
+#include "core/sized.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -309,8 +310,8 @@ moe_status moe_layer_check(const moe_layer *layer) {
     return moe_router_check(&layer->router, layer->e, layer->k);
 }
 
-moe_status moe_layer_parse(const char *text, moe_layer *out) {
-    moe_layer layer = {0};
+moe_status moe_layer_parse_sized(const char *text, size_t size, moe_layer *out) {
+    moe_layer layer = {.size = sizeof layer};
     MOE_TRY(moe_fields_parse(moe_layer_fields, "layer", text, &layer));
     /* w defaults to x, which the table cannot say. */
     if (!strstr(text, "w=")) layer.w = layer.x;
@@ -318,13 +319,14 @@ moe_status moe_layer_parse(const char *text, moe_layer *out) {
         return moe_fail(MOE_E_INVALID, "layer: priority and drop say what a capacity does, and "
                                        "there is none; add capacity=1.25 or leave them out");
     MOE_TRY(moe_layer_check(&layer));
-    *out = layer;
-    return MOE_OK;
+    return moe_sized_write("layer", "moe_layer", &layer, sizeof layer, out, size);
 }
 
-moe_status moe_layer_print(const moe_layer *layer, char *text, size_t size) {
+moe_status moe_layer_print(const moe_layer *given, char *text, size_t size) {
+    moe_layer layer;
     moe_text out = moe_text_start(text, size);
-    moe_fields_print(moe_layer_fields, UINT64_MAX, layer, &out);
+    MOE_TRY(moe_sized_read("layer", "moe_layer", given, &layer, sizeof layer));
+    moe_fields_print(moe_layer_fields, UINT64_MAX, &layer, &out);
     return out.cut ? moe_fail(MOE_E_INVALID, "the layer's text needs more than %zu bytes", size)
                    : MOE_OK;
 }

@@ -42,7 +42,8 @@ static const unsigned own_bias[MOE_OP_COUNT] = {
 };
 
 /* What stands in a field that an op does not depend on. */
-static const moe_layer blank = {.d = 8, .f = 8, .e = 1, .k = 1, .act = {MOE_ACT_SWIGLU, 0, 0},
+static const moe_layer blank = {.size = sizeof blank, .d = 8, .f = 8, .e = 1, .k = 1,
+                                .act = {MOE_ACT_SWIGLU, 0, 0},
                                 .router = {.score = MOE_SCORE_SOFTMAX, .renorm = true, .scale = 1}};
 
 /* Weights that multiply inputs: unlike those of the blank router, they differ where k = 1, too. */

@@ -2,12 +2,14 @@
 #include "run/plan.h"
 
 #include "core/layer.h"
+#include "core/sized.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char *const match_texts[MOE_MATCH_COUNT] = {
+    [MOE_MATCH_ANY] = "any",
     [MOE_MATCH_EXACT] = "exact",
     [MOE_MATCH_NEAR_TOKENS] = "near_tokens",
     [MOE_MATCH_NEAR_DEVICE] = "near_device",
@@ -26,10 +28,11 @@ static moe_status option(const char *what, const char *text, const char *const *
     return status ? moe_fail_context(MOE_E_INVALID, "options.%s", what) : MOE_OK;
 }
 
-static moe_status read_options(moe_plan *plan, const moe_plan_options *options) {
-    static const moe_plan_options any = {.worst = MOE_MATCH_DEFAULT};
-    if (!options) options = &any;
+static moe_status read_options(moe_plan *plan, const moe_plan_options *given) {
+    moe_plan_options own = {0}, *options = &own;
     int routing, cache;
+    if (given)
+        MOE_TRY(moe_sized_read("options", "moe_plan_options", given, &own, sizeof own));
     MOE_TRY(option("routing", options->routing, moe_routing_names, &routing));
     MOE_TRY(option("cache", options->cache, moe_cache_names, &cache));
     if ((unsigned)options->worst >= MOE_MATCH_COUNT)
@@ -37,7 +40,7 @@ static moe_status read_options(moe_plan *plan, const moe_plan_options *options) 
     if (options->max_tokens < 0)
         return moe_fail(MOE_E_INVALID, "options.max_tokens is negative; 0 means no limit");
     plan->max_tokens = options->max_tokens;
-    plan->worst = options->worst;
+    plan->worst = options->worst ? options->worst : MOE_MATCH_DEFAULT;
     plan->want = (moe_want){
         .facts = moe_device_facts(plan->device), .routing = (moe_routing)routing,
         .cache = (moe_cache)cache, .k = plan->layer.k, .any_order = options->any_order,
@@ -101,11 +104,13 @@ moe_status moe_plan_create(moe_db *db, moe_device *device, const moe_layer *laye
                            const moe_plan_options *options, moe_plan **out) {
     if (!db || !device || !layer)
         return moe_fail(MOE_E_INVALID, "plan: a database, a device and a layer are needed");
-    MOE_TRY(moe_layer_check(layer));
+    moe_layer own;
+    MOE_TRY(moe_sized_read("layer", "moe_layer", layer, &own, sizeof own));
+    MOE_TRY(moe_layer_check(&own));
     moe_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return moe_fail(MOE_E_MEMORY, "plan: no memory");
     plan->device = device;
-    plan->layer = *layer;
+    plan->layer = own;
     plan->row_align = 1;
     moe_status status = read_options(plan, options);
     if (!status) status = moe_plan_resolve(plan, db);

@@ -1,5 +1,6 @@
 /* run.c - one run of a plan: arguments, grids, launches. No allocation, lock or wait. */
 #include "core/layer.h"
+#include "core/sized.h"
 #include "core/workspace.h"
 #include "run/bind.h"
 #include "run/enqueue.h"
@@ -163,9 +164,11 @@ static bool jitters(const moe_plan *plan, moe_op_kind kind, const moe_arg_values
     return routes && plan->layer.router.jitter_experts && values->value[MOE_ARG_seed];
 }
 
-moe_status moe_plan_run(const moe_plan *plan, const moe_io *io, int64_t tokens, void *stream) {
+moe_status moe_plan_run(const moe_plan *plan, const moe_io *given, int64_t tokens, void *stream) {
     moe_arg_values values = {0};
-    if (!io) return moe_fail(MOE_E_INVALID, "run: io is NULL");
+    moe_io own, *io = &own;
+    if (!given) return moe_fail(MOE_E_INVALID, "run: io is NULL");
+    MOE_TRY(moe_sized_read("io", "moe_io", given, &own, sizeof own));
     MOE_TRY(moe_plan_check_tokens(plan, tokens));
     if (tokens == 0) return clear_statistics(plan, io, tokens, &values, stream);
     const moe_bucket *bucket = moe_plan_bucket(plan, tokens);

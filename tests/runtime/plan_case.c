@@ -81,9 +81,11 @@ moe_layer case_layer(const char *text) {
 moe_status case_try(recorder *device, const char *text, const moe_plan_options *options,
                            moe_plan **out) {
     moe_layer layer = case_layer(text);
+    moe_plan_options own = options ? *options : (moe_plan_options){0};
     moe_db *db = NULL;
+    own.size = sizeof own;
     CHECK(moe_db_open(case_path, &db));
-    moe_status status = moe_plan_create(db, &device->device, &layer, options, out);
+    moe_status status = moe_plan_create(db, &device->device, &layer, options ? &own : NULL, out);
     moe_db_close(db);
     return status;
 }
@@ -98,7 +100,8 @@ moe_plan *case_plan(recorder *device, const char *text, const moe_plan_options *
 void *case_pointer(int number) { return (void *)(uintptr_t)(0x100000 * (number + 1)); }
 
 moe_io case_io(size_t workspace) {
-    return (moe_io){.x = case_pointer(0),
+    return (moe_io){.size = sizeof(moe_io),
+                    .x = case_pointer(0),
                     .router_weight = case_pointer(1),
                     .router_bias = case_pointer(2),
                     .up = case_pointer(3),

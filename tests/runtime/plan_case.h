@@ -33,6 +33,8 @@ void case_records(sqlite3 *db, int64_t device, const char *layer, int64_t tokens
 void case_db(const char *layer);
 
 moe_layer case_layer(const char *text);
+
+/* A plan of case_path, or why there is none. The options' size need not be set. */
 moe_status case_try(recorder *device, const char *text, const moe_plan_options *options,
                     moe_plan **out);
 moe_plan *case_plan(recorder *device, const char *text, const moe_plan_options *options);

@@ -78,6 +78,7 @@ static problem *open_problem(const char *layer) {
     for (int i = 0; i < MOST * E; i++) p->logits[i] = (float)dice_between(&d, -3000, 3000) / 1000;
     CHECK(moe_plan_workspace(p->plan, MOST, &workspace));
     p->io = (moe_io){
+        .size = sizeof(moe_io),
         .x = put_random(&d, MOST * D, 1), .router_weight = put_random(&d, E * D, D),
         .up = put_random(&d, E * 2 * F * D, D), .down = put_random(&d, E * D * F, F),
         .logits = put(p->logits, sizeof p->logits), .y = put(NULL, MOST * D * 2),

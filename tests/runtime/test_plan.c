@@ -164,6 +164,10 @@ static void test_worst(void **unused) {
     plan = case_plan(device, LAYER, &near);
     CHECK(moe_plan_run(plan, &io, 17, NULL));
     moe_plan_destroy(plan);
+    /* Options that say nothing of matches allow any, as no options do. */
+    plan = case_plan(device, LAYER, &(moe_plan_options){.any_order = true});
+    CHECK(moe_plan_run(plan, &io, 17, NULL));
+    moe_plan_destroy(plan);
     plan = NULL;
     CHECK_FAILS(case_try(other, LAYER, &near, &plan), MOE_E_NOT_FOUND, "is only near_device");
     CHECK_CONTAINS(moe_error_text(),

@@ -197,7 +197,7 @@ static void test_routing_given(void **unused) {
     assert_non_null(case_fill(device, (uintptr_t)io.mean_probs));
     assert_int_equal(case_fill(device, (uintptr_t)io.mean_probs)->bytes, E * 4);
     io.ids = NULL;
-    CHECK_FAILS(moe_plan_run(plan, &(moe_io){0}, 16, NULL), MOE_E_INVALID, "io.workspace is NULL");
+    CHECK_FAILS(moe_plan_run(plan, &(moe_io){.size = sizeof(moe_io)}, 16, NULL), MOE_E_INVALID, "io.workspace is NULL");
     io.workspace_size = 1 << 30;
     CHECK_FAILS(moe_plan_run(plan, &io, 16, NULL), MOE_E_INVALID, "io.ids is NULL");
     moe_plan_destroy(plan);
@@ -230,9 +230,9 @@ static void test_no_tokens(void **unused) {
     size_t size = 1;
     CHECK(moe_plan_workspace(plan, 0, &size));
     assert_int_equal(size, 0);
-    CHECK(moe_plan_run(plan, &(moe_io){0}, 0, NULL));
+    CHECK(moe_plan_run(plan, &(moe_io){.size = sizeof(moe_io)}, 0, NULL));
     assert_int_equal(device->events, 0);
-    moe_io io = {.counts = case_pointer(1), .mean_probs = case_pointer(2)};
+    moe_io io = {.size = sizeof io, .counts = case_pointer(1), .mean_probs = case_pointer(2)};
     CHECK(moe_plan_run(plan, &io, 0, case_pointer(200)));
     assert_int_equal(device->events, 2);
     assert_non_null(case_fill(device, (uintptr_t)io.counts));

@@ -60,7 +60,7 @@ static bool same_router(const moe_router *a, const moe_router *b) {
 
 static moe_layer random_layer(dice *d) {
     moe_layer layer = {
-        .d = 8 * dice_between(d, 1, 1 << 17), .f = 8 * dice_between(d, 1, 1 << 17),
+        .size = sizeof layer, .d = 8 * dice_between(d, 1, 1 << 17), .f = 8 * dice_between(d, 1, 1 << 17),
         .e = dice_between(d, 1, 2048),
         .act = {(moe_act_kind)dice_between(d, 0, MOE_ACT_NONE - 1), 0, 0},
         .x = (moe_dtype)dice_between(d, 0, MOE_DTYPE_COUNT - 1),

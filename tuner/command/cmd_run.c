@@ -98,7 +98,7 @@ static const struct argp argp = {
 
 static moe_status run_plan(const options *o, const moe_plan *plan, moe_run_buffers *b,
                            const moe_layer *layer, const moe_run_source *source, int64_t tokens) {
-    moe_io io = {.bias_rate = (float)o->bias_rate};
+    moe_io io = {.size = sizeof io, .bias_rate = (float)o->bias_rate};
     moe_run_outputs out = {0};
     moe_status status = moe_run_upload(source, layer, tokens, b, &io);
     if (!status) status = moe_run_outputs_make(layer, tokens, o->statistics, b, &io, &out);
@@ -129,7 +129,7 @@ static moe_status run(const options *o, const moe_layer *layer, const moe_run_so
     moe_builder *builder = NULL;
     moe_plan *plan = NULL;
     moe_run_buffers b = {0};
-    const moe_plan_options plan_options = {.worst = MOE_MATCH_DEFAULT, .any_order = o->any_order};
+    const moe_plan_options plan_options = {.size = sizeof plan_options, .any_order = o->any_order};
     moe_status status = moe_device_open(o->device, &b.device);
     if (!status) status = command_database(o->db, &db);
     if (!status) status = command_templates(o->templates, &gen);

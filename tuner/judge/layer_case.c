@@ -82,6 +82,7 @@ static void *device_pointer(const moe_layer_case *c, layer_buffer which) {
 
 moe_io layer_io(const moe_layer_case *c, bool all) {
     return (moe_io){
+        .size = sizeof(moe_io),
         .x = device_pointer(c, LAYER_X),
         .router_weight = device_pointer(c, LAYER_ROUTER_WEIGHT),
         .router_keys = device_pointer(c, LAYER_ROUTER_KEYS),

@@ -203,7 +203,7 @@ static moe_status bench_whole(moe_bench *bench, const workload *w, const char *r
 }
 
 static moe_status open_plan(moe_bench *bench, workload *w) {
-    const moe_plan_options options = {.worst = MOE_MATCH_DEFAULT,
+    const moe_plan_options options = {.size = sizeof options,
                                       .routing = moe_routing_names[w->traffic->routing],
                                       .cache = moe_cache_names[w->cache],
                                       .any_order = moe_gen_any_order(bench->gen)};

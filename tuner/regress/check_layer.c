@@ -126,7 +126,7 @@ typedef struct workload {
 
 /* The plan that serves the workload. Without a database every form might, and all are checked. */
 static moe_status make_plans(moe_checker *checker, workload *w) {
-    const moe_plan_options options = {.worst = MOE_MATCH_DEFAULT,
+    const moe_plan_options options = {.size = sizeof options,
                                       .routing = moe_routing_names[w->on.routing],
                                       .cache = moe_cache_names[w->cache],
                                       .any_order = moe_gen_any_order(checker->gen)};

@@ -43,7 +43,7 @@ static const int64_t tokens[] = {0, 1, 7, 64, 129};
 
 /* Single neurons, of which their router says how many. What matrices have besides, they have not. */
 static void make_neurons(moe_layer *layer) {
-    *layer = (moe_layer){.d = layer->d, .f = 1, .e = layer->router.keys * layer->router.keys,
+    *layer = (moe_layer){.size = sizeof *layer, .d = layer->d, .f = 1, .e = layer->router.keys * layer->router.keys,
                          .k = layer->router.heads * layer->k, .act = layer->act, .x = layer->x,
                          .w = layer->w, .router = layer->router,
                          .bias = layer->bias & MOE_BIAS_ROUTER};
@@ -52,7 +52,7 @@ static void make_neurons(moe_layer *layer) {
 static moe_layer layer_of(const int *row) {
     const moe_shared extra = shared[row[SHARED]];
     moe_layer layer = {
-        .d = widths[row[WIDTHS]][0], .f = widths[row[WIDTHS]][1], .e = experts[row[EXPERTS]],
+        .size = sizeof layer, .d = widths[row[WIDTHS]][0], .f = widths[row[WIDTHS]][1], .e = experts[row[EXPERTS]],
         .k = choices[row[CHOICES]], .act = acts[row[ACT]], .x = (moe_dtype)row[DTYPE],
         .w = (moe_dtype)row[DTYPE], .bias = biases[row[BIAS]], .layout = (moe_layout)row[LAYOUT],
         .priority = (moe_priority)row[PRIORITY], .drop = (moe_drop)row[DROP],
