@@ -1,6 +1,7 @@
 /* spot.c - a plan for a layer that the database may not know. */
 #include "tune/spot.h"
 
+#include "device/device.h"
 #include "run/assemble.h"
 #include "search/candidates.h"
 
