@@ -1,5 +1,6 @@
-# tests.cmake - tests/<folder>/test_*.c become CTest tests; the first line names their label. Threads
-# that wait for work sleep, since tests run side by side.
+# tests.cmake - tests/<folder>/test_*.c become CTest tests; the first line names their label. The
+# folder's other .c files help them, and are compiled once. Threads that wait for work sleep, since
+# tests run side by side.
 enable_testing()
 find_library(CMOCKA_LIBRARY NAMES libcmocka-static.a cmocka)
 find_path(CMOCKA_INCLUDE cmocka.h)
@@ -7,25 +8,43 @@ if(NOT CMOCKA_LIBRARY OR NOT CMOCKA_INCLUDE)
     message(FATAL_ERROR "cmocka is missing; run: bash scripts/setup.sh")
 endif()
 
-file(GLOB folders CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/*)
-foreach(folder ${folders})
-    file(GLOB sources CONFIGURE_DEPENDS ${folder}/test_*.c)
+# moetune_helpers(NAME FOLDER): what the tests of a folder link: its helpers, if any, and the rest.
+function(moetune_helpers name folder)
     file(GLOB helpers CONFIGURE_DEPENDS ${folder}/*.c)
     list(FILTER helpers EXCLUDE REGEX "/test_[^/]*$")
+    if(helpers)
+        add_library(${name} STATIC ${helpers})
+        set(scope PUBLIC)
+    else()
+        add_library(${name} INTERFACE)
+        set(scope INTERFACE)
+    endif()
+    target_include_directories(${name} ${scope} ${folder} ${CMOCKA_INCLUDE})
+    target_link_libraries(${name} ${scope} moe_tuner ${CMOCKA_LIBRARY})
+endfunction()
+
+# moetune_test(NAME SOURCE HELPERS)
+function(moetune_test test source helpers)
+    file(STRINGS ${source} label LIMIT_COUNT 1 REGEX "label: [a-z]+")
+    string(REGEX REPLACE ".*label: ([a-z]+).*" "\\1" label "${label}")
+    add_executable(${test} ${source})
+    target_link_libraries(${test} PRIVATE ${helpers})
+    add_test(NAME ${test} COMMAND ${test} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(${test} PROPERTIES LABELS "${label}" TIMEOUT 300 SKIP_RETURN_CODE 77
+        ENVIRONMENT "MOETUNE_BINARY=${CMAKE_BINARY_DIR}/moetune;OMP_WAIT_POLICY=passive")
+endfunction()
+
+file(GLOB folders CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/*)
+foreach(folder ${folders})
+    get_filename_component(part ${folder} NAME)
+    file(GLOB sources CONFIGURE_DEPENDS ${folder}/test_*.c)
+    if(sources)
+        moetune_helpers(tests_${part} ${folder})
+    endif()
     foreach(source ${sources})
         get_filename_component(stem ${source} NAME_WE)
-        get_filename_component(part ${folder} NAME)
-        string(REPLACE "test_" "" stem ${stem})
-        set(test test_${part}_${stem})
-        file(STRINGS ${source} label LIMIT_COUNT 1 REGEX "label: [a-z]+")
-        string(REGEX REPLACE ".*label: ([a-z]+).*" "\\1" label "${label}")
-        add_executable(${test} ${source} ${helpers})
-        target_include_directories(${test} PRIVATE ${folder} ${CMOCKA_INCLUDE})
-        target_link_libraries(${test} PRIVATE moe_tuner ${CMOCKA_LIBRARY})
-        add_test(NAME ${test} COMMAND ${test} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-        set_tests_properties(${test} PROPERTIES LABELS "${label}" TIMEOUT 300
-            SKIP_RETURN_CODE 77 ENVIRONMENT
-            "MOETUNE_BINARY=${CMAKE_BINARY_DIR}/moetune;OMP_WAIT_POLICY=passive")
+        string(REPLACE "test_" "test_${part}_" test ${stem})
+        moetune_test(${test} ${source} tests_${part})
     endforeach()
     include(${folder}/tests.cmake OPTIONAL)
 endforeach()
