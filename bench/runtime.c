@@ -58,7 +58,7 @@ static void add_shapes(sqlite3 *db) {
     moe_layer layer;
     check(moe_layer_parse(layer_text, &layer));
     sql(db, "CREATE TEMP TABLE shape (kind TEXT, shape TEXT)");
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
+    for (int kind = 0; kind < MOE_PLAIN_OPS; kind++) {
         char shape[MOE_OP_TEXT_SIZE], *text;
         moe_op op = moe_op_make((moe_op_kind)kind, &layer, 1, MOE_ROUTING_UNIFORM, MOE_CACHE_COLD);
         moe_op_shape(&op, shape, sizeof shape);

@@ -490,6 +490,23 @@ typedef struct moe_io {
 MOE_API moe_status moe_plan_run(const moe_plan *plan, const moe_io *io, int64_t tokens,
                                 void *stream);
 
+/* A run of T tokens on constant pointers, made once and enqueued often: arguments are packed, grids
+ * sized and tensor maps encoded, so that a run costs the host little but the launches themselves. It
+ * borrows the plan and the memory behind the pointers, which must outlive it; `io` itself may go. */
+typedef struct moe_bound moe_bound;
+
+/* Makes one; nothing is enqueued. Errors are those of moe_plan_run, and MOE_E_MEMORY. */
+MOE_API moe_status moe_plan_bind(const moe_plan *plan, const moe_io *io, int64_t tokens,
+                                 moe_bound **out);
+
+/* Enqueues it on a stream and returns without waiting: no allocation, lock or look at the pointers.
+ * As often as wanted, on any stream, from any thread, and into a graph under capture; but its workspace
+ * and outputs serve one run at a time, so runs on several streams must follow one another. A captured
+ * graph holds the pointers and the plan's code, not the bound run, which may go before it; the plan may
+ * not. MOE_E_DEVICE, MOE_E_FAULT. */
+MOE_API moe_status moe_bound_run(const moe_bound *bound, void *stream);
+MOE_API void moe_bound_destroy(moe_bound *bound);
+
 /* --------------------------------------------------------------------------------- experts */
 
 /* The weighted average of n experts' weights, on the host: out[i] is the sum of mix[j] * expert[j][i]

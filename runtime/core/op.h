@@ -16,7 +16,7 @@ typedef enum moe_op_kind {
     MOE_OP_COUNT
 } moe_op_kind;
 
-enum { MOE_STEP_COUNT = MOE_OP_combine + 1 }; /* of a layer, each by an op of its own */
+enum { MOE_PLAIN_OPS = MOE_OP_combine + 1 }; /* the first ops: each one step of a layer by itself */
 
 /* How tokens spread over experts, as the tuner generates it. */
 typedef enum moe_routing {

@@ -122,8 +122,8 @@ static moe_status parse_step(const char *text, moe_step *step) {
 }
 
 static moe_status parse_steps(const char *pipeline, char *steps, moe_choice *choice) {
-    char word[32], *part[MOE_STEP_COUNT];
-    int parts = split(steps, "; ", part, MOE_STEP_COUNT);
+    char word[32], *part[MOE_PIPELINE_STEPS];
+    int parts = split(steps, "; ", part, MOE_PIPELINE_STEPS);
     while (moe_next_word(&pipeline, word, sizeof word)) {
         if (choice->steps >= parts) break;
         moe_step *step = &choice->step[choice->steps];

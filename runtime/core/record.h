@@ -10,9 +10,9 @@
 
 #include "core/config.h"
 #include "core/measurement.h"
-#include "core/op.h"
+#include "core/pipeline.h"
 
-enum { MOE_TEMPLATE_ID_SIZE = 64, MOE_RECORD_TEXT_SIZE = 2048, MOE_CHOICE_TEXT_SIZE = 4096 };
+enum { MOE_TEMPLATE_ID_SIZE = 64, MOE_RECORD_TEXT_SIZE = 2048, MOE_CHOICE_TEXT_SIZE = 8192 };
 
 /* Where a measurement comes from. */
 typedef struct moe_provenance {
@@ -45,7 +45,7 @@ typedef struct moe_choice {
     moe_routing routing;
     moe_cache cache;
     int64_t steps;
-    moe_step step[MOE_STEP_COUNT];
+    moe_step step[MOE_PIPELINE_STEPS];
     moe_measurement measurement;
     moe_provenance provenance;
 } moe_choice;

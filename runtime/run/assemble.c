@@ -7,16 +7,17 @@
 
 static moe_status load(moe_plan *plan, const moe_pipeline_info *form,
                        const moe_image *const *image) {
-    plan->bucket = calloc(1, sizeof *plan->bucket);
+    moe_bucket *bucket = plan->buckets.bucket = calloc(1, sizeof *bucket);
     plan->image = calloc((size_t)form->steps, sizeof *plan->image);
-    if (!plan->bucket || !plan->image) return moe_fail(MOE_E_MEMORY, "plan: no memory");
-    plan->buckets = 1;
-    plan->bucket->tokens = plan->bucket->row_align = 1;
-    plan->bucket->form = form;
+    if (!bucket || !plan->image) return moe_fail(MOE_E_MEMORY, "plan: no memory");
+    plan->buckets.count = 1;
+    bucket->tokens = bucket->row_align = 1;
+    bucket->form = form;
     for (int i = 0; i < form->steps; i++) {
         int number = 0;
+        if (form->step[i].kind != MOE_STEP_KERNEL) continue;
         MOE_TRY(moe_plan_load(plan, "", image[i], &number));
-        MOE_TRY(moe_plan_use(plan, plan->bucket, i, number));
+        MOE_TRY(moe_plan_use(plan, bucket, i, number));
     }
     return MOE_OK;
 }
@@ -27,10 +28,9 @@ moe_status moe_plan_assemble(moe_device *device, const moe_layer *layer,
     moe_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return moe_fail(MOE_E_MEMORY, "plan: no memory");
     plan->device = device;
-    plan->layer = *layer;
     plan->row_align = 1;
-    plan->worst = MOE_MATCH_DEFAULT;
-    plan->want = (moe_want){.facts = moe_device_facts(device), .k = layer->k};
+    plan->ask = (moe_ask){.device = device->name, .layer = *layer, .worst = MOE_MATCH_DEFAULT,
+                          .want = {.facts = moe_device_facts(device), .k = layer->k}};
     moe_status status = load(plan, form, image);
     if (status)
         moe_plan_destroy(plan);
@@ -48,6 +48,7 @@ int64_t moe_plan_launches(const moe_plan *plan, int64_t tokens) {
     const moe_bucket *bucket = moe_plan_bucket(plan, tokens);
     int64_t launches = 0;
     for (int i = 0; i < bucket->form->steps; i++)
-        launches += plan->image[bucket->step[i].image].launch.kernels;
+        if (bucket->form->step[i].kind == MOE_STEP_KERNEL)
+            launches += plan->image[bucket->step[i].image].launch.kernels;
     return launches;
 }

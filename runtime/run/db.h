@@ -36,7 +36,7 @@ typedef struct moe_rows {
 typedef struct moe_pipeline {
     moe_origin origin; /* of the whole */
     const moe_pipeline_info *form;
-    moe_row row[MOE_STEP_COUNT]; /* in the order of its steps */
+    moe_row row[MOE_PIPELINE_STEPS]; /* in the order of its steps */
 } moe_pipeline;
 
 typedef struct moe_pipelines {

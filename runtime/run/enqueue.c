@@ -1,9 +1,10 @@
-/* enqueue.c - one launch put on a stream. */
+/* enqueue.c - one launch: made ready, and put on a stream. */
 #include "run/enqueue.h"
 
 #include "core/map.h"
 
 #include <limits.h>
+#include <string.h>
 
 static moe_status encode_maps(const moe_enqueue *e, const moe_arg_values *values,
                               unsigned char *to) {
@@ -39,19 +40,32 @@ static moe_status size_grid(const moe_enqueue *e, const moe_kernel *kernel, bool
     return MOE_OK;
 }
 
-moe_status moe_enqueue_launch(const moe_enqueue *e, const moe_arg_values *values, void *stream) {
-    _Alignas(MOE_TENSOR_MAP_ALIGN) unsigned char args[MOE_ARGS_MAX_SIZE] = {0};
-    size_t size = moe_args_pack(e->kind, e->launch->maps.count, values, args);
-    MOE_TRY(encode_maps(e, values, args));
-    for (int i = 0; i < (int)e->launch->kernels; i++) {
-        const moe_kernel *kernel = &e->launch->kernel[i];
-        moe_dims dims;
-        MOE_TRY(size_grid(e, kernel, i == 0, &dims));
-        moe_status status = e->device->class->launch(e->device->self, e->module, i, &dims, args,
-                                                     size, stream);
+moe_status moe_enqueue_prepare(const moe_enqueue *e, const moe_arg_values *values, moe_ready *out) {
+    out->device = e->device;
+    out->module = e->module;
+    out->launch = e->launch;
+    out->kind = e->kind;
+    memset(out->args, 0, sizeof out->args);
+    out->args_size = moe_args_pack(e->kind, e->launch->maps.count, values, out->args);
+    for (int i = 0; i < (int)e->launch->kernels; i++)
+        MOE_TRY(size_grid(e, &e->launch->kernel[i], i == 0, &out->dims[i]));
+    return encode_maps(e, values, out->args);
+}
+
+moe_status moe_ready_run(const moe_ready *ready, void *stream) {
+    moe_device *device = ready->device;
+    for (int i = 0; i < (int)ready->launch->kernels; i++) {
+        moe_status status = device->class->launch(device->self, ready->module, i, &ready->dims[i],
+                                                  ready->args, ready->args_size, stream);
         if (status)
-            return moe_fail_context(status, "%s, kernel %s", moe_op_names[e->kind],
-                                    kernel->symbol);
+            return moe_fail_context(status, "%s, kernel %s", moe_op_names[ready->kind],
+                                    ready->launch->kernel[i].symbol);
     }
     return MOE_OK;
+}
+
+moe_status moe_enqueue_launch(const moe_enqueue *e, const moe_arg_values *values, void *stream) {
+    moe_ready ready;
+    MOE_TRY(moe_enqueue_prepare(e, values, &ready));
+    return moe_ready_run(&ready, stream);
 }

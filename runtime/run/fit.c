@@ -6,6 +6,18 @@
 #include <math.h>
 #include <string.h>
 
+static const char *const match_texts[MOE_MATCH_COUNT] = {
+    [MOE_MATCH_ANY] = "any",
+    [MOE_MATCH_EXACT] = "exact",
+    [MOE_MATCH_NEAR_TOKENS] = "near_tokens",
+    [MOE_MATCH_NEAR_DEVICE] = "near_device",
+    [MOE_MATCH_DEFAULT] = "default",
+};
+
+const char *moe_match_text(moe_match match) {
+    return (unsigned)match < MOE_MATCH_COUNT ? match_texts[match] : "unknown match";
+}
+
 /* What a difference costs, in doublings of the token count. */
 static const double other_routing = 1, other_cache = 0.5, other_arch = 4, modelled = 8;
 

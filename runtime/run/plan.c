@@ -3,22 +3,14 @@
 
 #include "core/layer.h"
 #include "core/sized.h"
+#include "core/workspace.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const match_texts[MOE_MATCH_COUNT] = {
-    [MOE_MATCH_ANY] = "any",
-    [MOE_MATCH_EXACT] = "exact",
-    [MOE_MATCH_NEAR_TOKENS] = "near_tokens",
-    [MOE_MATCH_NEAR_DEVICE] = "near_device",
-    [MOE_MATCH_DEFAULT] = "default",
-};
-
-const char *moe_match_text(moe_match match) {
-    return (unsigned)match < MOE_MATCH_COUNT ? match_texts[match] : "unknown match";
-}
+/* ------------------------------------------------------------------------------------- asking */
 
 /* Reads the name of an enum in the options; NULL is number 0. */
 static moe_status option(const char *what, const char *text, const char *const *names, int *out) {
@@ -28,25 +20,38 @@ static moe_status option(const char *what, const char *text, const char *const *
     return status ? moe_fail_context(MOE_E_INVALID, "options.%s", what) : MOE_OK;
 }
 
-static moe_status read_options(moe_plan *plan, const moe_plan_options *given) {
-    moe_plan_options own = {0}, *options = &own;
+static moe_status read_options(const moe_plan_options *given, moe_ask *out) {
+    moe_plan_options options = {0};
     int routing, cache;
     if (given)
-        MOE_TRY(moe_sized_read("options", "moe_plan_options", given, &own, sizeof own));
-    MOE_TRY(option("routing", options->routing, moe_routing_names, &routing));
-    MOE_TRY(option("cache", options->cache, moe_cache_names, &cache));
-    if ((unsigned)options->worst >= MOE_MATCH_COUNT)
+        MOE_TRY(moe_sized_read("options", "moe_plan_options", given, &options, sizeof options));
+    MOE_TRY(option("routing", options.routing, moe_routing_names, &routing));
+    MOE_TRY(option("cache", options.cache, moe_cache_names, &cache));
+    if ((unsigned)options.worst >= MOE_MATCH_COUNT)
         return moe_fail(MOE_E_INVALID, "options.worst is not a moe_match");
-    if (options->max_tokens < 0)
+    if (options.max_tokens < 0)
         return moe_fail(MOE_E_INVALID, "options.max_tokens is negative; 0 means no limit");
-    plan->max_tokens = options->max_tokens;
-    plan->worst = options->worst ? options->worst : MOE_MATCH_DEFAULT;
-    plan->want = (moe_want){
-        .facts = moe_device_facts(plan->device), .routing = (moe_routing)routing,
-        .cache = (moe_cache)cache, .k = plan->layer.k, .any_order = options->any_order,
-    };
+    out->max_tokens = options.max_tokens;
+    out->worst = options.worst ? options.worst : MOE_MATCH_DEFAULT;
+    out->want.routing = (moe_routing)routing;
+    out->want.cache = (moe_cache)cache;
+    out->want.any_order = options.any_order;
     return MOE_OK;
 }
+
+static moe_status read_ask(moe_device *device, const moe_layer *layer,
+                           const moe_plan_options *options, moe_ask *out) {
+    moe_ask ask = {.device = device->name};
+    MOE_TRY(moe_sized_read("layer", "moe_layer", layer, &ask.layer, sizeof ask.layer));
+    MOE_TRY(moe_layer_check(&ask.layer));
+    ask.want.facts = moe_device_facts(device);
+    ask.want.k = ask.layer.k;
+    MOE_TRY(read_options(options, &ask));
+    *out = ask;
+    return MOE_OK;
+}
+
+/* ------------------------------------------------------------------------------------ loading */
 
 moe_status moe_plan_load(moe_plan *plan, const char *hash, const moe_image *image, int *out) {
     moe_loaded *loaded = &plan->image[plan->images];
@@ -69,7 +74,7 @@ moe_status moe_plan_use(moe_plan *plan, moe_bucket *bucket, int step, int image)
     if (launch->align > plan->row_align) plan->row_align = launch->align;
     if (launch->max_slots && (!bucket->max_slots || launch->max_slots < bucket->max_slots))
         bucket->max_slots = launch->max_slots;
-    bucket->step[step].row.kind = bucket->form->op[step];
+    bucket->step[step].row.kind = bucket->form->step[step].op;
     bucket->step[step].image = image;
     return MOE_OK;
 }
@@ -94,9 +99,10 @@ static moe_status load_bucket(moe_plan *plan, moe_db *db, moe_bucket *bucket) {
 }
 
 static moe_status load_all(moe_plan *plan, moe_db *db) {
-    plan->image = calloc((size_t)plan->buckets * MOE_STEP_COUNT, sizeof *plan->image);
+    const moe_buckets *all = &plan->buckets;
+    plan->image = calloc((size_t)all->count * MOE_PIPELINE_STEPS, sizeof *plan->image);
     if (!plan->image) return moe_fail(MOE_E_MEMORY, "no memory for the images of a plan");
-    for (int i = 0; i < plan->buckets; i++) MOE_TRY(load_bucket(plan, db, &plan->bucket[i]));
+    for (int i = 0; i < all->count; i++) MOE_TRY(load_bucket(plan, db, &all->bucket[i]));
     return MOE_OK;
 }
 
@@ -104,16 +110,12 @@ moe_status moe_plan_create(moe_db *db, moe_device *device, const moe_layer *laye
                            const moe_plan_options *options, moe_plan **out) {
     if (!db || !device || !layer)
         return moe_fail(MOE_E_INVALID, "plan: a database, a device and a layer are needed");
-    moe_layer own;
-    MOE_TRY(moe_sized_read("layer", "moe_layer", layer, &own, sizeof own));
-    MOE_TRY(moe_layer_check(&own));
     moe_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return moe_fail(MOE_E_MEMORY, "plan: no memory");
     plan->device = device;
-    plan->layer = own;
     plan->row_align = 1;
-    moe_status status = read_options(plan, options);
-    if (!status) status = moe_plan_resolve(plan, db);
+    moe_status status = read_ask(device, layer, options, &plan->ask);
+    if (!status) status = moe_resolve(db, &plan->ask, &plan->buckets);
     if (!status) status = load_all(plan, db);
     if (status) {
         moe_plan_destroy(plan);
@@ -128,32 +130,62 @@ void moe_plan_destroy(moe_plan *plan) {
     for (int i = 0; i < plan->images; i++)
         plan->device->class->unload(plan->device->self, plan->image[i].module);
     free(plan->image);
-    free(plan->bucket);
+    free(plan->buckets.bucket);
     free(plan);
 }
 
-static const moe_bucket *nearest(const moe_plan *plan, int64_t tokens) {
-    const moe_bucket *bucket = plan->bucket, *last = bucket + plan->buckets - 1;
-    while (bucket < last && bucket[1].tokens <= tokens) bucket++;
-    if (bucket == last || tokens <= bucket->tokens) return bucket;
-    /* Between two: T below their geometric mean is nearer to the smaller. */
-    double mean = (double)bucket[0].tokens * (double)bucket[1].tokens;
-    return (double)tokens * (double)tokens < mean ? bucket : bucket + 1;
-}
+/* ------------------------------------------------------------------------------------- serving */
 
 const moe_bucket *moe_plan_bucket(const moe_plan *plan, int64_t tokens) {
-    const moe_bucket *near = nearest(plan, tokens), *end = plan->bucket + plan->buckets;
-    int64_t slots = tokens * plan->layer.k;
-    for (const moe_bucket *b = near; b < end; b++)
-        if (!b->max_slots || slots <= b->max_slots) return b;
-    for (const moe_bucket *b = near; b-- > plan->bucket;)
-        if (!b->max_slots || slots <= b->max_slots) return b;
-    return NULL;
+    return moe_bucket_for(&plan->buckets, plan->ask.layer.k, tokens);
 }
 
-moe_match moe_bucket_match(const moe_bucket *bucket, int64_t tokens) {
-    bool near = tokens != bucket->tokens && bucket->match < MOE_MATCH_NEAR_TOKENS;
-    return near ? MOE_MATCH_NEAR_TOKENS : bucket->match;
+moe_status moe_plan_check_tokens(const moe_plan *plan, int64_t tokens) {
+    const moe_layer *layer = &plan->ask.layer;
+    int64_t limit = plan->ask.max_tokens;
+    if (tokens < 0 || (limit && tokens > limit))
+        return moe_fail(MOE_E_INVALID, "T=%lld is not in 0..%lld tokens, as the plan was made for; "
+                                       "split the batch or raise options.max_tokens",
+                        (long long)tokens, limit ? (long long)limit : (long long)INT_MAX);
+    /* Slots, rows and tiles are 32-bit on the device. */
+    if (tokens > INT_MAX / layer->k ||
+        moe_workspace_rows(layer, tokens, plan->row_align) > INT_MAX)
+        return moe_fail(MOE_E_INVALID,
+                        "T=%lld tokens make too many rows of %lld experts each; split "
+                        "the batch",
+                        (long long)tokens, (long long)layer->k);
+    if (tokens && !moe_plan_bucket(plan, tokens))
+        return moe_fail(MOE_E_INVALID,
+                        "T=%lld tokens are more than the plan's kernels serve; tune t=%lld, or "
+                        "split the batch",
+                        (long long)tokens, (long long)tokens);
+    return MOE_OK;
+}
+
+int64_t moe_plan_scratch(const moe_plan *plan, const moe_bucket *bucket, int64_t tokens) {
+    int64_t most = 0;
+    for (int i = 0; i < bucket->form->steps; i++) {
+        if (bucket->form->step[i].kind != MOE_STEP_KERNEL) continue;
+        const moe_launch *launch = &plan->image[bucket->step[i].image].launch;
+        int64_t bytes =
+            moe_launch_scratch(launch, &plan->ask.layer, tokens, plan->ask.want.facts->sms);
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
+/* The arrays are sized by the largest alignment and the scratch by the hungriest bucket of the
+ * plan, so that a workspace for T tokens serves every smaller T, whichever bucket it falls into. */
+moe_status moe_plan_workspace(const moe_plan *plan, int64_t tokens, size_t *out) {
+    MOE_TRY(moe_plan_check_tokens(plan, tokens));
+    int64_t scratch = 0, arrays = 0;
+    for (int i = 0; i < plan->buckets.count && tokens; i++) {
+        int64_t bytes = moe_plan_scratch(plan, &plan->buckets.bucket[i], tokens);
+        if (bytes > scratch) scratch = bytes;
+    }
+    if (tokens) arrays = moe_workspace_layout(&plan->ask.layer, tokens, plan->row_align, 0, NULL);
+    *out = (size_t)(arrays + scratch);
+    return MOE_OK;
 }
 
 moe_status moe_plan_match(const moe_plan *plan, int64_t tokens, moe_match *out) {
@@ -162,17 +194,24 @@ moe_status moe_plan_match(const moe_plan *plan, int64_t tokens, moe_match *out) 
     return MOE_OK;
 }
 
+static void explain_kernel(const moe_plan *plan, const moe_plan_step *step, int64_t tokens,
+                           moe_text *out) {
+    char reason[MOE_FIT_TEXT_SIZE];
+    moe_fit fit = moe_fit_of(&step->origin, &plan->ask.want, tokens);
+    moe_fit_reason(&step->origin, &plan->ask.want, tokens, reason, sizeof reason);
+    moe_text_add(out, " %s %s | %s: %s", step->row.template_id, step->row.config,
+                 moe_match_text(fit.match), reason);
+}
+
 moe_status moe_plan_explain(const moe_plan *plan, int64_t tokens, char *text, size_t size) {
     MOE_TRY(moe_plan_check_tokens(plan, tokens));
     const moe_bucket *bucket = moe_plan_bucket(plan, tokens);
     moe_text out = moe_text_start(text, size);
     for (int i = 0; i < bucket->form->steps; i++) {
-        const moe_plan_step *step = &bucket->step[i];
-        char reason[MOE_FIT_TEXT_SIZE];
-        moe_fit fit = moe_fit_of(&step->origin, &plan->want, tokens);
-        moe_fit_reason(&step->origin, &plan->want, tokens, reason, sizeof reason);
-        moe_text_add(&out, "%-9s %s %s | %s: %s\n", moe_op_names[step->row.kind],
-                     step->row.template_id, step->row.config, moe_match_text(fit.match), reason);
+        const moe_pipeline_step *step = &bucket->form->step[i];
+        moe_text_add(&out, "%-9s", moe_step_name(step));
+        if (step->kind == MOE_STEP_KERNEL) explain_kernel(plan, &bucket->step[i], tokens, &out);
+        moe_text_add(&out, "\n");
     }
     return MOE_OK;
 }

@@ -3,11 +3,13 @@
  * Every token count at which some step of the layer, or the whole layer, was tuned makes a bucket.
  * In each bucket a pipeline that was timed as a whole comes first, where it fits as well as the
  * best row of every step on its own; else the best rows serve. */
-#include "run/plan.h"
+#include "run/resolve.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { LACKS_SIZE = 1024 }; /* what is missing, and why what there is was refused */
 
 /* All that the database knows about the layer. */
 typedef struct findings {
@@ -20,37 +22,37 @@ static void findings_free(findings *found) {
     moe_pipelines_free(&found->pipelines);
 }
 
-static moe_status search(moe_db *db, const moe_plan *plan, findings *found) {
+static moe_status search(moe_db *db, const moe_ask *ask, findings *found) {
     for (int kind = 0; kind < MOE_OP_COUNT; kind++)
-        MOE_TRY(moe_db_rows(db, (moe_op_kind)kind, &plan->layer, &plan->want, &found->rows[kind]));
-    return moe_db_pipelines(db, &plan->layer, &plan->want, &found->pipelines);
+        MOE_TRY(moe_db_rows(db, (moe_op_kind)kind, &ask->layer, &ask->want, &found->rows[kind]));
+    return moe_db_pipelines(db, &ask->layer, &ask->want, &found->pipelines);
 }
 
-/* The next command for someone whose database lacks something. */
-static void advise(const moe_plan *plan, char *text, size_t size) {
-    char layer[256];
-    if (moe_layer_print(&plan->layer, layer, sizeof layer)) layer[0] = '\0';
-    snprintf(text, size, "tune it: moetune tune --device %s --layer '%s'", plan->device->name,
-             layer);
+/* The next command for someone whose database lacks something, behind what it lacks. */
+static moe_status advise(const moe_ask *ask) {
+    char layer[MOE_LAYER_TEXT_SIZE], lacks[LACKS_SIZE];
+    snprintf(lacks, sizeof lacks, "%s", moe_error_text());
+    MOE_TRY(moe_layer_print(&ask->layer, layer, sizeof layer));
+    return moe_fail(MOE_E_NOT_FOUND, "%s; tune it: moetune tune --device %s --layer '%s'", lacks,
+                    ask->device, layer);
 }
 
-static moe_status fail_missing(const moe_plan *plan, moe_op_kind kind) {
-    char advice[512];
-    advise(plan, advice, sizeof advice);
-    return moe_fail(MOE_E_NOT_FOUND, "no tuned kernel of %s for this layer runs on %s; %s",
-                    moe_op_names[kind], plan->device->name, advice);
+static moe_status fail_missing(const moe_ask *ask, moe_op_kind kind) {
+    moe_fail(MOE_E_NOT_FOUND, "no tuned kernel of %s for this layer runs on %s",
+             moe_op_names[kind], ask->device);
+    return advise(ask);
 }
 
-static moe_status fail_refused(const moe_plan *plan, const moe_bucket *bucket) {
-    char advice[512], reason[MOE_FIT_TEXT_SIZE];
+static moe_status fail_refused(const moe_ask *ask, const moe_bucket *bucket) {
+    char reason[MOE_FIT_TEXT_SIZE];
     const moe_plan_step *worst = bucket->step;
     for (int i = 1; i < bucket->form->steps; i++)
         if (bucket->step[i].match > worst->match) worst = &bucket->step[i];
-    moe_fit_reason(&worst->origin, &plan->want, bucket->tokens, reason, sizeof reason);
-    advise(plan, advice, sizeof advice);
-    return moe_fail(MOE_E_NOT_FOUND, "%s at t=%lld is only %s (%s), and options.worst is %s; %s",
-                    moe_op_names[worst->row.kind], (long long)bucket->tokens,
-                    moe_match_text(worst->match), reason, moe_match_text(plan->worst), advice);
+    moe_fit_reason(&worst->origin, &ask->want, bucket->tokens, reason, sizeof reason);
+    moe_fail(MOE_E_NOT_FOUND, "%s at t=%lld is only %s (%s), and options.worst is %s",
+             moe_op_names[worst->row.kind], (long long)bucket->tokens,
+             moe_match_text(worst->match), reason, moe_match_text(ask->worst));
+    return advise(ask);
 }
 
 static int compare_tokens(const void *a, const void *b) {
@@ -88,7 +90,7 @@ static bool fill_form(const findings *found, const moe_want *want, const moe_pip
     bucket->form = form;
     for (int i = 0; i < form->steps; i++) {
         moe_fit its;
-        const moe_row *row = moe_rows_best(&found->rows[form->op[i]], want, bucket->tokens, &its);
+        const moe_row *row = moe_rows_best(&found->rows[form->step[i].op], want, bucket->tokens, &its);
         if (!row) return false;
         bucket->step[i] =
             (moe_plan_step){.row = *row, .origin = row->origin, .match = its.match};
@@ -99,7 +101,7 @@ static bool fill_form(const findings *found, const moe_want *want, const moe_pip
 }
 
 /* The form whose rows fit best; of forms that fit alike, the one whose rows took less time. */
-static bool fill_from_rows(const findings *found, const moe_plan *plan, moe_bucket *bucket,
+static bool fill_from_rows(const findings *found, const moe_ask *ask, moe_bucket *bucket,
                            moe_fit *fit) {
     bool any = false;
     double least = 0;
@@ -108,8 +110,8 @@ static bool fill_from_rows(const findings *found, const moe_plan *plan, moe_buck
         moe_fit its;
         double med;
         const moe_pipeline_info *form = &moe_pipeline_table[i];
-        if (!moe_pipeline_suits(form, &plan->layer) ||
-            !fill_form(found, &plan->want, form, &tried, &its, &med))
+        if (!moe_pipeline_suits(form, &ask->layer) ||
+            !fill_form(found, &ask->want, form, &tried, &its, &med))
             continue;
         bool worse = any && moe_fit_better(*fit, 0, its, 0);
         bool better = !any || moe_fit_better(its, 0, *fit, 0);
@@ -135,11 +137,11 @@ static void fill_from_pipeline(const moe_pipeline *pipeline, moe_fit fit, moe_bu
     }
 }
 
-static bool fill(const findings *found, const moe_plan *plan, moe_bucket *bucket) {
+static bool fill(const findings *found, const moe_ask *ask, moe_bucket *bucket) {
     moe_fit whole, fit = {MOE_MATCH_DEFAULT, 0};
-    bool complete = fill_from_rows(found, plan, bucket, &fit);
+    bool complete = fill_from_rows(found, ask, bucket, &fit);
     const moe_pipeline *pipeline =
-        moe_pipelines_best(&found->pipelines, &plan->want, bucket->tokens, &whole);
+        moe_pipelines_best(&found->pipelines, &ask->want, bucket->tokens, &whole);
     if (pipeline && !(complete && moe_fit_better(fit, 0, whole, 0))) {
         fill_from_pipeline(pipeline, whole, bucket);
         fit = whole;
@@ -150,11 +152,11 @@ static bool fill(const findings *found, const moe_plan *plan, moe_bucket *bucket
 }
 
 /* Without a bucket: the first step that lacks a row is to blame. */
-static moe_status blame(const moe_plan *plan, const findings *found) {
-    const moe_pipeline_info *plain = moe_pipeline_plain(&plan->layer);
+static moe_status blame(const moe_ask *ask, const findings *found) {
+    const moe_pipeline_info *plain = moe_pipeline_plain(&ask->layer);
     for (int i = 0; i < plain->steps; i++)
-        if (!found->rows[plain->op[i]].count) return fail_missing(plan, plain->op[i]);
-    return fail_missing(plan, plain->op[0]);
+        if (!found->rows[plain->step[i].op].count) return fail_missing(ask, plain->step[i].op);
+    return fail_missing(ask, plain->step[0].op);
 }
 
 /* The most slots that all kernels of a bucket serve; 0: any number. */
@@ -169,49 +171,54 @@ static int64_t limit_of(const moe_bucket *bucket) {
 
 /* Where the kernels of the last bucket serve few slots only, what serves more gets a bucket behind
  * it: there may be kernels of another form that were tuned at no more tokens. */
-static void extend(moe_plan *plan, const findings *found) {
-    int64_t limit = limit_of(&plan->bucket[plan->buckets - 1]);
-    moe_bucket more = {.tokens = limit / plan->layer.k + 1};
-    if (limit && fill(found, plan, &more) && more.match <= plan->worst)
-        plan->bucket[plan->buckets++] = more;
+static void extend(const moe_ask *ask, const findings *found, moe_buckets *out) {
+    int64_t limit = limit_of(&out->bucket[out->count - 1]);
+    moe_bucket more = {.tokens = limit / ask->layer.k + 1};
+    if (limit && fill(found, ask, &more) && more.match <= ask->worst)
+        out->bucket[out->count++] = more;
 }
 
 /* Fills a bucket for each token count and keeps those that fit well enough. */
-static moe_status fill_all(moe_plan *plan, const findings *found, const int64_t *tokens,
-                           int count) {
+static moe_status fill_all(const moe_ask *ask, const findings *found, const int64_t *tokens,
+                           int count, moe_buckets *out) {
     moe_bucket *refused = NULL;
-    plan->bucket = calloc((size_t)count + 1, sizeof *plan->bucket);
-    if (!plan->bucket) return moe_fail(MOE_E_MEMORY, "no memory for %d buckets", count);
+    out->bucket = calloc((size_t)count + 1, sizeof *out->bucket);
+    if (!out->bucket) return moe_fail(MOE_E_MEMORY, "no memory for %d buckets", count);
     for (int i = 0; i < count; i++) {
-        moe_bucket *bucket = &plan->bucket[plan->buckets], tried = {.tokens = tokens[i]};
-        if (!fill(found, plan, &tried)) continue; /* all that there is serves fewer tokens */
+        moe_bucket *bucket = &out->bucket[out->count], tried = {.tokens = tokens[i]};
+        if (!fill(found, ask, &tried)) continue; /* all that there is serves fewer tokens */
         *bucket = tried;
-        if (bucket->match <= plan->worst)
-            plan->buckets++;
+        if (bucket->match <= ask->worst)
+            out->count++;
         else
             refused = bucket; /* overwritten by the next bucket, read only if all are refused */
     }
-    if (plan->buckets) extend(plan, found);
-    if (plan->buckets) return MOE_OK;
-    return refused ? fail_refused(plan, refused) : blame(plan, found);
+    if (out->count) extend(ask, found, out);
+    if (out->count) return MOE_OK;
+    return refused ? fail_refused(ask, refused) : blame(ask, found);
 }
 
 /* Where the bucket before the last reaches the token limit, no run comes to the last. */
-static void drop_unreachable(moe_plan *plan) {
-    while (plan->max_tokens && plan->buckets > 1 &&
-           plan->bucket[plan->buckets - 2].tokens >= plan->max_tokens)
-        plan->buckets--;
+static void drop_unreachable(const moe_ask *ask, moe_buckets *out) {
+    while (ask->max_tokens && out->count > 1 &&
+           out->bucket[out->count - 2].tokens >= ask->max_tokens)
+        out->count--;
 }
 
-moe_status moe_plan_resolve(moe_plan *plan, moe_db *db) {
+moe_status moe_resolve(moe_db *db, const moe_ask *ask, moe_buckets *out) {
     findings found = {0};
+    moe_buckets buckets = {0};
     int64_t *tokens = NULL;
     int count = 0;
-    moe_status status = search(db, plan, &found);
+    moe_status status = search(db, ask, &found);
     if (!status) status = list_tokens(&found, &tokens, &count);
-    if (!status) status = fill_all(plan, &found, tokens, count);
-    if (!status) drop_unreachable(plan);
+    if (!status) status = fill_all(ask, &found, tokens, count, &buckets);
+    if (!status) drop_unreachable(ask, &buckets);
     free(tokens);
     findings_free(&found);
+    if (status)
+        free(buckets.bucket);
+    else
+        *out = buckets;
     return status;
 }

@@ -214,7 +214,7 @@ const moe_row *moe_rows_best(const moe_rows *rows, const moe_want *want, int64_t
  * device can run. */
 static moe_status read_steps(cursor at, int64_t choice, const moe_want *want, moe_pipeline *out,
                              bool *whole) {
-    moe_op_kind kinds[MOE_STEP_COUNT];
+    moe_op_kind kinds[MOE_PIPELINE_STEPS];
     int steps = 0;
     bool more = true;
     *whole = true;
@@ -222,7 +222,7 @@ static moe_status read_steps(cursor at, int64_t choice, const moe_want *want, mo
     while (*whole) {
         MOE_TRY(moe_db_file_step(at.file, at.query, &more));
         if (!more) break;
-        *whole = steps < MOE_STEP_COUNT;
+        *whole = steps < MOE_PIPELINE_STEPS;
         if (!*whole) break;
         moe_row *row = &out->row[steps];
         *row = (moe_row){0};

@@ -49,7 +49,7 @@ static void fill(moe_storage *store) {
     must(moe_layer_parse(layer_text, &layer));
     must(moe_device_open("null", &device));
     must(moe_storage_device(store, moe_device_facts(device), &row));
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
+    for (int kind = 0; kind < MOE_PLAIN_OPS; kind++) {
         static moe_record record;
         record = (moe_record){.measurement = {.outcome = MOE_OUTCOME_OK, .n = 1, .med = 1000,
                                               .timer = MOE_TIMER_MODEL}};

@@ -9,7 +9,7 @@ char case_folder[256], case_path[300];
 
 /* One image for each op and `tag`; permute has two kernels, and all but combine use scratch. */
 void case_images(sqlite3 *db, int tag, int align) {
-    static const char *const launches[MOE_STEP_COUNT] = {
+    static const char *const launches[MOE_PLAIN_OPS] = {
         "kernel=route_%d grid=tokens(16) block=128 smem=%d align=1 scratch_token=4",
         "kernel=permute_%d_count grid=rows(32) block=256 kernel=permute_%d_scatter grid=rows(32) "
         "block=64 align=1 scratch_fixed=100 scratch_block=1000",
@@ -17,9 +17,9 @@ void case_images(sqlite3 *db, int tag, int align) {
         "kernel=gemm_down_%d grid=row_tiles(16,2) block=256 cluster=2 align=%d scratch_fixed=300",
         "kernel=combine_%d grid=sms(2) block=32",
     };
-    const int numbers[MOE_STEP_COUNT][3] = {
+    const int numbers[MOE_PLAIN_OPS][3] = {
         {tag, 1000, 0}, {tag, tag, 0}, {tag, 2000, align}, {tag, align, 0}, {tag, 0, 0}};
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
+    for (int kind = 0; kind < MOE_PLAIN_OPS; kind++) {
         char hash[32], launch[512];
         snprintf(hash, sizeof hash, "%s%d", moe_op_names[kind], tag);
 #pragma GCC diagnostic push
@@ -42,7 +42,7 @@ int64_t case_record(sqlite3 *db, int64_t device, int kind, const char *layer, in
 }
 
 void case_records(sqlite3 *db, int64_t device, const char *layer, int64_t tokens, int tag) {
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++)
+    for (int kind = 0; kind < MOE_PLAIN_OPS; kind++)
         case_record(db, device, kind, layer, tokens, tag, 1);
 }
 

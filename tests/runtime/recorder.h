@@ -30,6 +30,7 @@ typedef struct recorder {
     recorder_event event[RECORDER_EVENTS];
     int events;
     int loads, unloads;
+    int maps; /* tensor maps encoded */
     int fail_load, fail_launch; /* fail the n-th from now on (1 = the next); 0: never */
 } recorder;
 

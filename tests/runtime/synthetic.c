@@ -101,7 +101,7 @@ void synthetic_form(sqlite3 *db, int64_t device, const char *text, int64_t token
     digits number[4];
     moe_text list = moe_text_start(ops, sizeof ops);
     for (int i = 0; i < form->steps; i++)
-        moe_text_add(&list, "%s%s", i ? " " : "", moe_op_names[form->op[i]]);
+        moe_text_add(&list, "%s%s", i ? " " : "", moe_op_names[form->step[i].op]);
     CHECK(moe_layer_parse(text, &layer));
     CHECK(moe_layer_print(&layer, line, sizeof line));
     int64_t choice = INSERT(
@@ -124,7 +124,7 @@ void synthetic_plain(const char *path, const char *facts, const char *layer) {
     sqlite3 *db = synthetic_open(path);
     int64_t device = synthetic_device(db, facts);
     synthetic_image(db, "i", "sm_90a", "kernel=k grid=fixed(1) block=32 smem=1000", "cp");
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++)
+    for (int kind = 0; kind < MOE_PLAIN_OPS; kind++)
         synthetic_record(db, &(synthetic_row){.device = device, .kind = (moe_op_kind)kind,
                                               .layer = layer, .tokens = 64, .n = 5, .med = 1000,
                                               .timer = "cupti", .image = "i"});

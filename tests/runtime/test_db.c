@@ -123,7 +123,7 @@ static void test_damaged(void **unused) {
             damaged[dice_between(&d, 0, (int64_t)size - 1)] = (char)dice_roll(&d);
         write_text(path, damaged, size);
         if (moe_db_open(path, &db)) continue;
-        for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
+        for (int kind = 0; kind < MOE_PLAIN_OPS; kind++) {
             moe_rows rows = {0};
             if (!moe_db_rows(db, (moe_op_kind)kind, &layer, &want, &rows))
                 for (int64_t i = 0; i < rows.count; i++)

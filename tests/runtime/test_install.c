@@ -44,7 +44,7 @@ static void make_database(void) {
     moe_device_close(device);
     int64_t id = synthetic_device(db, facts);
     synthetic_image(db, "i", "sm_80", "kernel=k grid=tokens(16) block=32", "p");
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++)
+    for (int kind = 0; kind < MOE_PLAIN_OPS; kind++)
         synthetic_record(db, &(synthetic_row){.device = id,
                                               .kind = (moe_op_kind)kind,
                                               .layer = GRANITE,

@@ -13,9 +13,11 @@
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *memory, size_t size);
+void *__real_aligned_alloc(size_t align, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
+void *__wrap_aligned_alloc(size_t align, size_t size);
 
 static int64_t countdown; /* allocations until all further ones fail; 0: they all succeed */
 static bool failed;
@@ -34,14 +36,18 @@ void *__wrap_realloc(void *memory, size_t size) {
     return refuse() ? NULL : __real_realloc(memory, size);
 }
 
+void *__wrap_aligned_alloc(size_t align, size_t size) {
+    return refuse() ? NULL : __real_aligned_alloc(align, size);
+}
+
 static char folder[256], path[300];
 
 static void make_db(void) {
     sqlite3 *db = synthetic_open(path);
-    int64_t device = synthetic_device(db, FACTS), records[MOE_STEP_COUNT];
+    int64_t device = synthetic_device(db, FACTS), records[MOE_PLAIN_OPS];
     synthetic_image(db, "i", "sm_80", "kernel=k grid=tokens(16) block=32", "cp");
     for (int64_t tokens = 1; tokens <= 1 << 19; tokens *= 2)
-        for (int kind = 0; kind < MOE_STEP_COUNT; kind++)
+        for (int kind = 0; kind < MOE_PLAIN_OPS; kind++)
             records[kind] = synthetic_record(
                 db, &(synthetic_row){.device = device, .kind = (moe_op_kind)kind, .layer = LAYER,
                                      .tokens = tokens, .n = 1, .med = 1, .image = "i"});
@@ -90,6 +96,42 @@ static void test_every_allocation(void **unused) {
     scratch_remove(folder);
 }
 
+/* A run allocates nothing, and binding one a single block. */
+static void test_runs(void **unused) {
+    (void)unused;
+    scratch_make(folder, sizeof folder);
+    snprintf(path, sizeof path, "%s/tuning.db", folder);
+    make_db();
+    recorder *device = recorder_open(FACTS);
+    void *some = (void *)(uintptr_t)4096;
+    moe_io io = {.size = sizeof io, .x = some, .router_weight = some, .up = some, .down = some,
+                 .y = some, .counts = some, .workspace = some, .workspace_size = (size_t)1 << 40};
+    moe_layer layer;
+    moe_db *db = NULL;
+    moe_plan *plan = NULL;
+    moe_bound *bound = NULL;
+    CHECK(moe_layer_parse(LAYER, &layer));
+    CHECK(moe_db_open(path, &db));
+    CHECK(moe_plan_create(db, &device->device, &layer, NULL, &plan));
+    failed = false;
+    countdown = 1;
+    moe_status none = moe_plan_bind(plan, &io, 16, &bound);
+    assert_true(failed && !bound);
+    countdown = 2;
+    moe_status one = moe_plan_bind(plan, &io, 16, &bound);
+    failed = false;
+    countdown = 1;
+    moe_status again = moe_bound_run(bound, NULL), run = moe_plan_run(plan, &io, 16, NULL);
+    countdown = 0;
+    assert_int_equal(none, MOE_E_MEMORY);
+    assert_true(!one && !again && !run && !failed);
+    moe_bound_destroy(bound);
+    moe_plan_destroy(plan);
+    moe_db_close(db);
+    recorder_close(device);
+    scratch_remove(folder);
+}
+
 static void test_null_device(void **unused) {
     (void)unused;
     moe_device *device = NULL;
@@ -106,6 +148,7 @@ static void test_null_device(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_allocation),
+                                       cmocka_unit_test(test_runs),
                                        cmocka_unit_test(test_null_device)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

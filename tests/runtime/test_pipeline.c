@@ -3,6 +3,7 @@
 #include "plan_case.h"
 
 #include "core/map.h"
+#include "run/assemble.h"
 #include "run/enqueue.h"
 
 #include <stdio.h>
@@ -16,13 +17,71 @@ static void test_table(void **unused) {
     (void)unused;
     for (int i = 0; i < MOE_PIPELINE_COUNT; i++) {
         const moe_pipeline_info *p = form((moe_pipeline_kind)i);
-        assert_ptr_equal(moe_pipeline_find(p->op, p->steps), p);
-        assert_null(moe_pipeline_find(p->op, p->steps - 1));
-        for (int s = 0; s < p->steps; s++) assert_true(moe_pipeline_has(p, p->op[s]));
+        moe_op_kind ops[MOE_PIPELINE_STEPS];
+        for (int s = 0; s < p->steps; s++) ops[s] = p->step[s].op;
+        assert_ptr_equal(moe_pipeline_find(ops, p->steps), p);
+        assert_null(moe_pipeline_find(ops, p->steps - 1));
+        for (int s = 0; s < p->steps; s++) assert_true(moe_pipeline_has(p, ops[s]));
     }
     const moe_op_kind mixed[] = {MOE_OP_route, MOE_OP_gemm_up};
     assert_null(moe_pipeline_find(mixed, 2));
     assert_false(moe_pipeline_has(form(MOE_PIPELINE_fused), MOE_OP_combine));
+}
+
+/* Steps of a hand-made pipeline: what ranks do together between kernels. */
+static const moe_pipeline_info spread = {
+    "spread", MOE_FORWARD, 4,
+    {MOE_KERNEL_STEP(route), MOE_COLLECTIVE_STEP(all_gather), MOE_KERNEL_STEP(experts),
+     MOE_COLLECTIVE_STEP(reduce_scatter)},
+};
+
+static moe_plan *spread_plan(recorder *device, const moe_layer *layer) {
+    moe_image route = {.arch = "sm_90a", .ptx = ".version 9.0", .ptx_size = 12}, experts = route;
+    CHECK(moe_launch_parse("kernel=route_0 grid=tokens(16) block=128", &route.launch));
+    CHECK(moe_launch_parse("kernel=experts_0 grid=sms(1) block=384 align=8", &experts.launch));
+    const moe_image *const images[] = {&route, NULL, &experts, NULL};
+    moe_plan *plan = NULL;
+    CHECK(moe_plan_assemble(&device->device, layer, &spread, images, &plan));
+    return plan;
+}
+
+/* A plan may hold collectives, and says what they are; to run them takes a communicator. */
+static void test_collectives(void **unused) {
+    (void)unused;
+    recorder *device = recorder_open(FACTS);
+    const moe_layer layer = case_layer(LAYER);
+    moe_plan *plan = spread_plan(device, &layer);
+    char text[1024];
+    assert_int_equal(device->loads, 2);
+    assert_int_equal(moe_plan_launches(plan, 16), 2);
+    CHECK(moe_plan_explain(plan, 16, text, sizeof text));
+    CHECK_CONTAINS(text, "\nall_gather\nexperts ");
+    CHECK_CONTAINS(text, "\nreduce_scatter\n");
+    moe_io io = case_io((size_t)1 << 30);
+    moe_bound *bound = NULL;
+    CHECK_FAILS(moe_plan_run(plan, &io, 16, NULL), MOE_E_UNSUPPORTED,
+                "step 2 of pipeline spread is the collective all_gather, and the plan has no "
+                "communicator");
+    CHECK_FAILS(moe_plan_bind(plan, &io, 16, &bound), MOE_E_UNSUPPORTED, "all_gather");
+    assert_int_equal(device->events, 0); /* not even what comes before it */
+    moe_plan_destroy(plan);
+    recorder_close(device);
+}
+
+/* On one device a layer is made of kernels alone, and from x to y. */
+static void test_suits(void **unused) {
+    (void)unused;
+    const moe_layer layer = case_layer(LAYER);
+    moe_pipeline_info other = moe_pipeline_table[MOE_PIPELINE_fused];
+    assert_true(moe_pipeline_suits(&other, &layer));
+    other.direction = MOE_BACKWARD;
+    assert_false(moe_pipeline_suits(&other, &layer));
+    assert_false(moe_pipeline_suits(&spread, &layer));
+    assert_true(moe_pipeline_has(&spread, MOE_OP_experts));
+    /* A collective is no op, whatever its number is. */
+    other = (moe_pipeline_info){"only", MOE_FORWARD, 1, {MOE_COLLECTIVE_STEP(all_gather)}};
+    assert_false(moe_pipeline_has(&other, other.step[0].op));
+    assert_string_equal(moe_step_name(&other.step[0]), "all_gather");
 }
 
 /* Images of the fused ops, called as case_record expects them. */
@@ -82,12 +141,12 @@ static void test_forms_by_tokens(void **unused) {
 static void test_a_timed_form_comes_first(void **unused) {
     (void)unused;
     sqlite3 *db = NULL;
-    int64_t steps[MOE_STEP_COUNT];
+    int64_t steps[MOE_PIPELINE_STEPS];
     fused_db();
     assert_int_equal(sqlite3_open(case_path, &db), SQLITE_OK);
     steps[0] = case_record(db, 1, MOE_OP_route_permute, LAYER, 16, 5, 1);
     for (int i = 1; i < 4; i++)
-        steps[i] = case_record(db, 1, form(MOE_PIPELINE_mapped)->op[i], LAYER, 16, 3, 1);
+        steps[i] = case_record(db, 1, form(MOE_PIPELINE_mapped)->step[i].op, LAYER, 16, 3, 1);
     synthetic_form(db, 1, LAYER, 16, 9000, form(MOE_PIPELINE_mapped), steps);
     synthetic_close(db);
     recorder *device = recorder_open(FACTS);
@@ -177,12 +236,12 @@ static void test_flags(void **unused) {
 static void test_given(void **unused) {
     (void)unused;
     sqlite3 *db = NULL;
-    int64_t steps[MOE_STEP_COUNT];
+    int64_t steps[MOE_PIPELINE_STEPS];
     fused_db();
     assert_int_equal(sqlite3_open(case_path, &db), SQLITE_OK);
     steps[0] = case_record(db, 1, MOE_OP_route_permute, LAYER, 16, 5, 1);
     for (int i = 1; i < 4; i++)
-        steps[i] = case_record(db, 1, form(MOE_PIPELINE_mapped)->op[i], LAYER, 16, 3, 1);
+        steps[i] = case_record(db, 1, form(MOE_PIPELINE_mapped)->step[i].op, LAYER, 16, 3, 1);
     synthetic_form(db, 1, LAYER, 16, 9000, form(MOE_PIPELINE_mapped), steps);
     synthetic_close(db);
     recorder *device = recorder_open(FACTS);
@@ -336,6 +395,8 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, case_start, case_stop)
     const struct CMUnitTest tests[] = {
         TEST(test_table),
+        TEST(test_collectives),
+        TEST(test_suits),
         TEST(test_forms_by_tokens),
         TEST(test_a_timed_form_comes_first),
         TEST(test_what_serves_more_follows),

@@ -64,9 +64,9 @@ static void test_loads(void **unused) {
     synthetic_close(db);
     recorder *device = recorder_open(FACTS);
     moe_plan *plan = case_plan(device, LAYER, NULL);
-    assert_int_equal(device->loads, MOE_STEP_COUNT);
+    assert_int_equal(device->loads, MOE_PLAIN_OPS);
     moe_plan_destroy(plan);
-    assert_int_equal(device->unloads, MOE_STEP_COUNT);
+    assert_int_equal(device->unloads, MOE_PLAIN_OPS);
     device->fail_load = 3;
     plan = NULL;
     CHECK_FAILS(case_try(device, LAYER, NULL, &plan), MOE_E_DEVICE,
@@ -88,7 +88,7 @@ static void test_limited_loads(void **unused) {
         moe_plan_options options = {.max_tokens = table[i].limit, .worst = MOE_MATCH_DEFAULT};
         recorder *device = recorder_open(FACTS);
         moe_plan *plan = case_plan(device, LAYER, &options);
-        assert_int_equal(device->loads, table[i].buckets * MOE_STEP_COUNT);
+        assert_int_equal(device->loads, table[i].buckets * MOE_PLAIN_OPS);
         moe_plan_destroy(plan);
         recorder_close(device);
     }
@@ -99,10 +99,10 @@ static void test_choices(void **unused) {
     (void)unused;
     case_db(LAYER);
     sqlite3 *db = NULL;
-    int64_t records[MOE_STEP_COUNT], broken[MOE_STEP_COUNT];
+    int64_t records[MOE_PLAIN_OPS], broken[MOE_PLAIN_OPS];
     assert_int_equal(sqlite3_open(case_path, &db), SQLITE_OK);
     case_images(db, 7, 1);
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
+    for (int kind = 0; kind < MOE_PLAIN_OPS; kind++) {
         records[kind] = case_record(db, 1, kind, LAYER, 16, 7, 1); /* slower on its own */
         broken[kind] = records[kind];
     }
@@ -126,12 +126,12 @@ static void test_choices(void **unused) {
 static void test_choices_elsewhere(void **unused) {
     (void)unused;
     sqlite3 *db = synthetic_open(case_path);
-    int64_t here = synthetic_device(db, FACTS), records[MOE_STEP_COUNT];
+    int64_t here = synthetic_device(db, FACTS), records[MOE_PLAIN_OPS];
     int64_t there = synthetic_device(db, "sm_90a \"other\" sms=20 smem=232448 simulated=1");
     case_images(db, 1, 1);
     case_images(db, 7, 1);
     case_records(db, here, LAYER, 16, 1);
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++)
+    for (int kind = 0; kind < MOE_PLAIN_OPS; kind++)
         records[kind] = case_record(db, there, kind, LAYER, 16, 7, 1);
     synthetic_choice(db, there, LAYER, 16, 10, records);
     synthetic_close(db);
@@ -186,7 +186,7 @@ static void test_missing_rows(void **unused) {
                 "no tuned kernel of route for this layer runs on recorder");
     int64_t tuned = synthetic_device(db, FACTS);
     case_images(db, 1, 1);
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++)
+    for (int kind = 0; kind < MOE_PLAIN_OPS; kind++)
         if (kind != MOE_OP_gemm_down) case_record(db, tuned, kind, LAYER, 16, 1, 1);
     CHECK_FAILS(case_try(device, LAYER, NULL, &plan), MOE_E_NOT_FOUND,
                 "no tuned kernel of gemm_down");
@@ -257,16 +257,16 @@ static void test_bad_align(void **unused) {
 /* A plan from images at hand runs them like one from a database, and needs no database. */
 static void test_assembled(void **unused) {
     (void)unused;
-    static const char *const launches[MOE_STEP_COUNT] = {
+    static const char *const launches[MOE_PLAIN_OPS] = {
         "kernel=route_0 grid=tokens(16) block=128",
         "kernel=permute_0 grid=rows(32) block=256 align=1 scratch_fixed=100",
         "kernel=gemm_up_0 grid=row_tiles(16,3) block=256 align=32",
         "kernel=gemm_down_0 grid=row_tiles(16,2) block=256 align=16",
         "kernel=combine_0 grid=sms(2) block=32",
     };
-    moe_image images[MOE_STEP_COUNT];
-    const moe_image *pointers[MOE_STEP_COUNT];
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++) {
+    moe_image images[MOE_PLAIN_OPS];
+    const moe_image *pointers[MOE_PLAIN_OPS];
+    for (int kind = 0; kind < MOE_PLAIN_OPS; kind++) {
         images[kind] = (moe_image){.arch = "sm_90a", .ptx = ".version 9.0", .ptx_size = 12};
         CHECK(moe_launch_parse(launches[kind], &images[kind].launch));
         pointers[kind] = &images[kind];
@@ -275,14 +275,14 @@ static void test_assembled(void **unused) {
     moe_layer layer = case_layer(LAYER);
     moe_plan *plan = NULL;
     CHECK(moe_plan_assemble(&device->device, &layer, moe_pipeline_table, pointers, &plan));
-    assert_int_equal(device->loads, MOE_STEP_COUNT);
+    assert_int_equal(device->loads, MOE_PLAIN_OPS);
     for (int64_t tokens = 1; tokens < 1000; tokens *= 3) {
         case_run(device, plan, case_io(0), tokens);
-        assert_int_equal(device->events, MOE_STEP_COUNT);
+        assert_int_equal(device->events, MOE_PLAIN_OPS);
         assert_int_equal(case_argument(device, "permute_0", MOE_OP_permute, MOE_ARG_row_align), 32);
     }
     moe_plan_destroy(plan);
-    assert_int_equal(device->unloads, MOE_STEP_COUNT);
+    assert_int_equal(device->unloads, MOE_PLAIN_OPS);
     device->fail_load = 4;
     CHECK_FAILS(moe_plan_assemble(&device->device, &layer, moe_pipeline_table, pointers, &plan), MOE_E_DEVICE,
                 "load gemm_down_0: told to fail");

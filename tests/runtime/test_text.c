@@ -309,11 +309,11 @@ static void test_choices(void **unused) {
         moe_choice choice = {
             .layer = random_layer(&d), .t = dice_between(&d, 0, INT32_MAX),
             .routing = (moe_routing)dice_between(&d, 0, MOE_ROUTING_COUNT - 1),
-            .cache = (moe_cache)dice_between(&d, 0, 1), .steps = dice_between(&d, 1, MOE_STEP_COUNT),
+            .cache = (moe_cache)dice_between(&d, 0, 1), .steps = dice_between(&d, 1, MOE_PIPELINE_STEPS),
             .measurement = random_measurement(&d), .provenance = random_provenance(&d),
         }, back;
         for (int64_t j = 0; j < choice.steps; j++) {
-            choice.step[j].kind = (moe_op_kind)j;
+            choice.step[j].kind = (moe_op_kind)(j % MOE_OP_COUNT);
             choice.step[j].config = random_config(&d);
             random_template(&d, choice.step[j].template_id);
         }

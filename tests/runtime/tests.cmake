@@ -17,7 +17,7 @@ add_dependencies(test_runtime_library fake_libcuda_new fake_libcuda_old)
 endif()
 if(TARGET test_runtime_memory)
     target_link_options(test_runtime_memory PRIVATE
-        -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
+        -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=aligned_alloc)
 endif()
 foreach(test symbols install)
     if(TARGET test_runtime_${test})

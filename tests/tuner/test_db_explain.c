@@ -90,7 +90,7 @@ static int write_rows(void **state) {
     const moe_pipeline_info *form = &moe_pipeline_table[MOE_PIPELINE_separate];
     workbench_folder(folder);
     snprintf(path, sizeof path, "%s/rows.db", folder);
-    for (int i = 0; i < form->steps; i++) put(form->op[i], 1, 16, 100, true);
+    for (int i = 0; i < form->steps; i++) put(form->step[i].op, 1, 16, 100, true);
     put(MOE_OP_gemm_up, 2, 16, 200, true);
     put(MOE_OP_gemm_up, 3, 16, 100.5, true);
     put(MOE_OP_gemm_up, 4, 64, 90, true);

@@ -39,7 +39,7 @@ static void write_sound(const char *path) {
     unlink(path);
     layer.steps = form->steps;
     for (int i = 0; i < 2 * form->steps; i++) {
-        moe_op_kind kind = form->op[i / 2];
+        moe_op_kind kind = form->step[i / 2].op;
         moe_record record = db_files_record("00000001", 1 + i % 2, 3, 20, DATE);
         record.op = moe_op_make(kind, &layer.layer, layer.t, layer.routing, layer.cache);
         record.measurement.mad = 10;

@@ -1,7 +1,7 @@
 /* db_explain.c - which rows of a database a plan takes, and why not the others. */
 #include "db/db_explain.h"
 
-#include "run/plan.h"
+#include "run/resolve.h"
 #include "text/columns.h"
 
 #include <jansson.h>
@@ -131,10 +131,10 @@ static moe_status see_device(void *context, int64_t device, const moe_facts *fac
     return moe_storage_records(s->store, device, see_record, s);
 }
 
-static moe_status pass_over(moe_storage *store, const moe_plan *plan, moe_op_kind kind,
+static moe_status pass_over(moe_storage *store, const moe_ask *ask, moe_op_kind kind,
                             int64_t tokens, const moe_plan_step *taken, step *out) {
-    *out = (step){.store = store, .want = &plan->want, .tokens = tokens, .taken = taken};
-    out->op = moe_op_make(kind, &plan->layer, tokens, plan->want.routing, plan->want.cache);
+    *out = (step){.store = store, .want = &ask->want, .tokens = tokens, .taken = taken};
+    out->op = moe_op_make(kind, &ask->layer, tokens, ask->want.routing, ask->want.cache);
     moe_op_shape(&out->op, out->shape, sizeof out->shape);
     return moe_storage_devices(store, see_device, out);
 }
@@ -178,34 +178,34 @@ static void tell(report *r, const step *s, const moe_plan_step *plan_step, int64
                         s->list[i].reason, s->list[i].med * 1e-3, s->list[i].best);
 }
 
-static moe_status tell_steps(moe_storage *store, const moe_plan *plan, const moe_bucket *bucket,
+static moe_status tell_steps(moe_storage *store, const moe_ask *ask, const moe_bucket *bucket,
                              int64_t tokens, report *r) {
-    const moe_pipeline_info *form = bucket ? bucket->form : moe_pipeline_plain(&plan->layer);
+    const moe_pipeline_info *form = bucket ? bucket->form : moe_pipeline_plain(&ask->layer);
     for (int i = 0; i < form->steps; i++) {
         step s;
         const moe_plan_step *taken = bucket ? &bucket->step[i] : NULL;
-        MOE_TRY(pass_over(store, plan, form->op[i], bucket ? bucket->tokens : tokens, taken, &s));
+        MOE_TRY(pass_over(store, ask, form->step[i].op, bucket ? bucket->tokens : tokens, taken, &s));
         tell(r, &s, taken, tokens);
     }
     return MOE_OK;
 }
 
-static moe_status explain_tokens(const moe_explain *asked, moe_storage *store, const moe_plan *plan,
+static moe_status explain_tokens(const moe_ask *ask, moe_storage *store, const moe_buckets *buckets,
                                  int64_t tokens, json_t *all, FILE *to) {
     report r = {.steps = all ? json_array() : NULL};
-    const moe_bucket *bucket = plan->buckets ? moe_plan_bucket(plan, tokens) : NULL;
+    const moe_bucket *bucket = moe_bucket_for(buckets, ask->layer.k, tokens);
     const char *form = bucket ? bucket->form->name : "none";
     if (!all) {
         fprintf(to, "t=%lld routing=%s on %s: pipeline %s%s\n", (long long)tokens,
-                moe_routing_names[plan->want.routing], asked->device, form,
+                moe_routing_names[ask->want.routing], ask->device, form,
                 bucket && bucket->step[0].origin.whole ? ", timed as a whole" : "");
         r.taken = moe_columns_new("op\tkernel\tmatch\treason");
         r.passed = moe_columns_new("passed over\t>rows\twhy\t>us\tfastest of them");
     }
-    moe_status status = tell_steps(store, plan, bucket, tokens, &r);
+    moe_status status = tell_steps(store, ask, bucket, tokens, &r);
     if (all)
         json_array_append_new(all, json_pack("{s:I, s:s, s:s, s:o}", "tokens", (json_int_t)tokens,
-                                             "routing", moe_routing_names[plan->want.routing],
+                                             "routing", moe_routing_names[ask->want.routing],
                                              "pipeline", form, "steps", r.steps));
     moe_columns_print(r.taken, to);
     if (!all) fputc('\n', to);
@@ -214,23 +214,21 @@ static moe_status explain_tokens(const moe_explain *asked, moe_storage *store, c
     return status;
 }
 
-/* A plan needs the device's facts only, until its code is loaded. */
 static moe_status explain_layer(const moe_explain *asked, moe_db *db, moe_storage *store,
                                 const moe_layer *layer, moe_routing routing, json_t *all,
                                 FILE *to) {
-    moe_device named = {0};
     char why[1024];
-    snprintf(named.name, sizeof named.name, "%s", asked->device);
-    moe_plan plan = {.device = &named, .layer = *layer, .worst = MOE_MATCH_DEFAULT,
-                     .want = {asked->facts, routing, asked->goal->cache, layer->k,
-                              asked->any_order}};
-    moe_status missing = moe_plan_resolve(&plan, db), status = MOE_OK;
+    moe_buckets buckets = {0};
+    const moe_ask ask = {.device = asked->device, .layer = *layer, .worst = MOE_MATCH_DEFAULT,
+                         .want = {asked->facts, routing, asked->goal->cache, layer->k,
+                                  asked->any_order}};
+    moe_status missing = moe_resolve(db, &ask, &buckets), status = MOE_OK;
     snprintf(why, sizeof why, "%s", missing ? moe_error_text() : "");
     if (missing && missing != MOE_E_NOT_FOUND) status = missing;
     for (int i = 0; i < asked->goal->token_count && !status; i++)
         if (asked->goal->tokens[i])
-            status = explain_tokens(asked, store, &plan, asked->goal->tokens[i], all, to);
-    free(plan.bucket);
+            status = explain_tokens(&ask, store, &buckets, asked->goal->tokens[i], all, to);
+    free(buckets.bucket);
     return !status && missing ? moe_fail(missing, "%s", why) : status;
 }
 

@@ -166,7 +166,7 @@ moe_status moe_lint_template(moe_lint *lint, const moe_lint_place *at, const cha
 }
 
 moe_status moe_lint_steps(moe_lint *lint, const moe_lint_place *at, const moe_choice *choice) {
-    moe_op_kind kinds[MOE_STEP_COUNT];
+    moe_op_kind kinds[MOE_PIPELINE_STEPS];
     for (int64_t i = 0; i < choice->steps; i++) {
         kinds[i] = choice->step[i].kind;
         MOE_TRY(moe_lint_template(lint, at, choice->step[i].template_id));

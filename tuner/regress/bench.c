@@ -241,8 +241,8 @@ static moe_status bench_ops(moe_bench *bench, const workload *w) {
     const moe_pipeline_info *form = moe_plan_form(w->plan, w->tokens);
     for (int i = 0; i < form->steps; i++) {
         moe_progress_show(&bench->progress, bench->progress.share, "%s t=%lld",
-                          moe_op_names[form->op[i]], (long long)w->tokens);
-        MOE_TRY(bench_op(bench, w, form->op[i]));
+                          moe_op_names[form->step[i].op], (long long)w->tokens);
+        MOE_TRY(bench_op(bench, w, form->step[i].op));
     }
     return MOE_OK;
 }

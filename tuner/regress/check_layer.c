@@ -156,7 +156,7 @@ static moe_status check_kernels(moe_checker *checker, const workload *w) {
     unsigned wanted = w->tuned ? (1u << MOE_OP_COUNT) - 1 : 0;
     for (int i = 0; i < w->plans; i++) {
         const moe_pipeline_info *form = moe_plan_form(w->plan[i], w->on.tokens);
-        for (int step = 0; step < form->steps; step++) wanted |= 1u << form->op[step];
+        for (int step = 0; step < form->steps; step++) wanted |= 1u << form->step[step].op;
     }
     for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
         const moe_op op = moe_op_make((moe_op_kind)kind, w->on.layer, w->on.tokens, w->on.routing,

@@ -119,7 +119,7 @@ static const moe_pipeline_info *form_of(const moe_checker *checker, const moe_la
  * again where it is judged. */
 static moe_status compile_ahead(moe_checker *checker, const int *rows, int64_t count) {
     const moe_facts *facts = moe_device_facts(checker->device);
-    moe_source *sources = calloc((size_t)count * MOE_STEP_COUNT, sizeof *sources);
+    moe_source *sources = calloc((size_t)count * MOE_PIPELINE_STEPS, sizeof *sources);
     int64_t used = 0;
     if (!sources) return moe_fail(MOE_E_MEMORY, "no memory for sources");
     for (int64_t i = 0; i < count; i++) {
@@ -127,7 +127,7 @@ static moe_status compile_ahead(moe_checker *checker, const int *rows, int64_t c
         const moe_pipeline_info *form = form_of(checker, &layer, rows + i * FACTORS);
         for (int step = 0; step < form->steps; step++) {
             moe_candidate candidate;
-            const moe_op op = moe_op_make(form->op[step], &layer,
+            const moe_op op = moe_op_make(form->step[step].op, &layer,
                                           tuned_at[rows[i * FACTORS + TUNED_AT]],
                                           MOE_ROUTING_UNIFORM, MOE_CACHE_COLD);
             if (!moe_candidate_default(checker->gen, &op, facts, &candidate) &&

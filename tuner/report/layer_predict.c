@@ -25,7 +25,7 @@ static moe_status predict_form(const moe_gen *gen, const moe_facts *facts,
                                moe_form_prediction *out) {
     *out = (moe_form_prediction){.form = form};
     for (int i = 0; i < form->steps; i++) {
-        const moe_op op = moe_op_make(form->op[i], work->layer, work->tokens, work->routing,
+        const moe_op op = moe_op_make(form->step[i].op, work->layer, work->tokens, work->routing,
                                       work->cache);
         MOE_TRY(predict_op(gen, facts, &op, &out->step[i]));
         out->launches += out->step[i].launches;

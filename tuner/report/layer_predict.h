@@ -20,7 +20,7 @@ typedef struct moe_prediction {
 /* A layer in one form. */
 typedef struct moe_form_prediction {
     const moe_pipeline_info *form;
-    moe_prediction step[MOE_STEP_COUNT]; /* in the order of the form's ops */
+    moe_prediction step[MOE_PIPELINE_STEPS]; /* in the order of the form's ops */
     int64_t launches;
     double ns; /* the sum of its steps' */
 } moe_form_prediction;

@@ -224,7 +224,7 @@ static moe_status read_steps(moe_storage *store, int64_t choice, moe_choice *out
     sqlite3_stmt *all = storage_start(store, SQL_choice_steps);
     sqlite3_bind_int64(all, 1, choice);
     out->steps = 0;
-    while (!(status = storage_step(store, all, &row)) && row && out->steps < MOE_STEP_COUNT) {
+    while (!(status = storage_step(store, all, &row)) && row && out->steps < MOE_PIPELINE_STEPS) {
         char kind[32], config[MOE_CONFIG_TEXT_SIZE];
         moe_step *step = &out->step[out->steps++];
         storage_column_text(all, 0, kind, sizeof kind);

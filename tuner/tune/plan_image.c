@@ -29,8 +29,8 @@ static moe_status default_image(moe_device *device, const moe_gen *gen, moe_buil
 static moe_status find_other_row(moe_db *db, const moe_plan *plan, const moe_op *op, moe_row *out) {
     moe_rows rows = {0};
     moe_fit fit;
-    moe_status status = moe_db_rows(db, op->kind, &plan->layer, &plan->want, &rows);
-    const moe_row *best = status ? NULL : moe_rows_best(&rows, &plan->want, op->t, &fit);
+    moe_status status = moe_db_rows(db, op->kind, &plan->ask.layer, &plan->ask.want, &rows);
+    const moe_row *best = status ? NULL : moe_rows_best(&rows, &plan->ask.want, op->t, &fit);
     if (best)
         *out = *best;
     else if (!status)
@@ -42,7 +42,7 @@ static moe_status find_other_row(moe_db *db, const moe_plan *plan, const moe_op 
 static moe_status find_row(moe_db *db, const moe_plan *plan, const moe_op *op, moe_row *out) {
     const moe_bucket *bucket = moe_plan_bucket(plan, op->t);
     for (int i = 0; i < bucket->form->steps; i++)
-        if (bucket->form->op[i] == op->kind) return *out = bucket->step[i].row, MOE_OK;
+        if (bucket->form->step[i].op == op->kind) return *out = bucket->step[i].row, MOE_OK;
     return find_other_row(db, plan, op, out);
 }
 
@@ -65,7 +65,7 @@ static int64_t tuned_tile(const moe_plan *plan, int64_t tokens) {
     const moe_bucket *bucket = moe_plan_bucket(plan, tokens);
     moe_config config = {0};
     for (int i = 0; i < bucket->form->steps; i++)
-        if (bucket->form->op[i] == MOE_OP_gemm_up)
+        if (bucket->form->step[i].op == MOE_OP_gemm_up)
             moe_config_parse(bucket->step[i].row.config, &config);
     return rows_of(&config);
 }

@@ -33,7 +33,7 @@ bool moe_form_served(const moe_gen *gen, const moe_facts *facts, const moe_layer
     double sum = 0;
     if (!moe_pipeline_suits(form, layer)) return false;
     for (int i = 0; i < form->steps; i++) {
-        const moe_op op = op_of(form->op[i], layer, tokens);
+        const moe_op op = op_of(form->step[i].op, layer, tokens);
         moe_candidate candidate;
         moe_cost cost;
         if (moe_candidate_default(gen, &op, facts, &candidate) ||
@@ -63,10 +63,10 @@ static const moe_pipeline_info *choose_form(const moe_gen *gen, const moe_facts 
 moe_status moe_default_plan(moe_device *device, const moe_gen *gen, moe_builder *builder,
                             const moe_layer *layer, int64_t tokens, const moe_pipeline_info *form,
                             moe_plan **out) {
-    const moe_image *image[MOE_STEP_COUNT];
+    const moe_image *image[MOE_PIPELINE_STEPS];
     if (!form) form = choose_form(gen, moe_device_facts(device), layer, tokens);
     for (int i = 0; i < form->steps; i++) {
-        const moe_op op = op_of(form->op[i], layer, tokens);
+        const moe_op op = op_of(form->step[i].op, layer, tokens);
         moe_status status = default_image(device, gen, builder, &op, &image[i]);
         if (status) return moe_fail_context(status, "%s", moe_op_names[op.kind]);
     }

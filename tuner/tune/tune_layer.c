@@ -13,12 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIPELINES = MOE_PIPELINE_COUNT * (2 + MOE_STEP_COUNT), LAYER_SAMPLES = 50 };
+enum { PIPELINES = MOE_PIPELINE_COUNT * (2 + MOE_PIPELINE_STEPS), LAYER_SAMPLES = 50 };
 enum { FIRST_SAMPLES = 10, LAST_ROUND = 4 };
 
 typedef struct pipeline {
     const moe_pipeline_info *form;
-    const moe_finalist *step[MOE_STEP_COUNT]; /* in the order of the form's ops */
+    const moe_finalist *step[MOE_PIPELINE_STEPS]; /* in the order of the form's ops */
     moe_plan *plan;
     moe_layer_verdict verdict;
     moe_measurement measurement;
@@ -67,35 +67,35 @@ static void add_pipeline(layer_search *s, const moe_pipeline_info *form,
 
 static bool has_all(const moe_pipeline_info *form, const moe_op_result *const op[MOE_OP_COUNT]) {
     for (int i = 0; i < form->steps; i++)
-        if (!op[form->op[i]] || !op[form->op[i]]->finalists) return false;
+        if (!op[form->step[i].op] || !op[form->step[i].op]->finalists) return false;
     return true;
 }
 
 /* A form of defaults, one of winners and, where times are measured, those with one op's second. */
 static void list_form(layer_search *s, const moe_pipeline_info *form,
                       const moe_op_result *const op[MOE_OP_COUNT]) {
-    const moe_finalist *standard[MOE_STEP_COUNT], *best[MOE_STEP_COUNT];
+    const moe_finalist *standard[MOE_PIPELINE_STEPS], *best[MOE_PIPELINE_STEPS];
     if (!moe_pipeline_suits(form, &s->result->layer) || !has_all(form, op)) return;
     for (int i = 0; i < form->steps; i++) {
-        standard[i] = &op[form->op[i]]->standard;
-        best[i] = &op[form->op[i]]->finalist[0];
+        standard[i] = &op[form->step[i].op]->standard;
+        best[i] = &op[form->step[i].op]->finalist[0];
     }
     add_pipeline(s, form, standard, form == moe_pipeline_plain(&s->result->layer));
     add_pipeline(s, form, best, false);
     if (s->tuner->meter.timer == MOE_TIMER_MODEL) return;
     for (int i = 0; i < form->steps; i++) {
-        const moe_finalist *swapped[MOE_STEP_COUNT];
-        if (op[form->op[i]]->finalists < 2) continue;
+        const moe_finalist *swapped[MOE_PIPELINE_STEPS];
+        if (op[form->step[i].op]->finalists < 2) continue;
         memcpy(swapped, best, sizeof swapped);
-        swapped[i] = &op[form->op[i]]->finalist[1];
+        swapped[i] = &op[form->step[i].op]->finalist[1];
         add_pipeline(s, form, swapped, false);
     }
 }
 
 static moe_status assemble(layer_search *s, pipeline *p) {
-    const moe_image *image[MOE_STEP_COUNT];
+    const moe_image *image[MOE_PIPELINE_STEPS];
     for (int i = 0; i < p->form->steps; i++) {
-        const moe_op op = moe_op_make(p->form->op[i], &s->result->layer, s->result->t,
+        const moe_op op = moe_op_make(p->form->step[i].op, &s->result->layer, s->result->t,
                                       s->result->routing, s->cache);
         const moe_built *built;
         MOE_TRY(moe_tuner_image(s->tuner, &op, &p->step[i]->candidate, &built));
@@ -223,7 +223,7 @@ static moe_choice choice_of(const layer_search *s, const pipeline *p) {
     choice.provenance.is_default = 0;
     for (int i = 0; i < p->form->steps; i++) {
         moe_step *step = &choice.step[i];
-        step->kind = p->form->op[i];
+        step->kind = p->form->step[i].op;
         memcpy(step->template_id, p->step[i]->record.template_id, sizeof step->template_id);
         step->config = p->step[i]->record.config;
     }
@@ -312,7 +312,7 @@ static moe_status run(layer_search *s) {
 moe_status moe_tune_layer(moe_tuner *tuner, const moe_op_result *const op[MOE_OP_COUNT],
                           moe_cache cache, moe_layer_result *out) {
     layer_search s = {.tuner = tuner, .result = out, .cache = cache};
-    for (int kind = 0; kind < MOE_STEP_COUNT; kind++)
+    for (int kind = 0; kind < MOE_PLAIN_OPS; kind++)
         if (op[kind] && !op[kind]->finalists)
             snprintf(out->note, sizeof out->note, "no kernel of %s is good", moe_op_names[kind]);
     for (int i = 0; i < MOE_PIPELINE_COUNT; i++) list_form(&s, &moe_pipeline_table[i], op);
