@@ -6,6 +6,8 @@
  * anywhere, nobody will set the flag. */
 #include "order/async.h"
 
+#include "core/occupancy.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -226,14 +228,11 @@ static moe_status check_dims(const sim_context *context, const sim_kernel *k, co
 
 /* Blocks that the chip could hold, as far as is known without the compiler's log. */
 static uint64_t resident_blocks(const moe_facts *f, const moe_dims *d, uint32_t shared) {
-    uint64_t threads = (uint64_t)d->block[0] * d->block[1] * d->block[2];
-    uint64_t by_threads = (uint64_t)f->threads_sm / threads,
-             by_shared = (uint64_t)f->smem_sm / (shared + 1024u);
-    uint64_t one_sm = (uint64_t)f->blocks_sm;
+    const moe_kernel kernel = {.block = (int64_t)d->block[0] * d->block[1] * d->block[2],
+                               .smem = shared};
+    int64_t one_sm = moe_occupancy(&kernel, f);
 
-    if (by_threads < one_sm) one_sm = by_threads;
-    if (by_shared < one_sm) one_sm = by_shared;
-    return (one_sm ? one_sm : 1) * (uint64_t)f->sms;
+    return (uint64_t)(one_sm > 1 ? one_sm : 1) * (uint64_t)f->sms;
 }
 
 static moe_status fault_text(const sim_launch_state *launch) {

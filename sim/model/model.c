@@ -6,6 +6,8 @@
  * and says what is assumed. */
 #include "model/model.h"
 
+#include "core/occupancy.h"
+
 #include <math.h>
 
 /* Assumptions, in cycles, nanoseconds or shares. */
@@ -16,7 +18,7 @@
 #define OVERLAP_POWER 4.0       /* how sharply the slowest part hides the others */
 #define WARPGROUP_SHARE 0.9     /* of the tensor peak that wgmma reaches */
 #define SPILL_REPEATS 8         /* times that a spilled word is stored or loaded */
-enum { DEFAULT_REGS = 64, REG_UNIT = 8, SMEM_RESERVED = 1024, SMEM_UNIT = 128 };
+enum { DEFAULT_REGS = 64 };
 enum { ISSUE_SLOTS = 4, L2_BYTES_CLOCK_SM = 64, SECTOR = 32 };
 
 /* Lanes a clock and SM for each pipe; the CUDA programming guide's table "Throughput of Native
@@ -60,30 +62,16 @@ static double larger(double a, double b) {
     return a > b ? a : b;
 }
 
-static int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
-static int64_t round_up(int64_t value, int64_t unit) {
-    return (value + unit - 1) / unit * unit;
-}
-
-static int64_t block_threads(const moe_dims *dims) {
-    return (int64_t)dims->block[0] * dims->block[1] * dims->block[2];
-}
-
+/* Of dims, which may be those of any launch; without the compiler's log, registers are a guess. */
 int64_t sim_occupancy(const moe_kernel *kernel, const moe_dims *dims, const moe_facts *facts) {
-    int64_t warps = round_up(block_threads(dims), 32) / 32;
-    int64_t regs = kernel && kernel->regs > 0 ? kernel->regs : DEFAULT_REGS;
-    int64_t smem = dims->smem + (kernel ? kernel->static_smem : 0);
-    int64_t block_regs = warps * round_up(regs * 32, REG_UNIT * 32);
-    int64_t block_smem = round_up(smem + SMEM_RESERVED, SMEM_UNIT);
-    int64_t blocks;
+    const moe_kernel asked = {
+        .block = (int64_t)dims->block[0] * dims->block[1] * dims->block[2],
+        .smem = dims->smem,
+        .static_smem = kernel ? kernel->static_smem : 0,
+        .regs = kernel && kernel->regs > 0 ? kernel->regs : DEFAULT_REGS,
+    };
 
-    if (warps == 0 || smem > facts->smem || block_regs > facts->regs_sm) return 0;
-    blocks = smaller(facts->blocks_sm, facts->threads_sm / (warps * 32));
-    blocks = smaller(blocks, facts->regs_sm / block_regs);
-    return smaller(blocks, facts->smem_sm / block_smem);
+    return moe_occupancy(&asked, facts);
 }
 
 /* What the parts need: the launch, reduced to equal blocks. Where many blocks end at once and few

@@ -1,13 +1,20 @@
 /* label: unit
- * Blocks that share an SM, against CUDA's occupancy calculator. */
+ * Blocks that share an SM: a few by hand, and a sweep over blocks, registers and shared memory of
+ * each kind of chip against NVIDIA's own calculator, cuda_occupancy.h. */
 #include "core/occupancy.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-function"
+#include <cuda_occupancy.h>
+#pragma GCC diagnostic pop
 
 static const moe_facts a100 = {.regs_sm = 65536, .threads_sm = 2048, .blocks_sm = 32,
                                .smem_sm = 167936, .smem = 166912};
@@ -38,7 +45,71 @@ static void blocks_are_as_many_as_fit(void **state) {
     }
 }
 
+/* By NVIDIA's, for a kernel that may have as much shared memory as it asks for. */
+static int64_t by_cuda(const moe_kernel *kernel, const moe_facts *facts) {
+    const cudaOccDeviceProp chip = {
+        .computeMajor = (int)facts->sm / 10,
+        .computeMinor = (int)facts->sm % 10,
+        .maxThreadsPerBlock = 1024,
+        .maxThreadsPerMultiprocessor = (int)facts->threads_sm,
+        .regsPerBlock = 65536,
+        .regsPerMultiprocessor = (int)facts->regs_sm,
+        .warpSize = 32,
+        .sharedMemPerBlock = 49152,
+        .sharedMemPerMultiprocessor = (size_t)facts->smem_sm,
+        .sharedMemPerBlockOptin = (size_t)facts->smem,
+        .reservedSharedMemPerBlock = 1024,
+        .numSms = 1,
+    };
+    const cudaOccFuncAttributes function = {
+        .maxThreadsPerBlock = INT_MAX,
+        .numRegs = (int)kernel->regs,
+        .sharedSizeBytes = (size_t)kernel->static_smem,
+        .shmemLimitConfig = FUNC_SHMEM_LIMIT_OPTIN,
+        .maxDynamicSharedSizeBytes = (size_t)kernel->smem,
+    };
+    const cudaOccDeviceState state = {.carveoutConfig = SHAREDMEM_CARVEOUT_MAX_SHARED};
+    cudaOccResult result = {0};
+    int error = cudaOccMaxActiveBlocksPerMultiprocessor(&result, &chip, &function, &state,
+                                                        (int)kernel->block, (size_t)kernel->smem);
+    if (error) fail_msg("NVIDIA's calculator gives error %d", error);
+    return result.activeBlocksPerMultiprocessor;
+}
+
+static const moe_facts chips[] = {
+    {.sm = 80, .smem = 166912, .smem_sm = 167936, .threads_sm = 2048, .blocks_sm = 32},
+    {.sm = 86, .smem = 101376, .smem_sm = 102400, .threads_sm = 1536, .blocks_sm = 16},
+    {.sm = 89, .smem = 101376, .smem_sm = 102400, .threads_sm = 1536, .blocks_sm = 24},
+    {.sm = 90, .smem = 232448, .smem_sm = 233472, .threads_sm = 2048, .blocks_sm = 32},
+    {.sm = 100, .smem = 232448, .smem_sm = 233472, .threads_sm = 2048, .blocks_sm = 32},
+    {.sm = 120, .smem = 101376, .smem_sm = 102400, .threads_sm = 1536, .blocks_sm = 24},
+};
+
+static void cuda_says_the_same(void **state) {
+    static const int64_t smem[][2] = {{0, 0},     {1024, 0},   {0, 40},       {33000, 0},
+                                      {49152, 8}, {82944, 128}, {100000, 1000}, {232448, 0}};
+    (void)state;
+    for (size_t c = 0; c < sizeof chips / sizeof *chips; c++) {
+        moe_facts facts = chips[c];
+        facts.regs_sm = 65536;
+        for (int64_t block = 16; block <= 1024; block += 16)
+            for (int64_t regs = 16; regs <= 255; regs += 7)
+                for (size_t s = 0; s < sizeof smem / sizeof *smem; s++) {
+                    const moe_kernel kernel = {.block = block, .regs = regs, .smem = smem[s][0],
+                                               .static_smem = smem[s][1]};
+                    int64_t want = by_cuda(&kernel, &facts), got = moe_occupancy(&kernel, &facts);
+                    if (got != want)
+                        fail_msg("sm_%lld, %lld threads of %lld registers, %lld + %lld bytes: "
+                                 "%lld blocks, CUDA says %lld",
+                                 (long long)facts.sm, (long long)block, (long long)regs,
+                                 (long long)smem[s][0], (long long)smem[s][1], (long long)got,
+                                 (long long)want);
+                }
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(blocks_are_as_many_as_fit)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(blocks_are_as_many_as_fit),
+                                       cmocka_unit_test(cuda_says_the_same)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
