@@ -3,10 +3,12 @@
 #include "api.h"
 
 #include "arguments.h"
+#include "core/occupancy.h"
 #include "readonly.h"
 #include "render.h"
 #include "sandbox.h"
 #include "schema.h"
+#include "values.h"
 
 #include <lauxlib.h>
 #include <math.h>
@@ -62,6 +64,37 @@ static int api_tile(lua_State *L) {
     for (int i = 0; i < MOE_TILE_HEIGHTS; i++)
         if (moe_tile_heights[i] == rows) return lua_pushinteger(L, i), 1;
     return luaL_error(L, "permute counts no tiles of %I rows", rows);
+}
+
+/* moe.occupancy(d, threads, registers, smem): blocks of a kernel like this that an SM holds at once */
+static int api_occupancy(lua_State *L) {
+    moe_facts facts = {0};
+    gen_read_arch(L, 1, &facts);
+    const moe_kernel kernel = {
+        .block = whole(L, 2, 1), .regs = whole(L, 3, 0), .smem = whole(L, 4, 0)};
+    lua_pushinteger(L, moe_occupancy(&kernel, &facts));
+    return 1;
+}
+
+/* moe.loads(p): a list of {experts, rows that each keeps, chance that it gets any}. An expert that
+ * keeps nothing is taken for one that keeps a row, as it costs as much. */
+static int api_loads(lua_State *L) {
+    moe_loads loads;
+    moe_load kind;
+    gen_read_loads(L, 1, &loads);
+    if (loads.most < 1) loads.most = 1;
+    gen_charge(L, (double)loads.experts);
+    lua_newtable(L);
+    for (lua_Integer i = 1; moe_loads_next(&loads, &kind); i++) {
+        const double number[] = {kind.experts, kind.rows, kind.used};
+        lua_createtable(L, 3, 0);
+        for (int n = 0; n < 3; n++) {
+            lua_pushnumber(L, number[n]);
+            lua_rawseti(L, -2, n + 1);
+        }
+        lua_rawseti(L, -2, i);
+    }
+    return 1;
 }
 
 static int api_dtype(lua_State *L) {
@@ -179,7 +212,7 @@ static const luaL_Reg functions[] = {
     {"log2", api_log2},         {"dtype", api_dtype},       {"float", api_float},
     {"error", api_error},       {"include", api_include},   {"args", api_args},
     {"symbol", api_symbol},     {"tile", api_tile},         {"use", api_use},
-    {NULL, NULL},
+    {"occupancy", api_occupancy}, {"loads", api_loads},     {NULL, NULL},
 };
 
 void gen_open_names(lua_State *L) {

@@ -6,6 +6,7 @@
 #include "core/rule.h"
 #include "readonly.h"
 
+#include <lauxlib.h>
 #include <string.h>
 
 static const char *const workload[] = {"t", "routing", "cache", "capacity_rows", NULL};
@@ -155,6 +156,48 @@ void gen_push_config(lua_State *L, const moe_config *config) {
         set_integer(L, config->param[i].name, config->param[i].value);
     lua_pushnil(L);
     gen_push_readonly(L, "c");
+}
+
+static int64_t get_integer(lua_State *L, int table, const char *name, int64_t low) {
+    if (lua_getfield(L, table, name) != LUA_TNUMBER || !lua_isinteger(L, -1) ||
+        lua_tointeger(L, -1) < low)
+        luaL_error(L, "argument %d has no whole '%s' of at least %I; pass p or d", table, name,
+                   (LUAI_UACINT)low);
+    int64_t value = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+static moe_routing get_routing(lua_State *L, int table) {
+    int routing = 0;
+    lua_getfield(L, table, "routing");
+    const char *name = lua_tostring(L, -1);
+    while (name && moe_routing_names[routing] && strcmp(moe_routing_names[routing], name))
+        routing++;
+    if (!name || !moe_routing_names[routing])
+        luaL_error(L, "argument %d has no routing; pass p", table);
+    lua_pop(L, 1);
+    return (moe_routing)routing;
+}
+
+void gen_read_arch(lua_State *L, int index, moe_facts *out) {
+    luaL_checktype(L, index, LUA_TTABLE);
+    for (int i = 0; i < ARCH_FACTS; i++) {
+        *(int64_t *)((char *)out + numbers[i].offset) = get_integer(L, index, numbers[i].name, 0);
+    }
+}
+
+void gen_read_loads(lua_State *L, int index, moe_loads *out) {
+    luaL_checktype(L, index, LUA_TTABLE);
+    *out = (moe_loads){
+        .tokens = get_integer(L, index, "t", 0),
+        .experts = get_integer(L, index, "e", 1),
+        .chosen = get_integer(L, index, "k", 1),
+        .most = get_integer(L, index, "capacity_rows", 0),
+        .held = get_integer(L, index, "held", 0),
+        .shared = get_integer(L, index, "shared_experts", 0),
+        .routing = get_routing(L, index),
+    };
 }
 
 /* A list of a number of each kernel. */

@@ -57,14 +57,13 @@ return moe.template {
     end,
 
     -- Time: the launch, and the larger of DRAM traffic and of the blocks' rounds of two dependent
-    -- accesses (maps, then rows), 800 ns each, at 8 blocks of 256 threads an SM.
+    -- accesses (maps, then rows), 800 ns each, at 64 registers a thread.
     cost = function(p, c, d, b)
         local rows = p.k * p.held / p.e + p.shared_experts -- that a token has on this device
         local once = 1 + (p.shared_gated and 1 or 0) -- y, and x for the gate
         local bytes = p.t * rows * (p.d * p.xbytes + 8) + p.t * p.d * p.xbytes * once
         local blocks = moe.ceil_div(p.t, c.tokens) * c.split
-        local at_once = b and b.blocks[1]
-            or math.min(d.blocks_sm, math.min(d.threads_sm, 1024) // c.threads)
+        local at_once = b and b.blocks[1] or moe.occupancy(d, c.threads, 64, 0)
         local resident = at_once * d.sms
         local rounds = moe.ceil_div(pieces(p, c), c.threads) * math.ceil(rows / 8)
         local chain = moe.ceil_div(blocks, resident) * (900 + 800 * rounds)

@@ -33,9 +33,7 @@ local function shape(p, c, d)
     s.summed = p.kind == "down_combine"
     s.smem = s.body + 32 + (s.summed and 2 * c.n * 4 or 0)
     s.registers = registers(p, c, s)
-    local by_registers = d.regs_sm // (s.threads * moe.align(s.registers, 8))
-    local by_smem = d.smem_sm // (s.smem + 1024)
-    s.blocks = math.min(by_registers, by_smem, d.threads_sm // s.threads, d.blocks_sm)
+    s.blocks = moe.occupancy(d, s.threads, s.registers, s.smem)
     return s
 end
 

@@ -33,7 +33,7 @@ end
 
 local function require_(p, c, d)
     local s = shape(p, c)
-    if s.smem > d.smem or c.blocks * (s.smem + 1024) > d.smem_sm then
+    if moe.occupancy(d, THREADS, 0, s.smem) < c.blocks then
         return false, "more shared memory than an SM has"
     end
     if s.summed and c.rows * c.n * c.blocks > 64 * 128 then

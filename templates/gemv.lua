@@ -53,9 +53,7 @@ local function cost(p, c, d, b)
     local live = w.rows / w.tiles
     local issue = chunks * (4 + per + live * (per + (4 + per) / s.weights)) / (d.sms * 4 * 0.7)
     local blocks = w.tiles * s.n_blocks * c.split
-    local each = b and b.blocks[1]
-        or math.min(d.blocks_sm, d.threads_sm // (32 * c.warps),
-                    d.regs_sm // (s.registers * 32 * c.warps))
+    local each = b and b.blocks[1] or moe.occupancy(d, 32 * c.warps, s.registers, 0)
     local resident = split.resident(p, c, d, each)
     local rounds = math.ceil(blocks / resident)
     local turns = moe.ceil_div(s.share, c.unroll)

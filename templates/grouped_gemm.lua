@@ -47,10 +47,7 @@ local function shape(p, c, d)
     end
     s.smem = s.body + 32 + (s.summed and c.bm * 8 or 0)
     s.registers = registers(p, c, s)
-    local by_registers = d.regs_sm // (s.threads * moe.align(s.registers, 8))
-    local by_smem = d.smem_sm // (s.smem + 1024)
-    local by_threads = d.threads_sm // s.threads
-    s.blocks = math.max(1, math.min(by_registers, by_smem, by_threads, d.blocks_sm))
+    s.blocks = math.max(1, moe.occupancy(d, s.threads, s.registers, s.smem))
     return s
 end
 
@@ -84,9 +81,7 @@ local function require_(p, c, d)
     end
     if s.smem > d.smem then return false, "more shared memory than a block can have" end
     if c.bm * c.bn > 128 * s.threads then return false, "more than 128 sums a thread" end
-    if s.registers > 255 or s.registers * s.threads > d.regs_sm then
-        return false, "too many registers"
-    end
+    if s.registers > 255 then return false, "too many registers" end
     if c.bm * c.bn < 8 * s.threads then return false, "fewer than 8 sums a thread" end
     if c.stages > 2 and c.stages > s.k_tiles + 1 then return false, "more stages than K tiles" end
     if c.bk > 32 and c.bk >= 2 * s.depth then return false, "bk is beyond K" end

@@ -102,7 +102,7 @@ local function work(p, c, d, s)
     local w = {units = 0, again = 0}
     local height = c.bm * c.cluster
     local weights = s.width * s.halves * s.depth * p.wbytes -- of an expert
-    for _, load in ipairs(loads.expected(p)) do
+    for _, load in ipairs(moe.loads(p)) do
         local n, rows = load[1], load[2]
         local alive = 1 - math.exp(-rows) -- of a Poisson count
         local least = alive * (rows <= s.few and 0.5 or 1)

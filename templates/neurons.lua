@@ -54,7 +54,7 @@ local function predict(p, c, d, b)
     local l2 = bytes / (2.5 * d.bandwidth)
     local blocks = p.t * math.max(1, c.split) -- of the sums; of the products `first`
     local first = c.split > 0 and p.t * shares(p, c) or blocks
-    local at_once = d.sms * (b and b.blocks[1] or math.max(1, 1024 // c.threads))
+    local at_once = d.sms * (b and b.blocks[1] or moe.occupancy(d, c.threads, 64, 0))
     local sm = p.t * p.k * p.d * p.wbytes / 64 / clock
         * (1 / math.min(d.sms, blocks) + (multiplies(p) and 1 / math.min(d.sms, first) or 0))
     local products = multiplies(p) and (c.split > 0 and 1 or shares(p, c)) or 0

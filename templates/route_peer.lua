@@ -72,7 +72,8 @@ local function scan(p, c, d, b)
     local clock = d.clock / 1000
     local sides = p.router_heads * 2
     local blocks = moe.ceil_div(p.t, c.tokens) * sides * c.parts
-    local at_once = b and b.blocks[2] or math.max(1, d.smem_sm // (scan_bytes(p, c) + 1024))
+    local at_once = b and b.blocks[2]
+        or math.max(1, moe.occupancy(d, c.scanners * 32, 0, scan_bytes(p, c)))
     local waves = math.ceil(blocks / (d.sms * at_once))
     local sharing = math.max(1, math.min(at_once, blocks / d.sms))
     local copy = part(p, c) * half(p) * p.wbytes / 32

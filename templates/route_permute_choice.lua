@@ -11,7 +11,7 @@ local MAP_THREADS = 256
 -- the block at least, and of the maps: 12 bytes a slot written, 8 read, at half of the bandwidth.
 local function choice(p, c, d)
     local rounds = moe.ceil_div(p.t, c.choosers)
-    local turns = moe.ceil_div(p.e, d.sms * math.max(1, 1024 // c.choosers))
+    local turns = moe.ceil_div(p.e, d.sms * moe.occupancy(d, c.choosers, 64, 0))
     local slots = p.t * p.e * 20 / (0.5 * d.bandwidth)
     return 8000 + turns * 4 * (1000 + rounds * 120) / (d.clock / 1000) + slots
 end

@@ -63,7 +63,7 @@ local function require_products(c, s, d)
     if s.n > 256 or s.n % 8 ~= 0 then return false, "a product has 8 to 256 columns" end
     -- Exact sums are there twice, of a stage and of all, beside parts of weights for two products.
     local registers = s.exact and 2 * s.sums + 48 or s.sums + 40
-    if s.sums > MOST_SUMS or registers > d.regs_sm // (s.threads * c.blocks) // 8 * 8 then
+    if s.sums > MOST_SUMS or moe.occupancy(d, s.threads, registers, 0) < c.blocks then
         return false, "so many sums a thread would spill"
     end
     return true
@@ -91,7 +91,7 @@ local function require_(p, c, d)
     local good, reason = require_products(c, s, d)
     if good then good, reason = require_cluster(p, c, s, d) end
     if not good then return false, reason end
-    if s.smem > d.smem or c.blocks * (s.smem + 1024) > d.smem_sm then
+    if moe.occupancy(d, s.threads, 0, s.smem) < c.blocks then
         return false, "more shared memory than there is"
     end
     if c.stages > 2 and c.stages > s.k_tiles + 1 then return false, "more stages than K tiles" end

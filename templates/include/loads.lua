@@ -1,59 +1,11 @@
--- loads.lua - what templates' cost functions share: how rows spread over experts, what that makes of
--- tiles, what the start of a kernel and a stream of bytes take, and how several limits combine.
-
--- A token takes the k largest of log(1/rank) and a Gumbel number each, so an expert is chosen with
--- 1 - exp(-popularity / rank), where the popularity is such that these add up to k (Newton's steps
--- from below; where k is close to e, they stop at a large one).
-local function zipf_popularity(e, k)
-    local popularity = 0
-    for _ = 1, 12 do
-        local sum, slope = 0, 0
-        for rank = 1, e do
-            local missed = math.exp(-popularity / rank)
-            sum, slope = sum + 1 - missed, slope + missed / rank
-        end
-        if k - sum < 1e-6 * k then break end
-        popularity = popularity + (k - sum) / slope
-    end
-    return popularity
-end
-
--- Rows that each chosen expert may expect, as a list of {experts, rows of each, share that get any}: of
--- T tokens, each of which chooses an expert at most once.
-local function chosen(p)
-    local rows, e = p.t * p.k, p.e
-    local list
-    if p.routing == "one" then
-        list = {{p.k, p.t}}
-    elseif p.routing == "empty" then
-        local alive = math.max(p.k, (e + 1) // 2)
-        list = {{alive, rows / alive}}
-    elseif p.routing == "zipf" then
-        list = {}
-        local popularity = zipf_popularity(e, p.k)
-        for i = 1, e do list[i] = {1, p.t * (1 - math.exp(-popularity / i))} end
-    else
-        list = {{e, rows / e}}
-    end
-    for _, load in ipairs(list) do load[3] = 1 - (1 - math.min(1, load[2] / p.t)) ^ p.t end
-    local most = math.max(1, p.capacity_rows) -- what keeps nothing costs as if it kept a row
-    for _, load in ipairs(list) do load[2] = math.min(load[2], most) end
-    return list
-end
-
--- Those of the experts in index maps: of a shard its share of every kind of expert, and shared ones.
-local function expected(p)
-    local list = chosen(p)
-    for _, load in ipairs(list) do load[1] = load[1] * p.held / p.e end
-    if p.shared_experts > 0 then list[#list + 1] = {p.shared_experts, p.t, 1} end
-    return list
-end
+-- loads.lua - what templates' cost functions share: what rows that spread over experts make of tiles,
+-- what the start of a kernel and a stream of bytes take, and how several limits combine.
 
 -- The work of the op at the expected loads: rows kept, experts that get any, row tiles of bm, and
 -- times that an expert's weights are walked (once for every stripe).
 local function work(p, bm, group)
     local w = {rows = 0, experts = 0, tiles = 0, walks = 0}
-    for _, load in ipairs(expected(p)) do
+    for _, load in ipairs(moe.loads(p)) do
         local n, rows, alive = load[1], load[2], load[3]
         local tiles = math.max(alive, rows > bm / 2 and rows / bm + 0.5 or 0)
         w.rows = w.rows + n * rows
@@ -106,5 +58,4 @@ local function turn(step, bytes, stages)
     return soft_max(step, (arrival(bytes) + step) / stages)
 end
 
-return {expected = expected, work = work, l2_rate = l2_rate, soft_max = soft_max, launch = launch,
-        stream = stream, hopper = hopper, arrival = arrival, turn = turn}
+return {work = work, l2_rate = l2_rate, soft_max = soft_max, launch = launch, stream = stream, hopper = hopper, arrival = arrival, turn = turn}

@@ -105,9 +105,7 @@ local function blocks(p, c) return moe.ceil_div(p.t, c.bt) * shares(p, c) end
 -- Blocks that an SM holds at once. Registers: the sums and about 56 more, until `b` tells.
 local function resident(p, c, d, b)
     if b then return b.blocks[p.router_jitter_input > 0 and 2 or 1] end
-    local by_registers = d.regs_sm // (c.warps * 32 * (sums(p, c) + 56))
-    local by_smem = d.smem_sm // (shared_bytes(p, c) + 1024)
-    return math.max(1, math.min(by_registers, by_smem, d.threads_sm // (c.warps * 32), d.blocks_sm))
+    return math.max(1, moe.occupancy(d, c.warps * 32, sums(p, c) + 56, shared_bytes(p, c)))
 end
 
 -- Cycles that a warp takes to select for one token.

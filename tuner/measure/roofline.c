@@ -1,70 +1,28 @@
 /* roofline.c - the least work that an op or a layer has to do, and the least time for it. */
 #include "measure/roofline.h"
 
+#include "core/loads.h"
+
 #include <math.h>
 
-/* What routing is expected to leave: rows kept, and experts with any. */
+/* Rows kept, and experts with any: shared ones too, which get all tokens. */
 typedef struct load {
     double rows, experts;
 } load;
 
-/* A token takes the k largest of log(1/rank) and a Gumbel number each, so an expert is chosen with
- * 1 - exp(-popularity / rank), where the popularity is such that these add up to k. Newton's steps
- * come from below, as the sum is concave; where k is close to e, they stop at a large one. */
-static double zipf_popularity(double e, double k) {
-    enum { STEPS = 12 };
-    double popularity = 0;
-    for (int step = 0; step < STEPS; step++) {
-        double sum = 0, slope = 0;
-        for (double rank = 1; rank <= e; rank++) {
-            double missed = exp(-popularity / rank);
-            sum += 1 - missed;
-            slope += missed / rank;
-        }
-        popularity += (k - sum) / slope;
+static load expected_load(const moe_layer *layer, int64_t tokens, moe_routing routing) {
+    moe_loads loads = moe_loads_of(layer, tokens, routing);
+    load sum = {0, 0};
+    for (moe_load kind; moe_loads_next(&loads, &kind);) {
+        sum.rows += kind.experts * kind.rows;
+        sum.experts += kind.experts * kind.used;
     }
-    return popularity;
-}
-
-/* Expected tokens of expert i; `popularity` of zipf. */
-static double tokens_of(const moe_layer *layer, double tokens, moe_routing routing,
-                        double popularity, int64_t i) {
-    double e = (double)layer->e, k = (double)layer->k, alive;
-    switch (routing) {
-    case MOE_ROUTING_ZIPF: return tokens * (1 - exp(-popularity / (double)(i + 1)));
-    case MOE_ROUTING_ONE: return i < layer->k ? tokens : 0;
-    case MOE_ROUTING_EMPTY:
-        alive = fmax(k, ceil(e / 2));
-        return (double)i < alive ? tokens * k / alive : 0;
-    default: return tokens * k / e;
-    }
+    return sum;
 }
 
 /* Of a device of several that hold the experts: the mean over these. */
 static double held_share(const moe_layer *layer) {
     return (double)moe_layer_held(layer) / (double)layer->e;
-}
-
-static load expected_load(const moe_layer *layer, int64_t t, moe_routing routing) {
-    double tokens = (double)t, most = (double)moe_layer_capacity(layer, t);
-    bool zipf = routing == MOE_ROUTING_ZIPF;
-    double popularity = zipf ? zipf_popularity((double)layer->e, (double)layer->k) : 0;
-    load sum = {0, 0};
-    for (int64_t i = 0; i < layer->e; i++) {
-        double share =
-            tokens > 0 ? tokens_of(layer, tokens, routing, popularity, i) / tokens : 0;
-        sum.rows += fmin(share * tokens, most);
-        /* The chance that at least one of T tokens chose it. */
-        sum.experts += 1 - pow(1 - fmin(share, 1), tokens);
-    }
-    double ours = held_share(layer);
-    return (load){ours * fmin(sum.rows, tokens * (double)layer->k), ours * sum.experts};
-}
-
-/* The shared expert: as many experts of width f, with all tokens. */
-static load with_shared(load at, const moe_layer *layer, double tokens) {
-    double shared = tokens > 0 ? (double)moe_layer_shared_experts(layer) : 0;
-    return (load){at.rows + tokens * shared, at.experts + shared};
 }
 
 static moe_work_size add(moe_work_size a, moe_work_size b) {
@@ -88,7 +46,7 @@ moe_work_size moe_op_work(const moe_op *op) {
     double t = (double)op->t, k = (double)l->k, d = (double)l->d, f = (double)l->f;
     double size = (double)moe_dtype_size(l->x), up = (double)moe_layer_up_rows(l);
     const double shared = (double)moe_layer_shared_experts(l);
-    const load at = with_shared(expected_load(l, op->t, op->routing), l, t);
+    const load at = expected_load(l, op->t, op->routing);
     switch (op->kind) {
     case MOE_OP_route: return route_work(l, t, size);
     case MOE_OP_permute: return (moe_work_size){0, t * (k * 3 + shared * 2) * 4};
@@ -118,7 +76,7 @@ moe_work_size moe_op_work(const moe_op *op) {
 moe_work_size moe_experts_work(const moe_layer *layer, int64_t tokens, moe_routing routing) {
     double t = (double)tokens, d = (double)layer->d;
     double size = (double)moe_dtype_size(layer->x), up = (double)moe_layer_up_rows(layer);
-    const load at = with_shared(expected_load(layer, tokens, routing), layer, t);
+    const load at = expected_load(layer, tokens, routing);
     return (moe_work_size){2 * at.rows * d * (up + (double)layer->f),
                            weights(layer, at, size) + 2 * t * d * size};
 }
