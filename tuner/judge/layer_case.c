@@ -127,7 +127,7 @@ moe_status layer_set_workspace(moe_layer_case *c, size_t bytes) {
 }
 
 /* Of exactly the size that the plan asks for, so that one byte more is seen. */
-moe_status layer_fit_workspace(moe_layer_case *c, const moe_plan *plan) {
+moe_status moe_layer_case_fit(moe_layer_case *c, const moe_plan *plan) {
     size_t bytes;
     MOE_TRY(moe_plan_workspace(plan, c->tokens, &bytes));
     return layer_set_workspace(c, bytes);

@@ -42,6 +42,9 @@ typedef struct moe_layer_verdict {
     char text[256];                /* what is wrong, or "" */
 } moe_layer_verdict;
 
+/* Makes the workspace that a plan needs. MOE_E_MEMORY (no room for it). */
+moe_status moe_layer_case_fit(moe_layer_case *c, const moe_plan *plan);
+
 /* Poisons the outputs, runs the plan with all outputs, and judges them. `*ns` gets the device's own
  * time of the run. A status other than MOE_OK is a fault of a kernel or the device. */
 moe_status moe_layer_case_verify(moe_layer_case *c, const moe_plan *plan, moe_layer_verdict *out,

@@ -38,8 +38,7 @@ struct moe_layer_case {
 /* The pointers of a run; with `all` outputs, or those that every caller asks for. */
 moe_io layer_io(const moe_layer_case *c, bool all);
 
-/* Makes the workspace that the plan needs, or one of some bytes. */
-moe_status layer_fit_workspace(moe_layer_case *c, const moe_plan *plan);
+/* Makes a workspace of some bytes. */
 moe_status layer_set_workspace(moe_layer_case *c, size_t bytes);
 
 #endif

@@ -63,7 +63,7 @@ static bool is_input(const moe_layer_case *c, layer_buffer which) {
 static moe_status run(moe_layer_case *c, const moe_plan *plan, double *ns) {
     const moe_device_class *class = c->device->class;
     void *self = c->device->self;
-    MOE_TRY(layer_fit_workspace(c, plan));
+    MOE_TRY(moe_layer_case_fit(c, plan));
     for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
         if (c->address[outputs[i]] && !is_input(c, outputs[i]))
             MOE_TRY(class->poison(self, c->address[outputs[i]], c->bytes[outputs[i]]));

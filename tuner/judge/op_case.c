@@ -65,6 +65,17 @@ moe_status op_upload_rows(moe_op_case *c, op_layout *layout, moe_arg arg, int64_
     return status;
 }
 
+static void buffers_free(moe_device *device, op_buffers *buffers) {
+    for (int i = 0; i < MOE_ARG_COUNT; i++)
+        if (buffers->address[i]) device->class->free(device->self, buffers->address[i]);
+}
+
+static void layout_free(moe_device *device, op_layout *layout) {
+    buffers_free(device, &layout->buffers);
+    moe_row_maps_free(&layout->maps);
+    *layout = (op_layout){0};
+}
+
 moe_status op_layout_get(moe_op_case *c, int64_t align, op_layout **out) {
     for (int i = 0; i < c->layouts; i++)
         if (c->layout[i].align == align) {
@@ -79,9 +90,13 @@ moe_status op_layout_get(moe_op_case *c, int64_t align, op_layout **out) {
     if (c->ids)
         MOE_TRY(moe_row_maps_init(&layout->maps, &c->op.layer, c->op.t, align, c->ids, c->kept));
     layout->rows = layout->maps.rows ? layout->maps.rows : 1; /* as in a workspace */
-    c->layouts++; /* from here on it is freed with the case */
+    moe_status status = c->kind->lay_out(c, layout);
+    if (status)
+        layout_free(c->device, layout);
+    else
+        c->layouts++; /* from here on it is freed with the case */
     *out = layout;
-    return c->kind->lay_out(c, layout);
+    return status;
 }
 
 moe_status op_choose_spots(moe_op_case *c, int64_t n, int64_t count) {
@@ -191,17 +206,9 @@ moe_status moe_op_case_open(moe_device *device, const moe_op *op, uint64_t seed,
     return status;
 }
 
-static void buffers_free(moe_device *device, op_buffers *buffers) {
-    for (int i = 0; i < MOE_ARG_COUNT; i++)
-        if (buffers->address[i]) device->class->free(device->self, buffers->address[i]);
-}
-
 void moe_op_case_close(moe_op_case *c) {
     if (!c) return;
-    for (int i = 0; i < c->layouts; i++) {
-        buffers_free(c->device, &c->layout[i].buffers);
-        moe_row_maps_free(&c->layout[i].maps);
-    }
+    for (int i = 0; i < c->layouts; i++) layout_free(c->device, &c->layout[i]);
     buffers_free(c->device, &c->given_buffers);
     buffers_free(c->device, &c->buffers);
     moe_workload_free(&c->work);

@@ -48,7 +48,7 @@ static moe_status run_children(int (*work)(void *, moe_heart *), void *context, 
                                int *exit_status) {
     char how[64];
     for (int idle_deaths = 0;;) {
-        int64_t before = heart->beats;
+        int64_t before = heart->landed;
         heart->patience = FIRST_PATIENCE;
         fflush(NULL);
         pid_t child = fork();
@@ -65,7 +65,7 @@ static moe_status run_children(int (*work)(void *, moe_heart *), void *context, 
             return MOE_OK;
         }
         describe_death(status, how, sizeof how);
-        idle_deaths = heart->beats == before ? idle_deaths + 1 : 0;
+        idle_deaths = heart->landed == before ? idle_deaths + 1 : 0;
         if (idle_deaths == MAX_IDLE_DEATHS)
             return moe_fail(MOE_E_DEVICE, "the work dies at once, again and again (%s); look at "
                             "the GPU with nvidia-smi", how);

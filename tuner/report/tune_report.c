@@ -269,6 +269,8 @@ static moe_status add_plan(const moe_tuner *tuner, const moe_op *op, const moe_o
     moe_columns_add(table, "%s\t%lld\t%s\t%lld\t%lld\t%.1f\t%.1f\t%.1f\t%.1f", moe_op_names[op->kind],
                     (long long)op->t, variant, (long long)all.count, (long long)tried, plan->setup,
                     (double)tried * plan->compile, (double)tried * plan->measure, plan->races);
+    if (*all.skipped) fprintf(stderr, "moetune: a template of %s is left out: %s\n",
+                              moe_op_names[op->kind], all.skipped);
     moe_candidates_free(&all);
     return MOE_OK;
 }

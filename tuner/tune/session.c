@@ -34,12 +34,29 @@ static bool is_step(const moe_op *op) {
     return (int)op->kind < MOE_PLAIN_OPS && !fused;
 }
 
-/* An op of a form that no template serves is left out, if it is no step. */
-static bool is_wanted(const moe_tuner *tuner, const moe_goal *goal, const moe_op *op) {
+/* An op of a form that no template serves is left out, if it is no step. One whose templates throw
+ * is a mistake that nobody would hear of. */
+static moe_status is_wanted(const moe_tuner *tuner, const moe_goal *goal, const moe_op *op,
+                            bool *out) {
     moe_candidate candidate;
-    if (goal->ops) return goal->ops & 1u << op->kind;
-    return is_step(op) ||
-           !moe_candidate_default(tuner->gen, op, tuner->facts, &candidate);
+    *out = goal->ops ? goal->ops >> op->kind & 1 : is_step(op);
+    if (goal->ops || *out) return MOE_OK;
+    moe_status status = moe_candidate_default(tuner->gen, op, tuner->facts, &candidate);
+    *out = !status;
+    return status == MOE_E_NOT_FOUND ? MOE_OK : status;
+}
+
+static moe_status list_ops(const moe_tuner *tuner, const moe_goal *goal, const moe_layer *layer,
+                           int64_t tokens, moe_routing routing, moe_session *s) {
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+        bool wanted;
+        if (!moe_pipeline_wants(layer, (moe_op_kind)kind)) continue;
+        const moe_op op = moe_op_make((moe_op_kind)kind, layer, tokens, routing, goal->cache);
+        if (moe_session_op(s, &op)) continue;
+        MOE_TRY(is_wanted(tuner, goal, &op, &wanted));
+        if (wanted) s->op[s->ops++].op = op;
+    }
+    return MOE_OK;
 }
 
 static moe_status list_work(const moe_tuner *tuner, const moe_goal *goal, moe_session *s) {
@@ -51,12 +68,7 @@ static moe_status list_work(const moe_tuner *tuner, const moe_goal *goal, moe_se
         if (!goal->ops)
             s->layer[s->layers++] = (moe_layer_result){
                 .layer = goal->layer[l], .t = goal->tokens[t], .routing = goal->routing[r]};
-        for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
-            if (!moe_pipeline_wants(&goal->layer[l], (moe_op_kind)kind)) continue;
-            const moe_op op = moe_op_make((moe_op_kind)kind, &goal->layer[l], goal->tokens[t],
-                                          goal->routing[r], goal->cache);
-            if (!moe_session_op(s, &op) && is_wanted(tuner, goal, &op)) s->op[s->ops++].op = op;
-        }
+        MOE_TRY(list_ops(tuner, goal, &goal->layer[l], goal->tokens[t], goal->routing[r], s));
     }
     return MOE_OK;
 }

@@ -11,22 +11,6 @@ static const char commit[] =
 #include "commit.inc"
     ;
 
-/* The first word with a dot and a digit on the first line: "NVRM version: ...  575.57.08  ...". */
-static void read_driver(char *text, size_t size) {
-    char line[256] = "", word[64];
-    const char *at = line;
-    FILE *file = fopen("/proc/driver/nvidia/version", "r");
-    snprintf(text, size, "unknown");
-    if (!file) return;
-    if (!fgets(line, sizeof line, file)) line[0] = '\0';
-    fclose(file);
-    while (moe_next_word(&at, word, sizeof word)) {
-        if (*word < '0' || *word > '9' || !strchr(word, '.')) continue;
-        snprintf(text, size, "%.24s", word);
-        return;
-    }
-}
-
 static void set_date(moe_provenance *provenance) {
     time_t now = time(NULL);
     struct tm utc;
@@ -39,11 +23,8 @@ void moe_tuner_provenance(const moe_device *device, const char *toolkit, moe_pro
     *out = (moe_provenance){.clock = facts->simulated ? facts->clock : moe_clock_mhz()};
     snprintf(out->toolkit, sizeof out->toolkit, "%s", toolkit);
     snprintf(out->commit, sizeof out->commit, "%s", commit);
+    snprintf(out->driver, sizeof out->driver, "%s", moe_device_driver(device));
     set_date(out);
-    if (facts->simulated)
-        snprintf(out->driver, sizeof out->driver, "none");
-    else
-        read_driver(out->driver, sizeof out->driver);
 }
 
 bool moe_tuner_stopped(const moe_tuner *tuner) { return tuner->stop && *tuner->stop; }
@@ -63,7 +44,45 @@ moe_status moe_tuner_image(moe_tuner *tuner, const moe_op *op, const moe_candida
                            const moe_built **out) {
     moe_source source;
     MOE_TRY(moe_render(candidate->t, op, tuner->facts, &candidate->config, false, &source));
-    return moe_builder_get(tuner->builder, &source, out);
+    MOE_TRY(moe_builder_get(tuner->builder, &source, out));
+    if ((*out)->compiled.outcome == MOE_OUTCOME_OK) return MOE_OK;
+    return moe_fail(MOE_E_COMPILE, "%s: %s compiled before and does not now: %s",
+                    moe_op_names[op->kind], moe_template_id(candidate->t),
+                    (*out)->compiled.reason);
+}
+
+moe_status moe_tuner_put(moe_tuner *tuner, const moe_record *record,
+                         const moe_evidence *evidence) {
+    MOE_TRY(moe_storage_put(tuner->store, tuner->device_row, record, evidence));
+    if (tuner->heart) tuner->heart->landed++;
+    return MOE_OK;
+}
+
+moe_status moe_tuner_put_choice(moe_tuner *tuner, const moe_choice *choice) {
+    MOE_TRY(moe_storage_put_choice(tuner->store, tuner->device_row, choice));
+    if (tuner->heart) tuner->heart->landed++;
+    return MOE_OK;
+}
+
+uint64_t moe_tuner_hash(uint64_t from, const char *text) {
+    for (; *text; text++) from = (from ^ (uint64_t)*text) * 0x100000001b3u;
+    return from;
+}
+
+void moe_tuner_runs(moe_tuner *tuner, uint64_t name) {
+    if (!tuner->heart) return;
+    tuner->heart->beats++;
+    tuner->heart->running = name;
+}
+
+bool moe_tuner_blames(moe_tuner *tuner, uint64_t name) {
+    if (!tuner->heart || !tuner->heart->running || tuner->heart->running != name) return false;
+    tuner->heart->running = 0;
+    return true;
+}
+
+void moe_tuner_note_fault(moe_tuner *tuner, moe_outcome outcome) {
+    if (outcome == MOE_OUTCOME_FAULTED) tuner->lost = !tuner->facts->simulated;
 }
 
 double moe_tuner_seconds(const moe_tuner *tuner, double flops) {

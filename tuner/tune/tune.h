@@ -83,7 +83,23 @@ bool moe_tuner_stopped(const moe_tuner *tuner);
 moe_record moe_tuner_record(const moe_tuner *tuner, const moe_op *op,
                             const moe_candidate *candidate);
 
-/* The image of a candidate, from wherever it is quickest. `*out` belongs to the builder. */
+/* Writes a record of the tuner's device. */
+moe_status moe_tuner_put(moe_tuner *tuner, const moe_record *record, const moe_evidence *evidence);
+moe_status moe_tuner_put_choice(moe_tuner *tuner, const moe_choice *choice);
+
+/* A text as a number that continues another one: a seed, or the name of what runs. */
+uint64_t moe_tuner_hash(uint64_t from, const char *text);
+
+/* Says what the device is about to run, 0: nothing any more. Where a process ends meanwhile, the one
+ * behind it asks moe_tuner_blames for each that it could run; the blame is taken once. */
+void moe_tuner_runs(moe_tuner *tuner, uint64_t name);
+bool moe_tuner_blames(moe_tuner *tuner, uint64_t name);
+
+/* A fault leaves a real GPU's context unusable: the process must start again. */
+void moe_tuner_note_fault(moe_tuner *tuner, moe_outcome outcome);
+
+/* The image of a candidate that was right before, from wherever it is quickest. `*out` belongs to
+ * the builder. MOE_E_COMPILE where it does not compile any more. */
 moe_status moe_tuner_image(moe_tuner *tuner, const moe_op *op, const moe_candidate *candidate,
                            const moe_built **out);
 

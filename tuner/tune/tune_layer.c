@@ -5,6 +5,7 @@
  * adds the kernels' times up, so on a simulated device nothing but a sum of winners can win. */
 #include "judge/layer_case.h"
 #include "judge/layer_replay.h"
+#include "measure/outcome.h"
 #include "measure/winner.h"
 #include "run/assemble.h"
 #include "tune/session.h"
@@ -24,6 +25,7 @@ typedef struct pipeline {
     moe_measurement measurement;
     bool is_default; /* in every step */
     char text[4096]; /* of its steps, for the winner's rule */
+    uint64_t name;   /* of the layer and its text, while it runs */
 } pipeline;
 
 typedef struct layer_search {
@@ -31,9 +33,10 @@ typedef struct layer_search {
     moe_layer_result *result;
     moe_cache cache;
     moe_layer_case *c;
+    uint64_t name; /* of the layer at its token count, routing and cache */
     pipeline pipeline[PIPELINES];
     int count;
-    const pipeline *faulted; /* in a race; NULL: none */
+    const pipeline *faulted; /* took the device along, or the process before this one; NULL: none */
 } layer_search;
 
 static bool is_good(const moe_finalist *f) {
@@ -62,6 +65,7 @@ static void add_pipeline(layer_search *s, const moe_pipeline_info *form,
     write_text(p);
     for (int i = 0; i < s->count; i++)
         if (!strcmp(s->pipeline[i].text, p->text)) return;
+    p->name = moe_tuner_hash(s->name, p->text);
     s->count++;
 }
 
@@ -99,25 +103,35 @@ static moe_status assemble(layer_search *s, pipeline *p) {
                                       s->result->routing, s->cache);
         const moe_built *built;
         MOE_TRY(moe_tuner_image(s->tuner, &op, &p->step[i]->candidate, &built));
-        if (built->compiled.outcome != MOE_OUTCOME_OK)
-            return moe_fail(MOE_E_COMPILE, "%s compiled before and does not now: %s",
-                            moe_op_names[op.kind], built->compiled.reason);
         image[i] = &built->compiled.image;
     }
     return moe_plan_assemble(s->tuner->device, &s->result->layer, p->form, image, &p->plan);
 }
 
-/* A fault of the whole pipeline is an outcome too; a real device is then lost. */
+/* What came of a pipeline that never came to its verdict. */
+static void note_outcome(layer_search *s, pipeline *p, moe_outcome outcome, const char *why) {
+    p->measurement = (moe_measurement){.outcome = outcome};
+    snprintf(p->verdict.text, sizeof p->verdict.text, "%.250s", why);
+    moe_tuner_note_fault(s->tuner, outcome);
+    if (s->tuner->lost) s->faulted = p;
+}
+
+static moe_status load(layer_search *s, pipeline *p) {
+    MOE_TRY(assemble(s, p));
+    return moe_layer_case_fit(s->c, p->plan);
+}
+
 static moe_status verify(layer_search *s, pipeline *p) {
     double ns = 0;
-    moe_status status = assemble(s, p);
-    if (!status) status = moe_layer_case_verify(s->c, p->plan, &p->verdict, &ns);
-    if (status == MOE_E_FAULT || status == MOE_E_DEVICE) {
-        p->measurement = (moe_measurement){.outcome = MOE_OUTCOME_FAULTED};
-        snprintf(p->verdict.text, sizeof p->verdict.text, "%.250s", moe_error_text());
-        s->tuner->lost = !s->tuner->facts->simulated;
-        return MOE_OK;
-    }
+    moe_outcome outcome;
+    moe_tuner_runs(s->tuner, p->name);
+    moe_status status = load(s, p);
+    if (moe_outcome_of_loading(status, &outcome))
+        return note_outcome(s, p, outcome, moe_error_text()), MOE_OK;
+    MOE_TRY(status);
+    status = moe_layer_case_verify(s->c, p->plan, &p->verdict, &ns);
+    if (moe_outcome_of(status, &outcome))
+        return note_outcome(s, p, outcome, moe_error_text()), MOE_OK;
     MOE_TRY(status);
     p->measurement = (moe_measurement){
         .outcome = p->verdict.ok ? MOE_OUTCOME_OK : MOE_OUTCOME_WRONG, .n = 1, .med = ns,
@@ -133,10 +147,16 @@ static void take_samples(layer_search *s, pipeline *p, const moe_samples *sample
 }
 
 /* What is timed must be right, too: a plain run says nothing of what a graph replays. */
-static moe_status judge_replays(pipeline *const *racing, moe_layer_replay *replays, int count) {
+static moe_status judge_replays(layer_search *s, pipeline *const *racing,
+                                moe_layer_replay *replays, int count) {
     for (int i = 0; i < count; i++) {
         moe_layer_verdict verdict;
-        MOE_TRY(moe_layer_replay_judge(&replays[i], &verdict));
+        moe_outcome outcome;
+        moe_tuner_runs(s->tuner, racing[i]->name);
+        moe_status status = moe_layer_replay_judge(&replays[i], &verdict);
+        if (moe_outcome_of(status, &outcome))
+            return note_outcome(s, racing[i], outcome, moe_error_text()), MOE_OK;
+        MOE_TRY(status);
         if (verdict.ok) continue;
         racing[i]->measurement.outcome = MOE_OUTCOME_WRONG;
         racing[i]->verdict = verdict;
@@ -144,42 +164,51 @@ static moe_status judge_replays(pipeline *const *racing, moe_layer_replay *repla
     return MOE_OK;
 }
 
-/* A pipeline that ran well alone and faults in the race takes the device with it. */
-static moe_status lose(layer_search *s, pipeline *const *racing, const moe_rival *rivals,
-                       int count, moe_status fault) {
-    for (int i = 0; i < count; i++) {
-        if (rivals[i].status != fault) continue;
-        racing[i]->measurement = (moe_measurement){.outcome = MOE_OUTCOME_FAULTED};
-        snprintf(racing[i]->verdict.text, sizeof racing[i]->verdict.text, "%.250s",
-                 moe_error_text());
-        s->tuner->lost = !s->tuner->facts->simulated;
-        s->faulted = racing[i];
-        return MOE_OK;
-    }
-    return fault;
+/* A pipeline in a race. */
+typedef struct contender {
+    layer_search *s;
+    pipeline *p;
+    moe_layer_replay *replay;
+} contender;
+
+static moe_status run_contender(void *context) {
+    const contender *c = context;
+    moe_tuner_runs(c->s->tuner, c->p->name);
+    return moe_layer_replay_run(c->replay);
+}
+
+/* A pipeline may run well alone and fault in the race. */
+static moe_status run_race(layer_search *s, contender *contenders, int count, int64_t least) {
+    const moe_timing timing = {.cache = s->cache, .span = true};
+    moe_rival rivals[PIPELINES] = {0};
+    moe_outcome outcome;
+    for (int i = 0; i < count; i++)
+        rivals[i] = (moe_rival){.run = run_contender, .context = &contenders[i]};
+    moe_status status =
+        moe_meter_race(&s->tuner->meter, &timing, rivals, count, least, 2 * least);
+    for (int i = 0; i < count; i++)
+        if (moe_outcome_of(rivals[i].status, &outcome))
+            return note_outcome(s, contenders[i].p, outcome, moe_error_text()), MOE_OK;
+    for (int i = 0; i < count && !status; i++) take_samples(s, contenders[i].p, &rivals[i].samples);
+    return status;
 }
 
 /* Pipelines run against each other, as replayed graphs where the device has them. */
 static moe_status race(layer_search *s, pipeline *const *racing, int count, int64_t least) {
-    const moe_timing timing = {.cache = s->cache, .span = true};
-    moe_rival rivals[PIPELINES] = {0};
+    contender contenders[PIPELINES];
     moe_layer_replay replays[PIPELINES];
     const moe_plan *plans[PIPELINES];
     char note[512];
     for (int i = 0; i < count; i++) {
-        rivals[i] = (moe_rival){.run = moe_layer_replay_run, .context = &replays[i]};
+        contenders[i] = (contender){s, racing[i], &replays[i]};
         plans[i] = racing[i]->plan;
     }
     MOE_TRY(moe_layer_replays_open(s->tuner->device, s->c, plans, count, replays, note,
                                    sizeof note));
     if (*note) moe_progress_note(&s->tuner->progress, "    whole layers: %s", note);
-    moe_status status =
-        moe_meter_race(&s->tuner->meter, &timing, rivals, count, least, 2 * least);
-    if (!status) status = judge_replays(racing, replays, count);
+    moe_status status = run_race(s, contenders, count, least);
+    if (!status && !s->faulted) status = judge_replays(s, racing, replays, count);
     moe_layer_replays_close(replays, count);
-    if (status == MOE_E_FAULT || status == MOE_E_DEVICE)
-        return lose(s, racing, rivals, count, status);
-    for (int i = 0; i < count && !status; i++) take_samples(s, racing[i], &rivals[i].samples);
     return status;
 }
 
@@ -239,7 +268,7 @@ static moe_status conclude(layer_search *s) {
         if (p->is_default && p->measurement.outcome == MOE_OUTCOME_OK)
             s->result->standard_ns = p->measurement.med;
         if (p->measurement.outcome == MOE_OUTCOME_OK) continue;
-        s->result->wrong = true;
+        s->result->wrong |= p->measurement.outcome != MOE_OUTCOME_OVER_LIMIT;
         snprintf(s->result->note, sizeof s->result->note, "a pipeline of good kernels is %s: %s",
                  moe_outcome_names[p->measurement.outcome], p->verdict.text);
     }
@@ -247,7 +276,7 @@ static moe_status conclude(layer_search *s) {
     if (winner < 0) return MOE_OK;
     s->result->choice = choice_of(s, &s->pipeline[winner]);
     s->result->there = true;
-    return moe_storage_put_choice(s->tuner->store, s->tuner->device_row, &s->result->choice);
+    return moe_tuner_put_choice(s->tuner, &s->result->choice);
 }
 
 /* A stored choice stands while it is of this compiler and driver and made of kernels that would
@@ -287,26 +316,52 @@ static moe_status resume(layer_search *s) {
 
 /* A pipeline that took the device along is stored, so that the next process does not run it again.
  * */
-static moe_status conclude_loss(layer_search *s, const pipeline *p) {
+static moe_status conclude_loss(layer_search *s) {
+    const pipeline *p = s->faulted;
     s->result->choice = choice_of(s, p);
     s->result->wrong = true;
-    snprintf(s->result->note, sizeof s->result->note, "a pipeline of good kernels faulted: %s",
-             p->verdict.text);
-    return moe_storage_put_choice(s->tuner->store, s->tuner->device_row, &s->result->choice);
+    snprintf(s->result->note, sizeof s->result->note, "a pipeline of good kernels is %s: %s",
+             moe_outcome_names[p->measurement.outcome], p->verdict.text);
+    return moe_tuner_put_choice(s->tuner, &s->result->choice);
+}
+
+/* What the process before this one ended with. */
+static void find_blamed(layer_search *s) {
+    for (int i = 0; i < s->count; i++) {
+        if (!moe_tuner_blames(s->tuner, s->pipeline[i].name)) continue;
+        s->faulted = &s->pipeline[i];
+        note_outcome(s, &s->pipeline[i], MOE_OUTCOME_TIMEOUT, "the tuner ended while it ran");
+    }
+}
+
+static moe_status verify_all(layer_search *s) {
+    for (int i = 0; i < s->count && !s->faulted; i++) MOE_TRY(verify(s, &s->pipeline[i]));
+    return MOE_OK;
 }
 
 static moe_status run(layer_search *s) {
     moe_entry entry = moe_layer_entry(&s->result->layer, s->result->routing);
     MOE_TRY(resume(s));
     if (s->result->resumed || !s->count) return MOE_OK;
+    find_blamed(s);
+    if (s->faulted) return conclude_loss(s);
     MOE_TRY(moe_layer_case_open(s->tuner->device, &s->result->layer, s->result->t,
                                 s->result->routing, entry, s->tuner->seed, &s->c));
-    for (int i = 0; i < s->count; i++) {
-        MOE_TRY(verify(s, &s->pipeline[i]));
-        if (s->tuner->lost) return conclude_loss(s, &s->pipeline[i]);
-    }
-    MOE_TRY(run_races(s));
-    return s->faulted && s->tuner->lost ? conclude_loss(s, s->faulted) : conclude(s);
+    MOE_TRY(verify_all(s));
+    if (!s->faulted) MOE_TRY(run_races(s));
+    moe_tuner_runs(s->tuner, 0);
+    return s->faulted ? conclude_loss(s) : conclude(s);
+}
+
+/* The layer's part of its pipelines' names. */
+static moe_status name_layer(layer_search *s) {
+    char text[MOE_LAYER_TEXT_SIZE + 64], layer[MOE_LAYER_TEXT_SIZE];
+    const moe_layer_result *r = s->result;
+    MOE_TRY(moe_layer_print(&r->layer, layer, sizeof layer));
+    snprintf(text, sizeof text, "%s t=%lld routing=%s cache=%s", layer, (long long)r->t,
+             moe_routing_names[r->routing], moe_cache_names[s->cache]);
+    s->name = moe_tuner_hash(1, text);
+    return MOE_OK;
 }
 
 moe_status moe_tune_layer(moe_tuner *tuner, const moe_op_result *const op[MOE_OP_COUNT],
@@ -315,6 +370,7 @@ moe_status moe_tune_layer(moe_tuner *tuner, const moe_op_result *const op[MOE_OP
     for (int kind = 0; kind < MOE_PLAIN_OPS; kind++)
         if (op[kind] && !op[kind]->finalists)
             snprintf(out->note, sizeof out->note, "no kernel of %s is good", moe_op_names[kind]);
+    MOE_TRY(name_layer(&s));
     for (int i = 0; i < MOE_PIPELINE_COUNT; i++) list_form(&s, &moe_pipeline_table[i], op);
     moe_status status = run(&s);
     for (int i = 0; i < s.count; i++) moe_plan_destroy(s.pipeline[i].plan);

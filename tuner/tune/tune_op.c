@@ -4,6 +4,7 @@
  * it is timed, and stored before the next is begun. On a GPU the best of them then run against each
  * other, half of them dropping out each time while the samples double. */
 #include "judge/op_case.h"
+#include "measure/outcome.h"
 #include "measure/roofline.h"
 #include "measure/winner.h"
 #include "tune/tune.h"
@@ -16,7 +17,8 @@
 enum {
     SCREEN_SAMPLES = 5,   /* of every candidate that is measured */
     FINAL_SAMPLES = 50,   /* of the last finalists, at least */
-    FIRST_ROUND = 16      /* candidates that run again after the search */
+    FIRST_ROUND = 16,     /* candidates that run again after the search, */
+    RIVALS = FIRST_ROUND + 1 /* and the default */
 };
 
 /* A run of so many seconds of real time is done however little is left of the budget. */
@@ -66,7 +68,7 @@ static moe_status conclude(op_search *s, int64_t index, const moe_measurement *m
     const moe_evidence evidence = {.samples = text, .log = log,
                                    .compiled = keep ? &built->compiled : NULL,
                                    .source = keep ? built->source.text : NULL};
-    MOE_TRY(moe_storage_put(s->tuner->store, s->tuner->device_row, &f->record, &evidence));
+    MOE_TRY(moe_tuner_put(s->tuner, &f->record, &evidence));
     count_outcome(s, index, false);
     return MOE_OK;
 }
@@ -79,26 +81,30 @@ static moe_status conclude_failure(op_search *s, int64_t index, moe_outcome outc
     return conclude(s, index, &m, NULL, log, NULL);
 }
 
+/* What a candidate is called while it runs. */
+static uint64_t name_of(const op_search *s, int64_t index) {
+    char op[MOE_OP_TEXT_SIZE], config[MOE_CONFIG_TEXT_SIZE];
+    const moe_candidate *candidate = &s->tried[index].candidate;
+    moe_op_print(&s->result->op, op, sizeof op);
+    moe_config_print(&candidate->config, config, sizeof config);
+    return moe_tuner_hash(moe_tuner_hash(moe_tuner_hash(1, op), moe_template_id(candidate->t)),
+                          config);
+}
+
 static moe_status open_case(op_search *s) {
     if (s->c) return MOE_OK;
     char text[MOE_OP_TEXT_SIZE];
-    uint64_t seed = s->tuner->seed;
     moe_op_print(&s->result->op, text, sizeof text);
-    for (const char *at = text; *at; at++) seed = (seed ^ (uint64_t)*at) * 0x100000001b3u;
-    return moe_op_case_open(s->tuner->device, &s->result->op, seed, &s->c);
+    return moe_op_case_open(s->tuner->device, &s->result->op,
+                            moe_tuner_hash(s->tuner->seed, text), &s->c);
 }
 
-/* A failure of the kernel, as against one of the tools. */
-static bool is_kernels_fault(moe_status status) {
-    return status == MOE_E_FAULT || status == MOE_E_DEVICE || status == MOE_E_UNSUPPORTED;
-}
-
-/* A fault leaves a real GPU's context unusable: the process must start again. */
-static moe_status conclude_fault(op_search *s, int64_t index) {
+/* Of a candidate that never came to its verdict. */
+static moe_status conclude_status(op_search *s, int64_t index, moe_outcome outcome) {
     char log[1024];
     snprintf(log, sizeof log, "%s", moe_error_text());
-    s->tuner->lost = !s->tuner->facts->simulated;
-    return conclude_failure(s, index, MOE_OUTCOME_FAULTED, 0, log);
+    moe_tuner_note_fault(s->tuner, outcome);
+    return conclude_failure(s, index, outcome, 0, log);
 }
 
 static moe_status take_samples(op_search *s, moe_trial *trial, double model_ns,
@@ -130,21 +136,23 @@ static void learn_speed(op_search *s, int64_t index, double seconds) {
         s->tuner->flop_rate = 0.7 * s->tuner->flop_rate + 0.3 * flops / seconds;
 }
 
-/* Verifies and measures; *fault is the status of a kernel that misbehaved. */
-static moe_status run_trial(op_search *s, int64_t index, const moe_built *built,
-                            moe_status *fault) {
+/* Verifies and measures. */
+static moe_status run_trial(op_search *s, int64_t index, const moe_built *built) {
     moe_trial *trial = NULL;
     moe_verdict verdict = {0};
     moe_samples samples = {0};
+    moe_outcome outcome;
     double ns = 0, start = moe_seconds();
     moe_status status = moe_trial_open(s->c, &built->compiled.image, &trial);
-    if (!status) status = moe_trial_verify(trial, &verdict, &ns);
+    if (moe_outcome_of_loading(status, &outcome)) return conclude_status(s, index, outcome);
+    MOE_TRY(status);
+    status = moe_trial_verify(trial, &verdict, &ns);
     if (!status) learn_speed(s, index, moe_seconds() - start);
     if (!status && verdict.ok) status = take_samples(s, trial, ns, &samples);
+    bool ran = !moe_outcome_of(status, &outcome);
+    if (!ran) status = conclude_status(s, index, outcome); /* closing may fail, and say so */
     moe_trial_close(trial);
-    *fault = is_kernels_fault(status) ? status : MOE_OK;
-    if (*fault) return MOE_OK;
-    MOE_TRY(status);
+    if (status || !ran) return status;
     if (!verdict.ok)
         return conclude_failure(s, index, MOE_OUTCOME_WRONG, verdict.error, verdict.text);
     const moe_measurement m = summarise(s, &samples, verdict.error);
@@ -159,7 +167,7 @@ static moe_status mark_in_flight(op_search *s, int64_t index) {
     record.measurement =
         (moe_measurement){.outcome = MOE_OUTCOME_TIMEOUT, .n = s->strikes[index] + 1};
     const moe_evidence evidence = {.log = "the tuner ended while this candidate ran"};
-    return moe_storage_put(s->tuner->store, s->tuner->device_row, &record, &evidence);
+    return moe_tuner_put(s->tuner, &record, &evidence);
 }
 
 /* The registers that the compiler took may let fewer blocks share an SM than the template assumed.
@@ -179,7 +187,6 @@ static moe_status revise(op_search *s, int64_t index, const moe_launch *built, b
 /* One candidate whose compile has ended. */
 static moe_status try_candidate(op_search *s, int64_t index, const moe_built *built) {
     char reason[MOE_REASON_SIZE];
-    moe_status fault;
     bool go;
     const moe_compiled *compiled = &built->compiled;
     if (compiled->outcome != MOE_OUTCOME_OK)
@@ -190,8 +197,7 @@ static moe_status try_candidate(op_search *s, int64_t index, const moe_built *bu
     if (!go) return MOE_OK;
     MOE_TRY(open_case(s));
     MOE_TRY(mark_in_flight(s, index));
-    MOE_TRY(run_trial(s, index, built, &fault));
-    return fault ? conclude_fault(s, index) : MOE_OK;
+    return run_trial(s, index, built);
 }
 
 /* ----------------------------------------------------------------------------------- the search */
@@ -210,6 +216,9 @@ static moe_status resume(op_search *s, int64_t index) {
     if (!found) return MOE_OK;
     bool valid = !strcmp(record.provenance.toolkit, s->tuner->provenance.toolkit) &&
                  !strcmp(record.provenance.driver, s->tuner->provenance.driver);
+    if (moe_tuner_blames(s->tuner, name_of(s, index)))
+        return conclude_failure(s, index, MOE_OUTCOME_TIMEOUT, 0,
+                                "the tuner ended while this candidate ran in a race");
     if (was_interrupted(&record.measurement)) {
         s->strikes[index] = 1;
     } else if (valid) {
@@ -297,53 +306,91 @@ static moe_status search_all(op_search *s) {
 
 /* ------------------------------------------------------------------------------------ the races */
 
-/* A candidate that was right alone and misbehaves in a race is not to be trusted. */
-static moe_status disqualify(op_search *s, const int64_t *index, const moe_rival *rivals, int count,
-                             moe_status fault) {
-    char log[1024];
-    snprintf(log, sizeof log, "%s", moe_error_text());
-    s->tuner->lost = !s->tuner->facts->simulated;
-    for (int i = 0; i < count; i++) {
-        if (rivals[i].status != fault) continue;
-        moe_finalist *f = &s->tried[index[i]];
-        const moe_evidence evidence = {.log = log};
-        f->record = moe_tuner_record(s->tuner, &s->result->op, &f->candidate);
-        f->record.measurement = (moe_measurement){.outcome = MOE_OUTCOME_FAULTED};
-        moe_search_report(s->search, index[i], INFINITY);
-        return moe_storage_put(s->tuner->store, s->tuner->device_row, &f->record, &evidence);
+/* A candidate in a race, on a case that all of them share. */
+typedef struct contender {
+    op_search *s;
+    int64_t index;
+    uint64_t name;
+    const moe_built *built;
+    moe_trial *trial;
+} contender;
+
+static moe_status run_contender(void *context) {
+    const contender *c = context;
+    moe_tuner_runs(c->s->tuner, c->name);
+    return moe_trial_run(c->trial);
+}
+
+static moe_status open_contender(contender *c) {
+    op_search *s = c->s;
+    MOE_TRY(moe_tuner_image(s->tuner, &s->result->op, &s->tried[c->index].candidate, &c->built));
+    return moe_trial_open(s->c, &c->built->compiled.image, &c->trial);
+}
+
+/* As many as there is room for at once, the best first: the others stay as they were. */
+static moe_status open_contenders(op_search *s, const int64_t *index, int count, contender *out,
+                                  int *opened) {
+    MOE_TRY(open_case(s));
+    for (int i = *opened = 0; i < count; i++) {
+        out[*opened] = (contender){.s = s, .index = index[i], .name = name_of(s, index[i])};
+        moe_status status = open_contender(&out[*opened]);
+        if (status && status != MOE_E_MEMORY) return status;
+        *opened += !status;
     }
-    return moe_fail(fault, "%s", log);
+    return MOE_OK;
+}
+
+/* A candidate that was right alone and misbehaves in a race is not to be trusted. */
+static moe_status disqualify(op_search *s, int64_t index, moe_outcome outcome) {
+    char log[1024];
+    moe_finalist *f = &s->tried[index];
+    snprintf(log, sizeof log, "%s", moe_error_text());
+    moe_tuner_note_fault(s->tuner, outcome);
+    f->record = moe_tuner_record(s->tuner, &s->result->op, &f->candidate);
+    f->record.measurement = (moe_measurement){.outcome = outcome};
+    moe_search_report(s->search, index, INFINITY);
+    return moe_tuner_put(s->tuner, &f->record, &(moe_evidence){.log = log});
+}
+
+/* A candidate that comes so far may win, or stand in a layer that wins: its code is kept. */
+static moe_status store_race(const contender *c, const moe_samples *samples) {
+    op_search *s = c->s;
+    moe_finalist *f = &s->tried[c->index];
+    char text[MOE_SAMPLES_TEXT_SIZE];
+    const moe_evidence evidence = {.samples = text, .compiled = &c->built->compiled,
+                                   .source = c->built->source.text};
+    double err = f->record.measurement.err;
+    f->record = moe_tuner_record(s->tuner, &s->result->op, &f->candidate);
+    f->record.measurement = summarise(s, samples, err);
+    moe_samples_print(samples, text, sizeof text);
+    moe_search_report(s->search, c->index, f->record.measurement.med);
+    return moe_tuner_put(s->tuner, &f->record, &evidence);
+}
+
+static moe_status run_race(op_search *s, contender *contenders, int count, int64_t least) {
+    const moe_timing timing = {.cache = s->result->op.cache};
+    moe_rival rivals[RIVALS] = {0};
+    moe_outcome outcome;
+    for (int i = 0; i < count; i++)
+        rivals[i] = (moe_rival){.run = run_contender, .context = &contenders[i]};
+    moe_status status =
+        moe_meter_race(&s->tuner->meter, &timing, rivals, count, least, 2 * least);
+    moe_tuner_runs(s->tuner, 0);
+    for (int i = 0; i < count; i++)
+        if (moe_outcome_of(rivals[i].status, &outcome))
+            return disqualify(s, contenders[i].index, outcome);
+    for (int i = 0; i < count && !status; i++)
+        status = store_race(&contenders[i], &rivals[i].samples);
+    return status;
 }
 
 /* Runs candidates against each other and stores the longer series of samples. */
 static moe_status race(op_search *s, const int64_t *index, int count, int64_t least) {
-    moe_rival rivals[FIRST_ROUND + MOE_FINALISTS] = {0};
-    const moe_timing timing = {.cache = s->result->op.cache};
-    moe_status status = open_case(s);
-    for (int i = 0; i < count && !status; i++) {
-        const moe_built *built;
-        moe_trial *trial = NULL;
-        status = moe_tuner_image(s->tuner, &s->result->op, &s->tried[index[i]].candidate, &built);
-        if (!status) status = moe_trial_open(s->c, &built->compiled.image, &trial);
-        rivals[i].run = moe_trial_run;
-        rivals[i].context = trial;
-    }
-    if (!status)
-        status = moe_meter_race(&s->tuner->meter, &timing, rivals, count, least, 2 * least);
-    bool raced = !status;
-    if (is_kernels_fault(status)) status = disqualify(s, index, rivals, count, status);
-    for (int i = 0; i < count && raced && !status; i++) {
-        moe_finalist *f = &s->tried[index[i]];
-        char text[MOE_SAMPLES_TEXT_SIZE];
-        const moe_evidence evidence = {.samples = text};
-        double err = f->record.measurement.err;
-        f->record = moe_tuner_record(s->tuner, &s->result->op, &f->candidate);
-        f->record.measurement = summarise(s, &rivals[i].samples, err);
-        moe_samples_print(&rivals[i].samples, text, sizeof text);
-        status = moe_storage_put(s->tuner->store, s->tuner->device_row, &f->record, &evidence);
-        moe_search_report(s->search, index[i], f->record.measurement.med);
-    }
-    for (int i = 0; i < count; i++) moe_trial_close(rivals[i].context);
+    contender contenders[RIVALS];
+    int opened = 0;
+    moe_status status = open_contenders(s, index, count, contenders, &opened);
+    if (!status) status = run_race(s, contenders, opened, least);
+    for (int i = 0; i < opened; i++) moe_trial_close(contenders[i].trial);
     return status;
 }
 
@@ -364,7 +411,7 @@ static bool all_have(const op_search *s, const int64_t *index, int count, int64_
 }
 
 static moe_status run_races(op_search *s) {
-    int64_t index[FIRST_ROUND + 1], least = 10;
+    int64_t index[RIVALS], least = 10;
     if (s->tuner->meter.timer == MOE_TIMER_MODEL) return MOE_OK;
     for (int room = FIRST_ROUND; room >= MOE_FINALISTS; room /= 2, least *= 2) {
         if (moe_tuner_stopped(s->tuner) || s->tuner->lost) return MOE_OK;
