@@ -1,11 +1,13 @@
 /* runtime.c - what the host side of the runtime costs: opening and searching a database, creating a
- * plan, and running it on the null device, which swallows every launch.
+ * plan, and running it, bound before or not, on the null device, which swallows every launch.
  *
  *     bench_runtime [--json FILE]
  *
  * The database is synthetic: a layer like Qwen3-30B-A3B tuned at 21 token counts with 100
  * candidates for each op. Every figure is the median of repeated runs. */
+#include "core/args.h"
 #include "device/device.h"
+#include "run/assemble.h"
 #include "run/db.h"
 
 #include <jansson.h>
@@ -16,7 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REPEATS = 31, RUNS = 20000, TOKEN_STEPS = 21, CANDIDATES = 100 };
+/* A sample is short, so that most of them are not interrupted on a machine that others use. */
+enum { REPEATS = 31, RUNS = 200, TOKEN_STEPS = 21, CANDIDATES = 100 };
 
 static const char layer_text[] = "d=2048 f=768 e=128 k=8";
 
@@ -123,8 +126,9 @@ typedef struct bench {
     moe_layer layer;
     moe_db *db;
     moe_plan *plan;
+    moe_bound *bound;
     moe_io io;
-    int64_t tokens;
+    int64_t tokens, launches;
 } bench;
 
 static void open_db(bench *b) {
@@ -152,6 +156,25 @@ static void run(bench *b) {
     for (int i = 0; i < RUNS; i++) check(moe_plan_run(b->plan, &b->io, b->tokens, NULL));
 }
 
+static void run_bound(bench *b) {
+    for (int i = 0; i < RUNS; i++) check(moe_bound_run(b->bound, NULL));
+}
+
+static void bind(bench *b) {
+    moe_bound *bound;
+    check(moe_plan_bind(b->plan, &b->io, b->tokens, &bound));
+    moe_bound_destroy(bound);
+}
+
+/* The device's own part of a run: its launches, with arguments that are ready. */
+static void launch(bench *b) {
+    static const char args[MOE_ARGS_MAX_SIZE];
+    const moe_dims dims = {.grid = {1, 1, 1}, .block = {128, 1, 1}, .cluster = 1};
+    moe_device *device = b->device;
+    for (int i = 0; i < RUNS * b->launches; i++)
+        check(device->class->launch(device->self, NULL, 0, &dims, args, sizeof args, NULL));
+}
+
 static int compare(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -171,7 +194,7 @@ static double measure(void (*work)(bench *), bench *b, double per_call) {
 }
 
 static void report(json_t *rows, const char *what, double nanoseconds) {
-    printf("%-34s %12.1f ns\n", what, nanoseconds);
+    printf("%-40s %12.1f ns\n", what, nanoseconds);
     json_array_append_new(rows, json_pack("{s:s, s:f, s:i}", "what", what, "median_ns", nanoseconds,
                                           "n", REPEATS));
 }
@@ -183,6 +206,48 @@ static void prepare_run(bench *b) {
     b->io.size = sizeof b->io;
     b->io.x = b->io.router_weight = b->io.up = b->io.down = anything;
     b->io.y = b->io.workspace = anything;
+}
+
+/* One kernel an op; those of the fused one take tensor maps, as Hopper's do. */
+static const char *launch_text(moe_op_kind kind) {
+    return kind == MOE_OP_experts ? "kernel=moe_experts grid=sms(1) block=384 overlap=1 align=1 "
+                                    "maps=up(64,8,2,1;128),down(64,8,1;128)"
+                                  : "kernel=moe_step grid=tokens(16) block=128 overlap=1";
+}
+
+static void assemble(bench *b, const moe_pipeline_info *form) {
+    static moe_image image[MOE_PIPELINE_STEPS];
+    const moe_image *images[MOE_PIPELINE_STEPS];
+    for (int i = 0; i < form->steps; i++) {
+        image[i] = (moe_image){.arch = "sm_90a", .ptx = "", .ptx_size = 1};
+        check(moe_launch_parse(launch_text(form->step[i].op), &image[i].launch));
+        images[i] = &image[i];
+    }
+    check(moe_plan_assemble(b->device, &b->layer, form, images, &b->plan));
+    b->launches = moe_plan_launches(b->plan, b->tokens);
+}
+
+/* A decode step, bound and not, beside the launches that both make. */
+static void measure_decode(bench *b, const moe_pipeline_info *form, json_t *rows) {
+    static const struct {
+        const char *what;
+        void (*work)(bench *);
+        double per_call;
+    } parts[] = {{"the launches alone", launch, RUNS},
+                 {"moe_bound_run", run_bound, RUNS},
+                 {"moe_plan_run", run, RUNS},
+                 {"moe_plan_bind and destroy", bind, 1}};
+    b->tokens = 1;
+    assemble(b, form);
+    check(moe_plan_bind(b->plan, &b->io, b->tokens, &b->bound));
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        char what[64];
+        snprintf(what, sizeof what, "%s, T=1, %lld launches", parts[i].what,
+                 (long long)b->launches);
+        report(rows, what, measure(parts[i].work, b, parts[i].per_call));
+    }
+    moe_bound_destroy(b->bound);
+    moe_plan_destroy(b->plan);
 }
 
 static void measure_all(bench *b, json_t *rows) {
@@ -198,6 +263,8 @@ static void measure_all(bench *b, json_t *rows) {
         report(rows, what, measure(run, b, RUNS));
     }
     moe_plan_destroy(b->plan);
+    measure_decode(b, &moe_pipeline_table[MOE_PIPELINE_fused], rows);
+    measure_decode(b, &moe_pipeline_table[MOE_PIPELINE_separate], rows);
 }
 
 int main(int argc, char **argv) {
