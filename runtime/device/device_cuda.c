@@ -43,6 +43,12 @@ static moe_status leave(cuda_device *self, moe_status status) {
     return status ? status : moe_cuda_check(&self->cu, result, "cuCtxPopCurrent");
 }
 
+/* Most callers of launches are frameworks, in whose threads the primary context is current already. */
+static bool is_inside(cuda_device *self) {
+    CUcontext current = NULL;
+    return self->cu.cuCtxGetCurrent(&current) == CUDA_SUCCESS && current == self->context;
+}
+
 /* ---------------------------------------------------------------------------------------- facts */
 
 static moe_status attribute(cuda_device *self, CUdevice_attribute which, int64_t *out) {
@@ -357,6 +363,7 @@ static moe_status cuda_launch(void *object, void *handle, int entry, const moe_d
         .sharedMemBytes = dims->smem, .hStream = stream, .attrs = attrs, .numAttrs = count,
     };
     void *params[] = {(void *)(uintptr_t)args};
+    if (is_inside(self)) return CHECK(cuLaunchKernelEx(&config, function, params, NULL));
     MOE_TRY(enter(self));
     return leave(self, CHECK(cuLaunchKernelEx(&config, function, params, NULL)));
 }

@@ -239,6 +239,15 @@ static void test_launch(void **unused) {
     assert_int_equal(launch->cooperative, 1);
     assert_memory_equal(launch->args, args, 8);
     assert_null(launch->stream);
+    /* Where a framework's context is ours and current, as it is in most, it stays untouched. */
+    driver->contexts = 1;
+    driver->calls[0] = '\0';
+    CHECK(class->launch(self, module, 1, &dims, args, 8, NULL));
+    assert_string_equal(driver->calls, "cuCtxGetCurrent cuLaunchKernelEx ");
+    assert_int_equal(driver->contexts, 1);
+    driver->contexts = 0;
+    CHECK(class->launch(self, module, 1, &dims, args, 8, NULL));
+    assert_int_equal(driver->contexts, 0);
     driver->fail_call = "cuLaunchKernelEx";
     driver->fail_result = CUDA_ERROR_LAUNCH_FAILED;
     CHECK_FAILS(class->launch(self, module, 0, &dims, args, 8, NULL), MOE_E_FAULT, "trapped");

@@ -114,6 +114,11 @@ CUresult cuDevicePrimaryCtxRelease(CUdevice device) {
     state.retained--;
     return CUDA_SUCCESS;
 }
+CUresult cuCtxGetCurrent(CUcontext *context) {
+    NOTE();
+    *context = state.contexts ? (CUcontext)&context_object : NULL;
+    return CUDA_SUCCESS;
+}
 CUresult cuCtxPushCurrent(CUcontext context) {
     NOTE();
     if (context != (CUcontext)&context_object) return CUDA_ERROR_INVALID_CONTEXT;
