@@ -205,6 +205,24 @@ static void test_missing_rows(void **unused) {
     recorder_close(device);
 }
 
+/* The longest of layers is written whole: what the advice says can be typed in. */
+static void test_advice_is_whole(void **unused) {
+    (void)unused;
+    static const char longest[] =
+        "d=1048576 f=1048576 e=2048 k=32 act=swiglu_clamp(7.123456789012346,1.7021234567890122) "
+        "x=bf16 w=bf16 router=jitter(0.012345678901234568,all)>noisy(0.0012345678901234567)>"
+        "sigmoid+bias>groups(32,16,sum2,zero)>topk>renorm(1.2345678901234567e-20)>"
+        "scale(2.1234567890123457) capacity=1.2345678901234567,gshard,min(123456789) bias=up,down "
+        "layout=interleaved priority=gate drop=renorm router_dtype=f32 local=1024";
+    recorder *device = recorder_open(FACTS);
+    moe_plan *plan = NULL;
+    char advice[MOE_LAYER_TEXT_SIZE + 64];
+    synthetic_close(synthetic_open(case_path));
+    snprintf(advice, sizeof advice, "tune it: moetune tune --device recorder --layer '%s'", longest);
+    CHECK_FAILS(case_try(device, longest, NULL, &plan), MOE_E_NOT_FOUND, advice);
+    recorder_close(device);
+}
+
 static void test_options(void **unused) {
     (void)unused;
     case_db(LAYER);
@@ -303,6 +321,7 @@ int main(void) {
         TEST(test_choices_elsewhere),
         TEST(test_worst),
         TEST(test_missing_rows),
+        TEST(test_advice_is_whole),
         TEST(test_options),
         TEST(test_bad_align),
         TEST(test_assembled),
