@@ -1,6 +1,6 @@
 # targets.cmake - one static library a folder, linked the way DESIGN's table allows.
 add_compile_options(-Wall -Wextra -Wshadow -Wundef -Wwrite-strings -Wmissing-prototypes
-    -Wstrict-prototypes)
+    -Wstrict-prototypes -Werror=implicit-function-declaration)
 set(moetune_strict -Wconversion)
 if(MOETUNE_SANITIZE)
     add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer

@@ -16,9 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ORDER moe_dtype: how templates/include/types.cuh calls them */
-static const char *const cuda_types[MOE_DTYPE_COUNT] = {"bf16", "f16", "float"};
-
 /* moe.template{...}: checks the table and remembers it as the file's result */
 static int api_template(lua_State *L) {
     gen_check_template(L, 1);
@@ -100,11 +97,11 @@ static int api_loads(lua_State *L) {
 static int api_dtype(lua_State *L) {
     const char *name = luaL_checkstring(L, 1);
     int dtype = 0;
-    while (moe_dtype_names[dtype] && strcmp(moe_dtype_names[dtype], name)) dtype++;
-    if (!moe_dtype_names[dtype])
+    while (moe_float_names[dtype] && strcmp(moe_float_names[dtype], name)) dtype++;
+    if (!moe_float_names[dtype])
         return luaL_error(L, "'%s' is no dtype; use bf16, f16 or f32", name);
     lua_createtable(L, 0, 2);
-    lua_pushstring(L, cuda_types[dtype]);
+    lua_pushstring(L, moe_dtype_table[dtype].cuda);
     lua_setfield(L, -2, "cuda");
     lua_pushinteger(L, (lua_Integer)moe_dtype_size((moe_dtype)dtype));
     lua_setfield(L, -2, "bytes");

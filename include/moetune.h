@@ -73,7 +73,15 @@ MOE_API const char *moe_version(void);
 
 /* ----------------------------------------------------------------------------------- layer */
 
-typedef enum moe_dtype { MOE_BF16, MOE_F16, MOE_F32, MOE_DTYPE_COUNT } moe_dtype;
+/* Types of elements: the floats, which x and weights may be, then what lies beside them. */
+typedef enum moe_dtype {
+    MOE_BF16,
+    MOE_F16,
+    MOE_F32,
+    MOE_I32, /* ids, counts, maps */
+    MOE_U64, /* seeds and sums */
+    MOE_DTYPE_COUNT
+} moe_dtype;
 
 typedef enum moe_act_kind {
     MOE_ACT_RELU,
@@ -333,8 +341,11 @@ MOE_API bool moe_layer_gated(const moe_layer *layer);
 /* C, the rows that an expert keeps at T tokens by the layer's formula; T*k without a limit. */
 MOE_API int64_t moe_layer_capacity(const moe_layer *layer, int64_t tokens);
 
-/* Bytes of one element: 2, 2 or 4. */
+/* Bytes of one element. */
 MOE_API size_t moe_dtype_size(moe_dtype dtype);
+
+/* The name of a dtype, such as "bf16". Never NULL. */
+MOE_API const char *moe_dtype_text(moe_dtype dtype);
 
 /* ---------------------------------------------------------------------------------- device */
 

@@ -7,13 +7,18 @@
 
 #include "device/cuda_driver.h"
 
+#include <library_types.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Enumerators of cublas_api.h and library_types.h. */
+/* Enumerators of cublas_api.h. */
 enum { OP_N = 0, OP_T = 1, COMPUTE_32F = 68, ALGORITHM_DEFAULT = -1, NOT_SUPPORTED = 15 };
-static const int data_types[MOE_DTYPE_COUNT] = {[MOE_BF16] = 14, [MOE_F16] = 2, [MOE_F32] = 0};
+static const int data_types[MOE_DTYPE_COUNT] = {
+#define MOE_DTYPE_NAMES(constant, map, blas, ...) [MOE_##constant] = CUDA_R_##blas,
+#include "core/dtype.def"
+#undef MOE_DTYPE_NAMES
+};
 
 static const char *const sonames[] = {
     "libcublas.so.13", "libcublas.so.12", "libcublas.so.11", "libcublas.so", NULL,

@@ -9,12 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_WIDTH = 1 << 20 };
-
-const char *const moe_dtype_names[] = {
-    [MOE_BF16] = "bf16", [MOE_F16] = "f16", [MOE_F32] = "f32", [MOE_DTYPE_COUNT] = NULL,
-};
-
 const char *const moe_act_names[] = {
     [MOE_ACT_RELU] = "relu",
     [MOE_ACT_RELU2] = "relu2",
@@ -139,28 +133,13 @@ const moe_field_type moe_field_shared = {parse_shared, print_shared, false};
 const moe_field_type moe_field_act = {parse_act, print_act, false};
 const moe_field_type moe_field_bias = {parse_bias, print_bias, false};
 
-#define AT(member) offsetof(moe_layer, member)
 const moe_field moe_layer_fields[] = {
-    /* ORDER LAYER */
-    {"d", AT(d), &moe_field_integer, NULL, NULL, 8, MAX_WIDTH, false},
-    {"f", AT(f), &moe_field_integer, NULL, NULL, 1, MAX_WIDTH, false},
-    {"e", AT(e), &moe_field_integer, NULL, NULL, 1, MOE_MAX_NEURONS, false},
-    {"k", AT(k), &moe_field_integer, NULL, NULL, 1, MOE_MAX_SLOTS, false},
-    {"act", AT(act), &moe_field_act, "swiglu", NULL, 0, 0, false},
-    {"x", AT(x), &moe_field_enum, "bf16", moe_dtype_names, 0, 0, false},
-    {"w", AT(w), &moe_field_enum, "bf16", moe_dtype_names, 0, 0, false},
-    {"router", AT(router), &moe_field_router, "softmax>topk>renorm", NULL, 0, 0, false},
-    {"capacity", AT(capacity), &moe_field_capacity, "none", NULL, 0, 0, false},
-    {"bias", AT(bias), &moe_field_bias, "none", NULL, 0, 0, false},
-    {"layout", AT(layout), &moe_field_enum, "gate_up", moe_layout_names, 0, 0, true},
-    {"priority", AT(priority), &moe_field_enum, "order", moe_priority_names, 0, 0, true},
-    {"drop", AT(drop), &moe_field_enum, "plain", moe_drop_names, 0, 0, true},
-    {"router_dtype", AT(router_dtype), &moe_field_enum, "w", moe_router_dtype_names, 0, 0, true},
-    {"shared", AT(shared), &moe_field_shared, "none", NULL, 0, 0, true},
-    {"local", AT(local), &moe_field_integer, "0", NULL, 0, MOE_MAX_NEURONS, true},
+#define MOE_LAYER_FIELD(constant, key, type, initial, blank, names, least, most, quiet)            \
+    {#key, offsetof(moe_layer, key), &moe_field_##type, initial, names, least, most, quiet},
+#include "core/layer.def"
+#undef MOE_LAYER_FIELD
     {NULL, 0, NULL, NULL, NULL, 0, 0, false},
 };
-#undef AT
 
 bool moe_act_gated(moe_act_kind kind) {
     return kind == MOE_ACT_SWIGLU || kind == MOE_ACT_GEGLU || kind == MOE_ACT_GEGLU_TANH ||
@@ -224,8 +203,6 @@ size_t moe_layer_size(void) { return sizeof(moe_layer); }
 moe_dtype moe_layer_router_dtype(const moe_layer *layer) {
     return layer->router_dtype == MOE_ROUTER_F32 ? MOE_F32 : layer->w;
 }
-
-size_t moe_dtype_size(moe_dtype dtype) { return dtype == MOE_F32 ? 4 : 2; }
 
 static moe_status check_shared(const moe_layer *layer) {
     if (layer->shared.f < 0 || layer->shared.f % layer->f)
@@ -314,7 +291,7 @@ moe_status moe_layer_parse_sized(const char *text, size_t size, moe_layer *out) 
     moe_layer layer = {.size = sizeof layer};
     MOE_TRY(moe_fields_parse(moe_layer_fields, "layer", text, &layer));
     /* w defaults to x, which the table cannot say. */
-    if (!strstr(text, "w=")) layer.w = layer.x;
+    if (!moe_text_has_key(text, "w")) layer.w = layer.x;
     if (layer.capacity.factor == 0 && (layer.priority || layer.drop))
         return moe_fail(MOE_E_INVALID, "layer: priority and drop say what a capacity does, and "
                                        "there is none; add capacity=1.25 or leave them out");

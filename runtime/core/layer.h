@@ -2,23 +2,24 @@
 #ifndef MOE_LAYER_H
 #define MOE_LAYER_H
 
+#include "core/dtype.h"
 #include "core/text.h"
 
 /* A token, or a head of it, has MOE_MAX_TOPK experts where it chooses them; MOE_MAX_SLOTS are those of
  * all heads, or where experts choose the token. */
-enum { MOE_MAX_EXPERTS = 2048, MOE_MAX_TOPK = 32, MOE_MAX_SLOTS = 256,
+enum { MOE_MAX_WIDTH = 1 << 20, MOE_MAX_EXPERTS = 2048, MOE_MAX_TOPK = 32, MOE_MAX_SLOTS = 256,
        MOE_MAX_SHARED = 16,
        MOE_MAX_NEURONS = 1 << 20, MOE_MAX_KEYS = 1024, MOE_MAX_KEY_WIDTH = 1024 };
 
-/* ORDER LAYER: the bits of a field mask follow these rows. */
+/* The bits of a field mask. */
 enum {
-    MOE_LAYER_D, MOE_LAYER_F, MOE_LAYER_E, MOE_LAYER_K, MOE_LAYER_ACT, MOE_LAYER_X, MOE_LAYER_W,
-    MOE_LAYER_ROUTER, MOE_LAYER_CAPACITY, MOE_LAYER_BIAS, MOE_LAYER_LAYOUT, MOE_LAYER_PRIORITY,
-    MOE_LAYER_DROP, MOE_LAYER_ROUTER_DTYPE, MOE_LAYER_SHARED, MOE_LAYER_LOCAL, MOE_LAYER_FIELDS
+#define MOE_LAYER_FIELD(constant, ...) MOE_LAYER_##constant,
+#include "core/layer.def"
+#undef MOE_LAYER_FIELD
+    MOE_LAYER_FIELDS
 };
 
 extern const moe_field moe_layer_fields[];
-extern const char *const moe_dtype_names[];  /* by moe_dtype, NULL-terminated */
 extern const char *const moe_act_names[];    /* by moe_act_kind; swiglu_clamp without its numbers */
 extern const char *const moe_layout_names[]; /* by moe_layout */
 extern const char *const moe_priority_names[]; /* by moe_priority */

@@ -9,7 +9,7 @@ enum { BLOCK = 1024 };
 static moe_status check(moe_dtype dtype, const void *const *expert, const double *mix, int64_t n,
                         int64_t count, const void *out, double *whole) {
     *whole = 0;
-    if ((unsigned)dtype >= MOE_DTYPE_COUNT || n < 1 || count < 0 || !expert || !mix || !out)
+    if ((unsigned)dtype >= MOE_FLOATS || n < 1 || count < 0 || !expert || !mix || !out)
         return moe_fail(MOE_E_INVALID, "merge: a dtype, an expert or more, as many weights and room "
                                        "for the result are needed");
     for (int64_t j = 0; j < n; j++) {

@@ -100,8 +100,4 @@ void moe_store_block(moe_dtype dtype, void *array, int64_t first, int64_t n, con
     }
 }
 
-double moe_unit_roundoff(moe_dtype dtype) {
-    static const double roundoff[MOE_DTYPE_COUNT] = {
-        [MOE_BF16] = 0x1p-8, [MOE_F16] = 0x1p-11, [MOE_F32] = 0x1p-24};
-    return roundoff[dtype];
-}
+double moe_unit_roundoff(moe_dtype dtype) { return moe_dtype_table[dtype].roundoff; }

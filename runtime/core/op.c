@@ -4,6 +4,7 @@
 #include "core/capacity.h"
 #include "core/router.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* What an op depends on: fields of the layer, and where the router's weights apply. */
@@ -41,11 +42,6 @@ static const unsigned own_bias[MOE_OP_COUNT] = {
     [MOE_OP_down_combine] = MOE_BIAS_DOWN,
 };
 
-/* What stands in a field that an op does not depend on. */
-static const moe_layer blank = {.size = sizeof blank, .d = 8, .f = 8, .e = 1, .k = 1,
-                                .act = {MOE_ACT_SWIGLU, 0, 0},
-                                .router = {.score = MOE_SCORE_SOFTMAX, .renorm = true, .scale = 1}};
-
 /* Weights that multiply inputs: unlike those of the blank router, they differ where k = 1, too. */
 static const moe_router weighs_input = {.weigh = MOE_WEIGH_SIGMOID, .scale = 1, .input = true};
 
@@ -67,24 +63,10 @@ static const moe_field_type field_weigh = {parse_weigh, print_weigh, false};
 #define AT(member) offsetof(moe_op, member)
 const moe_field moe_op_fields[] = {
     {"t", AT(t), &moe_field_integer, NULL, NULL, 0, INT32_MAX, false},
-    /* ORDER LAYER */
-    {"d", AT(layer.d), &moe_field_integer, "8", NULL, 0, 0, false},
-    {"f", AT(layer.f), &moe_field_integer, "8", NULL, 0, 0, false},
-    {"e", AT(layer.e), &moe_field_integer, "1", NULL, 0, 0, false},
-    {"k", AT(layer.k), &moe_field_integer, "1", NULL, 0, 0, false},
-    {"act", AT(layer.act), &moe_field_act, "swiglu", NULL, 0, 0, false},
-    {"x", AT(layer.x), &moe_field_enum, "bf16", moe_dtype_names, 0, 0, false},
-    {"w", AT(layer.w), &moe_field_enum, "bf16", moe_dtype_names, 0, 0, false},
-    {"router", AT(layer.router), &moe_field_router, "softmax>topk>renorm", NULL, 0, 0, false},
-    {"capacity", AT(layer.capacity), &moe_field_capacity, "none", NULL, 0, 0, false},
-    {"bias", AT(layer.bias), &moe_field_bias, "none", NULL, 0, 0, false},
-    {"layout", AT(layer.layout), &moe_field_enum, "gate_up", moe_layout_names, 0, 0, true},
-    {"priority", AT(layer.priority), &moe_field_enum, "order", moe_priority_names, 0, 0, true},
-    {"drop", AT(layer.drop), &moe_field_enum, "plain", moe_drop_names, 0, 0, true},
-    {"router_dtype", AT(layer.router_dtype), &moe_field_enum, "w", moe_router_dtype_names, 0, 0,
-     true},
-    {"shared", AT(layer.shared), &moe_field_shared, "none", NULL, 0, 0, true},
-    {"local", AT(layer.local), &moe_field_integer, "0", NULL, 0, MOE_MAX_NEURONS, true},
+#define MOE_LAYER_FIELD(constant, key, type, initial, blank, names, least, most, quiet)            \
+    {#key, AT(layer.key), &moe_field_##type, blank, names, 0, 0, quiet},
+#include "core/layer.def"
+#undef MOE_LAYER_FIELD
     {"weigh", AT(layer.router.input), &field_weigh, "output", weigh_names, 0, 0, true},
     {"routing", AT(routing), &moe_field_enum, "uniform", moe_routing_names, 0, 0, false},
     {"cache", AT(cache), &moe_field_enum, "cold", moe_cache_names, 0, 0, false},
@@ -126,28 +108,44 @@ static void blank_neurons(moe_op_kind kind, moe_layer *layer) {
     if (!(kinds[kind].layer & F(ACT))) layer->act.kind = MOE_ACT_NONE;
 }
 
+/* Where each field lies in a layer. */
+static const struct {
+    size_t offset, size;
+} members[MOE_LAYER_FIELDS] = {
+#define MOE_LAYER_FIELD(constant, key, ...)                                                        \
+    [MOE_LAYER_##constant] = {offsetof(moe_layer, key), sizeof((moe_layer *)0)->key},
+#include "core/layer.def"
+#undef MOE_LAYER_FIELD
+};
+
+/* What stands in fields that an op does not depend on. */
+static moe_op blank_op(void) {
+    moe_op op = {.layer.size = sizeof op.layer};
+    moe_status status = moe_fields_parse(moe_op_fields, "op", "t=0", &op);
+    assert(status == MOE_OK); /* the table's own texts */
+    return (void)status, op;
+}
+
+static void keep_fields(moe_layer *to, const moe_layer *from, uint64_t keep) {
+    for (int i = 0; i < MOE_LAYER_FIELDS; i++)
+        if (keep & UINT64_C(1) << i)
+            memcpy((char *)to + members[i].offset, (const char *)from + members[i].offset,
+                   members[i].size);
+}
+
 moe_op moe_op_make(moe_op_kind kind, const moe_layer *layer, int64_t tokens, moe_routing routing,
                    moe_cache cache) {
     uint64_t keep = depends(kind, layer);
-    moe_op op = {.kind = kind, .t = tokens, .layer = blank, .cache = cache};
+    moe_op op = blank_op();
+    op.kind = kind;
+    op.t = tokens;
+    op.cache = cache;
     if (kinds[kind].routing) op.routing = routing;
-    if (keep & F(D)) op.layer.d = layer->d;
-    if (keep & F(F)) op.layer.f = layer->f;
-    if (keep & F(E)) op.layer.e = layer->e;
-    if (keep & F(K)) op.layer.k = layer->k;
-    if (keep & F(ACT)) op.layer.act = layer->act;
-    if (keep & F(X)) op.layer.x = layer->x;
-    if (keep & F(W)) op.layer.w = layer->w;
-    if (keep & F(ROUTER)) op.layer.router = layer->router;
+    keep_fields(&op.layer, layer, keep);
     op.layer.router.input = false; /* changes no weight */
     if (keep & WEIGH && layer->router.input) op.layer.router = weighs_input;
     if (is_of_neurons(kind, layer)) blank_neurons(kind, &op.layer);
-    if (keep & F(CAPACITY)) op.layer.capacity = layer->capacity;
-    if (keep & F(LAYOUT)) op.layer.layout = layer->layout;
-    if (keep & F(PRIORITY)) op.layer.priority = layer->priority;
-    if (keep & F(DROP)) op.layer.drop = layer->drop;
-    if (keep & F(ROUTER_DTYPE)) op.layer.router_dtype = layer->router_dtype;
-    if (keep & F(LOCAL)) op.layer.local = layer->local == layer->e ? 0 : layer->local;
+    if (layer->local == layer->e) op.layer.local = 0;
     if (keep & F(SHARED)) op.layer.shared = shared_of(kind, layer, op.layer.f);
     if (keep & F(BIAS)) op.layer.bias = layer->bias & own_bias[kind];
     return op;
@@ -161,20 +159,12 @@ moe_status moe_op_kind_parse(const char *name, moe_op_kind *out) {
     return MOE_OK;
 }
 
-static bool has_key(const char *text, const char *name) {
-    char word[64];
-    size_t length = strlen(name);
-    while (moe_next_word(&text, word, sizeof word))
-        if (!strncmp(word, name, length) && word[length] == '=') return true;
-    return false;
-}
-
 /* Sizes that the kind depends on must be written; the table cannot say so, since they differ. */
 static moe_status check_sizes(const moe_op *op, const char *text) {
     for (int i = 0; i < MOE_LAYER_FIELDS; i++) {
         const moe_field *field = &moe_layer_fields[i];
         bool needed = depends(op->kind, &op->layer) & UINT64_C(1) << i && !field->initial;
-        if (needed && !has_key(text, field->name))
+        if (needed && !moe_text_has_key(text, field->name))
             return moe_fail(MOE_E_PARSE, "op: '%s=' is missing", field->name);
     }
     return MOE_OK;
@@ -188,7 +178,7 @@ moe_status moe_op_parse(const char *text, moe_op *out) {
     if (status) return moe_fail_context(status, "op");
     MOE_TRY(moe_fields_parse(moe_op_fields, "op", text, &op));
     MOE_TRY(check_sizes(&op, text));
-    if (!(kinds[op.kind].layer & F(W)) || !has_key(text, "w")) op.layer.w = op.layer.x;
+    if (!(kinds[op.kind].layer & F(W)) || !moe_text_has_key(text, "w")) op.layer.w = op.layer.x;
     if (!(depends(op.kind, &op.layer) & F(E))) op.layer.e = op.layer.k;
     if (is_of_neurons(op.kind, &op.layer)) blank_neurons(op.kind, &op.layer);
     else if (moe_layer_neurons(&op.layer))

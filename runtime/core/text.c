@@ -195,3 +195,11 @@ void moe_fields_print(const moe_field *fields, uint64_t mask, const void *object
         first = false;
     }
 }
+
+bool moe_text_has_key(const char *text, const char *key) {
+    char word[64];
+    size_t length = strlen(key);
+    while (moe_next_word(&text, word, sizeof word))
+        if (!strncmp(word, key, length) && word[length] == '=') return true;
+    return false;
+}

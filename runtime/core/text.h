@@ -60,6 +60,9 @@ moe_status moe_real_parse(const char *text, double *out);
 /* Adds the shortest decimal form that reads back as the same double. */
 void moe_text_add_real(moe_text *text, double value);
 
+/* True where one of a text's `key=value` words has the key. */
+bool moe_text_has_key(const char *text, const char *key);
+
 /* Copies the next word of *cursor (up to a space) and steps over it; false at the end. A word that
  * does not fit is cut, and `size` is then full. */
 bool moe_next_word(const char **cursor, char *word, size_t size);

@@ -378,9 +378,9 @@ static CUtensorMapSwizzle swizzle_of(int bytes) {
 }
 
 static const CUtensorMapDataType tensor_types[MOE_DTYPE_COUNT] = {
-    [MOE_BF16] = CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
-    [MOE_F16] = CU_TENSOR_MAP_DATA_TYPE_FLOAT16,
-    [MOE_F32] = CU_TENSOR_MAP_DATA_TYPE_FLOAT32,
+#define MOE_DTYPE_NAMES(constant, map, ...) [MOE_##constant] = CU_TENSOR_MAP_DATA_TYPE_##map,
+#include "core/dtype.def"
+#undef MOE_DTYPE_NAMES
 };
 
 /* The driver only computes here, but may ask for a context. It takes sizes fastest first, the first

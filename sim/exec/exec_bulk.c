@@ -89,7 +89,10 @@ static bool box_fits(sim_warp *warp, const sim_instruction *in, const sim_bulk *
 /* The operation on a tensor's elements; what PTX has not for their type is a finding. */
 static bool tensor_reduction(sim_warp *warp, const sim_instruction *in, sim_bulk *bulk) {
     static const u8 types[MOE_DTYPE_COUNT] = {
-        [MOE_BF16] = SIM_T_bf16, [MOE_F16] = SIM_T_f16, [MOE_F32] = SIM_T_f32};
+#define MOE_DTYPE_NAMES(constant, map, blas, ptx, ...) [MOE_##constant] = SIM_T_##ptx,
+#include "core/dtype.def"
+#undef MOE_DTYPE_NAMES
+    };
 
     bulk->reduction.type = types[bulk->map.dtype];
     if (!bulk->reduces || sim_reduce_bulk_legal(bulk->reduction)) return true;

@@ -12,7 +12,7 @@
 static void averages(void **unused) {
     (void)unused;
     static const double numbers[3][2] = {{1, 4}, {2, -2}, {3, 0}}, mix[3] = {4, 2, 2};
-    for (int dtype = 0; dtype < MOE_DTYPE_COUNT; dtype++) {
+    for (int dtype = 0; dtype < MOE_FLOATS; dtype++) {
         float room[3][2], out[2];
         for (int j = 0; j < 3; j++)
             for (int i = 0; i < 2; i++) moe_store((moe_dtype)dtype, room[j], i, numbers[j][i]);

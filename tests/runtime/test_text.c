@@ -63,7 +63,7 @@ static moe_layer random_layer(dice *d) {
         .size = sizeof layer, .d = 8 * dice_between(d, 1, 1 << 17), .f = 8 * dice_between(d, 1, 1 << 17),
         .e = dice_between(d, 1, 2048),
         .act = {(moe_act_kind)dice_between(d, 0, MOE_ACT_NONE - 1), 0, 0},
-        .x = (moe_dtype)dice_between(d, 0, MOE_DTYPE_COUNT - 1),
+        .x = (moe_dtype)dice_between(d, 0, MOE_FLOATS - 1),
         .bias = (unsigned)dice_between(d, 0, 7),
     };
     layer.k = dice_between(d, 1, layer.e < 32 ? layer.e : 32);

@@ -51,7 +51,7 @@ static void f32_activations(void **state) {
 
 static void down_with_and_without_bias(void **state) {
     (void)state;
-    for (int i = 0; i < 2 * MOE_DTYPE_COUNT; i++) {
+    for (int i = 0; i < 2 * MOE_FLOATS; i++) {
         char layer[256];
         snprintf(layer, sizeof layer, "d=40 f=72 e=5 k=2 x=%s bias=%s", moe_dtype_names[i / 2],
                  i % 2 ? "none" : "up,down");

@@ -13,7 +13,7 @@ enum { ENOUGH_FOR_L2 = 1000 };
 /* A plan's error may exceed that of a plain pipeline by this. f32 products may be made of three
  * tf32 products, which keep two bits less of each than the pipeline's fp32 does: 1.5 to 1.8 times
  * its error was seen. */
-static const double yardstick[MOE_DTYPE_COUNT] = {
+static const double yardstick[MOE_FLOATS] = {
     [MOE_BF16] = 1.5, [MOE_F16] = 1.5, [MOE_F32] = 2.5};
 
 /* What a run wrote, and what follows from it. */

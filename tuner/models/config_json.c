@@ -26,11 +26,6 @@ static const struct {
     {"gpt_oss", MOE_ACT_COUNT, MOE_ACT_SWIGLU_CLAMP},
 };
 
-static const struct {
-    const char *name;
-    moe_dtype dtype;
-} dtypes[] = {{"bfloat16", MOE_BF16}, {"float16", MOE_F16}, {"float32", MOE_F32}};
-
 enum { MAX_DEPTH = 3 }; /* of models within models */
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
@@ -63,9 +58,9 @@ static moe_status read_dtype(const json_t *root, moe_dtype *out) {
     *out = MOE_BF16;
     if (!value) return MOE_OK;
     const char *name = json_string_value(value);
-    for (size_t i = 0; name && i < COUNT(dtypes); i++) {
-        if (strcmp(dtypes[i].name, name)) continue;
-        *out = dtypes[i].dtype;
+    for (int dtype = 0; name && dtype < MOE_FLOATS; dtype++) {
+        if (strcmp(moe_dtype_table[dtype].config, name)) continue;
+        *out = (moe_dtype)dtype;
         return MOE_OK;
     }
     return moe_fail(MOE_E_UNSUPPORTED, "dtype '%.32s' is none of bfloat16, float16, float32",

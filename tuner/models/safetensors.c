@@ -39,7 +39,10 @@ size_t moe_tensor_type_size(moe_tensor_type type) { return (size_t)(types[type].
 
 moe_tensor_type moe_tensor_type_of(moe_dtype dtype) {
     static const moe_tensor_type by_dtype[MOE_DTYPE_COUNT] = {
-        [MOE_BF16] = MOE_TENSOR_BF16, [MOE_F16] = MOE_TENSOR_F16, [MOE_F32] = MOE_TENSOR_F32};
+#define MOE_DTYPE_NAMES(constant, map, blas, ptx, file, ...) [MOE_##constant] = MOE_TENSOR_##file,
+#include "core/dtype.def"
+#undef MOE_DTYPE_NAMES
+    };
     return by_dtype[dtype];
 }
 

@@ -30,7 +30,7 @@ static moe_status not_numbers(const moe_tensor *tensor) {
 }
 
 static bool dtype_of(moe_tensor_type type, moe_dtype *out) {
-    for (int dtype = 0; dtype < MOE_DTYPE_COUNT; dtype++) {
+    for (int dtype = 0; dtype < MOE_FLOATS; dtype++) {
         if (moe_tensor_type_of((moe_dtype)dtype) != type) continue;
         *out = (moe_dtype)dtype;
         return true;

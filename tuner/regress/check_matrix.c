@@ -79,7 +79,7 @@ static bool legal(const int *row) {
 
 static const moe_factors factors = {
     .count = FACTORS,
-    .levels = {COUNT(acts), MOE_DTYPE_COUNT, COUNT(routers), COUNT(capacities), MOE_PRIORITY_COUNT,
+    .levels = {COUNT(acts), MOE_FLOATS, COUNT(routers), COUNT(capacities), MOE_PRIORITY_COUNT,
                MOE_DROP_COUNT, COUNT(biases), COUNT(experts), COUNT(choices), COUNT(widths),
                COUNT(shared), COUNT(parts), MOE_LAYOUT_COUNT, MOE_ROUTER_DTYPE_COUNT,
                MOE_ROUTING_COUNT, MOE_ENTRY_COUNT, COUNT(tuned_at)},
@@ -97,7 +97,7 @@ static bool goes_together(const int *row) {
 /* The full product is that of activation, dtype and router; the rest varies along it. */
 static const moe_factors whole = {
     .count = ROUTER + 1,
-    .levels = {COUNT(acts), MOE_DTYPE_COUNT, COUNT(routers)},
+    .levels = {COUNT(acts), MOE_FLOATS, COUNT(routers)},
     .legal = goes_together,
 };
 
