@@ -64,6 +64,9 @@ FUNCTIONS = {
     "moe_plan_match": (STATUS, (c_void_p, c_int64, POINTER(c_int))),
     "moe_plan_explain": (STATUS, (c_void_p, c_int64, c_char_p, c_size_t)),
     "moe_plan_run": (STATUS, (c_void_p, POINTER(Io), c_int64, c_void_p)),
+    "moe_plan_bind": (STATUS, (c_void_p, POINTER(Io), c_int64, POINTER(c_void_p))),
+    "moe_bound_run": (STATUS, (c_void_p, c_void_p)),
+    "moe_bound_destroy": (None, (c_void_p,)),
 }
 
 

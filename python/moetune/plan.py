@@ -60,10 +60,14 @@ class Plan:
     def launch(self, tensors, routing_given, workspace, stream=0, first_expert=0, bias_rate=0.0):
         """Enqueues a run whose tensors, outputs included, all exist. workspace: (pointer, bytes).
         stream: a CUstream as an integer. Returns without waiting."""
+        io, tokens = self.filled_io(tensors, routing_given, workspace, first_expert, bias_rate)
+        call("moe_plan_run", self.handle, byref(io), tokens, c_void_p(stream))
+
+    def filled_io(self, tensors, routing_given, workspace, first_expert, bias_rate):
         io, tokens = self.io(tensors)
         io.routing_given, io.first_expert, io.bias_rate = routing_given, first_expert, bias_rate
         io.workspace, io.workspace_size = workspace
-        call("moe_plan_run", self.handle, byref(io), tokens, c_void_p(stream))
+        return io, tokens
 
     def run(self, x, stream=None, first_expert=0, bias_rate=0.0, **tensors):
         """Runs the layer on x and returns y.
@@ -76,24 +80,58 @@ class Plan:
         not. first_expert is the id of the first expert of up and down, where the layer is a shard
         (local=N); bias_rate is the step from router_bias to next_router_bias.
         With torch tensors the run goes to torch's current stream; else to `stream`, an integer."""
-        tensors["x"] = x
-        routing_given = (tensors.get("ids") is not None and tensors.get("router_weight") is None
-                         and tensors.get("logits") is None)
-        memory = TorchMemory(x) if hasattr(x, "data_ptr") else self.own
-        if tensors.get("y") is None:
-            tensors["y"] = memory.empty(self.layer.x, x.shape)
+        memory = self.memory(x)
+        tensors, routing_given, workspace, _ = self.complete(memory, {**tensors, "x": x})
         if stream is None:
             stream = memory.stream()
-        size = self.workspace_size(x.shape[0])
+        self.launch(tensors, routing_given, workspace, stream, first_expert, bias_rate)
+        return tensors["y"]
+
+    def bind(self, x, first_expert=0, bias_rate=0.0, **tensors):
+        """A Bound run on these tensors, which takes what run() does, and checks it once."""
+        memory = self.memory(x)
+        tensors, routing_given, workspace, block = self.complete(memory, {**tensors, "x": x})
+        io, tokens = self.filled_io(tensors, routing_given, workspace, first_expert, bias_rate)
+        return Bound(self, memory, io, tokens, (tensors, block))
+
+    def memory(self, x):
+        return TorchMemory(x) if hasattr(x, "data_ptr") else self.own
+
+    def complete(self, memory, tensors):
+        """Adds y where it is not given, and a workspace: (tensors, whether the routing is given,
+        the workspace's pointer and bytes, what holds it)."""
+        routing_given = (tensors.get("ids") is not None and tensors.get("router_weight") is None
+                         and tensors.get("logits") is None)
+        if tensors.get("y") is None:
+            tensors["y"] = memory.empty(self.layer.x, tensors["x"].shape)
+        size = self.workspace_size(tensors["x"].shape[0])
         block = memory.workspace(size + ALIGNMENT)
         start = -(-view("workspace", block).pointer // ALIGNMENT) * ALIGNMENT
-        self.launch(tensors, routing_given, (start, size), stream, first_expert, bias_rate)
-        return tensors["y"]
+        return tensors, routing_given, (start, size), block
 
     def __del__(self):
         if hasattr(self, "device_shared"):
             lib.moe_plan_destroy(self.handle)
             self.device_shared.release()
+
+
+class Bound:
+    """A run of a plan on tensors that stay where they are: moe_plan_bind. It holds them, and the
+    plan; what is in x, or in any of them, may change between runs."""
+
+    def __init__(self, plan, memory, io, tokens, held):
+        self.plan, self.memory, self.held = plan, memory, held
+        self.handle = create("moe_plan_bind", plan.handle, byref(io), tokens)
+
+    def run(self, stream=None):
+        """Enqueues it, on torch's current stream or on `stream`, and returns y."""
+        stream = self.memory.stream() if stream is None else stream
+        call("moe_bound_run", self.handle, c_void_p(stream))
+        return self.held[0]["y"]
+
+    def __del__(self):
+        if hasattr(self, "handle"):
+            lib.moe_bound_destroy(self.handle)
 
 
 class TorchMemory:

@@ -97,6 +97,15 @@ class Simulated(unittest.TestCase):
         inputs = {name: self.inputs[name] for name in ("x", "up", "down")}
         self.assert_near(floats(self.plan.run(**inputs, ids=ids, weights=weights)), self.y)
 
+    def test_bound(self):
+        """Bound once, it runs on what the tensors hold at the time."""
+        shape = LAYER.tensors(T)["x"]
+        inputs = {**self.inputs, "x": self.device.put(*shape, numbers(random.Random(8), T * 64, 1))}
+        bound = self.plan.bind(**inputs)
+        bound.run()
+        inputs["x"].write(self.host["x"])
+        self.assert_near(floats(bound.run()), self.y)
+
     def test_explain(self):
         self.assertEqual(self.plan.match(T), "exact")
         self.assertIn("route", self.plan.explain(T))
