@@ -3,7 +3,6 @@
 
 #include "core/occupancy.h"
 #include "core/router.h"
-#include "core/rule.h"
 #include "readonly.h"
 
 #include <lauxlib.h>
@@ -73,19 +72,20 @@ static void set_field(lua_State *L, const moe_field *field, const void *object) 
 
 /* A router's choices, as p.router_NAME. */
 static void set_router(lua_State *L, const moe_router *router) {
-    set_text(L, "router_rule", moe_rule_names[router->rule]);
-    set_text(L, "router_pick", moe_pick_names[router->pick]);
-    set_text(L, "router_second", router->second ? moe_second_names[router->second] : "always");
+    set_text(L, "router_rule", moe_rule_table[router->rule].name);
+    set_text(L, "router_pick", moe_pick_table[router->pick].name);
+    set_text(L, "router_second", moe_second_table[router->second].name);
     set_number(L, "router_jitter_input", router->jitter_input);
     set_number(L, "router_noise", router->noise);
-    set_text(L, "router_score", router->score ? moe_score_names[router->score] : "logit");
-    set_text(L, "router_weigh", router->weigh ? moe_weigh_names[router->weigh] : "score");
-    set_text(L, "router_group_rule", moe_group_names[router->group_rule]);
+    set_text(L, "router_score", moe_score_table[router->score].name);
+    set_text(L, "router_weigh", moe_weigh_table[router->weigh].name);
+    set_text(L, "router_group_rule", moe_group_table[router->group_rule].name);
     set_integer(L, "router_groups", router->groups);
     set_integer(L, "router_groups_kept", router->groups_kept);
     set_boolean(L, "router_key_bias", router->key_bias);
     set_boolean(L, "router_zero_fill", router->zero_fill);
     set_boolean(L, "router_by_logits", moe_router_selects_logits(router));
+    set_boolean(L, "router_among", moe_router_among_chosen(router));
     set_boolean(L, "router_renorm", router->renorm);
     set_boolean(L, "router_input", router->input);
     set_number(L, "router_epsilon", router->epsilon);

@@ -118,7 +118,7 @@ static moe_status make_maps(moe_cublas_pipeline *p, const int *ids) {
 
 /* The choices of pipeline_route.cu. */
 static void define_router(const moe_router *r, moe_text *out) {
-    bool among = r->renorm && r->score == MOE_SCORE_SOFTMAX && r->epsilon == 0;
+    bool among = moe_router_among_chosen(r);
     const struct {
         const char *name;
         int64_t value;
@@ -127,7 +127,7 @@ static void define_router(const moe_router *r, moe_text *out) {
         {"GROUPS", r->groups},         {"GROUPS_KEPT", r->groups_kept},
         {"GROUP_RULE", r->group_rule}, {"ZERO_FILL", r->zero_fill},
         {"WEIGH", r->weigh},           {"RENORM", r->renorm && !among},
-        {"AMONG", among || r->weigh == MOE_WEIGH_SOFTMAX},
+        {"AMONG", among},
         {"BY_LOGITS", moe_router_selects_logits(r)},
     };
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)

@@ -45,7 +45,7 @@ static const struct {
 };
 
 static double tail_of(const moe_op *op) {
-    bool product = moe_layer_gated(&op->layer) || op->layer.act.kind == MOE_ACT_RELU2;
+    bool product = moe_act_table[op->layer.act.kind].product;
     return op->kind == MOE_OP_gemm_up && product ? 32 : shapes[op->kind].tail;
 }
 
@@ -99,7 +99,7 @@ static double noise_of(moe_op_kind kind, const moe_layer *layer) {
 
 /* A query that meets 16-bit keys as two 16-bit numbers keeps so much of what it is. */
 static double query_error(moe_op_kind kind, const moe_layer *layer) {
-    bool cut = kind == MOE_OP_route && layer->router.rule == MOE_RULE_PEER && layer->w != MOE_F32;
+    bool cut = kind == MOE_OP_route && moe_layer_rule(layer)->keys && layer->w != MOE_F32;
     return cut ? moe_unit_roundoff(layer->w) * moe_unit_roundoff(layer->w) : 0;
 }
 

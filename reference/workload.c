@@ -92,7 +92,7 @@ static void make_table(const moe_layer *layer, moe_routing routing, uint64_t see
 /* Rows of the table are as a router would choose by the routing class. */
 static bool make_hash(moe_workload *w, moe_routing routing, uint64_t seed) {
     const moe_layer *layer = &w->layer;
-    if (layer->router.pick != MOE_PICK_HASH) return true;
+    if (!moe_router_looks_up(&layer->router)) return true;
     size_t rows = MOE_WORKLOAD_VOCAB, e = (size_t)layer->e, k = (size_t)layer->k;
     float *logits = malloc(rows * e * sizeof *logits);
     double *exact = malloc(rows * e * sizeof *exact), *weights = malloc(rows * k * sizeof *weights);

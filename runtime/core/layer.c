@@ -1,27 +1,11 @@
 /* layer.c - what a MoE layer is: names, text form, limits. */
 #include "core/layer.h"
 
-#include "core/capacity.h"
 #include "core/router.h"
-#include "core/rule.h"
 #include "core/sized.h"
 
 #include <stdio.h>
 #include <string.h>
-
-const char *const moe_act_names[] = {
-    [MOE_ACT_RELU] = "relu",
-    [MOE_ACT_RELU2] = "relu2",
-    [MOE_ACT_GELU] = "gelu",
-    [MOE_ACT_GELU_TANH] = "gelu_tanh",
-    [MOE_ACT_SILU] = "silu",
-    [MOE_ACT_SWIGLU] = "swiglu",
-    [MOE_ACT_GEGLU] = "geglu",
-    [MOE_ACT_GEGLU_TANH] = "geglu_tanh",
-    [MOE_ACT_SWIGLU_CLAMP] = "swiglu_clamp",
-    [MOE_ACT_NONE] = "none",
-    [MOE_ACT_COUNT] = NULL,
-};
 
 const char *const moe_layout_names[] = {
     [MOE_LAYOUT_GATE_UP] = "gate_up",
@@ -40,38 +24,6 @@ const char *const moe_router_dtype_names[] = {
 };
 
 static const char *const bias_names[] = {"router", "up", "down", NULL}; /* ORDER MOE_BIAS */
-
-static moe_status parse_act(const moe_field *field, const char *text, void *value) {
-    (void)field;
-    moe_act *act = value;
-    const char *clamp = moe_act_names[MOE_ACT_SWIGLU_CLAMP];
-    char end;
-    *act = (moe_act){0};
-    if (!strncmp(text, clamp, strlen(clamp))) {
-        act->kind = MOE_ACT_SWIGLU_CLAMP;
-        if (sscanf(text + strlen(clamp), "(%lf,%lf%c", &act->limit, &act->alpha, &end) == 3 &&
-            end == ')' && act->limit > 0 && act->alpha > 0 && text[strlen(text) - 1] == ')')
-            return MOE_OK;
-        return moe_fail(MOE_E_PARSE, "'%.64s' should read like swiglu_clamp(7,1.702)", text);
-    }
-    const moe_field names = {.names = moe_act_names};
-    int kind;
-    MOE_TRY(moe_field_enum.parse(&names, text, &kind));
-    act->kind = (moe_act_kind)kind;
-    return MOE_OK;
-}
-
-static void print_act(const moe_field *field, const void *value, moe_text *out) {
-    (void)field;
-    const moe_act *act = value;
-    moe_text_add(out, "%s", moe_act_names[act->kind]);
-    if (act->kind != MOE_ACT_SWIGLU_CLAMP) return;
-    moe_text_add(out, "(");
-    moe_text_add_real(out, act->limit);
-    moe_text_add(out, ",");
-    moe_text_add_real(out, act->alpha);
-    moe_text_add(out, ")");
-}
 
 static moe_status parse_bias(const moe_field *field, const char *text, void *value) {
     (void)field;
@@ -130,7 +82,6 @@ static void print_shared(const moe_field *field, const void *value, moe_text *ou
 }
 
 const moe_field_type moe_field_shared = {parse_shared, print_shared, false};
-const moe_field_type moe_field_act = {parse_act, print_act, false};
 const moe_field_type moe_field_bias = {parse_bias, print_bias, false};
 
 const moe_field moe_layer_fields[] = {
@@ -141,14 +92,7 @@ const moe_field moe_layer_fields[] = {
     {NULL, 0, NULL, NULL, NULL, 0, 0, false},
 };
 
-bool moe_act_gated(moe_act_kind kind) {
-    return kind == MOE_ACT_SWIGLU || kind == MOE_ACT_GEGLU || kind == MOE_ACT_GEGLU_TANH ||
-           kind == MOE_ACT_SWIGLU_CLAMP;
-}
-
-bool moe_layer_gated(const moe_layer *layer) { return moe_act_gated(layer->act.kind); }
-
-bool moe_layer_routes(const moe_layer *layer) { return layer->router.rule != MOE_RULE_GIVEN; }
+bool moe_layer_gated(const moe_layer *layer) { return moe_act_table[layer->act.kind].gated; }
 
 bool moe_layer_router_bias(const moe_layer *layer) {
     return layer->bias & MOE_BIAS_ROUTER || layer->router.key_bias;
@@ -163,40 +107,11 @@ int64_t moe_layer_listed(const moe_layer *layer) {
 }
 
 int64_t moe_layer_up_rows(const moe_layer *layer) {
-    if (layer->act.kind == MOE_ACT_NONE) return 0;
+    if (moe_act_table[layer->act.kind].constant) return 0;
     return moe_layer_gated(layer) ? 2 * layer->f : layer->f;
 }
 
 bool moe_layer_neurons(const moe_layer *layer) { return layer->f == 1; }
-
-int64_t moe_layer_queries(const moe_layer *layer) {
-    const moe_router *r = &layer->router;
-    if (!moe_layer_routes(layer)) return 0;
-    return r->rule == MOE_RULE_PEER ? r->heads * r->key_width : layer->e;
-}
-
-int64_t moe_layer_logits(const moe_layer *layer) {
-    const moe_router *r = &layer->router;
-    return r->rule == MOE_RULE_PEER ? r->heads * 2 * r->keys : layer->e;
-}
-
-int64_t moe_layer_keys(const moe_layer *layer) {
-    const moe_router *r = &layer->router;
-    return r->heads * r->keys * r->key_width;
-}
-
-int64_t moe_layer_router_work(const moe_layer *layer) {
-    int64_t noise = layer->router.noise ? layer->e * layer->d : 0;
-    return moe_layer_queries(layer) * layer->d + noise + moe_layer_keys(layer);
-}
-
-int64_t moe_layer_choices(const moe_layer *layer) {
-    return layer->router.rule == MOE_RULE_PEER ? layer->router.keys : layer->e;
-}
-
-int64_t moe_layer_picks(const moe_layer *layer) {
-    return layer->router.rule == MOE_RULE_PEER ? layer->k / layer->router.heads : layer->k;
-}
 
 size_t moe_layer_size(void) { return sizeof(moe_layer); }
 
@@ -224,17 +139,23 @@ static moe_status check_matrices(const moe_layer *layer) {
     if (layer->e > MOE_MAX_EXPERTS)
         return moe_fail(MOE_E_INVALID, "layer: e=%lld is not in 1..%d", (long long)layer->e,
                         MOE_MAX_EXPERTS);
-    if (layer->act.kind == MOE_ACT_NONE)
-        return moe_fail(MOE_E_INVALID, "layer: act=none is of experts that are single values, f=1");
+    if (moe_act_table[layer->act.kind].constant)
+        return moe_fail(MOE_E_INVALID, "layer: act=%s is of experts that are single values, f=1",
+                        moe_act_names[layer->act.kind]);
     return MOE_OK;
+}
+
+static moe_status has_gate(const moe_layer *layer) {
+    char names[256];
+    moe_text plain = moe_text_start(names, sizeof names);
+    moe_act_add_plain(&plain);
+    return moe_fail(MOE_E_UNSUPPORTED, "layer: experts of f=1 have no gate; %s should be one of %s",
+                    moe_act_names[layer->act.kind], names);
 }
 
 /* Single neurons are looked up one by one: nothing is shared out, and so nothing dropped. */
 static moe_status check_neurons(const moe_layer *layer) {
-    if (moe_layer_gated(layer))
-        return moe_fail(MOE_E_UNSUPPORTED, "layer: experts of f=1 have no gate; %s should be one of "
-                                           "relu, relu2, gelu, gelu_tanh, silu, none",
-                        moe_act_names[layer->act.kind]);
+    if (moe_layer_gated(layer)) return has_gate(layer);
     if (layer->shared.f || layer->bias & (MOE_BIAS_UP | MOE_BIAS_DOWN))
         return moe_fail(MOE_E_UNSUPPORTED, "layer: experts of f=1 have neither bias=up,down nor "
                                            "shared ones beside them");

@@ -99,7 +99,7 @@ static moe_shared shared_of(moe_op_kind kind, const moe_layer *layer, int64_t f)
 
 /* Ops that know of no hidden width: whether what they deal with are single neurons. */
 static bool is_of_neurons(moe_op_kind kind, const moe_layer *layer) {
-    bool keys = kinds[kind].layer & F(ROUTER) && layer->router.rule == MOE_RULE_PEER;
+    bool keys = kinds[kind].layer & F(ROUTER) && moe_layer_rule(layer)->keys;
     return kind == MOE_OP_neurons || keys;
 }
 

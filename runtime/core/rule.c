@@ -1,21 +1,14 @@
-/* rule.c - rules of a router with a logic of their own: text form, and what they ask of a layer.
+/* rule.c - rules of a router: the table, and what follows from a row.
  *
- * A rule is a row of one table: its word, and whether a layer suits it. */
+ * `topk` is the rule of those routers whose choices are written as stages; the others have a logic
+ * of their own, and one word. */
 #include "core/rule.h"
 
 #include "core/router.h"
+#include "core/stage.h"
 
 #include <stdio.h>
 #include <string.h>
-
-const char *const moe_rule_names[] = {
-    [MOE_RULE_TOPK] = "topk",
-    [MOE_RULE_BASE] = "base",
-    [MOE_RULE_EXPERT_CHOICE] = "expert_choice",
-    [MOE_RULE_GIVEN] = "given",
-    [MOE_RULE_PEER] = "peer",
-    [MOE_RULE_COUNT] = NULL,
-};
 
 enum { USUAL_KEY_WIDTH = 256 }; /* of peer without the number, as in product-key memories */
 
@@ -26,10 +19,10 @@ static moe_status check_topk(const moe_layer *layer) {
     if (layer->router.second && layer->k != 2)
         return moe_fail(MOE_E_INVALID, "layer: second(%s) is for the second of two experts; k=%lld "
                                        "should be 2",
-                        moe_second_names[layer->router.second], (long long)layer->k);
+                        moe_second_table[layer->router.second].name, (long long)layer->k);
     if (layer->router.jitter_experts && layer->shared.f)
-        return moe_fail(MOE_E_UNSUPPORTED, "layer: jitter(%g,all) is of all that the layer's experts "
-                                           "see; leave `all` or the shared expert out",
+        return moe_fail(MOE_E_UNSUPPORTED, "layer: jitter(%g,all) is of all that the layer's "
+                                           "experts see; leave `all` or the shared expert out",
                         layer->router.jitter_input);
     return MOE_OK;
 }
@@ -55,8 +48,8 @@ static moe_status check_expert_choice(const moe_layer *layer) {
         return moe_fail(MOE_E_INVALID, "layer: expert_choice needs the experts that a token has on "
                                        "average, as in capacity=2,switch");
     if (layer->priority || layer->drop)
-        return moe_fail(MOE_E_INVALID, "layer: expert_choice drops nothing; leave priority and drop "
-                                       "out");
+        return moe_fail(MOE_E_INVALID, "layer: expert_choice drops nothing; leave priority and "
+                                       "drop out");
     return MOE_OK;
 }
 
@@ -110,58 +103,111 @@ static void print_peer(const moe_router *r, moe_text *out) {
                  (long long)r->key_width, r->weigh == MOE_WEIGH_RELU ? ">relu" : "");
 }
 
-static const struct {
-    moe_score score; /* what its weights are */
-    moe_weigh weigh;
-    moe_status (*check)(const moe_layer *layer);
-    /* What stands behind the word, from "(" on, and how it should be written; NULL: nothing. */
-    bool (*read)(const char *inside, moe_router *router);
-    void (*print)(const moe_router *router, moe_text *out);
-    const char *form;
-} rules[MOE_RULE_COUNT] = {
-    [MOE_RULE_TOPK] = {MOE_SCORE_LOGIT, MOE_WEIGH_SCORE, check_topk, NULL, NULL, NULL},
-    [MOE_RULE_BASE] = {MOE_SCORE_LOGIT, MOE_WEIGH_SIGMOID, check_base, NULL, NULL, NULL},
-    [MOE_RULE_EXPERT_CHOICE] = {MOE_SCORE_SOFTMAX, MOE_WEIGH_SCORE, check_expert_choice, NULL, NULL,
-                                NULL},
-    [MOE_RULE_GIVEN] = {MOE_SCORE_SOFTMAX, MOE_WEIGH_SCORE, check_given, NULL, NULL,
-                        NULL}, /* where a workload makes one up */
-    [MOE_RULE_PEER] = {MOE_SCORE_LOGIT, MOE_WEIGH_SOFTMAX, check_peer, read_peer, print_peer,
-                       "(8,1024,256), heads, keys and the width of a query, or "
-                       "peer(8,1024,256)>relu"},
+const moe_rule_info moe_rule_table[] = {
+    [MOE_RULE_TOPK] = {.name = "topk", .routes = true, .losses = true, .check = check_topk},
+    [MOE_RULE_BASE] = {
+        .name = "base", .routes = true, .whole = true,
+        .weigh = MOE_WEIGH_SIGMOID, .check = check_base,
+        .words = "a balanced assignment, as many tokens for each expert, by an auction that nearly "
+                 "has the largest sum of logits; weights are their sigmoids"},
+    [MOE_RULE_EXPERT_CHOICE] = {
+        .name = "expert_choice", .routes = true, .whole = true, .experts_choose = true,
+        .score = MOE_SCORE_SOFTMAX, .check = check_expert_choice,
+        .words = "each expert takes the C tokens that give it the largest softmax over experts, "
+                 "which is their weight"},
+    [MOE_RULE_GIVEN] = {
+        .name = "given", .score = MOE_SCORE_SOFTMAX, /* where a workload makes one up */
+        .check = check_given,
+        .words = "none: the caller gives each token's k experts and their weights"},
+    [MOE_RULE_PEER] = {
+        .name = "peer", .routes = true, .keys = true, .weigh = MOE_WEIGH_SOFTMAX,
+        .check = check_peer, .read = read_peer, .print = print_peer,
+        .form = "(8,1024,256), heads, keys and the width of a query, or peer(8,1024,256)>relu",
+        .words = "each head takes the k/heads experts whose two keys, one for each half of its "
+                 "query, have the largest sum of products; weights are the softmax over these, or "
+                 "their positive parts"},
 };
 
-/* The rule whose word the text is, with numbers in parentheses where it has any; MOE_RULE_TOPK where
- * it is none: `topk` is also a stage. */
+/* ------------------------------------------------------------------------------------ text */
+
+/* The rule whose name the text is, with numbers in parentheses where it has any; MOE_RULE_TOPK
+ * where it is none: that one's name is a stage. */
 static moe_rule find(const char *text) {
     for (int i = MOE_RULE_TOPK + 1; i < MOE_RULE_COUNT; i++) {
-        size_t length = strlen(moe_rule_names[i]);
-        if (strncmp(text, moe_rule_names[i], length)) continue;
-        if (!text[length] || (text[length] == '(' && rules[i].read)) return (moe_rule)i;
+        const moe_rule_info *rule = &moe_rule_table[i];
+        size_t length = strlen(rule->name);
+        if (strncmp(text, rule->name, length)) continue;
+        if (!text[length] || (text[length] == '(' && rule->read)) return (moe_rule)i;
     }
     return MOE_RULE_TOPK;
 }
 
-bool moe_rule_named(const char *text) { return find(text) != MOE_RULE_TOPK; }
-
-moe_status moe_rule_parse(const char *text, moe_router *out) {
-    moe_rule rule = find(text);
-    moe_router router = {.rule = rule, .score = rules[rule].score, .weigh = rules[rule].weigh,
-                         .scale = 1};
-    if (rules[rule].read && !rules[rule].read(text + strlen(moe_rule_names[rule]), &router))
-        return moe_fail(MOE_E_PARSE, "'%.64s' should read like %s%s", text, moe_rule_names[rule],
-                        rules[rule].form);
-    *out = router;
+static moe_status parse_router(const moe_field *field, const char *text, void *value) {
+    (void)field;
+    const moe_rule which = find(text);
+    const moe_rule_info *rule = &moe_rule_table[which];
+    if (which == MOE_RULE_TOPK) return moe_stages_parse(text, value);
+    moe_router router = {.rule = which, .score = rule->score, .weigh = rule->weigh, .scale = 1};
+    if (rule->read && !rule->read(text + strlen(rule->name), &router))
+        return moe_fail(MOE_E_PARSE, "'%.64s' should read like %s%s", text, rule->name, rule->form);
+    *(moe_router *)value = router;
     return MOE_OK;
 }
 
-void moe_rule_print(const moe_router *router, moe_text *out) {
-    moe_text_add(out, "%s", moe_rule_names[router->rule]);
-    if (rules[router->rule].print) rules[router->rule].print(router, out);
+static void print_router(const moe_field *field, const void *value, moe_text *out) {
+    (void)field;
+    const moe_router *router = value;
+    const moe_rule_info *rule = &moe_rule_table[router->rule];
+    if (router->rule == MOE_RULE_TOPK) {
+        moe_stages_print(router, out);
+        return;
+    }
+    moe_text_add(out, "%s", rule->name);
+    if (rule->print) rule->print(router, out);
+}
+
+const moe_field_type moe_field_router = {parse_router, print_router, false};
+
+/* --------------------------------------------------------------------------------- layers */
+
+const moe_rule_info *moe_layer_rule(const moe_layer *layer) {
+    return &moe_rule_table[layer->router.rule];
 }
 
 moe_status moe_rule_check(const moe_layer *layer) {
-    if (moe_layer_neurons(layer) != (layer->router.rule == MOE_RULE_PEER))
+    if ((layer->f == 1) != moe_layer_rule(layer)->keys)
         return moe_fail(MOE_E_UNSUPPORTED, "layer: f=1 and a router like peer(8,1024,256) go "
                                            "together; there is only one of them");
-    return rules[layer->router.rule].check(layer);
+    return moe_layer_rule(layer)->check(layer);
+}
+
+bool moe_layer_routes(const moe_layer *layer) { return moe_layer_rule(layer)->routes; }
+
+int64_t moe_layer_queries(const moe_layer *layer) {
+    const moe_router *r = &layer->router;
+    if (!moe_layer_routes(layer)) return 0;
+    return moe_layer_rule(layer)->keys ? r->heads * r->key_width : layer->e;
+}
+
+int64_t moe_layer_logits(const moe_layer *layer) {
+    const moe_router *r = &layer->router;
+    return moe_layer_rule(layer)->keys ? r->heads * 2 * r->keys : layer->e;
+}
+
+int64_t moe_layer_keys(const moe_layer *layer) {
+    const moe_router *r = &layer->router;
+    return r->heads * r->keys * r->key_width;
+}
+
+int64_t moe_layer_router_work(const moe_layer *layer) {
+    int64_t noise = layer->router.noise ? layer->e * layer->d : 0;
+    return moe_layer_queries(layer) * layer->d + noise + moe_layer_keys(layer);
+}
+
+int64_t moe_layer_choices(const moe_layer *layer) {
+    return moe_layer_rule(layer)->keys ? layer->router.keys : layer->e;
+}
+
+int64_t moe_layer_picks(const moe_layer *layer) {
+    return moe_layer_rule(layer)->keys ? layer->k / layer->router.heads : layer->k;
 }

@@ -67,13 +67,13 @@ static bool used(rule when, const moe_layer *layer, const moe_io *io) {
     switch (when) {
     case ROUTER: return !io->routing_given && !io->logits;
     case ROUTER_KEYS:
-        return !io->routing_given && !io->logits && layer->router.rule == MOE_RULE_PEER;
+        return !io->routing_given && !io->logits && moe_layer_rule(layer)->keys;
     case ROUTER_BIAS:
         return !io->routing_given &&
                (layer->router.key_bias || (!io->logits && layer->bias & MOE_BIAS_ROUTER));
     case UP: return moe_layer_up_rows(layer) > 0;
     case NOISE: return !io->routing_given && !io->logits && layer->router.noise;
-    case TABLE: return !io->routing_given && layer->router.pick == MOE_PICK_HASH;
+    case TABLE: return !io->routing_given && moe_router_looks_up(&layer->router);
     case DRAWS: return !io->routing_given && moe_router_draws(&layer->router);
     case UP_BIAS: return layer->bias & MOE_BIAS_UP;
     case DOWN_BIAS: return layer->bias & MOE_BIAS_DOWN;
@@ -94,10 +94,10 @@ static bool required(rule when, const moe_io *io) {
 }
 
 static moe_status check_routing(const moe_layer *layer, const moe_io *io) {
-    if (layer->router.rule == MOE_RULE_GIVEN && !io->routing_given)
+    if (!moe_layer_routes(layer) && !io->routing_given)
         return moe_fail(MOE_E_INVALID, "io.routing_given is false, and router=given has no router; set "
                                        "it, and give io.ids and io.weights");
-    if (layer->router.pick == MOE_PICK_HASH && (io->vocab < 0 || io->vocab > INT32_MAX))
+    if (moe_router_looks_up(&layer->router) && (io->vocab < 0 || io->vocab > INT32_MAX))
         return moe_fail(MOE_E_INVALID, "io.vocab is %lld; io.expert_table has 0 to 2^31-1 rows",
                         (long long)io->vocab);
     return MOE_OK;
@@ -105,7 +105,7 @@ static moe_status check_routing(const moe_layer *layer, const moe_io *io) {
 
 /* What a layer has no answer to must not be asked for. */
 static moe_status check_outputs(const moe_layer *layer, const moe_io *io) {
-    if (io->losses && layer->router.rule != MOE_RULE_TOPK && moe_layer_routes(layer))
+    if (io->losses && moe_layer_routes(layer) && !moe_layer_rule(layer)->losses)
         return moe_fail(MOE_E_UNSUPPORTED, "io.losses must be NULL: the rule of this router loads "
                                            "all experts alike, and there is nothing to even out");
     if (moe_layer_neurons(layer) && (io->mean_probs || io->slot_rows))

@@ -1,6 +1,8 @@
 /* run_inputs.c - the inputs of one run on a device, from a file's tensors or a model's weights. */
 #include "command/run_inputs.h"
 
+#include "core/router.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +22,7 @@ static void list_inputs(const moe_layer *l, int64_t tokens, int64_t vocab, input
     const moe_tensor_type x = moe_tensor_type_of(l->x), w = moe_tensor_type_of(l->w);
     const moe_tensor_type router = moe_tensor_type_of(moe_layer_router_dtype(l));
     const bool gated = moe_layer_gated(l);
-    const bool routes = moe_layer_routes(l), hash = l->router.pick == MOE_PICK_HASH;
+    const bool routes = moe_layer_routes(l), hash = moe_router_looks_up(&l->router);
     const int64_t queries = moe_layer_queries(l), up = moe_layer_up_rows(l);
     const int64_t held = moe_layer_held(l), wide = l->shared.f;
 #define TO(member) offsetof(moe_io, member)

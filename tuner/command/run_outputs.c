@@ -39,7 +39,7 @@ static bool is_wanted(wanted when, const moe_layer *layer, bool statistics) {
     case ROWS: return !moe_layer_neurons(layer);
     case STATISTIC: return statistics;
     case PROBS: return statistics && !moe_layer_neurons(layer);
-    case LOSS: return statistics && layer->router.rule == MOE_RULE_TOPK;
+    case LOSS: return statistics && moe_layer_rule(layer)->losses;
     case KEY_BIAS: return statistics && layer->router.key_bias;
     default: return true;
     }

@@ -65,7 +65,7 @@ static moe_status upload(moe_layer_case *c) {
         MOE_TRY(allocate(c, LAYER_WEIGHTS, NULL, slots * f));
         if (!moe_layer_neurons(&c->layer))
             MOE_TRY(allocate(c, LAYER_MEAN_PROBS, NULL, (size_t)c->layer.e * f));
-        if (c->layer.router.rule == MOE_RULE_TOPK)
+        if (moe_layer_rule(&c->layer)->losses)
             MOE_TRY(allocate(c, LAYER_LOSSES, NULL, MOE_LOSS_COUNT * f));
         if (c->layer.router.key_bias)
             MOE_TRY(allocate(c, LAYER_NEXT_BIAS, NULL, (size_t)c->layer.e * f));

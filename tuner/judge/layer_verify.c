@@ -1,5 +1,6 @@
 /* layer_verify.c - judging what a plan made of a whole layer. */
 #include "check.h"
+#include "core/router.h"
 #include "judge/layer_case_private.h"
 #include "tolerance.h"
 
@@ -251,7 +252,7 @@ static void keep_slots(const moe_layer_case *c, results *r) {
  * last bit of a logit decides who is near: there the kernel's own, which judge_routing passed. */
 static void make_weights(const moe_layer_case *c, results *r) {
     int64_t k = c->layer.k;
-    bool own = c->entry == MOE_ENTRY_GIVEN || c->layer.router.weigh == MOE_WEIGH_SPARSEMIXER;
+    bool own = c->entry == MOE_ENTRY_GIVEN || moe_weigh_table[c->layer.router.weigh].jumps;
     for (int64_t s = 0; s < c->tokens * k; s++) r->own_weights[s] = (double)r->weights[s];
     for (int64_t i = 0; i < c->spots; i++) {
         int64_t first = c->chosen[i] * k;

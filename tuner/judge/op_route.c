@@ -49,10 +49,9 @@ moe_status op_make_route(moe_op_case *c, uint64_t seed) {
     size_t element = moe_dtype_size(layer->x), slots = (size_t)c->slots, e = (size_t)layer->e;
     MOE_TRY(moe_workload_init(&c->work, layer, c->op.t, c->op.routing, seed,
                               MOE_MAKE_X | MOE_MAKE_ROUTER));
-    bool each = layer->router.rule == MOE_RULE_TOPK || /* token can be judged by itself */
-                moe_layer_neurons(layer);
-    MOE_TRY(op_choose_spots(c, c->op.t, each ? OP_SPOT_FLOPS / (2 * moe_layer_router_work(layer))
-                                             : c->op.t));
+    int64_t spots = OP_SPOT_FLOPS / (2 * moe_layer_router_work(layer));
+    bool whole = moe_layer_rule(layer)->whole; /* then no token can be judged by itself */
+    MOE_TRY(op_choose_spots(c, c->op.t, whole ? c->op.t : spots));
     MOE_TRY(make_logits(c));
     op_buffers *b = &c->buffers;
     MOE_TRY(op_upload(c, b, MOE_ARG_x, c->work.x, (size_t)sizes.x * element));

@@ -14,12 +14,6 @@
 enum { ACT, DTYPE, ROUTER, CAPACITY, PRIORITY, DROP, BIAS, EXPERTS, CHOICES, WIDTHS, SHARED, HELD,
        LAYOUT, ROUTER_DTYPE, ROUTING, ENTRY, TUNED_AT, FACTORS };
 
-static const moe_act acts[] = {
-    {MOE_ACT_RELU, 0, 0},   {MOE_ACT_RELU2, 0, 0},  {MOE_ACT_GELU, 0, 0},
-    {MOE_ACT_GELU_TANH, 0, 0}, {MOE_ACT_SILU, 0, 0}, {MOE_ACT_SWIGLU, 0, 0},
-    {MOE_ACT_GEGLU, 0, 0},  {MOE_ACT_GEGLU_TANH, 0, 0}, {MOE_ACT_SWIGLU_CLAMP, 7, 1.702},
-    {MOE_ACT_NONE, 0, 0},
-};
 static const char *const routers[] = {
     "softmax>topk>renorm", "softmax>topk", "topk>softmax", "topk>softmax>input",
     "sigmoid+bias>groups(4,2,sum2)>topk>renorm>scale(2.5)", "softmax>groups(4,3,max)>topk>scale(16)",
@@ -41,6 +35,11 @@ static const int64_t tokens[] = {0, 1, 7, 64, 129};
 
 #define COUNT(array) ((int)(sizeof array / sizeof *array))
 
+static moe_act act_of(const int *row) {
+    const moe_act_info *info = &moe_act_table[row[ACT]];
+    return (moe_act){(moe_act_kind)row[ACT], info->limit, info->alpha};
+}
+
 /* Single neurons, of which their router says how many. What matrices have besides, they have not. */
 static void make_neurons(moe_layer *layer) {
     *layer = (moe_layer){.size = sizeof *layer, .d = layer->d, .f = 1, .e = layer->router.keys * layer->router.keys,
@@ -53,7 +52,7 @@ static moe_layer layer_of(const int *row) {
     const moe_shared extra = shared[row[SHARED]];
     moe_layer layer = {
         .size = sizeof layer, .d = widths[row[WIDTHS]][0], .f = widths[row[WIDTHS]][1], .e = experts[row[EXPERTS]],
-        .k = choices[row[CHOICES]], .act = acts[row[ACT]], .x = (moe_dtype)row[DTYPE],
+        .k = choices[row[CHOICES]], .act = act_of(row), .x = (moe_dtype)row[DTYPE],
         .w = (moe_dtype)row[DTYPE], .bias = biases[row[BIAS]], .layout = (moe_layout)row[LAYOUT],
         .priority = (moe_priority)row[PRIORITY], .drop = (moe_drop)row[DROP],
         .router_dtype = (moe_router_dtype)row[ROUTER_DTYPE],
@@ -61,9 +60,9 @@ static moe_layer layer_of(const int *row) {
     };
     moe_field_router.parse(NULL, routers[row[ROUTER]], &layer.router);
     moe_field_capacity.parse(NULL, capacities[row[CAPACITY]], &layer.capacity);
-    if (layer.router.rule == MOE_RULE_PEER) make_neurons(&layer);
+    if (moe_layer_rule(&layer)->keys) make_neurons(&layer);
     if (parts[row[HELD]] > 1) layer.local = layer.e / parts[row[HELD]];
-    if (layer.router.rule == MOE_RULE_EXPERT_CHOICE) layer.k = layer.e;
+    if (moe_layer_rule(&layer)->experts_choose) layer.k = layer.e;
     return layer;
 }
 
@@ -79,7 +78,7 @@ static bool legal(const int *row) {
 
 static const moe_factors factors = {
     .count = FACTORS,
-    .levels = {COUNT(acts), MOE_FLOATS, COUNT(routers), COUNT(capacities), MOE_PRIORITY_COUNT,
+    .levels = {MOE_ACT_COUNT, MOE_FLOATS, COUNT(routers), COUNT(capacities), MOE_PRIORITY_COUNT,
                MOE_DROP_COUNT, COUNT(biases), COUNT(experts), COUNT(choices), COUNT(widths),
                COUNT(shared), COUNT(parts), MOE_LAYOUT_COUNT, MOE_ROUTER_DTYPE_COUNT,
                MOE_ROUTING_COUNT, MOE_ENTRY_COUNT, COUNT(tuned_at)},
@@ -88,16 +87,16 @@ static const moe_factors factors = {
 
 /* Whether the activation is one of the router's experts. */
 static bool goes_together(const int *row) {
-    moe_layer layer = {.act = acts[row[ACT]]};
+    const moe_act_info *act = &moe_act_table[row[ACT]];
+    moe_layer layer = {0};
     moe_field_router.parse(NULL, routers[row[ROUTER]], &layer.router);
-    if (layer.router.rule == MOE_RULE_PEER) return !moe_layer_gated(&layer);
-    return layer.act.kind != MOE_ACT_NONE;
+    return moe_layer_rule(&layer)->keys ? !act->gated : !act->constant;
 }
 
 /* The full product is that of activation, dtype and router; the rest varies along it. */
 static const moe_factors whole = {
     .count = ROUTER + 1,
-    .levels = {COUNT(acts), MOE_FLOATS, COUNT(routers)},
+    .levels = {MOE_ACT_COUNT, MOE_FLOATS, COUNT(routers)},
     .legal = goes_together,
 };
 

@@ -1,6 +1,7 @@
 /* layer_figures.c - what a layer holds and does, counted. */
 #include "report/layer_figures.h"
 
+#include "core/router.h"
 #include "measure/roofline.h"
 #include "workload.h"
 
@@ -10,7 +11,7 @@ int moe_layer_tensors(const moe_layer *l, moe_tensor_row *rows) {
     const char *x = moe_dtype_names[l->x], *w = moe_dtype_names[l->w];
     const bool gated = moe_layer_gated(l);
     const int64_t up = moe_layer_up_rows(l), held = moe_layer_held(l), wide = l->shared.f;
-    const bool hash = l->router.pick == MOE_PICK_HASH;
+    const bool hash = moe_router_looks_up(&l->router);
     const struct {
         bool there;
         moe_tensor_row row;

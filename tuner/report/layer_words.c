@@ -3,48 +3,11 @@
 
 #include "core/router.h"
 
-static const char *const keys[MOE_SCORE_COUNT] = {
-    [MOE_SCORE_LOGIT] = "logits",
-    [MOE_SCORE_SOFTMAX] = "softmax scores",
-    [MOE_SCORE_SIGMOID] = "sigmoid scores",
-    [MOE_SCORE_SQRTSOFTPLUS] = "sqrt(softplus) scores",
-};
-
-/* Where the weights are the scores. */
-static const char *const scores[MOE_SCORE_COUNT] = {
-    [MOE_SCORE_LOGIT] = "the logits",
-    [MOE_SCORE_SOFTMAX] = "their softmax over all experts",
-    [MOE_SCORE_SIGMOID] = "their sigmoids",
-    [MOE_SCORE_SQRTSOFTPLUS] = "their sqrt(softplus)",
-};
-
-static const char *const weights[MOE_WEIGH_COUNT] = {
-    [MOE_WEIGH_SOFTMAX] = "the softmax over these k",
-    [MOE_WEIGH_SIGMOID] = "their sigmoids",
-    [MOE_WEIGH_SPARSEMIXER] = "each one's softmax among the near experts that are not taken yet",
-};
-
-static const char *const rules[MOE_RULE_COUNT] = {
-    [MOE_RULE_BASE] = "a balanced assignment, as many tokens for each expert, by an auction that "
-                      "nearly has the largest sum of logits; weights are their sigmoids",
-    [MOE_RULE_EXPERT_CHOICE] = "each expert takes the C tokens that give it the largest softmax over "
-                               "experts, which is their weight",
-    [MOE_RULE_GIVEN] = "none: the caller gives each token's k experts and their weights",
-    [MOE_RULE_PEER] = "each head takes the k/heads experts whose two keys, one for each half of its "
-                      "query, have the largest sum of products; weights are the softmax over these, or "
-                      "their positive parts",
-};
-
-static const char *const seconds[MOE_SECOND_COUNT] = {
-    [MOE_SECOND_MESH] = "its weight / 0.2",
-    [MOE_SECOND_NLLB] = "twice its softmax over all experts",
-    [MOE_SECOND_PAPER] = "twice its weight",
-};
-
 /* What a seed draws. */
 static void add_draws(const moe_router *r, moe_text *out) {
     if (r->jitter_input) {
-        moe_text_add(out, "%s times 1 +- up to ", r->jitter_experts ? "x, for router and experts," : "the router's x");
+        moe_text_add(out, "%s times 1 +- up to ",
+                     r->jitter_experts ? "x, for router and experts," : "the router's x");
         moe_text_add_real(out, r->jitter_input);
         moe_text_add(out, "; ");
     }
@@ -52,24 +15,28 @@ static void add_draws(const moe_router *r, moe_text *out) {
 }
 
 void moe_router_words(const moe_router *r, moe_text *out) {
-    if (rules[r->rule]) {
-        moe_text_add(out, "%s", rules[r->rule]);
+    if (moe_rule_table[r->rule].words) {
+        moe_text_add(out, "%s", moe_rule_table[r->rule].words);
         return;
     }
-    bool by_logits = moe_router_selects_logits(r);
+    const moe_choice_info *score = &moe_score_table[r->score], *key = score, *weight = score;
+    if (moe_router_selects_logits(r)) key = &moe_score_table[MOE_SCORE_LOGIT];
+    if (r->weigh) weight = &moe_weigh_table[r->weigh];
     add_draws(r, out);
-    if (r->pick == MOE_PICK_HASH)
-        moe_text_add(out, "k experts by the token's id, from a table");
+    if (moe_pick_table[r->pick].words)
+        moe_text_add(out, "%s", moe_pick_table[r->pick].words);
     else
-        moe_text_add(out, "the k largest %s", by_logits ? keys[MOE_SCORE_LOGIT] : keys[r->score]);
+        moe_text_add(out, "the k largest %s", key->keys);
     if (r->key_bias) moe_text_add(out, " plus bias");
     if (r->groups)
         moe_text_add(out, ", in the %lld of %lld groups with the largest %s",
                      (long long)r->groups_kept, (long long)r->groups,
-                     r->group_rule == MOE_GROUP_MAX ? "one" : "sum of two");
-    moe_text_add(out, "; weights are %s", r->weigh ? weights[r->weigh] : scores[r->score]);
+                     moe_group_table[r->group_rule].words);
+    moe_text_add(out, "; weights are %s", weight->words);
     if (r->renorm) moe_text_add(out, ", divided by their sum");
-    if (r->second) moe_text_add(out, "; the second stays with probability %s", seconds[r->second]);
+    if (r->second)
+        moe_text_add(out, "; the second stays with probability %s",
+                     moe_second_table[r->second].words);
     if (r->scale != 1) {
         moe_text_add(out, ", times ");
         moe_text_add_real(out, r->scale);

@@ -30,7 +30,7 @@ const moe_op_result *moe_session_op(const moe_session *session, const moe_op *op
 
 /* Each step alone must be served; but experts that choose are routed and mapped by one op. */
 static bool is_step(const moe_op *op) {
-    bool fused = op->kind == MOE_OP_route && op->layer.router.rule == MOE_RULE_EXPERT_CHOICE;
+    bool fused = op->kind == MOE_OP_route && moe_layer_rule(&op->layer)->experts_choose;
     return (int)op->kind < MOE_PLAIN_OPS && !fused;
 }
 
