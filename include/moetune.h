@@ -245,6 +245,8 @@ typedef enum moe_router_dtype { /* dtype of the router's weight */
     MOE_ROUTER_DTYPE_COUNT
 } moe_router_dtype;
 
+/* A layer is what its text says: members that do not show in it, such as the numbers of a stage that
+ * the router has not, count for nothing. */
 typedef struct moe_layer {
     size_t size;     /* sizeof(moe_layer); moe_layer_parse sets it */
     int64_t d;       /* width of x and y; a multiple of 8 */

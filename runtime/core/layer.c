@@ -202,13 +202,45 @@ moe_status moe_layer_check_fields(const moe_layer *layer) {
     return MOE_OK;
 }
 
-moe_status moe_layer_check(const moe_layer *layer) {
-    MOE_TRY(moe_layer_check_fields(layer));
-    MOE_TRY(moe_rule_check(layer));
-    return moe_router_check(&layer->router, layer->e, layer->k);
+/* ----------------------------------------------------------------------------------- text */
+
+/* Numbers of choices, which index tables: those of a field's names, and these. */
+static const struct {
+    const char *name;
+    size_t offset;
+    unsigned count;
+} choices[] = {
+    {"act.kind", offsetof(moe_layer, act.kind), MOE_ACT_COUNT},
+    {"router.rule", offsetof(moe_layer, router.rule), MOE_RULE_COUNT},
+    {"router.score", offsetof(moe_layer, router.score), MOE_SCORE_COUNT},
+    {"router.pick", offsetof(moe_layer, router.pick), MOE_PICK_COUNT},
+    {"router.group_rule", offsetof(moe_layer, router.group_rule), MOE_GROUP_COUNT},
+    {"router.weigh", offsetof(moe_layer, router.weigh), MOE_WEIGH_COUNT},
+    {"router.second", offsetof(moe_layer, router.second), MOE_SECOND_COUNT},
+    {"capacity.rule", offsetof(moe_layer, capacity.rule), MOE_CAPACITY_COUNT},
+    {"bias", offsetof(moe_layer, bias), 2 * MOE_BIAS_DOWN},
+};
+
+static moe_status check_choice(const moe_layer *layer, const char *name, size_t offset,
+                               unsigned count) {
+    unsigned value;
+    memcpy(&value, (const char *)layer + offset, sizeof value);
+    if (value < count) return MOE_OK;
+    return moe_fail(MOE_E_INVALID, "layer.%s is %d, which is none of its values", name, (int)value);
 }
 
-moe_status moe_layer_parse_sized(const char *text, size_t size, moe_layer *out) {
+static moe_status check_choices(const moe_layer *layer) {
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
+        MOE_TRY(check_choice(layer, choices[i].name, choices[i].offset, choices[i].count));
+    for (const moe_field *field = moe_layer_fields; field->name; field++) {
+        unsigned count = 0;
+        while (field->names && field->names[count]) count++;
+        if (count) MOE_TRY(check_choice(layer, field->name, field->offset, count));
+    }
+    return MOE_OK;
+}
+
+static moe_status parse(const char *text, moe_layer *out) {
     moe_layer layer = {.size = sizeof layer};
     MOE_TRY(moe_fields_parse(moe_layer_fields, "layer", text, &layer));
     /* w defaults to x, which the table cannot say. */
@@ -216,15 +248,41 @@ moe_status moe_layer_parse_sized(const char *text, size_t size, moe_layer *out) 
     if (layer.capacity.factor == 0 && (layer.priority || layer.drop))
         return moe_fail(MOE_E_INVALID, "layer: priority and drop say what a capacity does, and "
                                        "there is none; add capacity=1.25 or leave them out");
-    MOE_TRY(moe_layer_check(&layer));
+    MOE_TRY(moe_layer_check_fields(&layer));
+    MOE_TRY(moe_rule_check(&layer));
+    MOE_TRY(moe_router_check(&layer.router, layer.e, layer.k));
+    *out = layer;
+    return MOE_OK;
+}
+
+static moe_status print(const moe_layer *layer, char *text, size_t size) {
+    moe_text out = moe_text_start(text, size);
+    MOE_TRY(check_choices(layer));
+    moe_fields_print(moe_layer_fields, UINT64_MAX, layer, &out);
+    return out.cut ? moe_fail(MOE_E_INVALID, "the layer's text needs more than %zu bytes", size)
+                   : MOE_OK;
+}
+
+moe_status moe_layer_parse_sized(const char *text, size_t size, moe_layer *out) {
+    moe_layer layer;
+    MOE_TRY(parse(text, &layer));
     return moe_sized_write("layer", "moe_layer", &layer, sizeof layer, out, size);
 }
 
 moe_status moe_layer_print(const moe_layer *given, char *text, size_t size) {
     moe_layer layer;
-    moe_text out = moe_text_start(text, size);
     MOE_TRY(moe_sized_read("layer", "moe_layer", given, &layer, sizeof layer));
-    moe_fields_print(moe_layer_fields, UINT64_MAX, &layer, &out);
-    return out.cut ? moe_fail(MOE_E_INVALID, "the layer's text needs more than %zu bytes", size)
-                   : MOE_OK;
+    return print(&layer, text, size);
+}
+
+moe_status moe_layer_settle(const moe_layer *layer, moe_layer *out) {
+    char text[MOE_LAYER_TEXT_SIZE];
+    MOE_TRY(print(layer, text, sizeof text));
+    moe_status status = parse(text, out);
+    return status == MOE_E_PARSE ? MOE_E_INVALID : status; /* of a struct: a number is out of range */
+}
+
+moe_status moe_layer_check(const moe_layer *layer) {
+    moe_layer settled;
+    return moe_layer_settle(layer, &settled);
 }

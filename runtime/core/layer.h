@@ -25,10 +25,15 @@ extern const char *const moe_router_dtype_names[]; /* by moe_router_dtype */
 extern const moe_field_type moe_field_bias;   /* unsigned, a set of MOE_BIAS_* */
 extern const moe_field_type moe_field_shared; /* moe_shared */
 
-/* MOE_E_INVALID or MOE_E_UNSUPPORTED with the reason, unless every limit of the layer holds. */
+/* MOE_E_INVALID or MOE_E_UNSUPPORTED with the reason, unless the layer has a text that reads back:
+ * then every limit holds. */
 moe_status moe_layer_check(const moe_layer *layer);
 
-/* The same but for what the router asks of the other fields. */
+/* The same, and the layer that the text says: members that do not show in it are as parsing leaves
+ * them, whatever they were. */
+moe_status moe_layer_settle(const moe_layer *layer, moe_layer *out);
+
+/* The limits of fields by themselves, which are also those of an op's: not what a router asks. */
 moe_status moe_layer_check_fields(const moe_layer *layer);
 
 /* True where the router has a bias, of its logits or of its keys. */

@@ -42,8 +42,9 @@ static moe_status read_options(const moe_plan_options *given, moe_ask *out) {
 static moe_status read_ask(moe_device *device, const moe_layer *layer,
                            const moe_plan_options *options, moe_ask *out) {
     moe_ask ask = {.device = device->name};
-    MOE_TRY(moe_sized_read("layer", "moe_layer", layer, &ask.layer, sizeof ask.layer));
-    MOE_TRY(moe_layer_check(&ask.layer));
+    moe_layer given;
+    MOE_TRY(moe_sized_read("layer", "moe_layer", layer, &given, sizeof given));
+    MOE_TRY(moe_layer_settle(&given, &ask.layer));
     ask.want.facts = moe_device_facts(device);
     ask.want.k = ask.layer.k;
     MOE_TRY(read_options(options, &ask));

@@ -205,6 +205,35 @@ static void test_missing_rows(void **unused) {
     recorder_close(device);
 }
 
+/* What a layer's text does not say counts for nothing, and what it cannot say is refused. */
+static void test_layer_is_its_text(void **unused) {
+    (void)unused;
+    case_db(LAYER);
+    recorder *device = recorder_open(FACTS);
+    moe_plan *plan = NULL;
+    moe_db *db = NULL;
+    moe_layer layer = case_layer(LAYER);
+    moe_io io = case_io((size_t)1 << 30);
+    CHECK(moe_db_open(case_path, &db));
+    layer.shared.gated = true; /* of no shared expert */
+    layer.router.jitter_experts = true;
+    CHECK(moe_plan_create(db, &device->device, &layer, NULL, &plan));
+    CHECK(moe_plan_run(plan, &io, 16, NULL));
+    moe_plan_destroy(plan);
+    layer.priority = MOE_PRIORITY_GATE;
+    CHECK_FAILS(moe_plan_create(db, &device->device, &layer, NULL, &plan), MOE_E_INVALID,
+                "priority and drop say what a capacity does");
+    layer = case_layer(CAPPED);
+    layer.capacity.factor = -1;
+    CHECK_FAILS(moe_plan_create(db, &device->device, &layer, NULL, &plan), MOE_E_INVALID,
+                "a factor above 0");
+    layer.act.kind = (moe_act_kind)77;
+    CHECK_FAILS(moe_plan_create(db, &device->device, &layer, NULL, &plan), MOE_E_INVALID,
+                "layer.act.kind is 77");
+    moe_db_close(db);
+    recorder_close(device);
+}
+
 /* The longest of layers is written whole: what the advice says can be typed in. */
 static void test_advice_is_whole(void **unused) {
     (void)unused;
@@ -322,6 +351,7 @@ int main(void) {
         TEST(test_worst),
         TEST(test_missing_rows),
         TEST(test_advice_is_whole),
+        TEST(test_layer_is_its_text),
         TEST(test_options),
         TEST(test_bad_align),
         TEST(test_assembled),

@@ -66,14 +66,10 @@ static moe_layer layer_of(const int *row) {
     return layer;
 }
 
-/* Those that have a text. */
 static bool legal(const int *row) {
     const moe_layer layer = layer_of(row);
-    char text[MOE_LAYER_TEXT_SIZE];
-    moe_layer parsed;
     bool enters = moe_layer_routes(&layer) || row[ENTRY] == MOE_ENTRY_GIVEN;
-    return enters && !moe_layer_check(&layer) && !moe_layer_print(&layer, text, sizeof text) &&
-           !moe_layer_parse(text, &parsed);
+    return enters && !moe_layer_check(&layer);
 }
 
 static const moe_factors factors = {
