@@ -59,8 +59,8 @@ void moe_db_close(moe_db *db) {
 }
 
 static moe_status fail_image(const moe_db_file *file, const char *hash, const char *what) {
-    return moe_fail(MOE_E_CORRUPT, "database %s: image %s %s; rebuild it: moetune db build -o FILE",
-                    file->path, hash, what);
+    return moe_fail(MOE_E_CORRUPT, "database %s: image %s %s; " MOE_REBUILD, file->path, hash,
+                    what);
 }
 
 static moe_status read_image(const moe_db_file *file, const char *hash, moe_image *out) {
@@ -109,6 +109,5 @@ moe_status moe_db_image(moe_db *db, const char *hash, moe_image *out) {
         if (status) return status;
     }
     if (found) return MOE_OK;
-    return moe_fail(MOE_E_NOT_FOUND, "database: no image %s; rebuild it: moetune db build -o FILE",
-                    hash);
+    return moe_fail(MOE_E_NOT_FOUND, "database: no image %s; " MOE_REBUILD, hash);
 }

@@ -12,8 +12,7 @@
 #include "core/record.h"
 #include "run/fit.h"
 
-/* A file of another version may hold kernels that take other arguments. */
-enum { MOE_SCHEMA_VERSION = 3, MOE_MAX_OVERLAYS = 8 };
+enum { MOE_MAX_OVERLAYS = 8 };
 
 /* A tuned kernel that the wanted device can run. */
 typedef struct moe_row {

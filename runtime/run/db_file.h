@@ -3,8 +3,13 @@
 #define MOE_DB_FILE_H
 
 #include "run/db.h"
+#include "run/schema.h"
 
-#include <sqlite3.h>
+/* What is read of a row, behind its id: of the device it was tuned on, of itself, and of a record,
+ * which is the kernel. */
+#define MOE_DEVICE_OF_ROW(X) X(name) X(arch) X(sms) X(simulated)
+#define MOE_EVIDENCE_OF_ROW(X) MOE_COLUMNS_PLACE(X) MOE_COLUMNS_MEASUREMENT(X)
+#define MOE_KERNEL_OF_ROW(X) X(kind) X(template) X(config) X(image) X(is_default) X(device)
 
 typedef enum moe_query {
     MOE_QUERY_ROWS,      /* (kind, shape): candidates of an op, by place, fastest first */
@@ -30,9 +35,6 @@ struct moe_db {
 /* Opens a file and prepares its queries. A failure leaves nothing open. */
 moe_status moe_db_file_open(const char *path, moe_db_file *out);
 void moe_db_file_close(moe_db_file *file);
-
-/* The failure of the file's last SQLite call, with what to do about it. */
-moe_status moe_db_file_fail(const moe_db_file *file);
 
 /* Steps a query: *row tells whether there is one. */
 moe_status moe_db_file_step(const moe_db_file *file, moe_query query, bool *row);

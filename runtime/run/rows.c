@@ -8,16 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ORDER ROW */
+#define COLUMN(name) COLUMN_##name,
 enum {
-    COLUMN_NAME, COLUMN_ARCH, COLUMN_SMS, COLUMN_SIMULATED, COLUMN_TOKENS, COLUMN_ROUTING,
-    COLUMN_CACHE, COLUMN_N, COLUMN_MED, COLUMN_MAD, COLUMN_ERR, COLUMN_TIMER, COLUMN_CHOICE,
-    COLUMN_KIND = COLUMN_CHOICE, COLUMN_TEMPLATE, COLUMN_CONFIG, COLUMN_IMAGE, COLUMN_DEFAULT,
-    COLUMN_DEVICE
+    COLUMN_id,
+    MOE_DEVICE_OF_ROW(COLUMN) MOE_EVIDENCE_OF_ROW(COLUMN) MOE_KERNEL_OF_ROW(COLUMN)
 };
+#undef COLUMN
 
 /* The columns of MOE_QUERY_CODE. */
-enum { CODE_ARCH, CODE_CUBIN, CODE_PTX, CODE_LAUNCH };
+enum { CODE_ARCH, CODE_LAUNCH, CODE_CUBIN, CODE_PTX };
 
 /* A cursor over a query of one file. */
 typedef struct cursor {
@@ -29,48 +28,45 @@ static sqlite3_stmt *statement(cursor at) { return at.file->query[at.query]; }
 static int64_t integer(cursor at, int column) {
     return sqlite3_column_int64(statement(at), column);
 }
-static double real(cursor at, int column) { return sqlite3_column_double(statement(at), column); }
 static moe_status text(cursor at, int column, char *out, size_t size) {
     return moe_db_file_text(at.file, at.query, column, out, size);
 }
 
-static moe_status name(cursor at, int column, const char *const *names, int *out) {
-    const moe_field field = {.names = names};
-    const char *value = (const char *)sqlite3_column_text(statement(at), column);
-    moe_status status = moe_field_enum.parse(&field, value ? value : "", out);
-    return status ? moe_fail(MOE_E_CORRUPT, "database %s: %s; rebuild it: moetune db build -o FILE",
-                             at.file->path, moe_error_text())
+/* What a column makes no sense with is damage. */
+static moe_status sense(cursor at, moe_status status) {
+    return status ? moe_fail(MOE_E_CORRUPT, "database %s: %s; " MOE_REBUILD, at.file->path,
+                             moe_error_text())
                   : MOE_OK;
 }
 
+static moe_status name(cursor at, int column, const char *const *names, int *out) {
+    return sense(at, moe_column_name(statement(at), column, names, out));
+}
+
 static moe_status read_origin(cursor at, moe_origin *out) {
-    int routing, cache, timer;
-    MOE_TRY(text(at, COLUMN_NAME, out->name, sizeof out->name));
-    MOE_TRY(text(at, COLUMN_ARCH, out->arch, sizeof out->arch));
-    MOE_TRY(name(at, COLUMN_ROUTING, moe_routing_names, &routing));
-    MOE_TRY(name(at, COLUMN_CACHE, moe_cache_names, &cache));
-    MOE_TRY(name(at, COLUMN_TIMER, moe_timer_names, &timer));
-    out->sms = integer(at, COLUMN_SMS);
-    out->simulated = integer(at, COLUMN_SIMULATED);
-    out->tokens = integer(at, COLUMN_TOKENS);
+    int routing, cache;
+    MOE_TRY(text(at, COLUMN_name, out->name, sizeof out->name));
+    MOE_TRY(text(at, COLUMN_arch, out->arch, sizeof out->arch));
+    MOE_TRY(name(at, COLUMN_routing, moe_routing_names, &routing));
+    MOE_TRY(name(at, COLUMN_cache, moe_cache_names, &cache));
+    MOE_TRY(sense(at, moe_column_measurement(statement(at), COLUMN_outcome, &out->measurement)));
+    out->sms = integer(at, COLUMN_sms);
+    out->simulated = integer(at, COLUMN_simulated);
+    out->tokens = integer(at, COLUMN_tokens);
     out->routing = (moe_routing)routing;
     out->cache = (moe_cache)cache;
-    out->measurement = (moe_measurement){
-        .outcome = MOE_OUTCOME_OK, .n = integer(at, COLUMN_N), .med = real(at, COLUMN_MED),
-        .mad = real(at, COLUMN_MAD), .err = real(at, COLUMN_ERR), .timer = (moe_timer)timer,
-    };
     return MOE_OK;
 }
 
 static moe_status read_row(cursor at, moe_row *out) {
     int kind;
     MOE_TRY(read_origin(at, &out->origin));
-    MOE_TRY(name(at, COLUMN_KIND, moe_op_names, &kind));
+    MOE_TRY(name(at, COLUMN_kind, moe_op_names, &kind));
     out->kind = (moe_op_kind)kind;
-    MOE_TRY(text(at, COLUMN_TEMPLATE, out->template_id, sizeof out->template_id));
-    MOE_TRY(text(at, COLUMN_CONFIG, out->config, sizeof out->config));
-    MOE_TRY(text(at, COLUMN_IMAGE, out->image, sizeof out->image));
-    out->is_default = integer(at, COLUMN_DEFAULT) != 0;
+    MOE_TRY(text(at, COLUMN_template, out->template_id, sizeof out->template_id));
+    MOE_TRY(text(at, COLUMN_config, out->config, sizeof out->config));
+    MOE_TRY(text(at, COLUMN_image, out->image, sizeof out->image));
+    out->is_default = integer(at, COLUMN_is_default) != 0;
     return MOE_OK;
 }
 
@@ -83,9 +79,8 @@ static moe_status read_code(cursor at, const moe_want *want, moe_row *row, bool 
     origin->has_cubin = integer(at, CODE_CUBIN) != 0;
     origin->has_ptx = integer(at, CODE_PTX) != 0;
     if (moe_launch_parse(rule ? rule : "", &launch))
-        return moe_fail(MOE_E_CORRUPT,
-                        "database %s: image %s: %s; rebuild it: moetune db build -o FILE",
-                        at.file->path, row->image, moe_error_text());
+        return moe_fail(MOE_E_CORRUPT, "database %s: image %s: %s; " MOE_REBUILD, at.file->path,
+                        row->image, moe_error_text());
     row->max_slots = launch.max_slots;
     *usable = !moe_fit_refusal(origin, &launch, want);
     return MOE_OK;
@@ -141,7 +136,7 @@ typedef struct race {
 
 static moe_status start_race(cursor at, const moe_row *row, moe_rows *out, race *now) {
     MOE_TRY(grow(&out->row, out->count, &out->room, sizeof *row));
-    *now = (race){&out->row[out->count++], integer(at, COLUMN_DEVICE), row->origin.measurement};
+    *now = (race){&out->row[out->count++], integer(at, COLUMN_device), row->origin.measurement};
     *now->winner = *row;
     return MOE_OK;
 }
@@ -156,7 +151,7 @@ static moe_status collect(cursor at, const moe_op *op, const moe_want *want, moe
         MOE_TRY(read_row(at, &row));
         /* A step that does not depend on the routing was tuned for any. */
         if (op->routing != want->routing) row.origin.routing = want->routing;
-        bool racing = now.winner && now.device == integer(at, COLUMN_DEVICE) &&
+        bool racing = now.winner && now.device == integer(at, COLUMN_device) &&
                       same_place(now.winner, &row);
         if (racing && !(tied(&now.fastest, &row.origin.measurement) &&
                         preferred(&row, now.winner)))
@@ -244,7 +239,7 @@ static moe_status collect_pipelines(cursor at, const moe_want *want, moe_pipelin
         moe_pipeline *pipeline = &out->pipeline[out->count];
         *pipeline = (moe_pipeline){0};
         MOE_TRY(read_origin(at, &pipeline->origin));
-        moe_status status = read_steps(steps, integer(at, COLUMN_CHOICE), want, pipeline, &whole);
+        moe_status status = read_steps(steps, integer(at, COLUMN_id), want, pipeline, &whole);
         sqlite3_reset(statement(steps));
         if (status) return status;
         if (whole) out->count++;

@@ -226,7 +226,7 @@ static void test_bad_databases_are_refused_whole(void **state) {
     } cases[] = {
         {"UPDATE record SET config = 'number=x'", "row 1 of table record"},
         {"UPDATE device SET text = 'a toaster'", "row 1 of table device"},
-        {"PRAGMA user_version = 1", "schema 1"},
+        {"PRAGMA user_version = 1", "its schema is 1"},
         {"DROP TABLE choice", "no such table"},
         {"INSERT INTO choice SELECT 1, device, 'd=64 f=32 e=4 k=2', 16, 'uniform', 'cold', "
          "'gemm_up', 'ok', n, med, mad, err, timer, driver, toolkit, commit_id, date, clock "

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SCHEMA_VERSION = MOE_SCHEMA_VERSION, BUSY_MS = 60000 };
+enum { BUSY_MS = 60000 };
 
 static const char schema[] =
 #include "schema.inc"
@@ -87,14 +87,14 @@ void storage_bind_key(sqlite3_stmt *statement, int64_t device, const moe_op *op,
                     const char *template_id, const moe_config *config, storage_key *key) {
     moe_op_shape(op, key->shape, sizeof key->shape);
     moe_config_print(config, key->config, sizeof key->config);
-    sqlite3_bind_int64(statement, 1, device);
-    storage_bind_text(statement, 2, moe_op_names[op->kind]);
-    storage_bind_text(statement, 3, key->shape);
-    sqlite3_bind_int64(statement, 4, op->t);
-    storage_bind_text(statement, 5, moe_routing_names[op->routing]);
-    storage_bind_text(statement, 6, moe_cache_names[op->cache]);
-    storage_bind_text(statement, 7, template_id);
-    storage_bind_text(statement, 8, key->config);
+    sqlite3_bind_int64(statement, PUT_device, device);
+    storage_bind_text(statement, PUT_kind, moe_op_names[op->kind]);
+    storage_bind_text(statement, PUT_shape, key->shape);
+    sqlite3_bind_int64(statement, PUT_tokens, op->t);
+    storage_bind_text(statement, PUT_routing, moe_routing_names[op->routing]);
+    storage_bind_text(statement, PUT_cache, moe_cache_names[op->cache]);
+    storage_bind_text(statement, PUT_template, template_id);
+    storage_bind_text(statement, PUT_config, key->config);
 }
 
 /* -------------------------------------------------------------------------------- opening */
@@ -130,15 +130,6 @@ static moe_status read_version(moe_storage *store, int64_t *version, int64_t *ta
     return status;
 }
 
-static moe_status wrong_version(const moe_storage *store, int64_t version) {
-    const char *advice = version > SCHEMA_VERSION
-                             ? "update moetune, or give another file with --db FILE"
-                             : "its kernels may take other arguments, so move it away and tune "
-                               "anew, or give another file with --db FILE";
-    return moe_fail(MOE_E_CORRUPT, "database %s: schema %lld, this moetune knows %d; %s",
-                    store->path, (long long)version, SCHEMA_VERSION, advice);
-}
-
 /* The lock is taken before the look, so that two tuners do not both make the tables. */
 static moe_status make_schema(moe_storage *store) {
     int64_t version = 0, tables = 0;
@@ -146,8 +137,8 @@ static moe_status make_schema(moe_storage *store) {
     moe_status status = read_version(store, &version, &tables);
     if (!status && !version && !tables) {
         status = run_text(store, schema);
-    } else if (!status && version != SCHEMA_VERSION) {
-        status = wrong_version(store, version);
+    } else if (!status) {
+        status = moe_schema_check(store->path, version);
     }
     if (!status) return run_text(store, "COMMIT");
     sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
@@ -164,26 +155,16 @@ static moe_status prepare(moe_storage *store) {
 
 static moe_status open_for_writing(moe_storage *store) {
     MOE_TRY(make_folders(store->path));
-    if (sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL))
+    if (moe_schema_connect(store->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, BUSY_MS,
+                           &store->db))
         return storage_fail(store, "opening");
-    sqlite3_extended_result_codes(store->db, 1);
-    sqlite3_busy_timeout(store->db, BUSY_MS);
     MOE_TRY(run_text(store, "PRAGMA journal_mode = DELETE; PRAGMA foreign_keys = ON"));
     MOE_TRY(make_schema(store));
     return prepare(store);
 }
 
 static moe_status open_for_reading(moe_storage *store) {
-    int64_t version = 0, tables = 0;
-    if (access(store->path, F_OK))
-        return moe_fail(MOE_E_NOT_FOUND, "database %s: %s; moetune tune makes one", store->path,
-                        strerror(errno));
-    if (sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READONLY, NULL))
-        return storage_fail(store, "opening");
-    sqlite3_extended_result_codes(store->db, 1);
-    sqlite3_busy_timeout(store->db, BUSY_MS);
-    MOE_TRY(read_version(store, &version, &tables));
-    if (version != SCHEMA_VERSION) return wrong_version(store, version);
+    MOE_TRY(moe_schema_open(store->path, &store->db));
     return prepare(store);
 }
 
@@ -259,11 +240,11 @@ moe_status moe_storage_device(moe_storage *store, const moe_facts *facts, int64_
     MOE_TRY(storage_step(store, find, &row));
     if (!row) {
         sqlite3_stmt *add = storage_start(store, SQL_add_device);
-        storage_bind_text(add, 1, text);
-        storage_bind_text(add, 2, facts->arch);
-        storage_bind_text(add, 3, facts->name);
-        sqlite3_bind_int64(add, 4, facts->sms);
-        sqlite3_bind_int64(add, 5, facts->simulated);
+        storage_bind_text(add, FACTS_text, text);
+        storage_bind_text(add, FACTS_arch, facts->arch);
+        storage_bind_text(add, FACTS_name, facts->name);
+        sqlite3_bind_int64(add, FACTS_sms, facts->sms);
+        sqlite3_bind_int64(add, FACTS_simulated, facts->simulated);
         MOE_TRY(storage_run(store, add));
         find = storage_start(store, SQL_find_device);
         storage_bind_text(find, 1, text);
@@ -278,36 +259,34 @@ static moe_status put_image(moe_storage *store, const moe_compiled *compiled, co
     char launch[2048];
     moe_launch_print(&compiled->image.launch, launch, sizeof launch);
     sqlite3_stmt *add = storage_start(store, SQL_add_image);
-    storage_bind_text(add, 1, compiled->hash);
-    storage_bind_text(add, 2, compiled->image.arch);
-    storage_bind_text(add, 3, launch);
-    storage_bind_text(add, 4, compiled->toolkit);
-    storage_bind_text(add, 5, source);
-    storage_bind_text(add, 6, compiled->log);
-    sqlite3_bind_blob64(add, 7, compiled->cubin, compiled->image.cubin_size, SQLITE_STATIC);
-    sqlite3_bind_text(add, 8, compiled->ptx, -1, SQLITE_STATIC);
+    storage_bind_text(add, 1 + IMAGE_hash, compiled->hash);
+    storage_bind_text(add, 1 + IMAGE_arch, compiled->image.arch);
+    storage_bind_text(add, 1 + IMAGE_launch, launch);
+    storage_bind_text(add, 1 + IMAGE_toolkit, compiled->toolkit);
+    storage_bind_text(add, 1 + IMAGE_source, source);
+    storage_bind_text(add, 1 + IMAGE_log, compiled->log);
+    sqlite3_bind_blob64(add, 1 + IMAGE_cubin, compiled->cubin, compiled->image.cubin_size,
+                        SQLITE_STATIC);
+    sqlite3_bind_text(add, 1 + IMAGE_ptx, compiled->ptx, -1, SQLITE_STATIC);
     return storage_run(store, add);
 }
 
-/* ORDER MEASUREMENT: outcome, n, med, mad, err, timer from column `at` on. */
-static int bind_measurement(sqlite3_stmt *add, int at, const moe_measurement *m) {
-    storage_bind_text(add, at++, moe_outcome_names[m->outcome]);
-    sqlite3_bind_int64(add, at++, m->n);
-    sqlite3_bind_double(add, at++, m->med);
-    sqlite3_bind_double(add, at++, m->mad);
-    sqlite3_bind_double(add, at++, m->err);
-    storage_bind_text(add, at++, moe_timer_names[m->timer]);
-    return at;
+/* Binds a group of values from number `at` on. */
+static void bind_measurement(sqlite3_stmt *add, int at, const moe_measurement *m) {
+    storage_bind_text(add, at + MEASUREMENT_outcome, moe_outcome_names[m->outcome]);
+    sqlite3_bind_int64(add, at + MEASUREMENT_n, m->n);
+    sqlite3_bind_double(add, at + MEASUREMENT_med, m->med);
+    sqlite3_bind_double(add, at + MEASUREMENT_mad, m->mad);
+    sqlite3_bind_double(add, at + MEASUREMENT_err, m->err);
+    storage_bind_text(add, at + MEASUREMENT_timer, moe_timer_names[m->timer]);
 }
 
-/* ORDER PROVENANCE: driver, toolkit, commit, date, clock. */
-static int bind_provenance(sqlite3_stmt *add, int at, const moe_provenance *p) {
-    storage_bind_text(add, at++, p->driver);
-    storage_bind_text(add, at++, p->toolkit);
-    storage_bind_text(add, at++, p->commit);
-    storage_bind_text(add, at++, p->date);
-    sqlite3_bind_int64(add, at++, p->clock);
-    return at;
+static void bind_provenance(sqlite3_stmt *add, int at, const moe_provenance *p) {
+    storage_bind_text(add, at + PROVENANCE_driver, p->driver);
+    storage_bind_text(add, at + PROVENANCE_toolkit, p->toolkit);
+    storage_bind_text(add, at + PROVENANCE_commit_id, p->commit);
+    storage_bind_text(add, at + PROVENANCE_date, p->date);
+    sqlite3_bind_int64(add, at + PROVENANCE_clock, p->clock);
 }
 
 static moe_status put_record(moe_storage *store, int64_t device, const moe_record *record,
@@ -315,12 +294,12 @@ static moe_status put_record(moe_storage *store, int64_t device, const moe_recor
     storage_key key;
     sqlite3_stmt *add = storage_start(store, SQL_add_record);
     storage_bind_key(add, device, &record->op, record->template_id, &record->config, &key);
-    int at = bind_measurement(add, 9, &record->measurement);
-    sqlite3_bind_int64(add, at++, record->provenance.is_default);
-    at = bind_provenance(add, at, &record->provenance);
-    storage_bind_text(add, at++, evidence->samples);
-    storage_bind_text(add, at++, evidence->log);
-    if (evidence->compiled) storage_bind_text(add, at, evidence->compiled->hash);
+    bind_measurement(add, PUT_outcome, &record->measurement);
+    storage_bind_text(add, PUT_samples, evidence->samples);
+    sqlite3_bind_int64(add, PUT_is_default, record->provenance.is_default);
+    bind_provenance(add, PUT_driver, &record->provenance);
+    if (evidence->compiled) storage_bind_text(add, PUT_image, evidence->compiled->hash);
+    storage_bind_text(add, PUT_log, evidence->log);
     return storage_run(store, add);
 }
 
@@ -335,11 +314,11 @@ moe_status moe_storage_put(moe_storage *store, int64_t device, const moe_record 
 
 void storage_bind_choice(sqlite3_stmt *statement, int64_t device, const moe_choice *choice,
                          const char *layer) {
-    sqlite3_bind_int64(statement, 1, device);
-    storage_bind_text(statement, 2, layer);
-    sqlite3_bind_int64(statement, 3, choice->t);
-    storage_bind_text(statement, 4, moe_routing_names[choice->routing]);
-    storage_bind_text(statement, 5, moe_cache_names[choice->cache]);
+    sqlite3_bind_int64(statement, CHOICE_device, device);
+    storage_bind_text(statement, CHOICE_layer, layer);
+    sqlite3_bind_int64(statement, CHOICE_tokens, choice->t);
+    storage_bind_text(statement, CHOICE_routing, moe_routing_names[choice->routing]);
+    storage_bind_text(statement, CHOICE_cache, moe_cache_names[choice->cache]);
 }
 
 static moe_status put_choice_row(moe_storage *store, int64_t device, const moe_choice *choice) {
@@ -353,8 +332,9 @@ static moe_status put_choice_row(moe_storage *store, int64_t device, const moe_c
     MOE_TRY(storage_run(store, drop));
     sqlite3_stmt *add = storage_start(store, SQL_add_choice);
     storage_bind_choice(add, device, choice, layer);
-    storage_bind_text(add, 6, pipeline);
-    bind_provenance(add, bind_measurement(add, 7, &choice->measurement), &choice->provenance);
+    storage_bind_text(add, CHOICE_pipeline, pipeline);
+    bind_measurement(add, CHOICE_outcome, &choice->measurement);
+    bind_provenance(add, CHOICE_driver, &choice->provenance);
     return storage_run(store, add);
 }
 

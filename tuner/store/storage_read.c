@@ -39,37 +39,21 @@ moe_status moe_storage_integrity(moe_storage *store, char (*text)[256], int room
     return status;
 }
 
-static moe_status column_enum(sqlite3_stmt *statement, int at, const char *const *names,
-                              int *out) {
-    char text[64];
-    const moe_field field = {.names = names};
-    storage_column_text(statement, at, text, sizeof text);
-    return moe_field_enum.parse(&field, text, out);
-}
-
-/* ORDER MEASUREMENT */
-static moe_status column_measurement(sqlite3_stmt *statement, int at, moe_measurement *m) {
-    int outcome, timer;
-    MOE_TRY(column_enum(statement, at, moe_outcome_names, &outcome));
-    MOE_TRY(column_enum(statement, at + 5, moe_timer_names, &timer));
-    *m = (moe_measurement){
-        .outcome = (moe_outcome)outcome,
-        .n = sqlite3_column_int64(statement, at + 1),
-        .med = sqlite3_column_double(statement, at + 2),
-        .mad = sqlite3_column_double(statement, at + 3),
-        .err = sqlite3_column_double(statement, at + 4),
-        .timer = (moe_timer)timer,
-    };
-    return MOE_OK;
-}
-
-/* ORDER PROVENANCE */
+/* MOE_COLUMNS_PROVENANCE from column `at` on. */
 static void column_provenance(sqlite3_stmt *statement, int at, moe_provenance *p) {
-    storage_column_text(statement, at, p->driver, sizeof p->driver);
-    storage_column_text(statement, at + 1, p->toolkit, sizeof p->toolkit);
-    storage_column_text(statement, at + 2, p->commit, sizeof p->commit);
-    storage_column_text(statement, at + 3, p->date, sizeof p->date);
-    p->clock = sqlite3_column_int64(statement, at + 4);
+    storage_column_text(statement, at + PROVENANCE_driver, p->driver, sizeof p->driver);
+    storage_column_text(statement, at + PROVENANCE_toolkit, p->toolkit, sizeof p->toolkit);
+    storage_column_text(statement, at + PROVENANCE_commit_id, p->commit, sizeof p->commit);
+    storage_column_text(statement, at + PROVENANCE_date, p->date, sizeof p->date);
+    p->clock = sqlite3_column_int64(statement, at + PROVENANCE_clock);
+}
+
+/* What a record holds besides its key. */
+static moe_status column_evidence(sqlite3_stmt *row, moe_record *record, char *image) {
+    record->provenance.is_default = sqlite3_column_int64(row, RECORD_is_default);
+    column_provenance(row, RECORD_driver, &record->provenance);
+    storage_column_text(row, RECORD_image, image, MOE_HASH_SIZE);
+    return moe_column_measurement(row, RECORD_outcome, &record->measurement);
 }
 
 moe_status moe_storage_find(moe_storage *store, int64_t device, moe_record *record, char *image,
@@ -79,10 +63,7 @@ moe_status moe_storage_find(moe_storage *store, int64_t device, moe_record *reco
     storage_bind_key(find, device, &record->op, record->template_id, &record->config, &key);
     MOE_TRY(storage_step(store, find, found));
     if (!*found) return MOE_OK;
-    moe_status status = column_measurement(find, 1, &record->measurement);
-    record->provenance.is_default = sqlite3_column_int64(find, 7);
-    column_provenance(find, 8, &record->provenance);
-    storage_column_text(find, 13, image, MOE_HASH_SIZE);
+    moe_status status = column_evidence(find, record, image);
     sqlite3_reset(find);
     return status;
 }
@@ -91,7 +72,7 @@ moe_status moe_storage_log(moe_storage *store, int64_t device, const moe_record 
                            size_t size) {
     storage_key key;
     bool found;
-    sqlite3_stmt *find = storage_start(store, SQL_find_log);
+    sqlite3_stmt *find = storage_start(store, SQL_find_notes);
     storage_bind_key(find, device, &record->op, record->template_id, &record->config, &key);
     MOE_TRY(storage_step(store, find, &found));
     snprintf(log, size, "%s", "");
@@ -118,7 +99,7 @@ moe_status moe_storage_notes(moe_storage *store, int64_t device, const moe_recor
                              char **samples, char **log) {
     storage_key key;
     bool found;
-    sqlite3_stmt *find = storage_start(store, SQL_find_log);
+    sqlite3_stmt *find = storage_start(store, SQL_find_notes);
     *samples = *log = NULL;
     storage_bind_key(find, device, &record->op, record->template_id, &record->config, &key);
     MOE_TRY(storage_step(store, find, &found));
@@ -131,16 +112,16 @@ moe_status moe_storage_notes(moe_storage *store, int64_t device, const moe_recor
 
 static moe_status column_image(sqlite3_stmt *row, moe_compiled *out, char **source) {
     char launch[2048];
-    storage_column_text(row, 0, out->image.arch, sizeof out->image.arch);
-    storage_column_text(row, 1, launch, sizeof launch);
-    storage_column_text(row, 2, out->toolkit, sizeof out->toolkit);
+    storage_column_text(row, IMAGE_arch, out->image.arch, sizeof out->image.arch);
+    storage_column_text(row, IMAGE_launch, launch, sizeof launch);
+    storage_column_text(row, IMAGE_toolkit, out->toolkit, sizeof out->toolkit);
     MOE_TRY(moe_launch_parse(launch, &out->image.launch));
-    MOE_TRY(column_copy(row, 4, &out->log, NULL));
-    MOE_TRY(column_copy(row, 5, &out->cubin, &out->image.cubin_size));
-    MOE_TRY(column_copy(row, 6, &out->ptx, &out->image.ptx_size));
+    MOE_TRY(column_copy(row, IMAGE_log, &out->log, NULL));
+    MOE_TRY(column_copy(row, IMAGE_cubin, &out->cubin, &out->image.cubin_size));
+    MOE_TRY(column_copy(row, IMAGE_ptx, &out->ptx, &out->image.ptx_size));
     out->image.cubin = out->cubin;
     out->image.ptx = out->ptx;
-    return source ? column_copy(row, 3, source, NULL) : MOE_OK;
+    return source ? column_copy(row, IMAGE_source, source, NULL) : MOE_OK;
 }
 
 moe_status moe_storage_image(moe_storage *store, const char *hash, moe_compiled *out, char **source,
@@ -177,24 +158,21 @@ moe_status moe_storage_devices(moe_storage *store, moe_device_each *each, void *
     return status;
 }
 
-/* Columns kind, shape, tokens, routing, cache, template, config from 0 on. */
-static moe_status column_record(sqlite3_stmt *row, moe_record *out) {
+static moe_status column_record(sqlite3_stmt *row, moe_record *out, char *image) {
     char kind[32], shape[MOE_OP_TEXT_SIZE], routing[32], cache[32], config[MOE_CONFIG_TEXT_SIZE];
     char text[2 * MOE_OP_TEXT_SIZE];
     moe_record record = {0};
-    storage_column_text(row, 0, kind, sizeof kind);
-    storage_column_text(row, 1, shape, sizeof shape);
-    storage_column_text(row, 3, routing, sizeof routing);
-    storage_column_text(row, 4, cache, sizeof cache);
-    storage_column_text(row, 5, record.template_id, sizeof record.template_id);
-    storage_column_text(row, 6, config, sizeof config);
+    storage_column_text(row, RECORD_kind, kind, sizeof kind);
+    storage_column_text(row, RECORD_shape, shape, sizeof shape);
+    storage_column_text(row, RECORD_routing, routing, sizeof routing);
+    storage_column_text(row, RECORD_cache, cache, sizeof cache);
+    storage_column_text(row, RECORD_template, record.template_id, sizeof record.template_id);
+    storage_column_text(row, RECORD_config, config, sizeof config);
     snprintf(text, sizeof text, "%s t=%lld %s routing=%s cache=%s", kind,
-             (long long)sqlite3_column_int64(row, 2), shape, routing, cache);
+             (long long)sqlite3_column_int64(row, RECORD_tokens), shape, routing, cache);
     MOE_TRY(moe_op_parse(text, &record.op));
     MOE_TRY(moe_config_parse(config, &record.config));
-    MOE_TRY(column_measurement(row, 7, &record.measurement));
-    record.provenance.is_default = sqlite3_column_int64(row, 13);
-    column_provenance(row, 14, &record.provenance);
+    MOE_TRY(column_evidence(row, &record, image));
     *out = record;
     return MOE_OK;
 }
@@ -208,9 +186,8 @@ moe_status moe_storage_records(moe_storage *store, int64_t device, moe_record_ea
     while (!(status = storage_step(store, all, &row)) && row) {
         char image[MOE_HASH_SIZE];
         moe_record record;
-        status = column_record(all, &record);
-        if (damaged(store, "record", sqlite3_column_int64(all, 20), &status)) continue;
-        storage_column_text(all, 19, image, sizeof image);
+        status = column_record(all, &record, image);
+        if (damaged(store, "record", sqlite3_column_int64(all, RECORD_id), &status)) continue;
         if (!status) status = each(context, &record, image);
         if (status) break;
     }
@@ -241,16 +218,16 @@ static moe_status read_steps(moe_storage *store, int64_t choice, moe_choice *out
 static moe_status column_choice(moe_storage *store, sqlite3_stmt *row, moe_choice *out) {
     char layer[MOE_LAYER_TEXT_SIZE];
     int routing, cache;
-    moe_choice choice = {.t = sqlite3_column_int64(row, 2)};
-    storage_column_text(row, 1, layer, sizeof layer);
+    moe_choice choice = {.t = sqlite3_column_int64(row, CHOICE_tokens)};
+    storage_column_text(row, CHOICE_layer, layer, sizeof layer);
     MOE_TRY(moe_layer_parse(layer, &choice.layer));
-    MOE_TRY(column_enum(row, 3, moe_routing_names, &routing));
-    MOE_TRY(column_enum(row, 4, moe_cache_names, &cache));
+    MOE_TRY(moe_column_name(row, CHOICE_routing, moe_routing_names, &routing));
+    MOE_TRY(moe_column_name(row, CHOICE_cache, moe_cache_names, &cache));
     choice.routing = (moe_routing)routing;
     choice.cache = (moe_cache)cache;
-    MOE_TRY(column_measurement(row, 5, &choice.measurement));
-    column_provenance(row, 11, &choice.provenance);
-    MOE_TRY(read_steps(store, sqlite3_column_int64(row, 0), &choice));
+    MOE_TRY(moe_column_measurement(row, CHOICE_outcome, &choice.measurement));
+    column_provenance(row, CHOICE_driver, &choice.provenance);
+    MOE_TRY(read_steps(store, sqlite3_column_int64(row, CHOICE_id), &choice));
     *out = choice;
     return MOE_OK;
 }
@@ -276,7 +253,7 @@ moe_status moe_storage_choices(moe_storage *store, int64_t device, moe_choice_ea
     while (!(status = storage_step(store, all, &row)) && row) {
         moe_choice choice;
         status = column_choice(store, all, &choice);
-        if (damaged(store, "choice", sqlite3_column_int64(all, 0), &status)) continue;
+        if (damaged(store, "choice", sqlite3_column_int64(all, CHOICE_id), &status)) continue;
         if (!status) status = each(context, &choice);
         if (status) break;
     }

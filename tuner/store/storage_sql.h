@@ -2,9 +2,37 @@
 #ifndef MOE_STORAGE_SQL_H
 #define MOE_STORAGE_SQL_H
 
+#include "run/schema.h"
 #include "store/storage.h"
 
-#include <sqlite3.h>
+/* What is read of a record, behind its id. */
+#define STORAGE_COLUMNS_RECORD(X)                                                                  \
+    MOE_COLUMNS_RECORD_KEY(X) MOE_COLUMNS_MEASUREMENT(X) X(is_default)                             \
+    MOE_COLUMNS_PROVENANCE(X) X(image)
+
+/* Places of columns in what is read of a table, and of the same columns' values in what is written:
+ * SQLite counts columns from 0, of which that is the id, and values from 1. */
+#define AT(name) RECORD_##name,
+enum { RECORD_id, STORAGE_COLUMNS_RECORD(AT) };
+#undef AT
+#define AT(name) PUT_##name,
+enum { PUT_id, MOE_COLUMNS_RECORD(AT) };
+#undef AT
+#define AT(name) CHOICE_##name,
+enum { CHOICE_id, MOE_COLUMNS_CHOICE(AT) };
+#undef AT
+#define AT(name) IMAGE_##name,
+enum { IMAGE_hash, MOE_COLUMNS_IMAGE(AT) };
+#undef AT
+#define AT(name) FACTS_##name,
+enum { FACTS_id, MOE_COLUMNS_FACTS(AT) };
+#undef AT
+#define AT(name) PROVENANCE_##name,
+enum { MOE_COLUMNS_PROVENANCE(AT) };
+#undef AT
+#define AT(name) MEASUREMENT_##name,
+enum { MOE_COLUMNS_MEASUREMENT(AT) };
+#undef AT
 
 typedef enum storage_sql {
 #define SQL(name, text) SQL_##name,
@@ -40,8 +68,7 @@ void storage_bind_text(sqlite3_stmt *statement, int at, const char *text);
 /* Copies a text column, cut to `size`. */
 void storage_column_text(sqlite3_stmt *statement, int at, char *text, size_t size);
 
-/* Binds the key of a record (device, kind, shape, tokens, routing, cache, template, config) to
- * 1..8. `key` must live until the statement has run. */
+/* Binds the key of a record to the first values. `key` must live until the statement has run. */
 typedef struct storage_key {
     char shape[MOE_OP_TEXT_SIZE];
     char config[MOE_CONFIG_TEXT_SIZE];
@@ -49,7 +76,7 @@ typedef struct storage_key {
 void storage_bind_key(sqlite3_stmt *statement, int64_t device, const moe_op *op,
                     const char *template_id, const moe_config *config, storage_key *key);
 
-/* Binds the key of a choice (device, layer, tokens, routing, cache) to 1..5. */
+/* Binds the key of a choice to the first values. */
 void storage_bind_choice(sqlite3_stmt *statement, int64_t device, const moe_choice *choice,
                          const char *layer);
 
