@@ -82,7 +82,10 @@ moe_fit moe_fit_of(const moe_origin *origin, const moe_want *want, int64_t token
         fit.match = MOE_MATCH_NEAR_DEVICE;
         fit.distance += doublings(origin->sms, want->facts->sms);
         if (strcmp(origin->arch, want->facts->arch) != 0) fit.distance += other_arch;
-        if (only_modelled(origin, want->facts)) fit.distance += modelled;
+    }
+    if (only_modelled(origin, want->facts)) { /* a model of a device is another device */
+        fit.match = MOE_MATCH_NEAR_DEVICE;
+        fit.distance += modelled;
     }
     if (origin->measurement.n == 0) fit.match = MOE_MATCH_DEFAULT;
     return fit;

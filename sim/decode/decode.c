@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE = 64 };
+enum { LINE = 64, WIDEST_SHIFT = 4 /* log2 of 16 bytes */ };
 
 moe_status sim_no_memory(void) {
     return moe_fail(MOE_E_MEMORY, "out of memory while decoding PTX");
@@ -302,11 +302,6 @@ static moe_status decode_function(sim_decoder *d, sim_frame *frame) {
     return resolve_jumps(d);
 }
 
-/* The narrowest accesses to shared memory decide how finely it is marked. */
-static void choose_granules(sim_kernel *k) {
-    k->shared_store_shift = k->shared_load_shift = 4;
-}
-
 static moe_status set_stalls(sim_decoder *d) {
     sim_kernel *k = d->kernel;
     uint16_t *stall = sim_arena_alloc(d->arena, (k->count + 1) * sizeof *stall);
@@ -355,7 +350,8 @@ static moe_status decode_all(sim_decoder *d) {
     sim_kernel *k = d->kernel;
 
     k->register_bytes = LINE; /* offset 0 means no register */
-    choose_granules(k);
+    /* The widest accesses; each narrower one that is decoded has shared memory marked more finely. */
+    k->shared_store_shift = k->shared_load_shift = WIDEST_SHIFT;
     MOE_TRY(sim_constant(d, 0, 64, &zero));
     MOE_TRY(collect(d, d->entry, 0));
     d->carry_register = d->registers++;

@@ -16,6 +16,11 @@
 static const char simulated[] = "sim:a100", arch[] = "sm_80", templates[] = "tests/tuner/scripted";
 enum { LIMIT = 100, SECONDS = 120, BATCH = 64 };
 
+const char scripted_layer[] = "d=8 f=8 e=4 k=2 act=relu x=f32 w=f32 router=given";
+const char *const scripted_steps[] = {
+    "permute t=4 e=4 k=2", "gemm_up t=4 d=8 f=8 e=4 k=2 act=relu x=f32 w=f32",
+    "gemm_down t=4 d=8 f=8 e=4 k=2 x=f32 w=f32", "combine t=4 d=8 e=4 k=2 x=f32"};
+
 static void need(moe_status status) {
     if (status) fail_msg("%s", moe_error_text());
 }
@@ -132,4 +137,15 @@ moe_op_result scripted_tune(scripted_bench *bench, const char *text) {
     moe_op_result result;
     need(moe_tune_op(&bench->tuner, &op, LIMIT, moe_seconds() + SECONDS, &result));
     return result;
+}
+
+moe_session scripted_session(scripted_bench *bench, moe_cache cache, bool ops_only) {
+    moe_goal goal = {.layers = 1, .tokens = {4}, .token_count = 1, .routings = 1, .cache = cache,
+                     .budget = SECONDS, .left = SECONDS};
+    moe_session session;
+    need(moe_layer_parse(scripted_layer, &goal.layer[0]));
+    for (int i = 0; i < SCRIPTED_STEPS && ops_only; i++)
+        goal.ops |= 1u << scripted_op(scripted_steps[i]).kind;
+    need(moe_session_run(&bench->tuner, &goal, &session));
+    return session;
 }

@@ -49,4 +49,12 @@ moe_op scripted_op(const char *text);
 /* Tunes an op, all its candidates, and fails the test on an error of the tools. */
 moe_op_result scripted_tune(scripted_bench *bench, const char *op);
 
+/* The layer whose steps paced serves, and its steps' ops, three candidates each. */
+extern const char scripted_layer[];
+enum { SCRIPTED_STEPS = 4 };
+extern const char *const scripted_steps[SCRIPTED_STEPS];
+
+/* Tunes the layer at the ops' token count; `ops_only`: not as a whole. */
+moe_session scripted_session(scripted_bench *bench, moe_cache cache, bool ops_only);
+
 #endif

@@ -335,6 +335,7 @@ moe_device *scripted_open(script *s) {
     assert_non_null(device);
     assert_int_equal(moe_device_open(s->simulated, &self->real), MOE_OK);
     self->script = s;
+    s->opened++;
     self->class = all_of_it;
     if (!s->graphs) self->class.graph_begin = NULL;
     *device = (moe_device){.class = &self->class, .self = self, .name = "scripted"};

@@ -40,7 +40,7 @@ typedef struct script {
     size_t memory; /* bytes that can be allocated at a time */
     double gap;    /* ns before each kernel that is not part of a graph */
     double drift;  /* each launch takes longer than the one before it by this share of the first */
-    int64_t launches; /* up to now */
+    int64_t launches, opened; /* up to now */
     bool graphs;         /* it can record them; before it is opened */
     bool refuse_graphs;  /* but does not make them */
     bool forget;         /* plays all of a graph but its last event */

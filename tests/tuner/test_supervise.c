@@ -67,11 +67,33 @@ static void test_deaths_without_progress_are_an_error(void **state) {
     assert_int_equal(status, -1);
 }
 
+/* However busy it is. */
+static int stores_nothing(void *context, moe_heart *heart) {
+    (void)context;
+    heart->beats++;
+    return MOE_START_AGAIN;
+}
+
+static int stores_a_little(void *context, moe_heart *heart) {
+    (void)context;
+    heart->landed++;
+    return heart->restarts < 5 ? MOE_START_AGAIN : 0;
+}
+
+static void test_progress_is_what_is_stored(void **state) {
+    (void)state;
+    int status = -1;
+    assert_int_equal(moe_supervise(stores_nothing, NULL, &status), MOE_E_DEVICE);
+    assert_int_equal(moe_supervise(stores_a_little, NULL, &status), MOE_OK);
+    assert_int_equal(status, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_dead_child_is_replaced),
         cmocka_unit_test(test_a_silent_child_is_killed),
         cmocka_unit_test(test_deaths_without_progress_are_an_error),
+        cmocka_unit_test(test_progress_is_what_is_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

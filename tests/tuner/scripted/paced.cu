@@ -9,7 +9,8 @@ extern "C" __global__ void $(moe.symbol())(const args_$(p.kind) a)
     constexpr int HEIGHT[7] = {8, 16, 32, 64, 128, 192, 256};
     int count[E], rows[E];
     for (int e = 0; e < E; e++) count[e] = rows[e] = 0;
-    for (int s = 0; s < a.tokens * K; s++) count[a.ids[s]]++;
+    for (int s = 0; s < a.tokens * K; s++)
+        if ((unsigned)a.ids[s] < E) count[a.ids[s]]++; // a caller's ids may be nobody's
     a.expert_start[0] = 0;
     for (int e = 0; e < E; e++) {
         const int kept = min(count[e], a.capacity), end = a.expert_start[e] + kept;
@@ -29,7 +30,8 @@ extern "C" __global__ void $(moe.symbol())(const args_$(p.kind) a)
     for (int j = 0; j < K; j++)
         for (int t = 0; t < a.tokens; t++) {
             const int s = t * K + j, e = a.ids[s];
-            const int row = rows[e] < a.capacity ? a.expert_start[e] + rows[e]++ : -1;
+            const bool kept = (unsigned)e < E && rows[e] < a.capacity;
+            const int row = kept ? a.expert_start[e] + rows[e]++ : -1;
             a.slot_rows[s] = row;
             if (row >= 0) a.row_slots[row] = s;
         }

@@ -11,7 +11,7 @@ return moe.template {
         for i = 0, p.kind == "combine" and p.d > 8 and 19 or 2 do numbers[i + 1] = i end
         return { { "n", numbers } }
     end,
-    supports = function(p) return p.x == "f32", "only f32" end,
+    supports = function(p) return p.kind == "permute" or p.x == "f32", "only f32" end,
     default = function() return { n = 1 } end,
     launch = function(p, c)
         return { kernels = { { grid = { "fixed", 1 }, block = 1 } }, scratch = { fixed = 65536 * c.n } }
