@@ -68,6 +68,82 @@ static void test_collectives(void **unused) {
     recorder_close(device);
 }
 
+/* One kernel an op, called after it. */
+static moe_plan *plain_plan(recorder *device, const moe_layer *layer, moe_pipeline_kind kind) {
+    moe_image image[MOE_PIPELINE_STEPS];
+    const moe_image *images[MOE_PIPELINE_STEPS];
+    moe_plan *plan = NULL;
+    for (int i = 0; i < form(kind)->steps; i++) {
+        char launch[96];
+        snprintf(launch, sizeof launch, "kernel=%s_0 grid=tokens(16) block=128",
+                 moe_step_name(&form(kind)->step[i]));
+        image[i] = (moe_image){.arch = "sm_90a", .ptx = ".version 9.0", .ptx_size = 12};
+        CHECK(moe_launch_parse(launch, &image[i].launch));
+        images[i] = &image[i];
+    }
+    CHECK(moe_plan_assemble(&device->device, layer, form(kind), images, &plan));
+    return plan;
+}
+
+/* Where experts see the router's jittered x, ops behind it take that; only if something is drawn. */
+static void test_jitter(void **unused) {
+    (void)unused;
+    static const struct {
+        const char *router;
+        bool seed, jittered;
+    } table[] = {
+        {"jitter(0.01,all)>softmax>topk", true, true},
+        {"jitter(0.01,all)>softmax>topk", false, false},
+        {"jitter(0.01)>softmax>topk", true, false},
+    };
+    static const struct {
+        moe_pipeline_kind form;
+        moe_op_kind op;
+        const char *symbol;
+    } routers[] = {{MOE_PIPELINE_separate, MOE_OP_route, "route_0"},
+                   {MOE_PIPELINE_mapped, MOE_OP_route_permute, "route_permute_0"}};
+    recorder *device = recorder_open(FACTS);
+    for (size_t i = 0; i < 2 * sizeof table / sizeof *table; i++) {
+        char text[96];
+        snprintf(text, sizeof text, "d=64 f=32 e=8 k=2 router=%s", table[i / 2].router);
+        const moe_layer layer = case_layer(text);
+        moe_plan *plan = plain_plan(device, &layer, routers[i % 2].form);
+        moe_io io = case_io(0);
+        if (table[i / 2].seed) io.seed = case_pointer(30);
+        case_run(device, plan, io, 16);
+#define OF_ROUTER(arg) case_argument(device, routers[i % 2].symbol, routers[i % 2].op, MOE_ARG_##arg)
+        uint64_t x = case_argument(device, "gemm_up_0", MOE_OP_gemm_up, MOE_ARG_x);
+        assert_true(OF_ROUTER(x) == (uintptr_t)io.x);
+        assert_true(x == (table[i / 2].jittered ? OF_ROUTER(jittered) : (uintptr_t)io.x));
+#undef OF_ROUTER
+        moe_plan_destroy(plan);
+    }
+    recorder_close(device);
+}
+
+/* What losses are made of starts at 0; where no router runs, so do they. */
+static void test_losses(void **unused) {
+    (void)unused;
+    recorder *device = recorder_open(FACTS);
+    const moe_layer layer = case_layer("d=64 f=32 e=8 k=2");
+    moe_plan *plan = plain_plan(device, &layer, MOE_PIPELINE_separate);
+    moe_io io = case_io(0);
+    io.losses = case_pointer(40);
+    case_run(device, plan, io, 16);
+    uint64_t sums = case_argument(device, "route_0", MOE_OP_route, MOE_ARG_loss_sums);
+    assert_true(sums && case_fill(device, sums));
+    assert_int_equal(case_fill(device, sums)->bytes, (3 * E + 2) * 8);
+    assert_null(case_fill(device, (uintptr_t)io.losses));
+    io.routing_given = true;
+    io.ids = case_pointer(41);
+    io.weights = case_pointer(42);
+    case_run(device, plan, io, 16);
+    assert_int_equal(device->event[0].what, RECORDED_FILL);
+    assert_true(case_fill(device, (uintptr_t)io.losses)->bytes == MOE_LOSS_COUNT * 4);
+    moe_plan_destroy(plan);
+    recorder_close(device);
+}
+
 /* On one device a layer is made of kernels alone, and from x to y. */
 static void test_suits(void **unused) {
     (void)unused;
@@ -397,6 +473,8 @@ int main(void) {
         TEST(test_table),
         TEST(test_collectives),
         TEST(test_suits),
+        TEST(test_jitter),
+        TEST(test_losses),
         TEST(test_forms_by_tokens),
         TEST(test_a_timed_form_comes_first),
         TEST(test_what_serves_more_follows),

@@ -2,6 +2,8 @@
  * library's, older or newer, passes what it knows. */
 #include "plan_case.h"
 
+#include "core/sized.h"
+
 #include <string.h>
 
 /* The structs as version 0.1.0 had them first. They never change: what a program of that day holds. */
@@ -213,6 +215,19 @@ static void test_more_members(void **unused) {
     recorder_close(device);
 }
 
+/* Reading and writing by themselves, over memory that was something else before. */
+static void test_read_and_write(void **unused) {
+    (void)unused;
+    struct { size_t size; int64_t a, b, c; } whole, one = {sizeof one, 1, 2, 3};
+    memset(&whole, 0x55, sizeof whole);
+    one.size = 16;
+    CHECK(moe_sized_read("one", "some", &one, &whole, sizeof whole));
+    assert_true(whole.size == sizeof whole && whole.a == 1 && !whole.b && !whole.c);
+    memset(&one, 0x55, sizeof one);
+    CHECK(moe_sized_write("one", "some", &whole, sizeof whole, &one, 24));
+    assert_true(one.size == 24 && one.a == 1 && !one.b && one.c == 0x5555555555555555);
+}
+
 /* A size that nobody set says what to set. */
 static void test_no_size(void **unused) {
     (void)unused;
@@ -243,6 +258,7 @@ static void test_no_size(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_members_stay),
+        cmocka_unit_test(test_read_and_write),
         cmocka_unit_test_setup_teardown(test_first_program, case_start, case_stop),
         cmocka_unit_test_setup_teardown(test_fewer_members, case_start, case_stop),
         cmocka_unit_test_setup_teardown(test_more_members, case_start, case_stop),
