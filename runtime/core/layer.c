@@ -271,6 +271,7 @@ moe_status moe_layer_parse_sized(const char *text, size_t size, moe_layer *out) 
 
 moe_status moe_layer_print(const moe_layer *given, char *text, size_t size) {
     moe_layer layer;
+    if (size) text[0] = '\0';
     MOE_TRY(moe_sized_read("layer", "moe_layer", given, &layer, sizeof layer));
     return print(&layer, text, size);
 }

@@ -53,9 +53,9 @@ const moe_pipeline_info *moe_pipeline_find(const moe_op_kind *op, int64_t steps)
 /* True where an op of this kind is a step of the pipeline. */
 bool moe_pipeline_has(const moe_pipeline_info *pipeline, moe_op_kind kind);
 
-/* True where the steps make a layer of this kind on one device: single neurons are looked up, matrices
- * are not; there is a router where the layer has one; and every step is a kernel, since a collective
- * needs a communicator. */
+/* True where the steps make a layer of this kind on one device: single neurons are looked up,
+ * matrices are not; there is a router where the layer has one; and every step is a kernel, since a
+ * collective needs a communicator. */
 bool moe_pipeline_suits(const moe_pipeline_info *pipeline, const moe_layer *layer);
 
 /* The first pipeline that suits a layer. */

@@ -1,7 +1,7 @@
 /* sized.h - structs of the API that carry their size, `size_t size`, as their first member.
  *
- * A program holds them as they were when it was compiled, the library as they are now. They are read
- * once where they come in and written once where they go out; between, all copies are whole. */
+ * A program holds them as they were when it was compiled, the library as they are now. They are
+ * read once where they come in and written once where they go out; between, copies are whole. */
 #ifndef MOE_SIZED_H
 #define MOE_SIZED_H
 

@@ -5,10 +5,9 @@
 #include "core/image.h"
 #include "core/pipeline.h"
 
-/* A plan that runs any token count that they serve with these images, one for each step of `form`; a
- * collective has none.
- * They are loaded before this returns and may then go. MOE_E_DEVICE, MOE_E_UNSUPPORTED,
- * MOE_E_MEMORY. */
+/* A plan that runs any token count that they serve with these images, one for each step of `form`;
+ * a collective has none. They are loaded before this returns and may then go. MOE_E_DEVICE,
+ * MOE_E_UNSUPPORTED, MOE_E_MEMORY. */
 moe_status moe_plan_assemble(moe_device *device, const moe_layer *layer,
                              const moe_pipeline_info *form, const moe_image *const *image,
                              moe_plan **out);

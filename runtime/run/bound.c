@@ -64,8 +64,9 @@ static moe_status bind_values(const work *w, moe_arg_values *values) {
 static moe_status fail_collective(const work *w, int step) {
     const moe_pipeline_info *form = w->bucket->form;
     return moe_fail(MOE_E_UNSUPPORTED,
-                    "step %d of pipeline %s is the collective %s, and the plan has no communicator; "
-                    "run the layer's shards with local=N each, and add what they give",
+                    "step %d of pipeline %s is the collective %s, and the plan has no "
+                    "communicator; run the layer's shards with local=N each, and add what they "
+                    "give",
                     step + 1, form->name, moe_step_name(&form->step[step]));
 }
 

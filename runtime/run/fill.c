@@ -1,7 +1,7 @@
 /* fill.c - what a run sets to 0 before its kernels.
  *
- * Sums that a router adds to start at 0. Without a router, or tokens, nobody writes what follows from
- * them: it is 0; nor the flags of ops that hand over by some, which a router zeroes on its way. */
+ * Sums that a router adds to start at 0. Without a router, or tokens, nobody writes what follows
+ * from them: it is 0; nor the flags of ops that hand over by some, which a router zeroes. */
 #include "run/fill.h"
 
 #include <string.h>

@@ -90,7 +90,8 @@ static bool fill_form(const findings *found, const moe_want *want, const moe_pip
     bucket->form = form;
     for (int i = 0; i < form->steps; i++) {
         moe_fit its;
-        const moe_row *row = moe_rows_best(&found->rows[form->step[i].op], want, bucket->tokens, &its);
+        const moe_rows *rows = &found->rows[form->step[i].op];
+        const moe_row *row = moe_rows_best(rows, want, bucket->tokens, &its);
         if (!row) return false;
         bucket->step[i] =
             (moe_plan_step){.row = *row, .origin = row->origin, .match = its.match};

@@ -10,7 +10,8 @@
 static moe_plan *fused_plan(recorder *device, const moe_layer *layer) {
     static const char *const launches[] = {
         "kernel=route_0 grid=tokens(16) block=128 overlap=1",
-        "kernel=experts_0 grid=sms(1) block=384 overlap=1 align=1 maps=up(64,8,2,1;128),down(64,8,1;128)",
+        "kernel=experts_0 grid=sms(1) block=384 overlap=1 align=1 "
+        "maps=up(64,8,2,1;128),down(64,8,1;128)",
     };
     moe_image image[2];
     for (int i = 0; i < 2; i++) {
@@ -37,7 +38,8 @@ static void same_event(const recorder_event *a, const recorder_event *b) {
                 a->dims.overlap == b->dims.overlap);
 }
 
-/* Binds, forgets `io`, and runs twice: each time all that moe_plan_run enqueues, on the stream given. */
+/* Binds, forgets `io`, and runs twice: each time all that moe_plan_run enqueues, on the stream that
+ * is given. */
 static void same_as_run(recorder *device, const moe_plan *plan, moe_io io, int64_t tokens) {
     static recorder_event plain[RECORDER_EVENTS];
     moe_bound *bound = NULL;

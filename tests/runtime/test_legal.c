@@ -1,4 +1,5 @@
-/* label: unit - a layer is what its text says: what is legal prints and reads back, whoever made it. */
+/* label: unit - a layer is what its text says: what is legal prints and reads back, whoever made
+ * it. */
 #include "check.h"
 
 #include "core/layer.h"
@@ -16,7 +17,7 @@ static const char *const texts[] = {
     "d=64 f=32 e=8 k=2 act=swiglu_clamp(7,1.702) bias=router,up,down layout=interleaved",
     "d=64 f=32 e=8 k=2 router=softmax>topk>renorm>second(mesh) capacity=2,gshard,min(4)",
     "d=64 f=32 e=8 k=2 router=jitter(0.01,all)>noisy>topk>softmax>scale(2.5)>input",
-    "d=64 f=32 e=8 k=2 router=sigmoid+bias>groups(4,2,sum2,zero)>topk>renorm(1e-20) shared=64,gated",
+    "d=64 f=32 e=8 k=2 router=sigmoid+bias>groups(4,2,sum2,zero)>topk>renorm shared=64,gated",
     "d=64 f=32 e=8 k=2 router=topk>sparsemixer(0.01) router_dtype=f32 local=4",
     "d=64 f=32 e=8 k=2 x=f32 router=sqrtsoftplus>hash>renorm act=relu2",
     "d=64 f=32 e=8 k=8 router=expert_choice capacity=2,switch",
@@ -50,7 +51,8 @@ static const struct {
 enum { MEMBERS = sizeof members / sizeof *members };
 
 static void change(dice *d, moe_layer *layer) {
-    static const int64_t wholes[] = {-1, 0, 1, 2, 4, 7, 8, 32, 64, 999999999, 1000000000, INT64_MAX};
+    static const int64_t wholes[] = {-1, 0, 1,         2,          4,        7,
+                                     8,  32, 64, 999999999, 1000000000, INT64_MAX};
     const double reals[] = {0, 1, 0.5, 2.5, -1, 1e-320, 1e300, 1e-20, 0.1 + 0.2, NAN, INFINITY};
     int i = (int)dice_between(d, 0, MEMBERS - 1);
     void *at = (char *)layer + members[i].offset;

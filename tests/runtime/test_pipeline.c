@@ -85,7 +85,7 @@ static moe_plan *plain_plan(recorder *device, const moe_layer *layer, moe_pipeli
     return plan;
 }
 
-/* Where experts see the router's jittered x, ops behind it take that; only if something is drawn. */
+/* Where experts see the router's jittered x, ops behind it take that, if something is drawn. */
 static void test_jitter(void **unused) {
     (void)unused;
     static const struct {
@@ -111,7 +111,8 @@ static void test_jitter(void **unused) {
         moe_io io = case_io(0);
         if (table[i / 2].seed) io.seed = case_pointer(30);
         case_run(device, plan, io, 16);
-#define OF_ROUTER(arg) case_argument(device, routers[i % 2].symbol, routers[i % 2].op, MOE_ARG_##arg)
+#define OF_ROUTER(arg)                                                                             \
+    case_argument(device, routers[i % 2].symbol, routers[i % 2].op, MOE_ARG_##arg)
         uint64_t x = case_argument(device, "gemm_up_0", MOE_OP_gemm_up, MOE_ARG_x);
         assert_true(OF_ROUTER(x) == (uintptr_t)io.x);
         assert_true(x == (table[i / 2].jittered ? OF_ROUTER(jittered) : (uintptr_t)io.x));

@@ -247,7 +247,8 @@ static void test_advice_is_whole(void **unused) {
     moe_plan *plan = NULL;
     char advice[MOE_LAYER_TEXT_SIZE + 64];
     synthetic_close(synthetic_open(case_path));
-    snprintf(advice, sizeof advice, "tune it: moetune tune --device recorder --layer '%s'", longest);
+    snprintf(advice, sizeof advice, "tune it: moetune tune --device recorder --layer '%s'",
+             longest);
     CHECK_FAILS(case_try(device, longest, NULL, &plan), MOE_E_NOT_FOUND, advice);
     recorder_close(device);
 }
@@ -331,11 +332,11 @@ static void test_assembled(void **unused) {
     moe_plan_destroy(plan);
     assert_int_equal(device->unloads, MOE_PLAIN_OPS);
     device->fail_load = 4;
-    CHECK_FAILS(moe_plan_assemble(&device->device, &layer, moe_pipeline_table, pointers, &plan), MOE_E_DEVICE,
-                "load gemm_down_0: told to fail");
+    CHECK_FAILS(moe_plan_assemble(&device->device, &layer, moe_pipeline_table, pointers, &plan),
+                MOE_E_DEVICE, "load gemm_down_0: told to fail");
     images[2].launch.align = 3;
-    CHECK_FAILS(moe_plan_assemble(&device->device, &layer, moe_pipeline_table, pointers, &plan), MOE_E_CORRUPT,
-                "align=3 is not a power of two");
+    CHECK_FAILS(moe_plan_assemble(&device->device, &layer, moe_pipeline_table, pointers, &plan),
+                MOE_E_CORRUPT, "align=3 is not a power of two");
     assert_int_equal(device->loads, device->unloads);
     recorder_close(device);
 }

@@ -197,7 +197,8 @@ static void test_routing_given(void **unused) {
     assert_non_null(case_fill(device, (uintptr_t)io.mean_probs));
     assert_int_equal(case_fill(device, (uintptr_t)io.mean_probs)->bytes, E * 4);
     io.ids = NULL;
-    CHECK_FAILS(moe_plan_run(plan, &(moe_io){.size = sizeof(moe_io)}, 16, NULL), MOE_E_INVALID, "io.workspace is NULL");
+    CHECK_FAILS(moe_plan_run(plan, &(moe_io){.size = sizeof(moe_io)}, 16, NULL), MOE_E_INVALID,
+                "io.workspace is NULL");
     io.workspace_size = 1 << 30;
     CHECK_FAILS(moe_plan_run(plan, &io, 16, NULL), MOE_E_INVALID, "io.ids is NULL");
     moe_plan_destroy(plan);
@@ -380,7 +381,8 @@ static void test_row_bound(void **unused) {
         for (int64_t tokens = 1; tokens <= 10; tokens++)
             for (int64_t align = 1; align <= 8; align *= 2)
                 for (int i = 0; i < 3; i++) {
-                    moe_layer layer = {.d = 8, .f = 8, .e = e, .k = 1, .capacity = {.factor = 0.5 * i}};
+                    moe_layer layer = {.d = 8, .f = 8, .e = e, .k = 1,
+                                       .capacity = {.factor = 0.5 * i}};
                     int64_t bound = moe_workspace_rows(&layer, tokens, align);
                     int64_t worst =
                         worst_rows(tokens, e, align, moe_layer_capacity(&layer, tokens));

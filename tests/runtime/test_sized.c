@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* The structs as version 0.1.0 had them first. They never change: what a program of that day holds. */
+/* The structs as version 0.1.0 had them first. They never change: programs of that day hold them. */
 typedef struct first_router {
     moe_rule rule;
     double jitter_input;
@@ -75,8 +75,9 @@ typedef struct first_io {
     size_t workspace_size;
 } first_io;
 
-#define RICH "d=64 f=32 e=8 k=2 act=swiglu_clamp(7,1.5) router=softmax>topk>renorm>scale(2.5)"           \
-            " capacity=1.25,switch,min(4) priority=gate drop=renorm"
+#define RICH                                                                                       \
+    "d=64 f=32 e=8 k=2 act=swiglu_clamp(7,1.5) router=softmax>topk>renorm>scale(2.5)"              \
+    " capacity=1.25,switch,min(4) priority=gate drop=renorm"
 
 /* Where members stand is what a program was compiled with, so none may ever move. */
 static void test_members_stay(void **unused) {
@@ -157,7 +158,7 @@ static void test_first_program(void **unused) {
     recorder_close(device);
 }
 
-/* A program that knows fewer members than the library: what lies behind them is not the library's. */
+/* A program that knows fewer members than the library: what lies behind them is its own. */
 static void test_fewer_members(void **unused) {
     (void)unused;
     case_db(LAYER);
