@@ -2,7 +2,7 @@
 #ifndef MOE_ACTIVATION_H
 #define MOE_ACTIVATION_H
 
-#include "core/layer.h"
+#include "core/act.h"
 
 /* The activation of one hidden unit. `gate` is the only input where there is no gate; `up` is then
  * not read. */

@@ -8,22 +8,7 @@
 #define MOE_CHECK_H
 
 #include "reference.h"
-
-/* The outcome of a check. `text` names the first bad element, with what it is and should be. */
-typedef struct moe_verdict {
-    bool ok;
-    double error; /* of route: largest error of a weight over the RMS of all weights; of maps: 0 */
-    char text[240]; /* "" if ok */
-} moe_verdict;
-
-/* What a route kernel wrote. Optional outputs may be NULL. */
-typedef struct moe_route_result {
-    const int *ids;                      /* [T,k] */
-    const float *weights;                /* [T,k] */
-    const int *counts;                   /* [e] (optional) */
-    const unsigned long long *prob_sums; /* [e] (optional) in units of 2^-32, summed over tokens */
-    const float *mean_probs;             /* [e] (optional) */
-} moe_route_result;
+#include "verdict.h"
 
 /* Judges a route kernel against logits [T,e] of the reference and what else its router reads of `in`,
  * which is NULL where it reads nothing: a bias of keys, a seed, a table. `logit_error` is how far the kernel's logits may be off: 0 where it was given them, else
@@ -39,8 +24,9 @@ moe_status moe_check_route(const moe_layer *layer, int64_t tokens, const double 
                            const moe_host_layer *in, double logit_error, double tolerance,
                            const moe_route_result *got, moe_verdict *out);
 
-/* Whether each expert has its share of the ids [T], which are valid, as base asks. */
-bool moe_check_shares(const moe_layer *layer, int64_t tokens, const int *ids, moe_verdict *out);
+/* Whether the ids [T,k] of all tokens, which are valid, are spread as the rule asks; for those who
+ * know the logits of a few tokens only. */
+bool moe_check_all_ids(const moe_layer *layer, int64_t tokens, const int *ids, moe_verdict *out);
 
 /* What a permute kernel wrote. Shapes as in runtime/core/args.def. */
 typedef struct moe_maps {

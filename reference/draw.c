@@ -3,6 +3,7 @@
 #include "draw.h"
 
 #include "core/number.h"
+#include "logit.h"
 
 #include <math.h>
 #include <string.h>
@@ -85,17 +86,38 @@ void moe_ref_noise(const moe_layer *layer, int64_t tokens, const moe_host_layer 
 
 /* -------------------------------------------------------------------------- second experts */
 
+static double law_of_none(const moe_layer *layer, const double *logits, int id, double weight) {
+    (void)layer, (void)logits, (void)id, (void)weight;
+    return 1;
+}
+
+static double mesh(const moe_layer *layer, const double *logits, int id, double weight) {
+    (void)layer, (void)logits, (void)id;
+    return weight / 0.2;
+}
+
+static double nllb(const moe_layer *layer, const double *logits, int id, double weight) {
+    (void)weight;
+    double largest, sum = moe_ref_softmax_sum(layer, logits, &largest);
+    return 2 * exp(moe_ref_finite(logits[id]) - largest) / sum;
+}
+
+static double paper(const moe_layer *layer, const double *logits, int id, double weight) {
+    (void)layer, (void)logits, (void)id;
+    return 2 * weight;
+}
+
+static double (*const laws[MOE_SECOND_COUNT])(const moe_layer *layer, const double *logits, int id,
+                                              double weight) = {
+    [MOE_SECOND_ALWAYS] = law_of_none,
+    [MOE_SECOND_MESH] = mesh,
+    [MOE_SECOND_NLLB] = nllb,
+    [MOE_SECOND_PAPER] = paper,
+};
+
 double moe_ref_second_law(const moe_layer *layer, const double *logits, const int *ids,
                           const double *weights) {
-    double largest, sum;
-    switch (layer->router.second) {
-    case MOE_SECOND_MESH: return weights[1] / 0.2;
-    case MOE_SECOND_NLLB:
-        sum = moe_ref_softmax_sum(layer, logits, &largest);
-        return 2 * exp(moe_ref_finite(logits[ids[1]]) - largest) / sum;
-    case MOE_SECOND_PAPER: return 2 * weights[1];
-    default: return 1;
-    }
+    return laws[layer->router.second](layer, logits, ids[1], weights[1]);
 }
 
 double moe_ref_second_draw(const moe_host_layer *in, int64_t t) {

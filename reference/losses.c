@@ -1,4 +1,5 @@
 /* losses.c - how evenly a router loads its experts, from the formulas. */
+#include "logit.h"
 #include "reference.h"
 
 #include <math.h>

@@ -6,6 +6,7 @@
 #include "peer.h"
 
 #include "core/number.h"
+#include "logit.h"
 
 #include <float.h>
 #include <math.h>

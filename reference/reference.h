@@ -57,10 +57,6 @@ typedef struct moe_ref_doubt {
     double slack;
 } moe_ref_doubt;
 
-/* A logit as routers take it, and the sum of exp(l - largest) over a token's logits [e]. */
-double moe_ref_finite(double logit);
-double moe_ref_softmax_sum(const moe_layer *layer, const double *logits, double *largest);
-
 /* The keys [e] that one token's experts are selected by, from its logits [e], as moe_router says;
  * those outside of kept groups are -inf or 0. key_bias [e] is read where the router has one; NULL:
  * zeros. doubt NULL: of equal groups the lower one wins. */

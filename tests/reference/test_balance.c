@@ -3,6 +3,7 @@
  * optimum, and the judge of one. */
 #include "balance.h"
 
+#include "balance_check.h"
 #include "check.h"
 #include "random.h"
 

@@ -195,8 +195,7 @@ static moe_status judge_routing(const moe_layer_case *c, const results *r,
         memcpy(ids + i * k, r->ids + c->chosen[i] * k, (size_t)k * sizeof *ids);
         memcpy(weights + i * k, r->weights + c->chosen[i] * k, (size_t)k * sizeof *weights);
     }
-    if (c->layer.router.rule == MOE_RULE_BASE &&
-        !moe_check_shares(&c->layer, c->tokens, r->ids, &verdict)) {
+    if (!moe_check_all_ids(&c->layer, c->tokens, r->ids, &verdict)) {
         fail(out, verdict.text);
         goto out;
     }
