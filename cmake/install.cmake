@@ -1,21 +1,33 @@
-# install.cmake - libmoetune (runtime and simulated GPU), its header, and the package files.
-#   cmake --install build --component library     the library alone
+# install.cmake - libmoetune (the runtime), libmoetune_sim (the simulated GPU, which libmoetune opens
+# where a device named sim: is asked for), the header, and the package files.
+#   cmake --install build --component library     the libraries alone
 #   cmake --install build                         and the moetune command with its templates
 include(CMakePackageConfigHelpers)
 
-set(objects $<TARGET_OBJECTS:moe_runtime> $<TARGET_OBJECTS:moe_sim>)
+add_library(moetune_shared SHARED $<TARGET_OBJECTS:moe_runtime>)
+target_link_libraries(moetune_shared PRIVATE dep_sqlite3 Threads::Threads ${CMAKE_DL_LIBS} m)
+
+add_library(moetune_static STATIC $<TARGET_OBJECTS:moe_runtime>)
+target_link_libraries(moetune_static INTERFACE sqlite3 pthread ${CMAKE_DL_LIBS} m)
+
+# It has what it needs of the runtime in itself, unseen from outside.
+set(objects $<TARGET_OBJECTS:moe_sim>)
 if(TARGET moe_sim_avx2)
     list(APPEND objects $<TARGET_OBJECTS:moe_sim_avx2>)
 endif()
+add_library(moetune_sim SHARED ${objects})
+target_link_libraries(moetune_sim PRIVATE moe_runtime)
+target_link_options(moetune_sim PRIVATE -Wl,--as-needed)
 
-add_library(moetune_shared SHARED ${objects})
-target_link_libraries(moetune_shared PRIVATE dep_sqlite3 OpenMP::OpenMP_C Threads::Threads
-    ${CMAKE_DL_LIBS} m)
-# Only what moetune.h declares is seen from outside; not SQLite, which the process may have too.
-target_link_options(moetune_shared PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined)
+# A libmoetune without its simulator beside it is half a build.
+add_dependencies(moetune_shared moetune_sim)
 
-add_library(moetune_static STATIC ${objects})
-target_link_libraries(moetune_static INTERFACE sqlite3 gomp pthread ${CMAKE_DL_LIBS} m)
+foreach(library shared sim)
+    # Only what its header declares is seen from outside; not SQLite, which the process may have too.
+    target_link_options(moetune_${library} PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined)
+    set_target_properties(moetune_${library} PROPERTIES VERSION ${PROJECT_VERSION}
+        SOVERSION ${PROJECT_VERSION_MAJOR} LINKER_LANGUAGE C)
+endforeach()
 
 foreach(kind shared static)
     set_target_properties(moetune_${kind} PROPERTIES OUTPUT_NAME moetune EXPORT_NAME ${kind}
@@ -24,13 +36,13 @@ foreach(kind shared static)
         $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include>
         $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 endforeach()
-set_target_properties(moetune_shared PROPERTIES VERSION ${PROJECT_VERSION}
-    SOVERSION ${PROJECT_VERSION_MAJOR})
 
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/moetune)
 install(TARGETS moetune_shared moetune_static EXPORT moetune COMPONENT library
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)
+install(TARGETS moetune_sim COMPONENT library
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} NAMELINK_SKIP COMPONENT library)
 install(FILES ${CMAKE_SOURCE_DIR}/include/moetune.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
     COMPONENT library)
 install(EXPORT moetune NAMESPACE moetune:: FILE moetune-targets.cmake DESTINATION ${package}
@@ -51,7 +63,7 @@ Description: Runs tuned Mixture-of-Experts layers from a database
 Version: ${PROJECT_VERSION}
 Cflags: -I\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}
 Libs: -L\${prefix}/${CMAKE_INSTALL_LIBDIR} -lmoetune
-Libs.private: -lsqlite3 -lgomp -lpthread -ldl -lm
+Libs.private: -lsqlite3 -lpthread -ldl -lm
 ")
 install(FILES ${CMAKE_BINARY_DIR}/moetune-config.cmake
     ${CMAKE_BINARY_DIR}/moetune-config-version.cmake DESTINATION ${package} COMPONENT library)

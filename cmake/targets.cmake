@@ -16,7 +16,7 @@ endif()
 # names the room: "core/layer.h".
 function(moetune_folder name)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.c)
-    list(FILTER sources EXCLUDE REGEX "/command/main\\.c$")
+    list(FILTER sources EXCLUDE REGEX "/(command/main|gpu/built_in)\\.c$")
     add_library(moe_${name} STATIC ${sources})
     target_include_directories(moe_${name} PUBLIC ${CMAKE_SOURCE_DIR}/${name})
     target_compile_options(moe_${name} PRIVATE ${moetune_strict})
@@ -30,12 +30,16 @@ add_library(moe_public INTERFACE)
 target_include_directories(moe_public INTERFACE ${CMAKE_SOURCE_DIR}/include)
 
 moetune_folder(runtime moe_public dep_sqlite3 dep_cuda Threads::Threads ${CMAKE_DL_LIBS} m)
-moetune_folder(sim moe_runtime OpenMP::OpenMP_C m)
-# The device registry names the simulated GPU's class, so each needs the other at link time.
-target_link_libraries(moe_runtime INTERFACE moe_sim)
+moetune_folder(sim moe_runtime Threads::Threads m)
 moetune_folder(gen moe_runtime dep_lua5.4 dep_xxhash m)
 moetune_folder(reference moe_runtime OpenMP::OpenMP_C m)
 moetune_folder(tuner moe_gen moe_reference moe_sim dep_jansson dep_xxhash)
+
+# Programs of the tuner hold the simulated GPU themselves; libmoetune opens libmoetune_sim.
+add_library(moe_built_in OBJECT sim/gpu/built_in.c)
+target_link_libraries(moe_built_in PRIVATE moe_sim)
+target_sources(moe_tuner INTERFACE
+    $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:$<TARGET_OBJECTS:moe_built_in>>)
 
 add_executable(moetune tuner/command/main.c)
 target_link_libraries(moetune PRIVATE moe_tuner)

@@ -354,8 +354,11 @@ MOE_API const char *moe_dtype_text(moe_dtype dtype);
 typedef struct moe_device moe_device;
 
 /* Opens a device: "cuda:N", "sim:<chip>" (a simulated GPU, such as "sim:h100"; options follow as
- * in "sim:h100,seed=7"), "null" (accepts everything, runs nothing) or "auto" (the first GPU, else
- * sim:h100). MOE_E_NOT_FOUND, MOE_E_LIBRARY, MOE_E_DEVICE. */
+ * in "sim:h100,seed=7"), "null" (accepts everything, runs nothing) or "auto" (the first GPU, never a
+ * simulated one). The simulated GPU is a library of its own, libmoetune_sim, which is opened from
+ * beside this one, or the program that holds it, else from the loader's path, and only where it is
+ * asked for. MOE_E_NOT_FOUND, MOE_E_LIBRARY (a driver, or libmoetune_sim, is missing or does not
+ * fit), MOE_E_DEVICE. */
 MOE_API moe_status moe_device_open(const char *name, moe_device **out);
 MOE_API void moe_device_close(moe_device *device);
 

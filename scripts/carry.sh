@@ -24,7 +24,9 @@ mkdir -p "$folder/build" "$folder/bench" "$folder/scripts" "$folder/tests"
 for program in moetune "${tests[@]}"; do
     strip -o "$folder/build/$program" "$BUILD/$program"
 done
-strip -o "$folder/build/libmoetune.so" "$BUILD/libmoetune.so"
+for library in libmoetune.so libmoetune_sim.so; do
+    strip -o "$folder/build/$library" "$BUILD/$library"
+done
 cp -r templates tuning_db python "$folder"
 cp -r bench/headline bench/ranking.py "$folder/bench"
 cp scripts/gpu.sh "$folder/scripts"

@@ -8,7 +8,7 @@ from .tensor import View, view
 
 
 class Device:
-    """Device("cuda:0"), Device("sim:h100"), Device("null") or Device("auto")."""
+    """Device("cuda:0"), Device("sim:h100"), Device("null") or Device("auto"): the first GPU."""
 
     def __init__(self, name="auto"):
         self.shared = Shared(create("moe_device_open", name.encode()), lib.moe_device_close)
@@ -17,10 +17,8 @@ class Device:
     handle = property(lambda self: self.shared.handle)
 
     def resolve(self, name):
-        """The place of the device as torch writes it; "auto" and "cuda" are what was found."""
-        if name == "auto":
-            return "sim:h100" if "simulated=1" in self.text else "cuda:0"
-        return "cuda:0" if name == "cuda" else name.split(",")[0]
+        """The place of the device as torch writes it; "auto" and "cuda" are the first GPU."""
+        return "cuda:0" if name in ("auto", "cuda") else name.split(",")[0]
 
     @property
     def text(self):

@@ -80,7 +80,7 @@ class Error(RuntimeError):
 
 def candidates():
     """Where libmoetune.so may be, best first: named, beside the package, built in the repository,
-    and wherever the loader looks."""
+    and wherever the loader looks. It finds libmoetune_sim.so, the simulated GPU, in its own folder."""
     package = Path(__file__).resolve().parent
     named = os.environ.get("MOETUNE_LIBRARY")
     if named:

@@ -6,7 +6,16 @@
 
 enum { MESSAGE_SIZE = 4096 };
 
-static _Thread_local char message[MESSAGE_SIZE];
+static _Thread_local char own_message[MESSAGE_SIZE];
+
+static char *own_place(void) { return own_message; }
+
+/* Whose message it is: one place for the libraries that share it. */
+static moe_message_place *place = own_place;
+
+moe_message_place *moe_message_own(void) { return place; }
+
+void moe_message_share(moe_message_place *of) { place = of; }
 
 static const char *const texts[MOE_STATUS_COUNT] = {
     [MOE_OK] = "ok",
@@ -28,7 +37,7 @@ const char *moe_status_text(moe_status status) {
     return (unsigned)status < MOE_STATUS_COUNT ? texts[status] : "unknown status";
 }
 
-const char *moe_error_text(void) { return message; }
+const char *moe_error_text(void) { return place(); }
 
 const char *moe_version(void) { return MOE_VERSION; }
 
@@ -39,7 +48,7 @@ static void set_message(moe_status status, char *text) {
         bool control = (unsigned char)*c < ' ' || *c == 127;
         if (control && !(*c == '\n' && status == MOE_E_FAULT)) *c = '?';
     }
-    strcpy(message, text);
+    strcpy(place(), text);
 }
 
 moe_status moe_fail(moe_status status, const char *format, ...) {
@@ -60,7 +69,7 @@ moe_status moe_fail_context(moe_status status, const char *format, ...) {
     int used = vsnprintf(text, sizeof text, format, args);
     va_end(args);
     if (used >= 0 && (size_t)used < sizeof text)
-        snprintf(text + used, sizeof text - (size_t)used, ": %.3000s", message);
+        snprintf(text + used, sizeof text - (size_t)used, ": %.3000s", place());
     set_message(status, text);
     return status;
 }

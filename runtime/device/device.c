@@ -2,22 +2,23 @@
 #include "core/status.h"
 #include "core/text.h"
 #include "device/device.h"
+#include "device/device_library.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-const moe_device_class *const moe_device_classes[] = {
+const moe_device_class *moe_device_classes[] = {
     &moe_device_cuda,
-#ifdef MOE_WITH_SIM
-    &moe_device_sim,
-#endif
+    &moe_device_elsewhere,
     &moe_device_null,
     NULL,
 };
 
-/* What "auto" tries, in order. */
-static const char *const automatic[] = {"cuda:0", "sim:h100", NULL};
+void moe_device_register(const moe_device_class *class) {
+    for (int i = 0; moe_device_classes[i]; i++)
+        if (!strcmp(moe_device_classes[i]->prefix, class->prefix)) moe_device_classes[i] = class;
+}
 
 static const moe_device_class *find_class(const char *prefix, size_t length) {
     for (int i = 0; moe_device_classes[i]; i++) {
@@ -40,13 +41,15 @@ static moe_status open_named(const char *name, moe_device **out) {
     size_t length = strcspn(name, ":");
     const moe_device_class *class = find_class(name, length);
     if (!class) return fail_unknown(name);
+    moe_status status = class->open ? MOE_OK : moe_device_library_open(&class);
+    if (status) return moe_fail_context(status, "device %.64s", name);
     if (strlen(name) >= sizeof (*out)->name)
         return moe_fail(MOE_E_INVALID, "device: '%.64s...' is too long", name);
     moe_device *device = calloc(1, sizeof *device);
     if (!device) return moe_fail(MOE_E_MEMORY, "device: no memory for a handle");
     device->class = class;
     strcpy(device->name, name);
-    moe_status status = class->open(name[length] ? name + length + 1 : "", &device->self);
+    status = class->open(name[length] ? name + length + 1 : "", &device->self);
     if (status) {
         free(device);
         return moe_fail_context(status, "device %s", name);
@@ -60,12 +63,9 @@ moe_status moe_device_open(const char *name, moe_device **out) {
     if (!name)
         return moe_fail(MOE_E_INVALID, "device: no name given; use auto, cuda:0 or sim:h100");
     if (strcmp(name, "auto") != 0) return open_named(name, out);
-    moe_status status = MOE_OK;
-    for (int i = 0; automatic[i]; i++) {
-        status = open_named(automatic[i], out);
-        if (!status) return MOE_OK;
-    }
-    return moe_fail_context(status, "device auto: no GPU, and no simulated one either");
+    moe_status status = open_named("cuda:0", out);
+    if (!status) return MOE_OK;
+    return moe_fail_context(status, "device auto: no GPU; name sim:h100 for a simulated one");
 }
 
 void moe_device_close(moe_device *device) {

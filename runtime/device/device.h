@@ -1,8 +1,10 @@
 /* device.h - the interface between moetune and a GPU, real or simulated.
  *
  * A device class is a struct of function pointers; `self` is the class's own state. The registry
- * in device.c knows the classes by prefix. All functions are synchronous unless they take a stream.
- * Device addresses are plain 64-bit integers. */
+ * in device.c knows the classes by prefix: the GPU's and the null device's are linked in, and the
+ * simulated GPU's lies in a library of its own, which is opened when a device of it is asked for
+ * (device_library.h). All functions are synchronous unless they take a stream. Device addresses are
+ * plain 64-bit integers. */
 #ifndef MOE_DEVICE_H
 #define MOE_DEVICE_H
 
@@ -91,11 +93,14 @@ const moe_facts *moe_device_facts(const moe_device *device);
 /* Version of the driver behind the device, "none" where there is no driver. */
 const char *moe_device_driver(const moe_device *device);
 
-/* All classes, NULL-terminated. */
-extern const moe_device_class *const moe_device_classes[];
+/* All classes, NULL-terminated. One without `open` lies in a library that has not been opened. */
+extern const moe_device_class *moe_device_classes[];
 
-extern const moe_device_class moe_device_cuda; /* runtime/device/device_cuda.c */
-extern const moe_device_class moe_device_null; /* runtime/device/device_null.c */
-extern const moe_device_class moe_device_sim;  /* sim/machine/sim_device.c */
+/* For a program that has a class linked in: takes the place of the class with the same prefix. To be
+ * called before other threads start. */
+void moe_device_register(const moe_device_class *class);
+
+extern const moe_device_class moe_device_cuda; /* device_cuda.c */
+extern const moe_device_class moe_device_null; /* device_null.c */
 
 #endif

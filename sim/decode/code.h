@@ -47,7 +47,6 @@ typedef enum sim_op {
 } sim_op;
 
 extern const uint8_t sim_op_class[SIM_OP_COUNT];
-extern const char *const sim_op_name[SIM_OP_COUNT];
 
 /* The handlers for the instruction set of the machine that runs the simulator, or those that run on
  * any. */

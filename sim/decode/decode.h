@@ -75,10 +75,13 @@ moe_status sim_address(sim_decoder *d, const ptx_operand *operand, sim_instructi
 moe_status sim_constant(sim_decoder *d, uint64_t value, unsigned bits, int32_t *out);
 moe_status sim_temporary(sim_decoder *d, unsigned bits, int32_t *out);
 
-/* Room for a register in the register file; tells the schedule what the statement reads. */
+/* Room for a register in the register file. */
 int32_t sim_allocate(sim_decoder *d, unsigned bits);
-void sim_note_read(sim_decoder *d, uint32_t number);
 
+/* ---- instructions (decoder.c) */
+
+/* Tells the schedule what the statement reads. */
+void sim_note_read(sim_decoder *d, uint32_t number);
 /* Appends an instruction under the statement's guard. */
 moe_status sim_emit(sim_decoder *d, sim_op op, sim_instruction in);
 /* Has a label's address put into the next instruction's imm, or into *list. */
@@ -114,7 +117,8 @@ moe_status sim_decode_matrix(sim_decoder *d, bool *known);
 moe_status sim_decode_flow(sim_decoder *d, bool *known);
 moe_status sim_decode_async(sim_decoder *d, bool *known);
 
-/* The operation and type of an atomic operation or reduction, as in reduce.h; -1: none is named. */
+/* The operation and type of an atomic operation or reduction, as in reduce.h; -1: none is named
+ * (decode_reduce.c). */
 int sim_reduce_operation_of(const sim_decoder *d);
 int sim_reduce_type_of(const sim_decoder *d);
 

@@ -1,7 +1,7 @@
 /* decode_async.c - mbarriers, bulk copies, and matrix operations of warpgroups. */
 #include "decode/decode.h"
-#include "exec/exec_async.h"
-#include "exec/reduce.h"
+#include "decode/aux.h"
+#include "number/reduce.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -126,7 +126,7 @@ static moe_status decode_bulk_reduction(sim_decoder *d, bool tensor, sim_instruc
         return sim_bad(d, "an operation that bulk reductions of this type do not have");
     if (operation == SIM_ADD && sim_has(d, "noftz") != half)
         return sim_bad(d, "additions of f16 and bf16 without a tensor, and only they, take .noftz");
-    in->e = operation | type << 8;
+    in->e = REDUCTION(operation, type);
     in->aux |= BULK_REDUCE;
     return MOE_OK;
 }

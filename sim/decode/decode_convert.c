@@ -1,6 +1,6 @@
 /* decode_convert.c - cvt, as far as alu.def does not have it. */
 #include "decode/decode.h"
-#include "exec/exec_convert.h"
+#include "decode/aux.h"
 
 #include <string.h>
 

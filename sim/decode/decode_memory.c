@@ -1,7 +1,7 @@
 /* decode_memory.c - loads, stores, atomics, fences and cp.async. */
 #include "decode/decode.h"
-#include "exec/exec_memory.h"
-#include "exec/reduce.h"
+#include "decode/aux.h"
+#include "number/reduce.h"
 
 #include <string.h>
 
@@ -140,27 +140,7 @@ static moe_status decode_hint(sim_decoder *d) {
     return sim_emit(d, SIM_OP_nop, (sim_instruction){0});
 }
 
-/* ---- atom, red and bulk reductions. ORDER reduction: reduce.h */
-
-static int index_of(const sim_decoder *d, const char *const *names, int count) {
-    for (int i = 0; i < count; i++)
-        if (sim_has(d, names[i])) return i;
-    return -1;
-}
-
-int sim_reduce_operation_of(const sim_decoder *d) {
-    static const char *const names[] = {"add", "min",  "max", "and", "or",
-                                        "xor", "exch", "cas", "inc", "dec"};
-
-    return index_of(d, names, 10);
-}
-
-int sim_reduce_type_of(const sim_decoder *d) {
-    static const char *const names[] = {"u32",   "s32",  "u64",    "s64", "f32", "f64", "f16",
-                                        "f16x2", "bf16", "bf16x2", "b32", "b64", "b16"};
-
-    return index_of(d, names, 13);
-}
+/* ---- atom and red */
 
 static sim_op atomic_op(const sim_decoder *d) {
     sim_space space = space_of(d);
@@ -204,7 +184,7 @@ static moe_status decode_atomic(sim_decoder *d) {
     MOE_TRY(sim_expect(d, at + 1 + values + hinted));
     MOE_TRY(sim_address(d, &s->operand[at], &in));
     if (values == 2) MOE_TRY(sim_source(d, &s->operand[at + 2], bits, &in.c));
-    in.e = operation | type << 8;
+    in.e = REDUCTION(operation, type);
     in.aux |= (uint32_t)__builtin_ctz(bits / 8) | 1u << MEMORY_COUNT_SHIFT | MEMORY_STRONG;
     if (sim_has(d, "release") || sim_has(d, "acq_rel")) in.aux |= MEMORY_RELEASE;
     note_shared(d, space, bits / 8, true, true);

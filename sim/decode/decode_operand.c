@@ -1,11 +1,12 @@
 /* decode_operand.c - what an operand is in the running kernel: a place in the register file or in
  * the pool of constants. */
+#include "decode/aux.h"
 #include "decode/decode.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREDICATE_NOT = 1 << 30, CONSTANT = (int)0x80000000, LINE = 64 };
+enum { CONSTANT = (int)0x80000000, LINE = 64 };
 
 /* Room in the register file: a predicate takes a word, everything else whole cache lines. */
 int32_t sim_allocate(sim_decoder *d, unsigned bits) {
@@ -28,10 +29,6 @@ moe_status sim_temporary(sim_decoder *d, unsigned bits, int32_t *out) {
     d->registers++;
     *out = sim_allocate(d, bits);
     return MOE_OK;
-}
-
-void sim_note_read(sim_decoder *d, uint32_t number) {
-    if (d->current.inputs < SIM_SCHEDULE_REGISTERS) d->current.in[d->current.inputs++] = number;
 }
 
 static void note_write(sim_decoder *d, uint32_t number) {
@@ -182,7 +179,7 @@ moe_status sim_predicate_source(sim_decoder *d, const ptx_operand *operand, int3
     } else {
         MOE_TRY(sim_source(d, operand, 1, out));
     }
-    if (operand->negated) *out |= PREDICATE_NOT;
+    if (operand->negated) *out |= SIM_PREDICATE_NOT;
     return MOE_OK;
 }
 
@@ -213,7 +210,7 @@ moe_status sim_address(sim_decoder *d, const ptx_operand *operand, sim_instructi
     in->imm = operand->value;
     if (operand->list) {
         MOE_TRY(sim_any_source(d, operand->list, 64, &in->a, &bits));
-        if (bits == 32) in->aux |= 1u << 14; /* MEMORY_NARROW */
+        if (bits == 32) in->aux |= MEMORY_NARROW;
         return bits >= 32 ? MOE_OK : sim_bad(d, "an address of less than 32 bits");
     }
     in->a = CONSTANT; /* zero, the first in the pool */

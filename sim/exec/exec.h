@@ -5,8 +5,9 @@
 #ifndef SIM_EXEC_H
 #define SIM_EXEC_H
 
-#include "exec/exec_number.h"
+#include "decode/aux.h"
 #include "machine/engine.h"
+#include "number/number.h"
 
 #ifndef SIM_ISA
 #define SIM_ISA base
@@ -40,9 +41,6 @@ static inline void *operand(const sim_warp *warp, int32_t offset) {
 static inline u32 *predicate(const sim_warp *warp, int32_t offset) {
     return operand(warp, offset);
 }
-
-/* A predicate operand whose bit 30 says that it is negated; see sim_decode's PREDICATE_NOT. */
-enum { SIM_PREDICATE_NOT = 1 << 30 };
 
 static inline u32 predicate_value(const sim_warp *warp, int32_t offset) {
     u32 value = *predicate(warp, offset & ~SIM_PREDICATE_NOT);

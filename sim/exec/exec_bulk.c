@@ -115,7 +115,7 @@ static bool describe(sim_warp *warp, const sim_instruction *in, u32 lane, sim_bu
                       .pc = instruction_pc(warp, in),
                       .early = !(warp->waited >> lane & 1),
                       .reduces = in->aux & BULK_REDUCE,
-                      .reduction = {(u8)in->e, (u8)((u32)in->e >> 8), true},
+                      .reduction = {REDUCTION_OPERATION(in), REDUCTION_TYPE(in), true},
                       .shared = LANES_OF(const u32, warp, in->b)[lane] + (u32)in->c};
     if (in->d) out->barrier = LANES_OF(const u32, warp, in->d)[lane] + (u32)in->e;
     if (!(in->aux & BULK_TENSOR)) {

@@ -1,7 +1,6 @@
 /* exec_cvt.c - conversions in general, lane by lane: from any type to any other in every rounding
  * mode. Frequent ones have loops of their own in alu.def. */
 #include "exec/exec.h"
-#include "exec/exec_convert.h"
 
 static u64 read_register(const sim_warp *warp, const sim_instruction *in, u32 lane) {
     switch (in->aux >> CONVERT_FROM_REGISTER_SHIFT & 3) {

@@ -4,33 +4,6 @@
 
 #include "exec/exec_shared.h"
 
-/* aux of a memory instruction: log2 of the element's bytes, elements, log2 of the register's bytes,
- * and flags. ORDER memory aux: decode_memory.c */
-enum {
-    MEMORY_ELEMENT = 7,     /* bits 0-2 */
-    MEMORY_COUNT_SHIFT = 3, /* bits 3-6 */
-    MEMORY_COUNT = 15,
-    MEMORY_REGISTER_SHIFT = 7, /* bits 7-8: log2 bytes - 1 */
-    MEMORY_SIGNED = 1 << 9,
-    MEMORY_STRONG = 1 << 10,
-    MEMORY_ACQUIRE = 1 << 11,
-    MEMORY_RELEASE = 1 << 12,
-    MEMORY_CACHED = 1 << 13,
-    MEMORY_NARROW = 1 << 14, /* the address register has 32 bits */
-};
-
-static inline u32 memory_element(const sim_instruction *in) {
-    return 1u << (in->aux & MEMORY_ELEMENT);
-}
-
-static inline u32 memory_count(const sim_instruction *in) {
-    return in->aux >> MEMORY_COUNT_SHIFT & MEMORY_COUNT;
-}
-
-static inline u32 memory_bytes(const sim_instruction *in) {
-    return memory_element(in) * memory_count(in);
-}
-
 /* Where the lanes go. `lanes` are those that may; faulty ones have been reported and taken out. */
 typedef struct target {
     u32 lanes;

@@ -25,26 +25,30 @@
         }                                                                                          \
     }
 
-/* Picks types by element size, sign and register size. */
+/* What BY_TYPE picks by: element, register, and whether the element is signed. */
+#define MOVE_TYPE(element, width, is_signed) ((element) * 8 + (width) * 2 + (is_signed))
+#define MOVE_TYPE_OF(in)                                                                           \
+    MOVE_TYPE((in)->aux & MEMORY_ELEMENT, (in)->aux >> MEMORY_REGISTER_SHIFT & REGISTER_MASK,      \
+              !!((in)->aux & MEMORY_SIGNED))
+
 #define BY_TYPE(MOVE, at)                                                                          \
-    switch ((in->aux & MEMORY_ELEMENT) * 8 + (in->aux >> MEMORY_REGISTER_SHIFT & 3) * 2 +          \
-            !!(in->aux & MEMORY_SIGNED)) {                                                         \
-    case 0: MOVE(u8, u16, at) break;                                                               \
-    case 1: MOVE(s8, u16, at) break;                                                               \
-    case 2: MOVE(u8, u32, at) break;                                                               \
-    case 3: MOVE(s8, u32, at) break;                                                               \
-    case 4: MOVE(u8, u64, at) break;                                                               \
-    case 5: MOVE(s8, u64, at) break;                                                               \
-    case 8:                                                                                        \
-    case 9: MOVE(u16, u16, at) break;                                                              \
-    case 10: MOVE(u16, u32, at) break;                                                             \
-    case 11: MOVE(s16, u32, at) break;                                                             \
-    case 12: MOVE(u16, u64, at) break;                                                             \
-    case 13: MOVE(s16, u64, at) break;                                                             \
-    case 18:                                                                                       \
-    case 19: MOVE(u32, u32, at) break;                                                             \
-    case 20: MOVE(u32, u64, at) break;                                                             \
-    case 21: MOVE(s32, u64, at) break;                                                             \
+    switch (MOVE_TYPE_OF(in)) {                                                                    \
+    case MOVE_TYPE(ELEMENT_8, REGISTER_16, 0): MOVE(u8, u16, at) break;                            \
+    case MOVE_TYPE(ELEMENT_8, REGISTER_16, 1): MOVE(s8, u16, at) break;                            \
+    case MOVE_TYPE(ELEMENT_8, REGISTER_32, 0): MOVE(u8, u32, at) break;                            \
+    case MOVE_TYPE(ELEMENT_8, REGISTER_32, 1): MOVE(s8, u32, at) break;                            \
+    case MOVE_TYPE(ELEMENT_8, REGISTER_64, 0): MOVE(u8, u64, at) break;                            \
+    case MOVE_TYPE(ELEMENT_8, REGISTER_64, 1): MOVE(s8, u64, at) break;                            \
+    case MOVE_TYPE(ELEMENT_16, REGISTER_16, 0):                                                    \
+    case MOVE_TYPE(ELEMENT_16, REGISTER_16, 1): MOVE(u16, u16, at) break;                          \
+    case MOVE_TYPE(ELEMENT_16, REGISTER_32, 0): MOVE(u16, u32, at) break;                          \
+    case MOVE_TYPE(ELEMENT_16, REGISTER_32, 1): MOVE(s16, u32, at) break;                          \
+    case MOVE_TYPE(ELEMENT_16, REGISTER_64, 0): MOVE(u16, u64, at) break;                          \
+    case MOVE_TYPE(ELEMENT_16, REGISTER_64, 1): MOVE(s16, u64, at) break;                          \
+    case MOVE_TYPE(ELEMENT_32, REGISTER_32, 0):                                                    \
+    case MOVE_TYPE(ELEMENT_32, REGISTER_32, 1): MOVE(u32, u32, at) break;                          \
+    case MOVE_TYPE(ELEMENT_32, REGISTER_64, 0): MOVE(u32, u64, at) break;                          \
+    case MOVE_TYPE(ELEMENT_32, REGISTER_64, 1): MOVE(s32, u64, at) break;                          \
     default: MOVE(u64, u64, at) break;                                                             \
     }
 
@@ -70,13 +74,13 @@ static inline void load_from(sim_warp *warp, const sim_instruction *in, u32 lane
 
 /* Picks a loop for the frequent shapes; falls through to the general one. */
 #define PACKED(MOVE)                                                                               \
-    switch (lanes == ~0u ? in->aux & 0x1ff : 0) {                                                  \
-    case 1 | 1 << 3 | 0 << 7: MOVE(u16, 1) return;                                                 \
-    case 2 | 1 << 3 | 1 << 7: MOVE(u32, 1) return;                                                 \
-    case 2 | 2 << 3 | 1 << 7: MOVE(u32, 2) return;                                                 \
-    case 2 | 4 << 3 | 1 << 7: MOVE(u32, 4) return;                                                 \
-    case 3 | 1 << 3 | 2 << 7: MOVE(u64, 1) return;                                                 \
-    case 3 | 2 << 3 | 2 << 7: MOVE(u64, 2) return;                                                 \
+    switch (lanes == ~0u ? in->aux & MEMORY_SHAPE_MASK : 0) {                                      \
+    case MEMORY_SHAPE(ELEMENT_16, 1, REGISTER_16): MOVE(u16, 1) return;                            \
+    case MEMORY_SHAPE(ELEMENT_32, 1, REGISTER_32): MOVE(u32, 1) return;                            \
+    case MEMORY_SHAPE(ELEMENT_32, 2, REGISTER_32): MOVE(u32, 2) return;                            \
+    case MEMORY_SHAPE(ELEMENT_32, 4, REGISTER_32): MOVE(u32, 4) return;                            \
+    case MEMORY_SHAPE(ELEMENT_64, 1, REGISTER_64): MOVE(u64, 1) return;                            \
+    case MEMORY_SHAPE(ELEMENT_64, 2, REGISTER_64): MOVE(u64, 2) return;                            \
     default: break;                                                                                \
     }
 

@@ -7,6 +7,7 @@
  * seen the agent in the same way. All of it is by the block, so what is missing within a block is
  * not seen here. */
 #include "exec/exec_move.h"
+#include "exec/exec_reduce.h"
 #include "exec/exec_remote.h"
 #include "order/async.h"
 

@@ -1,9 +1,9 @@
 /* exec_remote.h - accesses to shared memory of other blocks of the cluster (exec_remote.c). Their
- * addresses are offsets in shared memory with a rank above; see exec_async.h. */
+ * addresses are offsets in shared memory with a rank above; see aux.h. */
 #ifndef SIM_EXEC_REMOTE_H
 #define SIM_EXEC_REMOTE_H
 
-#include "exec/exec_async.h"
+#include "exec/exec.h"
 
 /* The lanes of which the address names another block. */
 static inline u32 remote_lanes(const sim_warp *warp, const u64 *offset, u32 lanes) {
@@ -29,9 +29,5 @@ void SIM_EXEC(remote_store)(sim_warp *warp, const sim_instruction *in, u32 lanes
                             const u64 *offset);
 void SIM_EXEC(remote_atomic)(sim_warp *warp, const sim_instruction *in, u32 lanes,
                              const u64 *offset);
-
-/* One lane's atomic operation on host memory (exec_atomic.c). */
-void SIM_EXEC(atomic_lane)(sim_warp *warp, const sim_instruction *in, u32 lane, u8 *at,
-                           bool global);
 
 #endif

@@ -1,17 +1,5 @@
-/* simd.c - which copy of the handlers this machine runs, and the tables that all share. */
+/* simd.c - which copy of the handlers this machine runs. */
 #include "exec/exec.h"
-
-const uint8_t sim_op_class[SIM_OP_COUNT] = {
-#define SIM_OP(id, class) SIM_CLASS_##class,
-#include "decode/oplist.def"
-#undef SIM_OP
-};
-
-const char *const sim_op_name[SIM_OP_COUNT] = {
-#define SIM_OP(id, class) #id,
-#include "decode/oplist.def"
-#undef SIM_OP
-};
 
 #if defined(SIM_HAVE_AVX2)
 extern const sim_handler sim_handler_table_avx2[SIM_OP_COUNT];

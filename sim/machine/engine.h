@@ -1,10 +1,10 @@
 /* engine.h - the running state of the simulated GPU, and what its parts ask of one another.
  *
- * context  owns memory, options and the report (context.c, memory.c)
- * launch   one grid: dims, arguments, the queue of blocks (launch.c)
- * worker   one host thread: blocks in flight, counters (launch.c)
- * block    one thread block: shared memory with its marks, barriers, warps (block.c)
- * warp     32 lanes: registers, where each lane is, what it has seen of others (exec_*.c)
+ * context  owns memory, options and the report (gpu/context.c, memory.c)
+ * launch   one grid: dims, arguments, the queue of blocks (gpu/launch.c)
+ * worker   one host thread: blocks in flight, counters (gpu/launch.c)
+ * block    one thread block: shared memory with its marks, barriers, warps (gpu/block.c)
+ * warp     32 lanes: registers, where each lane is, what it has seen of others (warp.c, exec/)
  *
  * A block is a resumable state machine: it runs until it is done, spins on memory, or has used up
  * its quantum, and can go on later.
@@ -75,6 +75,8 @@ typedef struct sim_memory {
 
 moe_status sim_memory_alloc(sim_memory *memory, size_t bytes, uint64_t *out);
 void sim_memory_free(sim_memory *memory);
+/* Back to no access yet. */
+void sim_marks_free(sim_marks *marks);
 
 /* The allocation at an address, NULL where there is none or it is freed. */
 static inline sim_allocation *sim_allocation_at(const sim_memory *memory, uint64_t address) {

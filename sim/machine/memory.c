@@ -1,6 +1,6 @@
 /* memory.c - the simulated GPU's memory: exact-size allocations and which of their bytes are
  * written. */
-#include "order/race.h"
+#include "machine/engine.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,9 +100,25 @@ moe_status sim_memory_alloc(sim_memory *memory, size_t bytes, uint64_t *out) {
     return MOE_OK;
 }
 
+void sim_marks_free(sim_marks *marks) {
+    free(marks->stamp);
+    free(marks->detail);
+    *marks = (sim_marks){0};
+}
+
+static void forget_marks(sim_allocation *allocation) {
+    uint64_t pages = (allocation->size + SIM_PAGE_BYTES - 1) >> SIM_PAGE_SHIFT;
+
+    for (uint64_t i = 0; allocation->page && i < pages; i++)
+        for (int kind = 0; kind < SIM_MARK_KINDS; kind++)
+            sim_marks_free(&allocation->page[i].marks[kind]);
+    free(allocation->page);
+    allocation->page = NULL;
+}
+
 static void release(sim_memory *memory, sim_allocation *a) {
     memory->used -= a->size;
-    sim_global_forget(a);
+    forget_marks(a);
     free(a->bytes);
     free(a->written);
     a->bytes = NULL;

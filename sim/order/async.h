@@ -9,7 +9,7 @@
 #ifndef SIM_ASYNC_H
 #define SIM_ASYNC_H
 
-#include "exec/reduce.h"
+#include "number/reduce.h"
 #include "machine/tensor_map.h"
 #include "order/race.h"
 
@@ -197,7 +197,7 @@ void sim_async_read(sim_warp *warp, const sim_instruction *in, uint32_t offset, 
 /* fence.proxy.async by a warp. */
 void sim_proxy_fence(sim_warp *warp);
 
-/* Ends everything when a block ends; what was still under way is reported. */
+/* Ends everything when a block ends; what was still under way is reported (async_end.c). */
 void sim_async_finish(sim_block *block);
 
 #endif

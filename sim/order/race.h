@@ -108,7 +108,5 @@ void sim_global_settle(sim_warp *warp, const sim_instruction *in, const sim_rang
 bool sim_global_suspect(sim_warp *warp, const sim_instruction *in, const sim_range *range);
 /* Records which sectors a launch has used; needed even without checks. */
 void sim_global_touch(sim_warp *warp, sim_allocation *allocation, uint64_t offset, uint32_t bytes);
-/* Frees the marks of an allocation. */
-void sim_global_forget(sim_allocation *allocation);
 
 #endif

@@ -31,22 +31,6 @@ static uint32_t block_of(const sim_launch_state *launch, uint64_t stamp) {
 
 /* ---- pages */
 
-static void marks_free(sim_marks *marks) {
-    free(marks->stamp);
-    free(marks->detail);
-    *marks = (sim_marks){0};
-}
-
-void sim_global_forget(sim_allocation *allocation) {
-    uint64_t pages = (allocation->size + SIM_PAGE_BYTES - 1) >> SIM_PAGE_SHIFT;
-
-    for (uint64_t i = 0; allocation->page && i < pages; i++)
-        for (int kind = 0; kind < SIM_MARK_KINDS; kind++)
-            marks_free(&allocation->page[i].marks[kind]);
-    free(allocation->page);
-    allocation->page = NULL;
-}
-
 /* The page, locked, without what another launch left on it. */
 static sim_page *page_take(const sim_warp *warp, sim_allocation *allocation, uint64_t offset) {
     sim_page *page = &allocation->page[offset >> SIM_PAGE_SHIFT];
@@ -71,7 +55,7 @@ static void page_release(const sim_warp *warp, sim_page *page) {
 static bool marks_ready(sim_marks *marks, uint32_t shift) {
     if (marks->stale && marks->stamp && marks->shift == shift)
         memset(marks->stamp, 0, (SIM_PAGE_BYTES >> shift) * sizeof *marks->stamp);
-    else if (marks->stale) marks_free(marks);
+    else if (marks->stale) sim_marks_free(marks);
     marks->stale = false;
     if (marks->stamp && marks->shift <= shift) return true;
     uint32_t count = SIM_PAGE_BYTES >> shift;
@@ -86,7 +70,7 @@ static bool marks_ready(sim_marks *marks, uint32_t shift) {
         stamp[g] = marks->stamp[g >> (marks->shift - shift)];
         detail[g] = marks->detail[g >> (marks->shift - shift)];
     }
-    marks_free(marks);
+    sim_marks_free(marks);
     *marks = (sim_marks){.stamp = stamp, .detail = detail, .shift = shift};
     return true;
 }

@@ -7,12 +7,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* "auto" always finds something: a GPU, else the simulated H100. */
+/* "auto" is a GPU or an error that tells how to get one, and what else to name; never a simulator in
+ * silence. */
 static void test_auto(void **unused) {
     (void)unused;
     moe_device *device = NULL;
-    CHECK(moe_device_open("auto", &device));
-    if (strcmp(device->name, "cuda:0") != 0) assert_string_equal(device->name, "sim:h100");
+    if (!moe_device_open("auto", &device)) assert_string_equal(device->name, "cuda:0");
+    else CHECK_CONTAINS(moe_error_text(), "device auto: no GPU; name sim:h100 for a simulated one: "
+                                          "device cuda:0: ");
+    moe_device_close(device);
+}
+
+/* A class that is linked in takes the place of what would be opened. */
+static void test_register(void **unused) {
+    (void)unused;
+    const moe_device_class *sim = NULL;
+    for (int i = 0; moe_device_classes[i]; i++)
+        if (!strcmp(moe_device_classes[i]->prefix, "sim")) sim = moe_device_classes[i];
+    assert_non_null(sim);
+    assert_non_null(sim->open); /* built_in.c */
+    moe_device *device = NULL;
+    CHECK(moe_device_open("sim:h100", &device));
+    assert_ptr_equal(device->class, sim);
     moe_device_close(device);
 }
 
@@ -51,6 +67,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test(name)
     const struct CMUnitTest tests[] = {
         TEST(test_auto),
+        TEST(test_register),
         TEST(test_registry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

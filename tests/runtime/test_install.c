@@ -99,13 +99,21 @@ static void test_package(void **unused) {
     assert_int_equal(shell("./static_layer tuning.db null 16"), 0);
     expect_in_log("16 tokens, match exact");
 
+    /* The simulator comes along, and is there when it is asked for. */
+    assert_int_equal(shell("example/run_layer tuning.db sim:h100 16; test $? != 0"), 0);
+    expect_in_log("the image has no kernel 'k'");
+    assert_int_equal(shell("LD_LIBRARY_PATH=$(dirname $(find root -name libmoetune.so)) "
+                           "./static_layer tuning.db sim:h100 16; test $? != 0"), 0);
+    expect_in_log("the image has no kernel 'k'");
+
     /* What the process is made of while it runs: the loader names all that it ever loads. */
     assert_int_equal(shell("LD_DEBUG=files example/run_layer tuning.db null 16 2>&1 | "
                            "grep 'calling init'"),
                      0);
     expect_in_log("libmoetune.so");
     assert_int_equal(shell("LD_DEBUG=files example/run_layer tuning.db null 16 2>&1 | "
-                           "grep 'calling init' | grep -Ei 'lua|nvrtc|cuda|cupti|python'; "
+                           "grep 'calling init' | "
+                           "grep -Ei 'lua|nvrtc|cuda|cupti|python|moetune_sim|gomp'; "
                            "test $? = 1"),
                      0);
     scratch_remove(folder);

@@ -1,4 +1,5 @@
-/* label: unit - libmoetune.so exports the functions of moetune.h, all of them and nothing else. */
+/* label: unit - libmoetune.so exports the functions of moetune.h, all of them and nothing else;
+ * libmoetune_sim.so the one that libmoetune calls. */
 #include "check.h"
 
 #include <dlfcn.h>
@@ -36,9 +37,8 @@ static void read_header(names *list) {
     qsort(list->name, (size_t)list->count, NAME, compare);
 }
 
-static void read_library(names *list) {
+static void read_library(const char *library, names *list) {
     char command[512], line[256], name[256], type;
-    const char *library = getenv("MOETUNE_LIBRARY");
     assert_non_null(library);
     snprintf(command, sizeof command, "nm -D --defined-only '%s'", library);
     FILE *nm = popen(command, "r");
@@ -55,11 +55,19 @@ static void test_exports(void **unused) {
     (void)unused;
     static names header, library;
     read_header(&header);
-    read_library(&library);
+    read_library(getenv("MOETUNE_LIBRARY"), &library);
     assert_true(header.count > 20);
     for (int i = 0; i < header.count && i < library.count; i++)
         assert_string_equal(header.name[i], library.name[i]);
     assert_int_equal(header.count, library.count);
+}
+
+static void test_sim_exports(void **unused) {
+    (void)unused;
+    static names library;
+    read_library(getenv("MOETUNE_SIM_LIBRARY"), &library);
+    assert_int_equal(library.count, 1);
+    assert_string_equal(library.name[0], "moetune_sim");
 }
 
 /* It loads on its own, with every symbol bound, and answers. */
@@ -74,6 +82,8 @@ static void test_load(void **unused) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_exports), cmocka_unit_test(test_load)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_exports),
+                                       cmocka_unit_test(test_sim_exports),
+                                       cmocka_unit_test(test_load)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,11 +19,26 @@ if(TARGET test_runtime_memory)
     target_link_options(test_runtime_memory PRIVATE
         -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=aligned_alloc)
 endif()
-foreach(test symbols install)
+# A program with nothing in it but libmoetune, and simulators that do not fit it.
+add_executable(open_device ${CMAKE_CURRENT_LIST_DIR}/fake/open_device.c)
+target_link_libraries(open_device PRIVATE moe_public ${CMAKE_DL_LIBS})
+set(fake_sims "")
+foreach(kind newer larger)
+    string(TOUPPER ${kind} upper)
+    add_library(fake_sim_${kind} MODULE ${CMAKE_CURRENT_LIST_DIR}/fake/libmoetune_sim.c)
+    target_link_libraries(fake_sim_${kind} PRIVATE moe_runtime)
+    target_compile_definitions(fake_sim_${kind} PRIVATE FAKE_NEWER=$<STREQUAL:${kind},newer>
+        FAKE_LARGER=$<STREQUAL:${kind},larger>)
+    list(APPEND fake_sims "FAKE_SIM_${upper}=$<TARGET_FILE:fake_sim_${kind}>")
+endforeach()
+foreach(test symbols install sim_library)
     if(TARGET test_runtime_${test})
-        add_dependencies(test_runtime_${test} moetune_shared moetune_static)
+        add_dependencies(test_runtime_${test} moetune_shared moetune_static open_device
+            fake_sim_newer fake_sim_larger)
         set_property(TEST test_runtime_${test} APPEND PROPERTY ENVIRONMENT
             "MOETUNE_LIBRARY=$<TARGET_FILE:moetune_shared>" "MOETUNE_BUILD=${CMAKE_BINARY_DIR}"
+            "MOETUNE_SIM_LIBRARY=$<TARGET_FILE:moetune_sim>"
+            "OPEN_DEVICE=$<TARGET_FILE:open_device>" ${fake_sims}
             "MOETUNE_SANITIZE=${MOETUNE_SANITIZE}")
     endif()
 endforeach()

@@ -5,7 +5,7 @@
 #ifndef RIG_H
 #define RIG_H
 
-#include "device/device.h"
+#include "gpu/sim_device.h"
 
 typedef struct sim_rig {
     void *self;   /* of the device class */

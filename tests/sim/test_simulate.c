@@ -127,6 +127,20 @@ static void a_bug_is_exit_status_1_and_names_the_line(void **state) {
     says("nobody wrote");
 }
 
+#define UNWRITTEN                                                                                  \
+    "saxpy.cu --entry saxpy --block 32 --arg f32:2 --arg buf:f32:32:rand --arg buf:f32:32 "        \
+    "--arg i32:32 "
+
+static void a_device_takes_its_options(void **state) {
+    (void)state;
+    assert_int_equal(simulate(UNWRITTEN "--device sim:a100,seed=1"), 1);
+    says("nobody wrote");
+    assert_int_equal(simulate(UNWRITTEN "--device sim:a100,seed=1,checks=0"), 0);
+    says("us on sim:a100");
+    assert_int_equal(simulate(UNWRITTEN "--device sim:a100,speed=1"), 2);
+    says("--device: device option 'speed=1': use seed=N");
+}
+
 static void json_is_one_object(void **state) {
     (void)state;
     assert_int_equal(simulate("saxpy.cu --entry scale --json --arg buf:i32:32:rand "
@@ -175,6 +189,7 @@ int main(void) {
         cmocka_unit_test(files_go_in_and_out),
         cmocka_unit_test(a_struct_is_given_by_its_members),
         cmocka_unit_test(a_bug_is_exit_status_1_and_names_the_line),
+        cmocka_unit_test(a_device_takes_its_options),
         cmocka_unit_test(json_is_one_object),
         cmocka_unit_test(misuse_is_exit_status_2),
         cmocka_unit_test(what_is_missing_is_exit_status_3),

@@ -395,6 +395,21 @@ static void test_exit_statuses(void **state) {
 }
 
 /* An interrupt ends the tune in order: rows are kept, and the message says how to go on. */
+/* The library's "auto" is a GPU or an error; the command goes on without one, and says on what. */
+static void test_auto_without_a_gpu_is_said(void **state) {
+    (void)state;
+    moe_device *gpu = NULL;
+    bool without = moe_device_open("cuda:0", &gpu) != MOE_OK;
+    moe_device_close(gpu);
+    assert_int_equal(run((const char *[]){"emit", "combine", LAYER, "--device", "auto", NULL}), 0);
+    char *said = read_text(in_folder("err")), *text = read_text(in_folder("out"));
+    bool told = strstr(said, "moetune: no GPU, so on sim:h100, a simulated one") != NULL;
+    if (told != without) fail_msg("says: %s", said);
+    if (without) assert_non_null(strstr(text, "// device     sm_90a"));
+    free(said);
+    free(text);
+}
+
 static void test_an_interrupt_ends_in_order(void **state) {
     (void)state;
     static rows now, after;
@@ -440,6 +455,7 @@ int main(void) {
         cmocka_unit_test(test_stale_records_are_kept_and_told),
         cmocka_unit_test(test_bad_records_name_file_and_line),
         cmocka_unit_test(test_exit_statuses),
+        cmocka_unit_test(test_auto_without_a_gpu_is_said),
         cmocka_unit_test(test_an_interrupt_ends_in_order),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);

@@ -73,7 +73,7 @@ static moe_status open_tools(const options *o, tools *t) {
     MOE_TRY(moe_nvrtc_open(&nvrtc));
     MOE_TRY(command_goal_templates(&o->goal, &t->gen));
     MOE_TRY(command_database(o->goal.db, &b->db));
-    MOE_TRY(moe_device_open(o->goal.device, &b->device));
+    MOE_TRY(command_device(o->goal.device, &b->device));
     MOE_TRY(moe_builder_open(moe_device_facts(b->device)->arch, NULL, NULL, &b->builder));
     b->gen = t->gen;
     b->seed = o->goal.seed;

@@ -76,7 +76,7 @@ static moe_status open_tools(const options *o, tools *t) {
     MOE_TRY(command_goal_templates(&o->goal, &t->gen));
     MOE_TRY(moe_compile_pool_open(moe_compile_pool_size(), COMPILE_DEADLINE, &t->pool));
     if (!o->matrix) MOE_TRY(command_database(o->goal.db, &t->db));
-    MOE_TRY(moe_device_open(o->goal.device, &t->device));
+    MOE_TRY(command_device(o->goal.device, &t->device));
     MOE_TRY(moe_builder_open(moe_device_facts(t->device)->arch, NULL, t->pool, &t->builder));
     t->checker = (moe_checker){.device = t->device, .gen = t->gen, .builder = t->builder,
                                .db = t->db, .seed = o->goal.seed,

@@ -130,7 +130,7 @@ static moe_status run(const options *o, const moe_layer *layer, const moe_run_so
     moe_plan *plan = NULL;
     moe_run_buffers b = {0};
     const moe_plan_options plan_options = {.size = sizeof plan_options, .any_order = o->any_order};
-    moe_status status = moe_device_open(o->device, &b.device);
+    moe_status status = command_device(o->device, &b.device);
     if (!status) status = command_database(o->db, &db);
     if (!status) status = command_templates(o->templates, &gen);
     if (!status) moe_gen_allow_any_order(gen, o->any_order);

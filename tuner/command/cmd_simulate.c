@@ -2,6 +2,7 @@
 #include "command/command.h"
 #include "command/simulate_arg.h"
 #include "compile/compile.h"
+#include "gpu/sim_device.h"
 #include "model/model.h"
 
 #include <argp.h>
@@ -13,7 +14,8 @@
 enum { MAX_ARGS = 64, HOT_LINES = 5, MAX_TEXT = 64 << 20 };
 
 typedef struct options {
-    const char *file, *entry, *chip, *arch;
+    const char *file, *entry, *arch;
+    char chip[64]; /* "": to be chosen */
     moe_dims dims;
     sim_options sim;
     bool json;
@@ -31,7 +33,8 @@ static const struct argp_option option_table[] = {
     {"smem", KEY_SMEM, "BYTES", 0, "dynamic shared memory", 0},
     {"arg", KEY_ARG, "ARG", 0, "the next parameter: i32:7, f32:0.5, buf:TYPE:COUNT, "
      "buf:f32:64:zero, buf:bf16:64:rand:7, buf:i32:64:FILE; >FILE behind it writes it out", 0},
-    {"device", KEY_DEVICE, "sim:CHIP", 0, "h100, h200, a100, l40s or b200 (default: by --arch)", 0},
+    {"device", KEY_DEVICE, "sim:CHIP", 0, "h100, h200, a100, l40s or b200 (default: by --arch); "
+     "options behind it, as in sim:h100,seed=7", 0},
     {"arch", KEY_ARCH, "ARCH", 0, "compile for sm_80, sm_90a, ... (default: the chip's)", 0},
     {"seed", KEY_SEED, "S", 0, "run warps in a random order", 0},
     {"threads", KEY_THREADS, "N", 0, "host threads (default: all cores)", 0},
@@ -64,6 +67,12 @@ static void add_arg(struct argp_state *state, options *o, const char *text) {
     if (simulate_arg_parse(text, &o->arg[o->args++])) argp_error(state, "%s", moe_error_text());
 }
 
+static void parse_device(struct argp_state *state, options *o, const char *text) {
+    if (!strncmp(text, "sim:", 4)) text += 4;
+    if (sim_device_parse(text, o->chip, sizeof o->chip, &o->sim))
+        argp_error(state, "--device: %s", moe_error_text());
+}
+
 static error_t parse_option(int key, char *value, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
@@ -72,7 +81,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
     case KEY_BLOCK: parse_sizes(state, value, o->dims.block); break;
     case KEY_SMEM: o->dims.smem = (uint32_t)whole_number(state, value, 1 << 30); break;
     case KEY_ARG: add_arg(state, o, value); break;
-    case KEY_DEVICE: o->chip = strncmp(value, "sim:", 4) ? value : value + 4; break;
+    case KEY_DEVICE: parse_device(state, o, value); break;
     case KEY_ARCH: o->arch = value; break;
     case KEY_SEED: o->sim.seed = whole_number(state, value, INT64_MAX); break;
     case KEY_THREADS: o->sim.threads = (int)whole_number(state, value, 1024); break;
@@ -105,14 +114,15 @@ static const struct argp argp = {
 
 /* The chip asked for, else the first of the architecture, else h100. */
 static moe_status find_chip(options *o, moe_facts *facts) {
-    for (int i = 0; !o->chip && o->arch && sim_chip_names[i]; i++) {
+    const char *chip = *o->chip ? o->chip : NULL;
+    for (int i = 0; !chip && o->arch && sim_chip_names[i]; i++) {
         MOE_TRY(moe_facts_parse(sim_chip_facts(sim_chip_names[i]), facts));
-        if (!strcmp(facts->arch, o->arch)) o->chip = sim_chip_names[i];
+        if (!strcmp(facts->arch, o->arch)) chip = sim_chip_names[i];
     }
-    if (!o->chip) o->chip = "h100";
-    if (!sim_chip_facts(o->chip))
-        return moe_fail(MOE_E_INVALID, "no simulated chip '%s'; see --help", o->chip);
-    MOE_TRY(moe_facts_parse(sim_chip_facts(o->chip), facts));
+    if (!chip) chip = "h100";
+    if (!sim_chip_facts(chip))
+        return moe_fail(MOE_E_INVALID, "no simulated chip '%s'; see --help", chip);
+    MOE_TRY(moe_facts_parse(sim_chip_facts(chip), facts));
     if (!o->arch) o->arch = facts->arch;
     return MOE_OK;
 }

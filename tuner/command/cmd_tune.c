@@ -140,7 +140,7 @@ static moe_status open_tools(const options *o, tools *t) {
     MOE_TRY(command_goal_templates(&o->goal, &t->gen));
     MOE_TRY(moe_compile_pool_open(moe_compile_pool_size(), COMPILE_DEADLINE, &t->pool));
     MOE_TRY(moe_storage_open(o->goal.db, &t->storage));
-    MOE_TRY(moe_device_open(o->goal.device, &t->device));
+    MOE_TRY(command_device(o->goal.device, &t->device));
     const moe_facts *facts = moe_device_facts(t->device);
     MOE_TRY(moe_storage_device(t->storage, facts, &tuner->device_row));
     MOE_TRY(moe_builder_open(facts->arch, t->storage, t->pool, &t->builder));
@@ -196,7 +196,7 @@ static int dry_run(const work *w) {
     moe_session session = {0};
     moe_op_plan *plan = NULL;
     moe_status status = command_goal_templates(&w->o->goal, &t.gen);
-    if (!status) status = moe_device_open(w->o->goal.device, &t.device);
+    if (!status) status = command_device(w->o->goal.device, &t.device);
     if (!status) {
         t.tuner.device = t.device;
         t.tuner.facts = moe_device_facts(t.device);

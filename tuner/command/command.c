@@ -47,6 +47,15 @@ moe_status command_database(const char *path, moe_db **db) {
     return status == MOE_E_NOT_FOUND && !path ? MOE_OK : status;
 }
 
+moe_status command_device(const char *name, moe_device **out) {
+    static const char simulated[] = "sim:h100";
+    moe_status status = moe_device_open(name, out);
+    if (!status || strcmp(name, "auto")) return status;
+    fprintf(stderr, "moetune: no GPU, so on %s, a simulated one (moetune info tells why)\n",
+            simulated);
+    return moe_device_open(simulated, out);
+}
+
 /* A board that nobody sells: its arch is what counts, the rest only feeds cost estimates. */
 static const moe_facts middling = {
     .name = "any", .sms = 100, .l2 = 48 << 20, .memory = INT64_C(32) << 30, .clock = 1500,
@@ -66,7 +75,7 @@ static moe_status facts_of_arch(const char *arch, moe_facts *out) {
 
 static moe_status facts_of_device(const char *name, moe_facts *out) {
     moe_device *device;
-    MOE_TRY(moe_device_open(name, &device));
+    MOE_TRY(command_device(name, &device));
     *out = *moe_device_facts(device);
     moe_device_close(device);
     return MOE_OK;

@@ -20,6 +20,9 @@ moe_status command_templates(const char *given, moe_gen **out);
  * does not. */
 moe_status command_database(const char *path, moe_db **db);
 
+/* Opens a device by name. Where there is no GPU, "auto" is the simulated H100, and stderr says so. */
+moe_status command_device(const char *name, moe_device **out);
+
 /* The facts of a device by name ("auto", "sim:h100", "cuda:0"), by its line of text, or by arch
  * alone ("sm_90a": a middling board, for those who only want code). */
 moe_status command_facts(const char *name, moe_facts *out);

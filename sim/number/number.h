@@ -1,7 +1,7 @@
-/* exec_number.h - the arithmetic of PTX on single numbers, in a form that loops over lanes vectorise:
+/* number.h - the arithmetic of PTX on single numbers, in a form that loops over lanes vectorise:
  * no branches where it matters. Nothing here knows of warps. */
-#ifndef SIM_EXEC_NUMBER_H
-#define SIM_EXEC_NUMBER_H
+#ifndef SIM_NUMBER_H
+#define SIM_NUMBER_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,8 @@
 /* sim_device.c - the simulated GPU as a device class:
- * "sim:h100[,seed=N][,threads=N][,checks=0|1]". */
+ * "sim:h100[,seed=N][,threads=N][,checks=0|1][,portable=0|1]". */
 #include "core/status.h"
-#include "machine/sim.h"
+#include "device/device_library.h"
+#include "gpu/sim_device.h"
 #include "machine/tensor_map.h"
 #include "model/model.h"
 
@@ -47,8 +48,7 @@ static moe_status parse_option(const char *text, size_t length, sim_options *opt
                     "device option '%s': use seed=N, threads=N, checks=0|1 or portable=0|1", copy);
 }
 
-/* chip[,option...]; `chip` gets the name. */
-static moe_status parse_rest(const char *rest, char *chip, size_t size, sim_options *options) {
+moe_status sim_device_parse(const char *rest, char *chip, size_t size, sim_options *options) {
     size_t length = strcspn(rest, ",");
 
     if (length >= size) return moe_fail(MOE_E_PARSE, "no simulated chip '%s'", rest);
@@ -78,7 +78,7 @@ static moe_status device_open(const char *rest, void **self) {
     char chip[64];
     simulated *s;
 
-    MOE_TRY(parse_rest(rest, chip, sizeof chip, &options));
+    MOE_TRY(sim_device_parse(rest, chip, sizeof chip, &options));
     const char *text = sim_chip_facts(chip);
     if (!text) return unknown_chip(chip);
     MOE_TRY(moe_facts_parse(text, &facts));
@@ -227,8 +227,8 @@ static moe_status device_time_end(void *self, double *nanoseconds) {
 }
 
 const moe_device_class moe_device_sim = {
-    .prefix = "sim",
-    .help = "a simulated GPU that checks what it runs: sim:CHIP[,seed=N][,threads=N][,checks=0|1]",
+    .prefix = MOE_DEVICE_SIM_PREFIX,
+    .help = MOE_DEVICE_SIM_HELP,
     .open = device_open,
     .close = device_close,
     .facts = device_facts,

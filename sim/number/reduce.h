@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* ORDER reduction: names in decode_memory.c */
+/* ORDER reduction: names in decode_reduce.c */
 typedef enum sim_reduce_operation {
     SIM_ADD,
     SIM_MIN,
@@ -20,7 +20,7 @@ typedef enum sim_reduce_operation {
     SIM_DEC
 } sim_reduce_operation;
 
-/* ORDER reduction: names in decode_memory.c */
+/* ORDER reduction: names in decode_reduce.c */
 typedef enum sim_reduce_type {
     SIM_T_u32,
     SIM_T_s32,

@@ -1,7 +1,7 @@
 /* reduce.c - atomic operations on single values. */
-#include "exec/reduce.h"
+#include "number/reduce.h"
 
-#include "exec/exec_number.h"
+#include "number/number.h"
 
 static u16 half_operation(u32 op, bool brain, u16 x, u16 y) {
     f32 a = brain ? bf16_to_f32(x) : half_to_f32(x), b = brain ? bf16_to_f32(y) : half_to_f32(y);
