@@ -19,6 +19,33 @@ static const char cuda_text[] =
 #include "pipeline.inc"
     ;
 
+/* What pipeline.cu and pipeline_route.cu have texts for; others are not served. */
+static const char *const activated[MOE_ACT_COUNT] = {
+    [MOE_ACT_RELU] = "fmaxf(g, 0)",
+    [MOE_ACT_RELU2] = "fmaxf(g, 0) * fmaxf(g, 0)",
+    [MOE_ACT_GELU] = "gelu(g)",
+    [MOE_ACT_GELU_TANH] = "gelu_tanh(g)",
+    [MOE_ACT_SILU] = "g * sigmoid(g)",
+    [MOE_ACT_SWIGLU] = "g * sigmoid(g) * u",
+    [MOE_ACT_GEGLU] = "gelu(g) * u",
+    [MOE_ACT_GEGLU_TANH] = "gelu_tanh(g) * u",
+    [MOE_ACT_SWIGLU_CLAMP] = "swiglu_clamp(g, u)",
+};
+
+static const char *const scores[MOE_SCORE_COUNT] = {
+    [MOE_SCORE_LOGIT] = "logit",
+    [MOE_SCORE_SOFTMAX] = "expf(logit - t.most) / t.sum",
+    [MOE_SCORE_SIGMOID] = "sigmoid(logit)",
+    [MOE_SCORE_SQRTSOFTPLUS] = "sqrtf(fmaxf(logit, 0) + log1pf(expf(-fabsf(logit))))",
+};
+
+static const char *const weights[MOE_WEIGH_COUNT] = {
+    [MOE_WEIGH_SCORE] = "score(t, logit)",
+    [MOE_WEIGH_SOFTMAX] = "expf(logit - most)",
+    [MOE_WEIGH_SIGMOID] = "sigmoid(logit)",
+    [MOE_WEIGH_SPARSEMIXER] = "sparsemixer(t, ids, j)",
+};
+
 /* Device buffers between the steps. */
 enum {
     ROWS_X,      /* [R,d] gathered rows */
@@ -118,18 +145,23 @@ static moe_status make_maps(moe_cublas_pipeline *p, const int *ids) {
 
 /* The choices of pipeline_route.cu. */
 static void define_router(const moe_router *r, moe_text *out) {
-    bool among = moe_router_among_chosen(r);
+    const bool among = moe_router_among_chosen(r);
     const struct {
         const char *name;
         int64_t value;
     } choices[] = {
-        {"SCORE", r->score},           {"KEY_BIAS", r->key_bias},
-        {"GROUPS", r->groups},         {"GROUPS_KEPT", r->groups_kept},
-        {"GROUP_RULE", r->group_rule}, {"ZERO_FILL", r->zero_fill},
-        {"WEIGH", r->weigh},           {"RENORM", r->renorm && !among},
+        {"OVER_ALL", moe_score_table[r->score].shares},
+        {"KEY_BIAS", r->key_bias},
+        {"GROUPS", r->groups},
+        {"GROUPS_KEPT", r->groups_kept},
+        {"GROUP_RULE", r->group_rule},
+        {"ZERO_FILL", r->zero_fill},
+        {"RENORM", r->renorm && !among},
         {"AMONG", among},
         {"BY_LOGITS", moe_router_selects_logits(r)},
     };
+    moe_text_add(out, "#define SCORE (%s)\n#define WEIGHT (%s)\n", scores[r->score],
+                 weights[r->weigh]);
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
         moe_text_add(out, "#define %s %lld\n", choices[i].name, (long long)choices[i].value);
     moe_text_add(out, "#define JITTER ((float)%.9g)\n#define EPSILON ((float)%.9g)\n"
@@ -144,8 +176,8 @@ static moe_status make_module(moe_cublas_pipeline *p, const moe_text_compiler *c
     moe_text out = moe_text_start(text, TEXT_SIZE);
     moe_text_add(&out, "#define D %lld\n#define F %lld\n#define E %lld\n#define K %lld\n",
                  (long long)l->d, (long long)l->f, (long long)l->e, (long long)l->k);
-    moe_text_add(&out, "#define DTYPE %d\n#define ACT %d\n#define GATED %d\n", (int)l->x,
-                 (int)l->act.kind, moe_layer_gated(l));
+    moe_text_add(&out, "#define DTYPE %d\n#define ACTIVATED (%s)\n#define GATED %d\n", (int)l->x,
+                 activated[l->act.kind], moe_layer_gated(l));
     moe_text_add(&out, "#define WEIGH_INPUT %d\n#define LAYOUT %d\n", l->router.input,
                  (int)l->layout);
     moe_text_add(&out, "#define LIMIT ((float)%.9g)\n#define ALPHA ((float)%.9g)\n", l->act.limit,
@@ -164,6 +196,15 @@ static moe_status make_module(moe_cublas_pipeline *p, const moe_text_compiler *c
     return status;
 }
 
+static moe_status check_texts(const moe_layer *l) {
+    const char *what = !activated[l->act.kind]     ? moe_act_names[l->act.kind]
+                       : !scores[l->router.score]  ? moe_score_table[l->router.score].name
+                       : !weights[l->router.weigh] ? moe_weigh_table[l->router.weigh].name
+                                                   : NULL;
+    return what ? moe_fail(MOE_E_UNSUPPORTED, "the pipeline of library GEMMs has no %s", what)
+                : MOE_OK;
+}
+
 moe_status moe_cublas_pipeline_create(moe_device *device, const moe_layer *layer, int64_t tokens,
                                       const int *ids, const moe_gemm *gemm,
                                       const moe_text_compiler *compiler,
@@ -172,8 +213,10 @@ moe_status moe_cublas_pipeline_create(moe_device *device, const moe_layer *layer
         return moe_fail(MOE_E_UNSUPPORTED, "the pipeline drops by order and renormalises nothing");
     if (moe_layer_neurons(layer))
         return moe_fail(MOE_E_UNSUPPORTED, "the pipeline of library GEMMs has no experts of f=1");
-    if (layer->router.pick != MOE_PICK_TOPK || moe_router_draws(&layer->router))
-        return moe_fail(MOE_E_UNSUPPORTED, "the pipeline's router draws nothing and picks the k best");
+    if (moe_router_looks_up(&layer->router) || moe_router_draws(&layer->router))
+        return moe_fail(MOE_E_UNSUPPORTED,
+                        "the pipeline's router draws nothing and picks the k best");
+    MOE_TRY(check_texts(layer));
     if (layer->shared.f || moe_layer_held(layer) < layer->e)
         return moe_fail(MOE_E_UNSUPPORTED, "the pipeline of library GEMMs has all experts of a layer, "
                                            "and no shared one");

@@ -1,7 +1,7 @@
 // pipeline.cu - the steps between the GEMMs of the reference pipeline, written plainly: 16 bytes a
-// thread, no tuning. Text in front of it defines D, F, E, K, DTYPE (0 bf16, 1 f16, 2 f32), ACT (the
-// number of a moe_act_kind), GATED, LIMIT, ALPHA, WEIGH_INPUT (1: weights multiply x, 0: rows of the
-// result) and LAYOUT (the number of a moe_layout).
+// thread, no tuning. Text in front of it defines D, F, E, K, DTYPE (0 bf16, 1 f16, 2 f32),
+// ACTIVATED (the activation of a gate g and of u), GATED, LIMIT, ALPHA, WEIGH_INPUT (1: weights
+// multiply x, 0: rows of the result) and LAYOUT (the number of a moe_layout).
 
 #if DTYPE == 2
 typedef float element;
@@ -65,29 +65,13 @@ __device__ float gelu_tanh(float x) {
     return 0.5f * x * (1 + tanhf(0.79788456f * (x + 0.044715f * x * x * x)));
 }
 
-__device__ float activate(float g, float u) {
-#if ACT == 0
-    return fmaxf(g, 0);
-#elif ACT == 1
-    return fmaxf(g, 0) * fmaxf(g, 0);
-#elif ACT == 2
-    return gelu(g);
-#elif ACT == 3
-    return gelu_tanh(g);
-#elif ACT == 4
-    return g * sigmoid(g);
-#elif ACT == 5
-    return g * sigmoid(g) * u;
-#elif ACT == 6
-    return gelu(g) * u;
-#elif ACT == 7
-    return gelu_tanh(g) * u;
-#else
+__device__ float swiglu_clamp(float g, float u) {
     g = fminf(g, LIMIT);
     u = fmaxf(fminf(u, LIMIT), -LIMIT);
     return (u + 1) * g * sigmoid(ALPHA * g);
-#endif
 }
+
+__device__ float activate(float g, float u) { return ACTIVATED; }
 
 // Gate and up values of N columns from c on, of one row of sums or biases.
 struct gate_up {

@@ -1,8 +1,9 @@
 // pipeline_route.cu - the reference pipeline's router behind its GEMM, written plainly: one warp a
 // token, every key made anew in each round. It stands behind pipeline.cu, and text in front of both
-// defines E, K and the choices of moe_router: SCORE, KEY_BIAS, GROUPS, GROUPS_KEPT, GROUP_RULE,
-// ZERO_FILL, WEIGH, JITTER, RENORM, EPSILON and SCALE; enums by number. BY_LOGITS: logits have the
-// order of keys. AMONG: weights are a softmax over the chosen.
+// defines E, K and the choices of moe_router: SCORE (of a token t's `logit`) and WEIGHT (of choice
+// j) as texts, KEY_BIAS, GROUPS, GROUPS_KEPT, GROUP_RULE (by number), ZERO_FILL, JITTER, RENORM,
+// EPSILON and SCALE. BY_LOGITS: logits have the order of keys. OVER_ALL: scores are a softmax over
+// all. AMONG: weights are a softmax over the chosen.
 
 struct route_args {
     const float *logits;     // [T,E]
@@ -26,12 +27,7 @@ __device__ float logit_of(const token &t, int e) {
     return finite(t.logits[e] + (t.logit_bias ? t.logit_bias[e] : 0));
 }
 
-__device__ float score(const token &t, float logit) {
-    if (SCORE == 1) return expf(logit - t.most) / t.sum;
-    if (SCORE == 2 || WEIGH == 2) return sigmoid(logit);
-    if (SCORE == 3) return sqrtf(fmaxf(logit, 0) + log1pf(expf(-fabsf(logit))));
-    return logit;
-}
+__device__ float score(const token &t, float logit) { return SCORE; }
 
 __device__ float key_of(const token &t, int e) {
     if (GROUPS && !(t.kept >> e / (E / (GROUPS ? GROUPS : 1)) & 1))
@@ -119,9 +115,7 @@ __device__ float weigh(const token &t, const int *ids) {
     for (int j = 0; j < K; j++) most = fmaxf(most, logit_of(t, ids[j]));
     for (int j = 0; j < K; j++) {
         float logit = logit_of(t, ids[j]);
-        float w = AMONG        ? expf(logit - most)
-                  : WEIGH == 3 ? sparsemixer(t, ids, j)
-                               : score(t, logit);
+        float w = AMONG ? expf(logit - most) : WEIGHT;
         if (j == lane) weight = w;
     }
     if (AMONG) weight /= sum_of_warp(weight);
@@ -135,7 +129,7 @@ extern "C" __global__ void moe_pipeline_route(const route_args a) {
     if (number >= a.tokens) return;
     token t = {a.logits + number * E, a.logit_bias, a.key_bias, 0, 0, ~0u};
     choice last = {0, -1};
-    if (SCORE == 1) sum_softmax(t);
+    if (OVER_ALL) sum_softmax(t);
     if (GROUPS) keep_groups(t);
     for (int j = 0; j < K; j++) {
         last = best_behind(t, last, 0, E);

@@ -19,7 +19,7 @@ end
 local function groups(p, c) return math.min(c.threads // columns(p, c), p.k) end
 
 -- Values (act=none) have nothing to multiply x with.
-local function multiplies(p) return p.act_kind ~= "none" end
+local function multiplies(p) return p.up_rows > 0 end
 
 -- Neurons whose products a warp makes at once, and rounds or blocks that a token's take.
 local function dots(c) return c.split > 0 and 1 or c.flight end

@@ -3,7 +3,7 @@
 % local halves = not p.gated and "gate" or p.layout == "up_gate" and "up, float gate" or "gate, float up"
 % local exact = p.x == "f32" and "true" or "false"
 % local limits = ""
-% if p.act_kind == "swiglu_clamp" then
+% if p.act_limit > 0 then
 %   limits = ", " .. moe.float(p.act_limit) .. ", " .. moe.float(p.act_alpha)
 % end
 % moe.include("activation.cuh")

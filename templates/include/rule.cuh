@@ -16,9 +16,7 @@ struct token_facts {
 };
 
 % local softmax = p.router_score == "softmax"
-% -- A softmax over all cancels out: what renormalising leaves is the softmax over the chosen.
-% local among = p.router_weigh == "softmax" or softmax and p.router_renorm and p.router_epsilon == 0
-% local hash, law = p.router_pick == "hash", p.router_second
+% local among, hash, law = p.router_among, p.router_pick == "hash", p.router_second
 % -- The first choice has the largest logit.
 % local sorted = p.router_by_logits and not hash
 constexpr bool SORTED = $(sorted);

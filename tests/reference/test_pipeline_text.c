@@ -39,22 +39,26 @@ static moe_status compile(void *self, const char *name, const char *text, const 
     return status;
 }
 
-static moe_status create(const char *text, bool broken) {
+static moe_status create_of(const moe_layer *layer, bool broken) {
     const int ids[2] = {0, 1};
     const moe_gemm gemm = {0};
-    moe_layer layer;
     moe_device *device;
     moe_cublas_pipeline *pipeline = NULL;
     result r = {.broken = broken};
     const moe_text_compiler compiler = {&r, compile};
-    assert_int_equal(moe_layer_parse(text, &layer), MOE_OK);
     assert_int_equal(moe_device_open("null", &device), MOE_OK);
     moe_status status =
-        moe_cublas_pipeline_create(device, &layer, 1, ids, &gemm, &compiler, &pipeline);
+        moe_cublas_pipeline_create(device, layer, 1, ids, &gemm, &compiler, &pipeline);
     moe_cublas_pipeline_destroy(pipeline);
     moe_compiled_free(&r.compiled);
     moe_device_close(device);
     return status;
+}
+
+static moe_status create(const char *text, bool broken) {
+    moe_layer layer;
+    assert_int_equal(moe_layer_parse(text, &layer), MOE_OK);
+    return create_of(&layer, broken);
 }
 
 static void every_kind_compiles(void **state) {
@@ -76,10 +80,24 @@ static void errors_are_the_compilers(void **state) {
     assert_non_null(strstr(moe_error_text(), "expected an expression"));
 }
 
+/* What has a name but no CUDA text is refused, not computed as something else. */
+static void others_are_refused(void **state) {
+    moe_layer layer;
+    (void)state;
+    assert_int_equal(moe_layer_parse("d=64 f=40 e=4 k=2 act=relu", &layer), MOE_OK);
+    layer.act.kind = MOE_ACT_NONE;
+    assert_int_equal(create_of(&layer, false), MOE_E_UNSUPPORTED);
+    assert_non_null(strstr(moe_error_text(), "has no none"));
+    layer.act.kind = MOE_ACT_RELU;
+    layer.router.weigh = MOE_WEIGH_RELU;
+    assert_int_equal(create_of(&layer, false), MOE_E_UNSUPPORTED);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_compiles),
         cmocka_unit_test(errors_are_the_compilers),
+        cmocka_unit_test(others_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
