@@ -5,7 +5,7 @@
 #include "arguments.h"
 #include "core/occupancy.h"
 #include "readonly.h"
-#include "render.h"
+#include "rendering.h"
 #include "sandbox.h"
 #include "schema.h"
 #include "values.h"

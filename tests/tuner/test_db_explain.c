@@ -1,8 +1,8 @@
 /* label: unit
  * moetune db explain: the row of each step with its match, and each reason to pass others over. */
 #include "core/pipeline.h"
-#include "db/db_explain.h"
 #include "db_files.h"
+#include "report/db_explain.h"
 #include "workbench.h"
 
 #include <setjmp.h>

@@ -2,10 +2,10 @@
 #include "command/command_goal.h"
 #include "db/db_build.h"
 #include "db/db_diff.h"
-#include "db/db_explain.h"
 #include "db/db_lint.h"
 #include "db/db_merge.h"
 #include "db/db_show.h"
+#include "report/db_explain.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -210,6 +210,12 @@ static int dry_run(const work *w) {
     return status ? command_fail(status) : COMMAND_GOOD;
 }
 
+static const int exit_of[] = {
+    [MOE_TUNE_GOOD] = COMMAND_GOOD,
+    [MOE_TUNE_WRONG] = COMMAND_FAILED,
+    [MOE_TUNE_MISSING] = COMMAND_BROKEN,
+};
+
 static int run(void *context, moe_heart *heart) {
     const work *w = context;
     tools t = {0};
@@ -222,7 +228,7 @@ static int run(void *context, moe_heart *heart) {
     else if (t.tuner.lost)
         result = MOE_START_AGAIN;
     else
-        result = moe_tune_report(&t.tuner, &session, w->o->goal.device, w->o->json);
+        result = exit_of[moe_tune_report(&t.tuner, &session, w->o->goal.device, w->o->json)];
     moe_session_free(&session);
     close_tools(&t);
     return result;

@@ -1,7 +1,6 @@
 /* tune_report.c - what a tune has to say at its end. */
 #include "report/tune_report.h"
 
-#include "command/command.h"
 #include "core/capacity.h"
 #include "measure/roofline.h"
 #include "report/waste.h"
@@ -235,8 +234,8 @@ static void print_next(const moe_tuner *tuner, const moe_session *session, const
            layer);
 }
 
-int moe_tune_report(const moe_tuner *tuner, const moe_session *session, const char *device,
-                    bool json) {
+moe_tune_verdict moe_tune_report(const moe_tuner *tuner, const moe_session *session,
+                                 const char *device, bool json) {
     bool wrong = false, missing = session->stopped;
     for (int64_t i = 0; i < session->layers; i++) {
         wrong |= session->layer[i].wrong;
@@ -254,7 +253,7 @@ int moe_tune_report(const moe_tuner *tuner, const moe_session *session, const ch
         fprintf(stderr, "moetune: stopped before the end; the same command goes on from here\n");
     for (int64_t i = 0; i < session->layers; i++)
         if (session->layer[i].wrong) fprintf(stderr, "moetune: %s\n", session->layer[i].note);
-    return wrong ? COMMAND_FAILED : missing ? COMMAND_BROKEN : COMMAND_GOOD;
+    return wrong ? MOE_TUNE_WRONG : missing ? MOE_TUNE_MISSING : MOE_TUNE_GOOD;
 }
 
 /* ------------------------------------------------------------------------------- the plan */

@@ -4,9 +4,13 @@
 
 #include "tune/tune_plan.h"
 
-/* Prints tables (or JSON) to stdout, and the next commands; returns the exit status. */
-int moe_tune_report(const moe_tuner *tuner, const moe_session *session, const char *device,
-                    bool json);
+/* What came of it: every layer has a choice; one was found wrong; one has none, or the tune was
+ * stopped. */
+typedef enum moe_tune_verdict { MOE_TUNE_GOOD, MOE_TUNE_WRONG, MOE_TUNE_MISSING } moe_tune_verdict;
+
+/* Prints tables (or JSON) to stdout, and the next commands. */
+moe_tune_verdict moe_tune_report(const moe_tuner *tuner, const moe_session *session,
+                                 const char *device, bool json);
 
 /* Prints what a tune would try and how long that should take. MOE_E_TEMPLATE, MOE_E_MEMORY. */
 moe_status moe_tune_plan_report(const moe_tuner *tuner, const moe_goal *goal,

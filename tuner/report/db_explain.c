@@ -1,5 +1,5 @@
 /* db_explain.c - which rows of a database a plan takes, and why not the others. */
-#include "db/db_explain.h"
+#include "report/db_explain.h"
 
 #include "run/resolve.h"
 #include "text/columns.h"

@@ -1,6 +1,6 @@
-/* render.h - one rendering under way: the text so far and where it stands in the template. */
-#ifndef GEN_RENDER_H
-#define GEN_RENDER_H
+/* rendering.h - one rendering under way: the text so far and where it stands in the template. */
+#ifndef GEN_RENDERING_H
+#define GEN_RENDERING_H
 
 #include "buffer.h"
 #include "template.h"
