@@ -12,9 +12,10 @@ static moe_facts facts_of(const char *text) {
     return facts;
 }
 
-static const char gpu[] = "sm_90a \"NVIDIA H100\" sm=90 sms=132 smem=232448 smem_sm=233472 regs_sm=65536 "
-                          "threads_sm=2048 blocks_sm=32 l2=52428800 memory=85520809984 clock=1980 "
-                          "bandwidth=3352 tensor_rate=4096 simulated=0";
+static const char gpu[] = "sm_90a \"NVIDIA H100\" sm=90 sms=132 smem=232448 smem_sm=233472 "
+                          "regs_sm=65536 threads_sm=2048 blocks_sm=32 l2=52428800 "
+                          "memory=85520809984 clock=1980 bandwidth=3352 tensor_rate=4096 "
+                          "simulated=0";
 
 /* Measured at 64 tokens on the device that `gpu` is. */
 static const moe_origin here = {

@@ -1,5 +1,5 @@
-/* scripted_bench.h - the whole tuner on a scripted device, with kernels of which the script says how long
- * they take: tests/tuner/scripted/. */
+/* scripted_bench.h - the whole tuner on a scripted device, with kernels of which the script says
+ * how long they take: tests/tuner/scripted/. */
 #ifndef TESTS_SCRIPTED_BENCH_H
 #define TESTS_SCRIPTED_BENCH_H
 
@@ -40,8 +40,8 @@ scripted_kernel *scripted_candidate(const scripted_bench *bench, const char *op,
 /* Gives it a time, whether the caches are warm or cold. */
 void scripted_takes(const scripted_bench *bench, const char *op, int64_t n, double ns);
 
-/* The row of candidate number n; fails the test where there is none. `image` (MOE_HASH_SIZE bytes) may
- * be NULL. */
+/* The row of candidate number n; fails the test where there is none. `image` (MOE_HASH_SIZE bytes)
+ * may be NULL. */
 moe_record scripted_row(const scripted_bench *bench, const char *op, int64_t n, char *image);
 
 moe_op scripted_op(const char *text);

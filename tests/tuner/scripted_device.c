@@ -59,7 +59,8 @@ typedef struct scripted {
 
 script *script_new(const char *simulated) {
     moe_device *device;
-    script *made = mmap(NULL, sizeof *made, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    script *made = mmap(NULL, sizeof *made, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                        0);
     assert_true(made != MAP_FAILED);
     assert_int_equal(moe_device_open(simulated, &device), MOE_OK);
     snprintf(made->simulated, sizeof made->simulated, "%s", simulated);

@@ -1,9 +1,9 @@
 /* scripted_device.h - a GPU that does what a test says.
  *
- * To the tuner it is no simulated one: its times are taken for measurements, and a fault of a kernel
- * leaves it unusable. Its kernels really run, on a simulated GPU behind it, so that their results are
- * right or wrong; the facts, the driver, the times and the faults are those of a script. The script lies
- * in memory that children share, as a GPU outlives its processes. */
+ * To the tuner it is no simulated one: its times are taken for measurements, and a fault of a
+ * kernel leaves it unusable. Its kernels really run, on a simulated GPU behind it, so that their
+ * results are right or wrong; the facts, the driver, the times and the faults are those of a
+ * script. The script lies in memory that children share, as a GPU outlives its processes. */
 #ifndef TESTS_SCRIPTED_DEVICE_H
 #define TESTS_SCRIPTED_DEVICE_H
 
@@ -16,7 +16,7 @@ typedef enum scripted_fault {
     SCRIPTED_RIGHT,       /* none */
     SCRIPTED_WRONG,       /* it writes nothing */
     SCRIPTED_REFUSED,     /* the launch fails, and nothing else */
-    SCRIPTED_LOST,        /* it faults: whoever waits for it fails, and so does all that comes after */
+    SCRIPTED_LOST,        /* it faults: whoever waits for it fails, and all that comes after */
     SCRIPTED_HANGS,       /* whoever waits for it waits for ever */
     SCRIPTED_DIES,        /* whoever waits for it is killed */
     SCRIPTED_UNSUPPORTED, /* its code cannot be loaded, */
@@ -49,8 +49,8 @@ typedef struct script {
     int kernels;
 } script;
 
-/* The script of a GPU like a simulated one ("sim:a100"), of which nothing is said: every kernel is right
- * and takes 1000 ns. */
+/* The script of a GPU like a simulated one ("sim:a100"), of which nothing is said: every kernel is
+ * right and takes 1000 ns. */
 script *script_new(const char *simulated);
 void script_free(script *s);
 

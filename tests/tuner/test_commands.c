@@ -308,6 +308,19 @@ static void test_a_dry_run_tells_its_plan_and_leaves_nothing(void **state) {
     assert_int_not_equal(access(in_folder("dry.db"), F_OK), 0);
 }
 
+/* Beside a template that serves, one that throws is not missed. */
+static void test_a_dry_run_tells_what_is_left_out(void **state) {
+    (void)state;
+    const char *const args[] = {"tune", "--device", "sim:a100", "--layer",
+                                "d=64 f=32 e=4 k=2 x=f32 w=f32", "--templates",
+                                "tests/tuner/templates", "--op", "combine", "--dry-run", NULL};
+    assert_int_equal(run(args), 0);
+    char *text = read_text(in_folder("err"));
+    assert_non_null(strstr(text, "a template of combine is left out: "));
+    assert_non_null(strstr(text, "thrower.lua"));
+    free(text);
+}
+
 /* A survey of one template says how well its predictions order what was timed. */
 static void test_a_survey_ranks_one_template(void **state) {
     (void)state;
@@ -449,6 +462,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_killed_tune_resumes),
         cmocka_unit_test(test_a_dry_run_tells_its_plan_and_leaves_nothing),
+        cmocka_unit_test(test_a_dry_run_tells_what_is_left_out),
         cmocka_unit_test(test_a_survey_ranks_one_template),
         cmocka_unit_test(test_check_and_bench_use_what_was_tuned),
         cmocka_unit_test(test_databases_go_to_text_and_back),

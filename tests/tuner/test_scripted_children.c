@@ -1,7 +1,7 @@
 /* label: sim
- * The tuner in children of a supervisor, on a device that hangs and kills: what takes a process along is
- * tried once more, in vain for the last time, and the work goes on to its end. The parent must not run
- * threads of its own, which its children would wait for. */
+ * The tuner in children of a supervisor, on a device that hangs and kills: what takes a process
+ * along is tried once more, in vain for the last time, and the work goes on to its end. The parent
+ * must not run threads of its own, which its children would wait for. */
 #include "scripted_bench.h"
 
 #include <setjmp.h>
@@ -155,7 +155,7 @@ static void test_a_fault_goes_on_in_a_new_child(void **state) {
     scripted_bench_close(bench);
 }
 
-/* It was right alone: nothing in the database says what ran when the race ended with the process. */
+/* It was right alone: nothing in the database says what ran as the race ended with the process. */
 static void test_a_killer_in_a_race_is_known(void **state) {
     scripted_bench *bench = *state;
     scripted_takes(bench, op, 4, 1000);

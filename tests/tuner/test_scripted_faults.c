@@ -1,6 +1,7 @@
 /* label: sim
- * Candidates that go wrong where a fault takes the device along: each is an outcome with its reason, the
- * others are tried, in a new process where there has to be one, and none is tried in vain again. */
+ * Candidates that go wrong where a fault takes the device along: each is an outcome with its
+ * reason, the others are tried, in a new process where there has to be one, and none is tried in
+ * vain again. */
 #include "judge/op_case.h"
 #include "measure/outcome.h"
 #include "scripted_bench.h"
@@ -196,7 +197,8 @@ static void test_no_room_for_code_is_an_outcome(void **state) {
     check_harmless(*state, SCRIPTED_NO_ROOM, MOE_OUTCOME_OVER_LIMIT, "out of device memory");
 }
 
-/* Candidate n asks for n units. Eight of them fit, alone: in a race the best four, with six units. */
+/* Candidate n asks for n units. Eight of them fit, alone: in a race the best four, with six units.
+ */
 static void test_no_room_for_scratch_is_an_outcome(void **state) {
     scripted_bench *bench = *state;
     bench->script->memory = 8 * UNIT + UNIT / 2;

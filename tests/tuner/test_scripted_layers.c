@@ -1,6 +1,7 @@
 /* label: sim
- * Whole layers where times are measured: pipelines race as replayed graphs, or kernel by kernel where the
- * device has none, and the choice is stored, resumed, and made anew for another driver or compiler. */
+ * Whole layers where times are measured: pipelines race as replayed graphs, or kernel by kernel
+ * where the device has none, and the choice is stored, resumed, and made anew for another driver or
+ * compiler. */
 #include "scripted_bench.h"
 
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* label: sim
- * The tuner where times are measured: candidates race in turns, half of them drop out, and who wins is
- * decided by the times of the last race; rows are resumed, and winners keep their code. */
+ * The tuner where times are measured: candidates race in turns, half of them drop out, and who wins
+ * is decided by the times of the last race; rows are resumed, and winners keep their code. */
 #include "scripted_bench.h"
 
 #include <setjmp.h>

@@ -4,8 +4,8 @@
 
 #include "core/measurement.h"
 
-/* True where a status is what became of the kernel at hand: *out says how. False where it is MOE_OK,
- * or an error of the tools, and nothing is known of the kernel. */
+/* True where a status is what became of the kernel at hand: *out says how. False where it is
+ * MOE_OK, or an error of the tools, and nothing is known of the kernel. */
 bool moe_outcome_of(moe_status status, moe_outcome *out);
 
 /* The same while one candidate's code and memory are brought to the device: one that finds no room

@@ -14,7 +14,8 @@ typedef struct moe_heart {
     volatile int64_t landed;   /* and with everything it stores that the next one need not do */
     volatile int64_t patience; /* seconds of silence that mean a hang */
     volatile int64_t restarts; /* children before this one */
-    volatile uint64_t running; /* what the child has on the device; 0: nothing to blame a death on */
+    volatile uint64_t running; /* what the child has on the device, to be blamed for its death; 0:
+                                  nothing */
 } moe_heart;
 
 /* What a child returns to be replaced by a new one. */

@@ -5,6 +5,7 @@
 #include "judge/layer_case.h"
 #include "judge/layer_replay.h"
 #include "judge/op_case.h"
+#include "measure/outcome.h"
 #include "measure/roofline.h"
 #include "regress/bench_rival.h"
 #include "run/assemble.h"
@@ -69,17 +70,14 @@ static void take_time(const moe_bench *bench, const moe_samples *samples, moe_wo
     row->roofline = moe_roofline_ns(work, moe_device_facts(bench->device), dtype) / row->median;
 }
 
-static bool is_kernels_fault(moe_status status) {
-    return status == MOE_E_FAULT || status == MOE_E_DEVICE || status == MOE_E_UNSUPPORTED ||
-           status == MOE_E_COMPILE;
-}
-
 /* A kernel that misbehaves has a row without a time. */
 static moe_status finish_row(moe_bench *bench, moe_bench_row *row, moe_status status) {
-    if (status && !is_kernels_fault(status)) return status;
-    if (status) {
+    moe_outcome outcome;
+    if (moe_outcome_of(status, &outcome)) {
         row->good = false;
         snprintf(row->text, sizeof row->text, "%.500s", moe_error_text());
+    } else {
+        MOE_TRY(status);
     }
     return moe_bench_add(bench, row);
 }

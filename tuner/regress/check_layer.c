@@ -2,6 +2,7 @@
 #include "regress/check_layer.h"
 
 #include "judge/op_case.h"
+#include "measure/outcome.h"
 #include "run/assemble.h"
 #include "tolerance.h"
 #include "tune/plan_image.h"
@@ -10,20 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A failure of what is checked, as against one of the tools. */
-static bool is_verdict(moe_status status) {
-    return status == MOE_E_FAULT || status == MOE_E_DEVICE || status == MOE_E_UNSUPPORTED ||
-           status == MOE_E_COMPILE || status == MOE_E_TEMPLATE;
-}
-
 /* Adds a row; a status that is the kernel's own fault becomes its outcome. */
 static moe_status conclude(moe_checker *checker, moe_check_row *row, moe_status status) {
-    if (status && !is_verdict(status)) return status;
-    if (status) {
-        bool source = status == MOE_E_COMPILE || status == MOE_E_TEMPLATE;
-        row->outcome = source ? MOE_OUTCOME_COMPILE_FAILED : MOE_OUTCOME_FAULTED;
+    if (moe_outcome_of(status, &row->outcome))
         snprintf(row->text, sizeof row->text, "%.1020s", moe_error_text());
-    }
+    else
+        MOE_TRY(status);
     moe_progress_show(&checker->progress, checker->progress.share, "%s t=%lld", row->what,
                       (long long)row->t);
     return moe_verdicts_add(checker->verdicts, row);

@@ -11,7 +11,7 @@ typedef struct moe_check_row {
     char name[MOE_OP_TEXT_SIZE + 64]; /* the layer's or op's text */
     char what[640];      /* what was checked: a kernel's template and config, or the whole plan */
     int64_t t;
-    moe_outcome outcome; /* ok, wrong, faulted, compile_failed */
+    moe_outcome outcome; /* ok, wrong, or as moe_outcome_of says */
     double error, tolerance;
     double rel_l2, yardstick; /* of a whole layer; 0: none */
     char text[1024];     /* what is wrong, or "" */

@@ -265,11 +265,13 @@ static moe_status add_plan(const moe_tuner *tuner, const moe_op *op, const moe_o
     MOE_TRY(moe_candidates_init(&all, tuner->gen, op, tuner->facts, tuner->only));
     int64_t tried = plan->limit < all.count ? plan->limit : all.count;
     print_variant(op, variant, sizeof variant);
-    moe_columns_add(table, "%s\t%lld\t%s\t%lld\t%lld\t%.1f\t%.1f\t%.1f\t%.1f", moe_op_names[op->kind],
-                    (long long)op->t, variant, (long long)all.count, (long long)tried, plan->setup,
-                    (double)tried * plan->compile, (double)tried * plan->measure, plan->races);
-    if (*all.skipped) fprintf(stderr, "moetune: a template of %s is left out: %s\n",
-                              moe_op_names[op->kind], all.skipped);
+    moe_columns_add(table, "%s\t%lld\t%s\t%lld\t%lld\t%.1f\t%.1f\t%.1f\t%.1f",
+                    moe_op_names[op->kind], (long long)op->t, variant, (long long)all.count,
+                    (long long)tried, plan->setup, (double)tried * plan->compile,
+                    (double)tried * plan->measure, plan->races);
+    if (*all.skipped)
+        fprintf(stderr, "moetune: a template of %s is left out: %s\n", moe_op_names[op->kind],
+                all.skipped);
     moe_candidates_free(&all);
     return MOE_OK;
 }

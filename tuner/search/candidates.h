@@ -18,10 +18,10 @@ typedef struct moe_candidates {
     char skipped[512];       /* why a template that could serve was left out, or "" */
 } moe_candidates;
 
-/* Configs whose sums depend on the order of arrival are listed where the generator allows any order.
- * The landscape's first default is the default of the op: that of its cheapest template by the
- * templates' own predictions. A template that throws is skipped; `only` leaves all others out, or
- * is NULL. MOE_E_NOT_FOUND (no template serves the op), MOE_E_TEMPLATE (all that do throw),
+/* Configs whose sums depend on the order of arrival are listed where the generator allows any
+ * order. The landscape's first default is the default of the op: that of its cheapest template by
+ * the templates' own predictions. A template that throws is skipped; `only` leaves all others out,
+ * or is NULL. MOE_E_NOT_FOUND (no template serves the op), MOE_E_TEMPLATE (all that do throw),
  * MOE_E_MEMORY. */
 moe_status moe_candidates_init(moe_candidates *candidates, const moe_gen *gen, const moe_op *op,
                                const moe_facts *facts, const moe_template *only);

@@ -193,8 +193,8 @@ static int compare(const void *a, const void *b) {
 }
 
 /* Candidates of equal cost differ in what the prediction does not see. Each further one promises a
- * little less than the one before it: a first try of another that is nearly as good tells more. None
- * falls behind what is worse by more than predictions err. */
+ * little less than the one before it: a first try of another that is nearly as good tells more.
+ * None falls behind what is worse by more than predictions err. */
 static void spread_equals(moe_search *search, const ranked *sorted) {
     int64_t count = search->landscape->count;
     for (int64_t i = 0, end; i < count; i = end)
@@ -250,8 +250,8 @@ moe_status moe_search_open(const moe_strategy *strategy, const moe_landscape *la
     search->sum = calloc(values, sizeof *search->sum);
     search->number = calloc(values, sizeof *search->number);
     bool room = search->effect && search->sum && search->number && search->cost &&
-                search->rank && search->by_cost && search->shuffled && search->was_asked && search->for_cost &&
-                search->time && search->done;
+                search->rank && search->by_cost && search->shuffled && search->was_asked &&
+                search->for_cost && search->time && search->done;
     if (room) memcpy(search->cost, landscape->cost, (count - 1) * sizeof *search->cost);
     if (!room || !make_orders(search, seed)) {
         moe_search_close(search);

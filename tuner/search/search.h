@@ -56,7 +56,8 @@ bool moe_search_next(moe_search *search, int64_t *index);
  * may be asked for again. Defaults and candidates asked for by chance stay. */
 bool moe_search_revise(moe_search *search, int64_t index, double cost);
 
-/* What the prediction's order goes by, [count]: times as they are known by now, equal ones spread. */
+/* What the prediction's order goes by, [count]: times as they are known by now, equal ones spread.
+ */
 const double *moe_search_ranks(const moe_search *search);
 
 /* What a candidate came to: its time, or INFINITY if it failed. */

@@ -5,8 +5,8 @@
 #include "store/builder.h"
 
 /* The image that `plan` uses for an op: a row of `db` where the plan came from there (`tuned`),
- * else the default config. An op that is none of the plan's gets its own best row. `what` says which
- * template and config. The image lives until the next call. MOE_E_NOT_FOUND without a row. */
+ * else the default config. An op that is none of the plan's gets its own best row. `what` says
+ * which template and config. The image lives until the next call. MOE_E_NOT_FOUND without a row. */
 moe_status moe_plan_image(moe_db *db, moe_device *device, const moe_gen *gen, moe_builder *builder,
                           const moe_plan *plan, const moe_op *op, bool tuned, moe_image *image,
                           char *what, size_t size);

@@ -44,8 +44,8 @@ typedef struct moe_session {
     bool stopped; /* before its end: by the user, or because the device was lost */
 } moe_session;
 
-/* What a tune would do: the ops and layers it would work on, and a plan for each op, which the caller
- * frees. MOE_E_MEMORY. */
+/* What a tune would do: the ops and layers it would work on, and a plan for each op, which the
+ * caller frees. MOE_E_MEMORY. */
 struct moe_op_plan;
 moe_status moe_session_plan(const moe_tuner *tuner, const moe_goal *goal, moe_session *out,
                             struct moe_op_plan **plan);

@@ -77,8 +77,8 @@ moe_status moe_default_plan(moe_device *device, const moe_gen *gen, moe_builder 
 static moe_status check_serves(moe_plan *plan, int64_t tokens) {
     if (moe_plan_form(plan, tokens)) return MOE_OK;
     moe_plan_destroy(plan);
-    return moe_fail(MOE_E_NOT_FOUND, "what is tuned serves fewer than %lld tokens; tune it for more",
-                    (long long)tokens);
+    return moe_fail(MOE_E_NOT_FOUND, "what is tuned serves fewer than %lld tokens; tune it for "
+                    "more", (long long)tokens);
 }
 
 moe_status moe_spot_plan(moe_db *db, moe_device *device, const moe_gen *gen, moe_builder *builder,

@@ -90,8 +90,8 @@ moe_status moe_tuner_put_choice(moe_tuner *tuner, const moe_choice *choice);
 /* A text as a number that continues another one: a seed, or the name of what runs. */
 uint64_t moe_tuner_hash(uint64_t from, const char *text);
 
-/* Says what the device is about to run, 0: nothing any more. Where a process ends meanwhile, the one
- * behind it asks moe_tuner_blames for each that it could run; the blame is taken once. */
+/* Says what the device is about to run, 0: nothing any more. Where a process ends meanwhile, the
+ * one behind it asks moe_tuner_blames for each that it could run; the blame is taken once. */
 void moe_tuner_runs(moe_tuner *tuner, uint64_t name);
 bool moe_tuner_blames(moe_tuner *tuner, uint64_t name);
 

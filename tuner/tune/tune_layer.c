@@ -1,8 +1,9 @@
 /* tune_layer.c - the best pipeline of a whole layer, timed end to end.
  *
- * The separate ops' default configs always race, against those of other forms, against every form of
- * the ops' winners and, where times are measured, these with one op's second best put in. A model
- * adds the kernels' times up, so on a simulated device nothing but a sum of winners can win. */
+ * The separate ops' default configs always race, against those of other forms, against every form
+ * of the ops' winners and, where times are measured, these with one op's second best put in. A
+ * model adds the kernels' times up, so on a simulated device nothing but a sum of winners can win.
+ */
 #include "judge/layer_case.h"
 #include "judge/layer_replay.h"
 #include "measure/outcome.h"
@@ -213,7 +214,8 @@ static moe_status race(layer_search *s, pipeline *const *racing, int count, int6
 }
 
 static int by_time(const void *a, const void *b) {
-    double x = (*(pipeline *const *)a)->measurement.med, y = (*(pipeline *const *)b)->measurement.med;
+    const pipeline *p = *(pipeline *const *)a, *q = *(pipeline *const *)b;
+    double x = p->measurement.med, y = q->measurement.med;
     return (x > y) - (x < y);
 }
 
@@ -228,8 +230,8 @@ static int list_right(layer_search *s, int room, pipeline **out) {
     return kept;
 }
 
-/* All that are right run a few times; then the best of them, with the default, often enough to name a
- * winner. */
+/* All that are right run a few times; then the best of them, with the default, often enough to name
+ * a winner. */
 static moe_status run_races(layer_search *s) {
     pipeline *racing[PIPELINES];
     if (s->tuner->meter.timer == MOE_TIMER_MODEL) return MOE_OK;

@@ -1,5 +1,5 @@
-/* tune_plan.h - how a tune spends its budget: what an op costs before its first candidate, with each,
- * and behind the last one. Estimates; the deadlines of a session hold whatever they say. */
+/* tune_plan.h - how a tune spends its budget: what an op costs before its first candidate, with
+ * each, and behind the last one. Estimates; the deadlines of a session hold whatever they say. */
 #ifndef MOE_TUNE_PLAN_H
 #define MOE_TUNE_PLAN_H
 
@@ -14,9 +14,9 @@ typedef struct moe_op_plan {
     double races;   /* the best against each other */
 } moe_op_plan;
 
-/* Shares `seconds` out to `count` ops, of which only `op` is read. Limits follow from the budget and
- * the device alone, so that a second run asks for the same candidates, which all have rows, and is
- * over at once. */
+/* Shares `seconds` out to `count` ops, of which only `op` is read. Limits follow from the budget
+ * and the device alone, so that a second run asks for the same candidates, which all have rows, and
+ * is over at once. */
 void moe_tune_plan(const moe_tuner *tuner, const moe_op_result *op, int64_t count, double seconds,
                    moe_op_plan *out);
 
