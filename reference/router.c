@@ -146,15 +146,6 @@ void moe_ref_route(const moe_layer *layer, int64_t tokens, const double *logits,
     if (mean_probs) moe_ref_mean_probs(layer, tokens, logits, mean_probs);
 }
 
-void moe_ref_hash(const moe_layer *layer, int64_t tokens, const moe_host_layer *in, int *ids) {
-    for (int64_t s = 0; s < tokens * layer->k; s++) {
-        int token = in->token_ids[s / layer->k], id = -1;
-        if (token >= 0 && token < in->vocab)
-            id = in->expert_table[(int64_t)token * layer->k + s % layer->k];
-        ids[s] = id >= 0 && id < layer->e ? id : -1;
-    }
-}
-
 moe_status moe_ref_rule(const moe_layer *layer, int64_t tokens, const double *logits,
                         const float *key_bias, int *ids, double *weights) {
     const moe_rule_reference *rule = moe_rule_reference_of(layer);

@@ -195,3 +195,12 @@ void moe_stage_weigh(const moe_layer *layer, const double *logits, const int *id
     if (router->renorm) factor /= sum;
     for (int64_t j = 0; j < layer->k; j++) weights[j] *= factor;
 }
+
+void moe_ref_hash(const moe_layer *layer, int64_t tokens, const moe_host_layer *in, int *ids) {
+    for (int64_t s = 0; s < tokens * layer->k; s++) {
+        int token = in->token_ids[s / layer->k], id = -1;
+        if (token >= 0 && token < in->vocab)
+            id = in->expert_table[(int64_t)token * layer->k + s % layer->k];
+        ids[s] = id >= 0 && id < layer->e ? id : -1;
+    }
+}
