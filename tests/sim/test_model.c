@@ -273,6 +273,30 @@ static void resident_data_spares_dram(void **state) {
     assert_true(time_of(&warm, 32, 0) < time_of(&cold, 32, 0));
 }
 
+/* Bytes that are read once take no less time than the fastest reader that was published needs for
+ * them (the sum of 2^30 numbers on an H100, fast.cu: 3.24 TB/s; else the data sheet), and no more
+ * than the fastest MoE kernels do (3.0 TB/s on an H100, 4.3 on an H200). */
+static void streams_are_as_fast_as_measured_ones(void **state) {
+    static const struct {
+        const char *name;
+        double least, most; /* TB/s */
+    } measured[] = {{"h100", 3.0, 3.24}, {"h200", 4.3, 4.8}};
+    const sim_counters stream = {.blocks = 1320, .warps = 10560, .load_sectors = 1 << 27,
+                                 .unique_bytes = (uint64_t)1 << 32};
+    const moe_dims dims = {.grid = {1320, 1, 1}, .block = {256, 1, 1}, .cluster = 1};
+    const moe_kernel kernel = {.regs = 32};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        moe_facts facts = chip(measured[i].name);
+        sim_time time;
+        sim_model_explain(&stream, &kernel, &dims, &facts, &time);
+        double rate = (double)stream.unique_bytes / time.dram * 1e-3;
+        if (rate < measured[i].least || rate > measured[i].most)
+            fail_msg("%s reads %.3f TB/s from DRAM", measured[i].name, rate);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_chip_has_facts),
@@ -289,6 +313,7 @@ int main(void) {
         cmocka_unit_test(a_tail_wave_costs),
         cmocka_unit_test(idle_blocks_are_cheap),
         cmocka_unit_test(resident_data_spares_dram),
+        cmocka_unit_test(streams_are_as_fast_as_measured_ones),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
