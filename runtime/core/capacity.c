@@ -7,14 +7,29 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const moe_capacity_names[] = {
-    [MOE_CAPACITY_SHARE] = "share", [MOE_CAPACITY_SWITCH] = "switch",
-    [MOE_CAPACITY_GSHARD] = "gshard", [MOE_CAPACITY_TUTEL] = "tutel",
-    [MOE_CAPACITY_NLLB] = "nllb",   [MOE_CAPACITY_TOKENS] = "tokens",
-    [MOE_CAPACITY_COUNT] = NULL,
+static const char *const names[] = {
+#define RULE(symbol, name, formula, rows) [MOE_CAPACITY_##symbol] = name,
+#include "core/capacity.def"
+#undef RULE
+};
+
+const char *const moe_capacity_formulas[] = {
+#define RULE(symbol, name, formula, rows) [MOE_CAPACITY_##symbol] = formula,
+#include "core/capacity.def"
+#undef RULE
 };
 
 enum { WORD_SIZE = 32 };
+
+static moe_status no_such_option(const char *word) {
+    char known[WORD_SIZE * MOE_CAPACITY_COUNT];
+    moe_text list = moe_text_start(known, sizeof known);
+    for (int i = MOE_CAPACITY_SHARE + 1; i < MOE_CAPACITY_COUNT; i++)
+        moe_text_add(&list, "%s, ", names[i]);
+    return moe_fail(MOE_E_PARSE, "'%.32s' is no formula of a capacity; use one of: %sor min(4) for "
+                                 "the least",
+                    word, known);
+}
 
 static moe_status parse_option(const char *word, moe_capacity *out) {
     long long least;
@@ -24,13 +39,11 @@ static moe_status parse_option(const char *word, moe_capacity *out) {
         return MOE_OK;
     }
     for (int i = 0; i < MOE_CAPACITY_COUNT; i++) {
-        if (strcmp(word, moe_capacity_names[i])) continue;
+        if (strcmp(word, names[i])) continue;
         out->rule = (moe_capacity_rule)i;
         return MOE_OK;
     }
-    return moe_fail(MOE_E_PARSE, "'%.32s' is no formula of a capacity; use one of: switch, gshard, "
-                                 "tutel, nllb, tokens, or min(4) for the least",
-                    word);
+    return no_such_option(word);
 }
 
 static moe_status parse_factor(const char *word, double *out) {
@@ -67,7 +80,7 @@ static void print_capacity(const moe_field *field, const void *value, moe_text *
         return;
     }
     moe_text_add_real(out, capacity->factor);
-    if (capacity->rule) moe_text_add(out, ",%s", moe_capacity_names[capacity->rule]);
+    if (capacity->rule) moe_text_add(out, ",%s", names[capacity->rule]);
     if (capacity->least) moe_text_add(out, ",min(%lld)", (long long)capacity->least);
 }
 
@@ -77,11 +90,11 @@ int64_t moe_layer_capacity(const moe_layer *layer, int64_t tokens) {
     const moe_capacity *capacity = &layer->capacity;
     const double t = (double)tokens, cf = capacity->factor;
     const double e = (double)layer->e, k = (double)layer->k, each = ceil(t / e);
-    const double rows[MOE_CAPACITY_COUNT] = {
-        [MOE_CAPACITY_SHARE] = ceil(t * k * cf / e), [MOE_CAPACITY_SWITCH] = rint(t * cf / e),
-        [MOE_CAPACITY_GSHARD] = floor(t * cf / e),   [MOE_CAPACITY_TUTEL] = k * floor(cf * each),
-        [MOE_CAPACITY_NLLB] = ceil(cf * each),       [MOE_CAPACITY_TOKENS] = ceil(cf * t),
+    const double all[MOE_CAPACITY_COUNT] = {
+#define RULE(symbol, name, formula, rows) [MOE_CAPACITY_##symbol] = rows,
+#include "core/capacity.def"
+#undef RULE
     };
-    const double most = t * k, mine = fmax(rows[capacity->rule], (double)capacity->least);
+    const double most = t * k, mine = fmax(all[capacity->rule], (double)capacity->least);
     return (int64_t)(cf > 0 && mine < most ? mine : most);
 }

@@ -7,6 +7,7 @@
 /* A field whose value is a moe_capacity. */
 extern const moe_field_type moe_field_capacity;
 
-extern const char *const moe_capacity_names[]; /* by moe_capacity_rule */
+/* By moe_capacity_rule: for people, with K, C and E for the layer's numbers. */
+extern const char *const moe_capacity_formulas[];
 
 #endif

@@ -44,15 +44,8 @@ void moe_router_words(const moe_router *r, moe_text *out) {
     if (r->input) moe_text_add(out, ", and multiply the experts' input");
 }
 
-/* The formulas, in which K, C and E stand for the layer's numbers. */
-static const char *const formulas[MOE_CAPACITY_COUNT] = {
-    [MOE_CAPACITY_SHARE] = "ceil(T*K*C/E)",        [MOE_CAPACITY_SWITCH] = "round(T*C/E)",
-    [MOE_CAPACITY_GSHARD] = "floor(T*C/E)",        [MOE_CAPACITY_TUTEL] = "K*floor(C*ceil(T/E))",
-    [MOE_CAPACITY_NLLB] = "ceil(C*ceil(T/E))",     [MOE_CAPACITY_TOKENS] = "ceil(C*T)",
-};
-
 static void add_formula(const moe_layer *layer, moe_text *out) {
-    for (const char *at = formulas[layer->capacity.rule]; *at; at++) {
+    for (const char *at = moe_capacity_formulas[layer->capacity.rule]; *at; at++) {
         if (*at == 'K') moe_text_add(out, "%lld", (long long)layer->k);
         else if (*at == 'E') moe_text_add(out, "%lld", (long long)layer->e);
         else if (*at == 'C') moe_text_add_real(out, layer->capacity.factor);
@@ -72,6 +65,7 @@ void moe_capacity_words(const moe_layer *layer, moe_text *out) {
         moe_text_add(out, ", at least %lld", (long long)layer->capacity.least);
     moe_text_add(out, ", first choices first%s; the rest are dropped%s",
                  layer->priority == MOE_PRIORITY_GATE ? ", of these the largest weights" : "",
-                 layer->drop == MOE_DROP_RENORM ? ", and a token's other weights divided by their sum"
-                                                : "");
+                 layer->drop == MOE_DROP_RENORM
+                     ? ", and a token's other weights divided by their sum"
+                     : "");
 }
