@@ -498,6 +498,59 @@ typedef struct moe_io {
     size_t workspace_size; /* bytes of it */
 } moe_io;
 
+/* ---------------------------------------------------------------------------------- tensors */
+
+/* Where the experts of a token come from. */
+typedef enum moe_entry {
+    MOE_ENTRY_ROUTER, /* the router: x @ router_weight^T */
+    MOE_ENTRY_LOGITS, /* io.logits stand in for that product */
+    MOE_ENTRY_GIVEN,  /* io.routing_given: ids and weights are inputs */
+    MOE_ENTRY_COUNT
+} moe_entry;
+
+typedef enum moe_role {
+    MOE_ROLE_INPUT,
+    MOE_ROLE_WEIGHT,
+    MOE_ROLE_BIAS,
+    MOE_ROLE_OUTPUT,
+    MOE_ROLE_SCRATCH /* of the workspace */
+} moe_role;
+
+typedef enum moe_need {
+    MOE_NEED_UNUSED,   /* its pointer is not looked at; of an output: leave it NULL */
+    MOE_NEED_OPTIONAL, /* NULL: it stands in the workspace, or is not made */
+    MOE_NEED_NEEDED
+} moe_need;
+
+enum { MOE_MAX_RANK = 5 };
+
+/* One tensor of a layer: a pointer of moe_io, and what it points at. */
+typedef struct moe_tensor_desc {
+    size_t size;      /* sizeof(moe_tensor_desc) */
+    const char *name; /* of the member of moe_io */
+    const char *file; /* its key in the files of `moetune run`; NULL: it has none */
+    moe_role role;
+    moe_dtype dtype;
+    int rank;
+    int64_t shape[MOE_MAX_RANK]; /* slowest first; -1: any, as of expert_table's rows */
+    bool present;                /* the layer has it */
+    moe_need need[MOE_ENTRY_COUNT]; /* by where the experts come from */
+    unsigned align;              /* bytes that its address is a multiple of */
+    size_t io_offset;            /* of the pointer in moe_io */
+} moe_tensor_desc;
+
+/* Tensor `index` of a layer at T tokens; they count from 0. A binding that loops over them needs no list
+ * of its own. Texts are the library's. MOE_E_NOT_FOUND behind the last one, MOE_E_INVALID. */
+MOE_API moe_status moe_layer_tensor_sized(const moe_layer *layer, int64_t tokens, int index,
+                                          size_t size, moe_tensor_desc *out);
+
+static inline moe_status moe_layer_tensor(const moe_layer *layer, int64_t tokens, int index,
+                                          moe_tensor_desc *out) {
+    return moe_layer_tensor_sized(layer, tokens, index, sizeof *out, out);
+}
+
+/* ------------------------------------------------------------------------------------- runs */
+
 /* Enqueues the layer on a stream (CUstream or cudaStream_t; NULL: the default stream) and returns
  * without waiting. T = 0 enqueues nothing but zeroed statistics. On a simulated device it runs
  * before it returns. MOE_E_INVALID (a needed pointer is NULL or misaligned, workspace too small,

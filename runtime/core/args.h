@@ -5,7 +5,13 @@
 
 #include "core/op.h"
 
+/* The tensors first, by tensor.def, then the rest. */
 typedef enum moe_arg {
+#define MOE_TENSOR(name, ...) MOE_ARG_##name,
+#include "core/tensor.def"
+#undef MOE_TENSOR
+    MOE_TENSORS,
+    MOE_ARG_before_the_rest = MOE_TENSORS - 1,
 #define MOE_ARG(name, kind, type, help) MOE_ARG_##name,
 #include "core/args.def"
 #undef MOE_ARG
@@ -27,8 +33,23 @@ typedef struct moe_arg_info {
 
 extern const moe_arg_info moe_arg_table[MOE_ARG_COUNT];
 
+/* What the kernels of an op do with an argument. */
+typedef enum moe_use {
+    MOE_USE_IN,     /* read it */
+    MOE_USE_OUT,    /* write all of it */
+    MOE_USE_ADD,    /* add to it; it starts at 0. Only where a caller asks */
+    MOE_USE_ZERO,   /* hand over by it; it is 0 when they start */
+    MOE_USE_ASK_IN, /* read and write what only some callers ask for */
+    MOE_USE_ASK_OUT,
+} moe_use;
+
+typedef struct moe_op_arg {
+    moe_arg arg;
+    moe_use use;
+} moe_op_arg;
+
 /* The arguments of an op's kernels in order; *count gets their number. */
-const moe_arg *moe_op_args(moe_op_kind kind, int *count);
+const moe_op_arg *moe_op_args(moe_op_kind kind, int *count);
 
 /* A value for every argument; pointers are device addresses. */
 typedef struct moe_arg_values {

@@ -2,6 +2,7 @@
 #include "core/map.h"
 
 #include "core/layer.h"
+#include "core/tensor.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -117,7 +118,7 @@ moe_tensor_view moe_map_view(const moe_map *map, const moe_layer *layer, int64_t
     };
     moe_tensor_view view = {
         .address = values->value[map->arg], .rank = (int)map->rank, .swizzle = (int)map->swizzle,
-        .dtype = map->arg == MOE_ARG_router_weight ? moe_layer_router_dtype(layer) : layer->x,
+        .dtype = moe_tensor_dtype_of(layer, (moe_arg)map->arg),
     };
     int at = find(moe_arg_table[map->arg].name);
     uint64_t stride = moe_dtype_size(view.dtype);

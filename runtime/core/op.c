@@ -12,18 +12,23 @@
 #define EXPERTS (F(E) | F(K) | F(SHARED) | F(LOCAL) | F(CAPACITY))
 #define WEIGH (UINT64_C(1) << MOE_LAYER_FIELDS)
 
+/* The bias that an op adds: a bit of its own above all fields; the others' bits are not its own. */
+enum { BIAS_SHIFT = 60 };
+#define B(name) (F(BIAS) | (uint64_t)MOE_BIAS_##name << BIAS_SHIFT)
+#define FIELDS (2 * WEIGH - 1)
+
 static const struct {
     const char *name;
-    uint64_t layer; /* bits of moe_layer_fields, and WEIGH */
+    uint64_t layer; /* bits of moe_layer_fields, WEIGH and biases */
     bool routing;
 } kinds[] = {
-#define MOE_OP(name, fields, workload, help) {#name, fields, workload},
+#define MOE_OP(name, fields, workload, help, args) {#name, fields, workload},
 #include "core/op.def"
 #undef MOE_OP
 };
 
 const char *const moe_op_names[] = {
-#define MOE_OP(name, fields, workload, help) #name,
+#define MOE_OP(name, fields, workload, help, args) #name,
 #include "core/op.def"
 #undef MOE_OP
     NULL,
@@ -31,16 +36,6 @@ const char *const moe_op_names[] = {
 
 const char *const moe_routing_names[] = {"uniform", "zipf", "one", "empty", NULL};
 const char *const moe_cache_names[] = {"cold", "warm", NULL};
-
-/* The bias that each kind adds; the others' bits are not its own. */
-static const unsigned own_bias[MOE_OP_COUNT] = {
-    [MOE_OP_route] = MOE_BIAS_ROUTER,
-    [MOE_OP_gemm_up] = MOE_BIAS_UP,
-    [MOE_OP_gemm_down] = MOE_BIAS_DOWN,
-    [MOE_OP_route_permute] = MOE_BIAS_ROUTER,
-    [MOE_OP_experts] = MOE_BIAS_UP | MOE_BIAS_DOWN,
-    [MOE_OP_down_combine] = MOE_BIAS_DOWN,
-};
 
 /* Weights that multiply inputs: unlike those of the blank router, they differ where k = 1, too. */
 static const moe_router weighs_input = {.weigh = MOE_WEIGH_SIGMOID, .scale = 1, .input = true};
@@ -80,7 +75,7 @@ enum { ROW_T = 0, ROW_LAYER = 1, ROW_WEIGH = ROW_LAYER + MOE_LAYER_FIELDS, ROW_R
  * and rows with them. */
 static uint64_t depends(moe_op_kind kind, const moe_layer *layer) {
     bool whole = kind == MOE_OP_combine && moe_layer_held(layer) == layer->e;
-    return kinds[kind].layer & ~(whole ? F(E) | F(LOCAL) : 0);
+    return kinds[kind].layer & FIELDS & ~(whole ? F(E) | F(LOCAL) : 0);
 }
 
 static uint64_t shape_mask(const moe_op *op) { return depends(op->kind, &op->layer) << ROW_LAYER; }
@@ -147,7 +142,7 @@ moe_op moe_op_make(moe_op_kind kind, const moe_layer *layer, int64_t tokens, moe
     if (is_of_neurons(kind, layer)) blank_neurons(kind, &op.layer);
     if (layer->local == layer->e) op.layer.local = 0;
     if (keep & F(SHARED)) op.layer.shared = shared_of(kind, layer, op.layer.f);
-    if (keep & F(BIAS)) op.layer.bias = layer->bias & own_bias[kind];
+    if (keep & F(BIAS)) op.layer.bias = layer->bias & (unsigned)(kinds[kind].layer >> BIAS_SHIFT);
     return op;
 }
 

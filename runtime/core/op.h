@@ -10,7 +10,7 @@
 #include "core/layer.h"
 
 typedef enum moe_op_kind {
-#define MOE_OP(name, fields, workload, help) MOE_OP_##name,
+#define MOE_OP(name, fields, workload, help, args) MOE_OP_##name,
 #include "core/op.def"
 #undef MOE_OP
     MOE_OP_COUNT

@@ -2,6 +2,7 @@
 #include "core/workspace.h"
 
 #include "core/layer.h"
+#include "core/tensor.h"
 
 int64_t moe_workspace_rows(const moe_layer *layer, int64_t tokens, int64_t align) {
     int64_t slots = tokens * layer->k;
@@ -20,17 +21,14 @@ static int64_t round_up(int64_t bytes) {
 
 int64_t moe_workspace_layout(const moe_layer *layer, int64_t tokens, int64_t align, uint64_t base,
                              moe_arg_values *values) {
-    const bool maps = !moe_layer_neurons(layer); /* and what is written by expert or by row */
-    const int64_t R = tokens * layer->k;
-    const int64_t E = maps ? layer->e : 0, LISTED = maps ? moe_layer_listed(layer) : 0;
-    const int64_t D = layer->d, F = layer->f;
-    const int64_t ROWS = maps ? moe_workspace_rows(layer, tokens, align) : 0;
-    const int64_t XS = (int64_t)moe_dtype_size(layer->x);
+    const moe_sizes sizes = moe_sizes_make(layer, tokens, align);
     int64_t used = 0;
-#define WORK(argument, bytes)                                                                      \
-    if (values) values->value[MOE_ARG_##argument] = base + (uint64_t)used;                         \
-    used += round_up(bytes);
-#include "core/workspace.def"
-#undef WORK
+    for (int i = 0; i < MOE_TENSORS; i++) {
+        if (moe_tensor_place((moe_arg)i) == MOE_PLACE_CALLER) continue;
+        const moe_tensor_desc desc = moe_tensor_describe(&sizes, (moe_arg)i);
+        if (!desc.present) continue;
+        if (values) values->value[i] = base + (uint64_t)used;
+        used += round_up(moe_tensor_bytes_of(&desc));
+    }
     return used;
 }

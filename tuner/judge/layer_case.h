@@ -10,15 +10,7 @@
 
 typedef struct moe_layer_case moe_layer_case;
 
-/* Where the experts of a token come from. */
-typedef enum moe_entry {
-    MOE_ENTRY_ROUTER, /* router GEMM */
-    MOE_ENTRY_LOGITS, /* logits given, as the routing class spreads them */
-    MOE_ENTRY_GIVEN,  /* ids and weights given */
-    MOE_ENTRY_COUNT
-} moe_entry;
-
-/* Where they come from when a whole layer is timed. */
+/* Where the experts of a token come from when a whole layer is timed. */
 moe_entry moe_layer_entry(const moe_layer *layer, moe_routing routing);
 
 extern const char *const moe_entry_names[]; /* by moe_entry: router, logits, given */

@@ -10,7 +10,7 @@
 enum { WHOLE_COPY = 64 << 20, ENOUGH_FOR_L2 = 1000 };
 
 static const op_kind *const kinds[MOE_OP_COUNT] = {
-#define MOE_OP(name, fields, workload, help) [MOE_OP_##name] = &op_##name,
+#define MOE_OP(name, fields, workload, help, args) [MOE_OP_##name] = &op_##name,
 #include "core/op.def"
 #undef MOE_OP
 };

@@ -1,0 +1,46 @@
+/* tensor.h - the tensors of a layer: what each is, how large, and when a run needs it.
+ *
+ * tensor.def has a row for each; whoever needs all of them loops over MOE_TENSORS. */
+#ifndef MOE_TENSOR_H
+#define MOE_TENSOR_H
+
+#include "core/args.h"
+
+/* The number at which the workspace's own tensors begin: those before it have a member of moe_io. */
+enum { MOE_CALLER_TENSORS = MOE_ARG_jittered };
+
+/* Where the address of a tensor comes from. */
+typedef enum moe_place {
+    MOE_PLACE_CALLER, /* moe_io */
+    MOE_PLACE_EITHER, /* moe_io, or the workspace where that has none */
+    MOE_PLACE_OWN,    /* the workspace */
+} moe_place;
+
+/* What shapes are made of, once for a layer, T tokens and an alignment of experts' rows. */
+typedef struct moe_sizes {
+    const moe_layer *layer;
+    int64_t tokens, held, listed, up, queries, rows;
+} moe_sizes;
+
+moe_sizes moe_sizes_make(const moe_layer *layer, int64_t tokens, int64_t align);
+
+/* One tensor of the layer; shapes are those of moe_layer_tensor. */
+moe_tensor_desc moe_tensor_describe(const moe_sizes *sizes, moe_arg tensor);
+
+moe_place moe_tensor_place(moe_arg tensor);
+
+/* True where the layer has it; false of numbers and of what is no tensor. */
+bool moe_layer_has(const moe_layer *layer, moe_arg tensor);
+
+/* The dtype of a tensor's elements. */
+moe_dtype moe_tensor_dtype_of(const moe_layer *layer, moe_arg tensor);
+
+/* Elements, and bytes, of a tensor whose sizes are all known; 0 where the layer has none. */
+int64_t moe_tensor_elements(const moe_tensor_desc *desc);
+int64_t moe_tensor_bytes_of(const moe_tensor_desc *desc);
+
+/* A tensor's pointer in `io`, where it has one. */
+const void *moe_io_pointer(const moe_io *io, moe_arg tensor);
+void moe_io_set(moe_io *io, moe_arg tensor, const void *pointer);
+
+#endif
