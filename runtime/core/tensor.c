@@ -103,6 +103,16 @@ bool moe_layer_has(const moe_layer *l, moe_arg tensor) {
     return false;
 }
 
+moe_entry moe_tensor_used(const moe_layer *l, moe_arg tensor) {
+    switch ((int)tensor) {
+#define MOE_TENSOR(name, role, dtype, place, file, has, use, ...)                                  \
+    case MOE_ARG_##name: return (moe_entry)(use);
+#include "core/tensor.def"
+#undef MOE_TENSOR
+    }
+    return MOE_ENTRY_GIVEN;
+}
+
 moe_dtype moe_tensor_dtype_of(const moe_layer *l, moe_arg tensor) {
     switch ((int)tensor) {
 #define MOE_TENSOR(name, role, dtype, ...)                                                         \
@@ -114,7 +124,7 @@ moe_dtype moe_tensor_dtype_of(const moe_layer *l, moe_arg tensor) {
 }
 
 #define LIST(...) {__VA_ARGS__}
-static void fill_row(const moe_sizes *s, moe_arg tensor, moe_tensor_desc *out, int *used) {
+static void fill_row(const moe_sizes *s, moe_arg tensor, moe_tensor_desc *out) {
     const moe_layer *l = s->layer;
     switch ((int)tensor) {
 #define MOE_TENSOR(name, kind, element, place, key, has, use, want, bytes, dimensions, sizes, help) \
@@ -122,7 +132,7 @@ static void fill_row(const moe_sizes *s, moe_arg tensor, moe_tensor_desc *out, i
         const int64_t list[MOE_MAX_RANK] = LIST sizes;                                             \
         memcpy(out->shape, list, sizeof list);                                                     \
         out->role = MOE_ROLE_##kind, out->dtype = DTYPE_##element, out->file = key;                \
-        out->align = bytes, out->rank = dimensions, out->present = has, *used = use;               \
+        out->align = bytes, out->rank = dimensions, out->present = has;                            \
         for (int entry = 0; entry < MOE_ENTRY_COUNT; entry++) out->need[entry] = want(entry);      \
         return;                                                                                    \
     }
@@ -134,8 +144,8 @@ static void fill_row(const moe_sizes *s, moe_arg tensor, moe_tensor_desc *out, i
 moe_tensor_desc moe_tensor_describe(const moe_sizes *sizes, moe_arg tensor) {
     moe_tensor_desc desc = {.size = sizeof desc, .name = members[tensor],
                             .io_offset = places[tensor].offset};
-    int used;
-    fill_row(sizes, tensor, &desc, &used);
+    const int used = (int)moe_tensor_used(sizes->layer, tensor);
+    fill_row(sizes, tensor, &desc);
     for (int entry = 0; entry < MOE_ENTRY_COUNT; entry++)
         if (!desc.present || entry > used) desc.need[entry] = MOE_NEED_UNUSED;
     return desc;

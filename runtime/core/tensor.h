@@ -32,6 +32,10 @@ moe_place moe_tensor_place(moe_arg tensor);
 /* True where the layer has it; false of numbers and of what is no tensor. */
 bool moe_layer_has(const moe_layer *layer, moe_arg tensor);
 
+/* The last entry of the routing at which a run uses the tensor: MOE_ENTRY_ROUTER where logits may take
+ * its place, MOE_ENTRY_GIVEN where it always does. The same of numbers. */
+moe_entry moe_tensor_used(const moe_layer *layer, moe_arg tensor);
+
 /* The dtype of a tensor's elements. */
 moe_dtype moe_tensor_dtype_of(const moe_layer *layer, moe_arg tensor);
 

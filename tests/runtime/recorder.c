@@ -98,14 +98,14 @@ void recorder_close(recorder *self) { free(self); }
 
 uint64_t recorder_arg(const recorder_event *event, moe_op_kind kind, moe_arg wanted) {
     int count;
-    const moe_arg *args = moe_op_args(kind, &count);
+    const moe_op_arg *args = moe_op_args(kind, &count);
     size_t at = (size_t)event->maps * MOE_TENSOR_MAP_SIZE;
     for (int i = 0; i < count; i++) {
-        size_t size = moe_arg_table[args[i]].pointer ? 8 : 4;
+        size_t size = moe_arg_table[args[i].arg].pointer ? 8 : 4;
         uint64_t value = 0;
         at = (at + size - 1) / size * size;
         memcpy(&value, (const char *)event->args + at, size);
-        if (args[i] == wanted) return value;
+        if (args[i].arg == wanted) return value;
         at += size;
     }
     fail_msg("%s has no argument %s", moe_op_names[kind], moe_arg_table[wanted].name);

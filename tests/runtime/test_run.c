@@ -112,10 +112,10 @@ static void test_arguments(void **unused) {
     } pieces[] = {
         {"route_3", MOE_OP_route, MOE_ARG_ids, 512 * 4},
         {"route_3", MOE_OP_route, MOE_ARG_weights, 512 * 4},
+        {"permute_3", MOE_OP_permute, MOE_ARG_slot_rows, 512 * 4},
         {"permute_3", MOE_OP_permute, MOE_ARG_expert_start, (E + 1) * 4},
         {"permute_3", MOE_OP_permute, MOE_ARG_expert_rows, E * 4},
         {"permute_3", MOE_OP_permute, MOE_ARG_tile_start, 7 * (E + 1) * 4},
-        {"permute_3", MOE_OP_permute, MOE_ARG_slot_rows, 512 * 4},
         {"permute_3", MOE_OP_permute, MOE_ARG_row_slots, rows * 4},
         {"gemm_up_3", MOE_OP_gemm_up, MOE_ARG_h, rows * F * 2},
         {"gemm_down_3", MOE_OP_gemm_down, MOE_ARG_y_rows, rows * D * 2},

@@ -109,9 +109,4 @@ const op_kind op_combine = {
     .make = make,
     .lay_out = lay_out,
     .judge = judge,
-    .outputs = {MOE_ARG_y, MOE_ARG_COUNT},
-    .counters = {MOE_ARG_COUNT},
-    .optional = {MOE_ARG_COUNT},
-    .routers = {MOE_ARG_COUNT},
-    .wiped = {MOE_ARG_COUNT},
 };

@@ -118,10 +118,4 @@ const op_kind op_experts = {
     .lay_out = lay_out,
     .judge = judge,
     .checks = OP_AGAIN,
-    .outputs = {MOE_ARG_h, MOE_ARG_y_rows, MOE_ARG_y, MOE_ARG_slot_rows, MOE_ARG_mean_probs,
-                MOE_ARG_COUNT},
-    .counters = {MOE_ARG_counts, MOE_ARG_COUNT},
-    .optional = {MOE_ARG_slot_rows, MOE_ARG_prob_sums, MOE_ARG_mean_probs, MOE_ARG_COUNT},
-    .routers = {MOE_ARG_COUNT},
-    .wiped = {MOE_ARG_flags, MOE_ARG_COUNT},
 };

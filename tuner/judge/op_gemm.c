@@ -243,20 +243,10 @@ const op_kind op_gemm_up = {
     .make = up_make,
     .lay_out = up_lay_out,
     .judge = up_judge,
-    .outputs = {MOE_ARG_h, MOE_ARG_COUNT},
-    .counters = {MOE_ARG_COUNT},
-    .optional = {MOE_ARG_COUNT},
-    .routers = {MOE_ARG_COUNT},
-    .wiped = {MOE_ARG_COUNT},
 };
 
 const op_kind op_gemm_down = {
     .make = down_make,
     .lay_out = down_lay_out,
     .judge = down_judge,
-    .outputs = {MOE_ARG_y_rows, MOE_ARG_COUNT},
-    .counters = {MOE_ARG_COUNT},
-    .optional = {MOE_ARG_COUNT},
-    .routers = {MOE_ARG_COUNT},
-    .wiped = {MOE_ARG_COUNT},
 };

@@ -38,12 +38,6 @@ typedef struct op_kind {
     /* Judges the outputs. */
     moe_status (*judge)(moe_op_case *c, op_layout *layout, moe_verdict *out);
     unsigned checks; /* OP_*: further runs */
-    /* Lists of arguments; each ends with MOE_ARG_COUNT. */
-    moe_arg outputs[10]; /* poisoned before a run */
-    moe_arg counters[3]; /* zeroed before a run that is judged, not given to one that is timed */
-    moe_arg optional[5]; /* further arguments that a timed run is not given */
-    moe_arg routers[5];  /* arguments that a run with given ids has no use for */
-    moe_arg wiped[2];    /* zeroed before every run */
 } op_kind;
 
 extern const op_kind op_route, op_permute, op_gemm_up, op_gemm_down, op_combine, op_route_permute,

@@ -99,9 +99,4 @@ const op_kind op_neurons = {
     .make = make,
     .lay_out = lay_out,
     .judge = judge,
-    .outputs = {MOE_ARG_y, MOE_ARG_COUNT},
-    .counters = {MOE_ARG_counts, MOE_ARG_COUNT},
-    .optional = {MOE_ARG_COUNT},
-    .routers = {MOE_ARG_COUNT},
-    .wiped = {MOE_ARG_COUNT},
 };

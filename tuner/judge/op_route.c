@@ -172,9 +172,4 @@ const op_kind op_route = {
     .make = op_make_route,
     .lay_out = lay_out,
     .judge = judge,
-    .outputs = {MOE_ARG_ids, MOE_ARG_weights, MOE_ARG_COUNT},
-    .counters = {MOE_ARG_counts, MOE_ARG_prob_sums, MOE_ARG_COUNT},
-    .optional = {MOE_ARG_COUNT},
-    .routers = {MOE_ARG_COUNT},
-    .wiped = {MOE_ARG_COUNT},
 };

@@ -59,12 +59,4 @@ const op_kind op_route_permute = {
     .lay_out = lay_out,
     .judge = judge,
     .checks = OP_OTHER_ALIGN | OP_GIVEN,
-    .outputs = {MOE_ARG_ids, MOE_ARG_weights, MOE_ARG_expert_start, MOE_ARG_expert_rows,
-                MOE_ARG_row_slots, MOE_ARG_slot_rows, MOE_ARG_tile_start, MOE_ARG_mean_probs,
-                MOE_ARG_COUNT},
-    .counters = {MOE_ARG_counts, MOE_ARG_prob_sums, MOE_ARG_COUNT},
-    .optional = {MOE_ARG_mean_probs, MOE_ARG_COUNT},
-    .routers = {MOE_ARG_router_weight, MOE_ARG_router_bias, MOE_ARG_prob_sums, MOE_ARG_mean_probs,
-                MOE_ARG_COUNT},
-    .wiped = {MOE_ARG_COUNT},
 };

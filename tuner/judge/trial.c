@@ -1,4 +1,5 @@
 /* trial.c - one candidate's kernels on an op's case. */
+#include "core/tensor.h"
 #include "judge/op_kind.h"
 #include "run/enqueue.h"
 
@@ -18,11 +19,6 @@ struct moe_trial {
 /* A second alignment that kernels of maps are verified with. */
 enum { OTHER_ALIGN = 64 };
 
-static bool in_list(const moe_arg *list, moe_arg arg) {
-    while (*list != MOE_ARG_COUNT && *list != arg) list++;
-    return *list == arg && arg != MOE_ARG_COUNT;
-}
-
 /* Where the run at hand has an argument's buffer. */
 static const op_buffers *buffers_of(const moe_trial *trial, moe_arg arg) {
     const moe_op_case *c = trial->c;
@@ -30,19 +26,23 @@ static const op_buffers *buffers_of(const moe_trial *trial, moe_arg arg) {
     return trial->layout->buffers.address[arg] ? &trial->layout->buffers : &c->buffers;
 }
 
-static bool is_left_out(const moe_trial *trial, moe_arg arg, bool timed) {
-    const op_kind *kind = trial->c->kind;
-    if (trial->c->given && in_list(kind->routers, arg)) return true;
-    /* What callers mostly do not ask for. */
-    return timed && (in_list(kind->counters, arg) || in_list(kind->optional, arg));
+/* What a run at the routing's entry has no use for, and, where timed, what callers mostly do not ask
+ * for. */
+static bool is_left_out(const moe_trial *trial, const moe_op_arg *arg, bool timed) {
+    const moe_op_case *c = trial->c;
+    if (c->given && moe_tensor_used(&c->op.layer, arg->arg) < MOE_ENTRY_GIVEN) return true;
+    return timed && (arg->use == MOE_USE_ADD || arg->use == MOE_USE_ASK_IN ||
+                     arg->use == MOE_USE_ASK_OUT);
 }
 
 static void set_args(moe_trial *trial, bool timed) {
     const moe_op_case *c = trial->c;
     moe_arg_values values = {0};
-    for (moe_arg arg = 0; arg < MOE_ARG_COUNT; arg++)
-        if (!is_left_out(trial, arg, timed))
-            values.value[arg] = buffers_of(trial, arg)->address[arg];
+    int count;
+    const moe_op_arg *args = moe_op_args(c->op.kind, &count);
+    for (int i = 0; i < count; i++)
+        if (!is_left_out(trial, &args[i], timed))
+            values.value[args[i].arg] = buffers_of(trial, args[i].arg)->address[args[i].arg];
     values.value[MOE_ARG_scratch] = trial->scratch;
     values.value[MOE_ARG_tokens] = (uint64_t)c->op.t;
     values.value[MOE_ARG_capacity] = (uint64_t)moe_layer_capacity(&c->op.layer, c->op.t);
@@ -87,12 +87,17 @@ void moe_trial_close(moe_trial *trial) {
     free(trial);
 }
 
-static moe_status zero(const moe_trial *trial, const moe_arg *list) {
+/* Zeroes what the kernels use so. */
+static moe_status zero(const moe_trial *trial, moe_use use) {
     const moe_op_case *c = trial->c;
-    for (const moe_arg *arg = list; *arg != MOE_ARG_COUNT; arg++)
-        if (c->buffers.address[*arg])
-            MOE_TRY(c->device->class->fill(c->device->self, c->buffers.address[*arg], 0,
-                                           c->buffers.bytes[*arg], NULL));
+    int count;
+    const moe_op_arg *args = moe_op_args(c->op.kind, &count);
+    for (int i = 0; i < count; i++) {
+        const moe_ptr address = c->buffers.address[args[i].arg];
+        if (args[i].use == use && address)
+            MOE_TRY(c->device->class->fill(c->device->self, address, 0,
+                                           c->buffers.bytes[args[i].arg], NULL));
+    }
     return MOE_OK;
 }
 
@@ -103,20 +108,23 @@ moe_status moe_trial_run(void *context) {
         .kind = trial->c->op.kind, .layer = &trial->c->op.layer, .tokens = trial->c->op.t,
         .rows = trial->layout->rows,
     };
-    MOE_TRY(zero(trial, trial->c->kind->wiped));
+    MOE_TRY(zero(trial, MOE_USE_ZERO));
     return moe_enqueue_launch(&enqueue, &trial->values, NULL);
 }
 
 /* What the kernels write is marked unwritten; what they add to is zeroed. */
 static moe_status clear_outputs(moe_trial *trial) {
     moe_op_case *c = trial->c;
-    const moe_device_class *class = c->device->class;
-    for (const moe_arg *arg = c->kind->outputs; *arg != MOE_ARG_COUNT; arg++) {
-        const op_buffers *b = buffers_of(trial, *arg);
-        if (b != &c->given_buffers)
-            MOE_TRY(class->poison(c->device->self, b->address[*arg], b->bytes[*arg]));
+    int count;
+    const moe_op_arg *args = moe_op_args(c->op.kind, &count);
+    for (int i = 0; i < count; i++) {
+        const moe_arg arg = args[i].arg;
+        const op_buffers *b = buffers_of(trial, arg);
+        bool written = args[i].use == MOE_USE_OUT || args[i].use == MOE_USE_ASK_OUT;
+        if (written && b->address[arg] && b != &c->given_buffers)
+            MOE_TRY(c->device->class->poison(c->device->self, b->address[arg], b->bytes[arg]));
     }
-    return zero(trial, c->kind->counters);
+    return zero(trial, MOE_USE_ADD);
 }
 
 static moe_status run_and_judge(moe_trial *trial, moe_verdict *verdict, double *ns) {
