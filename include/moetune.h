@@ -549,6 +549,12 @@ static inline moe_status moe_layer_tensor(const moe_layer *layer, int64_t tokens
     return moe_layer_tensor_sized(layer, tokens, index, sizeof *out, out);
 }
 
+/* What a run of the layer wants of one pointer of moe_io, called `member` as there, such as
+ * "router_bias". The workspace, which is no tensor, is always needed. MOE_E_NOT_FOUND (no such
+ * tensor), MOE_E_INVALID (a layer whose router is `given` enters by MOE_ENTRY_GIVEN alone). */
+MOE_API moe_status moe_layer_needs(const moe_layer *layer, moe_entry entry, const char *member,
+                                   moe_need *out);
+
 /* ------------------------------------------------------------------------------------- runs */
 
 /* Enqueues the layer on a stream (CUstream or cudaStream_t; NULL: the default stream) and returns

@@ -62,6 +62,7 @@ enum { BY_X = MOE_ENTRY_ROUTER, ROUTED = MOE_ENTRY_LOGITS, ANY = MOE_ENTRY_GIVEN
 /* What is needed where it is used, by entry: whether that is GIVEN matters to some. */
 #define NEEDED(entry) MOE_NEED_NEEDED
 #define OPTIONAL(entry) MOE_NEED_OPTIONAL
+#define ENTERED(entry) ((entry) == MOE_ENTRY_LOGITS ? MOE_NEED_NEEDED : MOE_NEED_UNUSED)
 #define GIVEN(entry) ((entry) == MOE_ENTRY_GIVEN ? MOE_NEED_NEEDED : MOE_NEED_OPTIONAL)
 
 #define CALLER(member) offsetof(moe_io, member), MOE_PLACE_CALLER
@@ -173,8 +174,9 @@ void moe_io_set(moe_io *io, moe_arg tensor, const void *pointer) {
 
 moe_status moe_layer_tensor_sized(const moe_layer *given, int64_t tokens, int index, size_t size,
                                   moe_tensor_desc *out) {
-    moe_layer layer;
-    MOE_TRY(moe_sized_read("layer", "moe_layer", given, &layer, sizeof layer));
+    moe_layer read, layer;
+    MOE_TRY(moe_sized_read("layer", "moe_layer", given, &read, sizeof read));
+    MOE_TRY(moe_layer_settle(&read, &layer));
     if (index < 0 || index >= MOE_CALLER_TENSORS || tokens < 0)
         return moe_fail(MOE_E_NOT_FOUND, "tensor %d of T=%lld: they count from 0 to %d", index,
                         (long long)tokens, MOE_CALLER_TENSORS - 1);
