@@ -1,6 +1,6 @@
 /* exec_alu.c - a handler for each line of alu.def: loops over 32 lanes that the compiler
  * vectorises. Inactive lanes keep what they had. */
-#include "exec/exec.h"
+#include "exec/exec_simd.h"
 
 #define LOOP(value)                                                                                \
     if (likely(exec == ~0u)) {                                                                     \

@@ -4,7 +4,7 @@
  * with the lowest pc runs, so that it catches up with the others. Lanes that a group left behind
  * are `waiting` at their lane_pc. A group that jumps backward again and again while others wait
  * may spin on what one of them has to do, so after a while it is held and the others go first. */
-#include "exec/exec.h"
+#include "exec/exec_simd.h"
 #include "order/polling.h"
 
 enum { SPIN_LIMIT = 2000 };

@@ -7,6 +7,7 @@
  *
  * Products of f16, bf16 and tf32 are exact in f32, so fused and separate multiply-add agree. */
 #include "exec/exec_memory.h"
+#include "exec/exec_simd.h"
 
 enum { ROWS = 8, ROW_BYTES = 16 };
 

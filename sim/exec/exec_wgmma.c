@@ -7,6 +7,7 @@
  * complete for all of them or for none. */
 #include "exec/exec_async.h"
 #include "exec/exec_lent.h"
+#include "exec/exec_simd.h"
 #include "order/polling.h"
 
 #include <stdlib.h>
