@@ -8,6 +8,15 @@ if(NOT CMOCKA_LIBRARY OR NOT CMOCKA_INCLUDE)
     message(FATAL_ERROR "cmocka is missing; run: bash scripts/setup.sh")
 endif()
 
+# More than a hundred programs are linked: by the fastest linker that the compiler knows.
+include(CheckLinkerFlag)
+foreach(linker gold lld)
+    check_linker_flag(C -fuse-ld=${linker} MOETUNE_HAS_${linker})
+    if(MOETUNE_HAS_${linker})
+        set(link_fast -fuse-ld=${linker})
+    endif()
+endforeach()
+
 # moetune_helpers(NAME FOLDER): what the tests of a folder link: its helpers, if any, and the rest.
 function(moetune_helpers name folder)
     file(GLOB helpers CONFIGURE_DEPENDS ${folder}/*.c)
@@ -28,7 +37,10 @@ function(moetune_test test source helpers)
     file(STRINGS ${source} label LIMIT_COUNT 1 REGEX "label: [a-z]+")
     string(REGEX REPLACE ".*label: ([a-z]+).*" "\\1" label "${label}")
     add_executable(${test} ${source})
+    # Optimising what runs once takes longer than running it; what tests call is optimised.
+    target_compile_options(${test} PRIVATE -O0)
     target_link_libraries(${test} PRIVATE ${helpers})
+    target_link_options(${test} PRIVATE ${link_fast})
     add_test(NAME ${test} COMMAND ${test} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     set_tests_properties(${test} PROPERTIES LABELS "${label}" TIMEOUT 300 SKIP_RETURN_CODE 77
         ENVIRONMENT "MOETUNE_BINARY=${CMAKE_BINARY_DIR}/moetune;OMP_WAIT_POLICY=passive")
