@@ -1,5 +1,5 @@
 /* cmd_bench.c - moetune bench: what a layer takes on a device. */
-#include "command/command_goal.h"
+#include "command/command_tools.h"
 #include "compile/nvrtc.h"
 #include "regress/bench.h"
 #include "text/columns.h"
@@ -9,7 +9,6 @@
 #include <string.h>
 
 enum { KEY_JSON = 256, KEY_CHART, KEY_QUIET };
-enum { COMPILE_DEADLINE = 60 };
 
 typedef struct options {
     command_goal goal;
@@ -52,32 +51,20 @@ static const struct argp argp = {
 };
 
 typedef struct tools {
+    command_tools open;
     moe_bench bench;
     moe_provenance provenance;
-    moe_gen *gen;
-    moe_compile_pool *pool;
 } tools;
-
-static void close_tools(tools *t) {
-    moe_bench_free(&t->bench);
-    moe_builder_close(t->bench.builder);
-    moe_compile_pool_close(t->pool);
-    moe_db_close(t->bench.db);
-    moe_gen_close(t->gen);
-    moe_device_close(t->bench.device);
-}
 
 static moe_status open_tools(const options *o, tools *t) {
     const moe_nvrtc *nvrtc;
+    const unsigned which = TOOLS_DB | TOOLS_DEVICE | TOOLS_BUILDER;
     moe_bench *b = &t->bench;
     MOE_TRY(moe_nvrtc_open(&nvrtc));
-    MOE_TRY(command_goal_templates(&o->goal, &t->gen));
-    MOE_TRY(command_database(o->goal.db, &b->db));
-    MOE_TRY(command_device(o->goal.device, &b->device));
-    MOE_TRY(moe_builder_open(moe_device_facts(b->device)->arch, NULL, NULL, &b->builder));
-    b->gen = t->gen;
-    b->seed = o->goal.seed;
-    b->progress = moe_progress_start(o->quiet);
+    MOE_TRY(command_tools_open(&o->goal, which, &t->open));
+    *b = (moe_bench){.device = t->open.device, .gen = t->open.gen, .builder = t->open.builder,
+                     .db = t->open.db, .seed = o->goal.seed,
+                     .progress = moe_progress_start(o->quiet)};
     moe_meter_init(&b->meter, b->device);
     moe_tuner_provenance(b->device, nvrtc->version, &t->provenance);
     return MOE_OK;
@@ -196,6 +183,7 @@ int cmd_bench(int argc, char **argv) {
         status = moe_tradeoff_chart(t.bench.tradeoff, t.bench.tradeoffs, o.goal.layer, time_head(&t),
                                     o.chart);
     int result = status ? command_fail(status) : wrong ? COMMAND_FAILED : COMMAND_GOOD;
-    close_tools(&t);
+    moe_bench_free(&t.bench);
+    command_tools_close(&t.open);
     return result;
 }

@@ -1,9 +1,8 @@
 /* cmd_check.c - moetune check: tuned kernels and plans against the reference. */
-#include "command/command_goal.h"
+#include "command/command_tools.h"
 #include "regress/check_layer.h"
 
 enum { KEY_JUNIT = 256, KEY_MATRIX, KEY_FULL, KEY_JSON, KEY_QUIET };
-enum { COMPILE_DEADLINE = 60 };
 
 typedef struct options {
     command_goal goal;
@@ -54,32 +53,16 @@ static const struct argp argp = {
 };
 
 typedef struct tools {
+    command_tools open;
     moe_checker checker;
-    moe_device *device;
-    moe_gen *gen;
-    moe_db *db;
-    moe_compile_pool *pool;
-    moe_builder *builder;
     moe_verdicts verdicts;
 } tools;
 
-static void close_tools(tools *t) {
-    moe_verdicts_free(&t->verdicts);
-    moe_builder_close(t->builder);
-    moe_compile_pool_close(t->pool);
-    moe_db_close(t->db);
-    moe_gen_close(t->gen);
-    moe_device_close(t->device);
-}
-
 static moe_status open_tools(const options *o, tools *t) {
-    MOE_TRY(command_goal_templates(&o->goal, &t->gen));
-    MOE_TRY(moe_compile_pool_open(moe_compile_pool_size(), COMPILE_DEADLINE, &t->pool));
-    if (!o->matrix) MOE_TRY(command_database(o->goal.db, &t->db));
-    MOE_TRY(command_device(o->goal.device, &t->device));
-    MOE_TRY(moe_builder_open(moe_device_facts(t->device)->arch, NULL, t->pool, &t->builder));
-    t->checker = (moe_checker){.device = t->device, .gen = t->gen, .builder = t->builder,
-                               .db = t->db, .seed = o->goal.seed,
+    const unsigned which = TOOLS_POOL | TOOLS_DEVICE | TOOLS_BUILDER | (o->matrix ? 0 : TOOLS_DB);
+    MOE_TRY(command_tools_open(&o->goal, which, &t->open));
+    t->checker = (moe_checker){.device = t->open.device, .gen = t->open.gen,
+                               .builder = t->open.builder, .db = t->open.db, .seed = o->goal.seed,
                                .progress = moe_progress_start(o->quiet),
                                .verdicts = &t->verdicts};
     return MOE_OK;
@@ -91,7 +74,7 @@ static moe_status check(const options *o, tools *t) {
     MOE_TRY(open_tools(o, t));
     MOE_TRY(o->matrix ? moe_check_matrix(&t->checker, o->full)
                       : moe_check_goal(&t->checker, &goal));
-    return o->junit ? moe_verdicts_junit(&t->verdicts, t->device->name, o->junit) : MOE_OK;
+    return o->junit ? moe_verdicts_junit(&t->verdicts, t->open.device->name, o->junit) : MOE_OK;
 }
 
 int cmd_check(int argc, char **argv) {
@@ -101,9 +84,10 @@ int cmd_check(int argc, char **argv) {
     moe_status status = check(&o, &t);
     int result = status ? command_fail(status) : t.verdicts.failed ? COMMAND_FAILED : COMMAND_GOOD;
     if (t.verdicts.count && o.json)
-        moe_verdicts_json(&t.verdicts, t.device->name, stdout);
+        moe_verdicts_json(&t.verdicts, t.open.device->name, stdout);
     else if (t.verdicts.count)
         moe_verdicts_table(&t.verdicts, stdout);
-    close_tools(&t);
+    moe_verdicts_free(&t.verdicts);
+    command_tools_close(&t.open);
     return result;
 }

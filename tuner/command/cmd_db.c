@@ -1,5 +1,5 @@
 /* cmd_db.c - moetune db: tuning databases as files. */
-#include "command/command_goal.h"
+#include "command/command_tools.h"
 #include "db/db_build.h"
 #include "db/db_diff.h"
 #include "db/db_lint.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum { KEY_JSON = 256, KEY_QUIET };
-enum { COMPILE_DEADLINE = 60, MAX_ARGS = 64 };
+enum { MAX_ARGS = 64 };
 
 static const char default_folder[] = "tuning_db/records";
 
@@ -54,15 +54,11 @@ static int misuse(const char *text) {
 }
 
 static moe_status build(const options *o, moe_db_built *built) {
-    moe_gen *gen = NULL;
-    moe_compile_pool *pool = NULL;
-    moe_status status = command_templates(o->goal.templates, &gen);
+    command_tools t;
+    moe_status status = command_tools_open(&o->goal, TOOLS_POOL, &t);
     if (!status)
-        status = moe_compile_pool_open(moe_compile_pool_size(), COMPILE_DEADLINE, &pool);
-    if (!status)
-        status = moe_db_build(o->arg[0] ? o->arg[0] : default_folder, o->out, gen, pool, built);
-    moe_compile_pool_close(pool);
-    moe_gen_close(gen);
+        status = moe_db_build(o->arg[0] ? o->arg[0] : default_folder, o->out, t.gen, t.pool, built);
+    command_tools_close(&t);
     return status;
 }
 

@@ -1,5 +1,5 @@
 /* cmd_run.c - moetune run: one layer on given tensors. */
-#include "command/command.h"
+#include "command/command_tools.h"
 #include "command/run_outputs.h"
 #include "models/presets.h"
 #include "tune/spot.h"
@@ -124,28 +124,22 @@ static moe_status count_tokens(const moe_tensor_file *file, int64_t *tokens) {
 static moe_status run(const options *o, const moe_layer *layer, const moe_run_source *source,
                       int64_t tokens) {
     char note[1024];
-    moe_db *db = NULL;
-    moe_gen *gen = NULL;
-    moe_builder *builder = NULL;
+    command_tools t;
     moe_plan *plan = NULL;
     moe_run_buffers b = {0};
+    const command_goal goal = {.device = o->device, .db = o->db, .templates = o->templates,
+                               .any_order = o->any_order};
     const moe_plan_options plan_options = {.size = sizeof plan_options, .any_order = o->any_order};
-    moe_status status = command_device(o->device, &b.device);
-    if (!status) status = command_database(o->db, &db);
-    if (!status) status = command_templates(o->templates, &gen);
-    if (!status) moe_gen_allow_any_order(gen, o->any_order);
-    if (!status) status = moe_builder_open(moe_device_facts(b.device)->arch, NULL, NULL, &builder);
+    moe_status status = command_tools_open(&goal, TOOLS_DB | TOOLS_DEVICE | TOOLS_BUILDER, &t);
+    b.device = t.device;
     if (!status)
-        status = moe_spot_plan(db, b.device, gen, builder, layer, tokens, &plan_options, &plan, note,
-                               sizeof note);
+        status = moe_spot_plan(t.db, b.device, t.gen, t.builder, layer, tokens, &plan_options, &plan,
+                               note, sizeof note);
     if (!status && *note) fprintf(stderr, "moetune run: %s\n", note);
     if (!status) status = run_plan(o, plan, &b, layer, source, tokens);
     moe_plan_destroy(plan);
     moe_run_buffers_free(&b);
-    moe_builder_close(builder);
-    moe_gen_close(gen);
-    moe_db_close(db);
-    moe_device_close(b.device);
+    command_tools_close(&t);
     return status;
 }
 

@@ -1,5 +1,5 @@
 /* cmd_tune.c - moetune tune: the fastest kernels of a layer on a device, into the database. */
-#include "command/command_goal.h"
+#include "command/command_tools.h"
 #include "compile/nvrtc.h"
 #include "report/tune_report.h"
 
@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum { KEY_BUDGET = 256, KEY_OP, KEY_TEMPLATE, KEY_STRATEGY, KEY_LIMIT, KEY_DRY_RUN, KEY_JSON, KEY_QUIET };
-enum { COMPILE_DEADLINE = 60, DEFAULT_LIMIT = 400 };
+enum { DEFAULT_LIMIT = 400 };
 static const double FLOP_RATE = 2e9; /* of a simulated device, until it is learned */
 
 typedef struct options {
@@ -117,48 +117,28 @@ static void catch_interrupts(void) {
 
 typedef struct tools {
     moe_tuner tuner;
-    moe_device *device;
-    moe_gen *gen;
-    moe_storage *storage;
-    moe_compile_pool *pool;
-    moe_builder *builder;
+    command_tools open;
 } tools;
 
-static void close_tools(tools *t) {
-    moe_builder_close(t->builder);
-    moe_compile_pool_close(t->pool);
-    moe_storage_close(t->storage);
-    moe_gen_close(t->gen);
-    moe_device_close(t->device);
+static moe_tuner start_tuner(const options *o, const command_tools *t) {
+    return (moe_tuner){.device = t->device, .facts = moe_device_facts(t->device), .gen = t->gen,
+                       .store = t->storage, .pool = t->pool, .builder = t->builder,
+                       .strategy = o->strategy ? moe_strategy_find(o->strategy) : NULL,
+                       .limit = o->limit, .workers = moe_compile_pool_size(), .seed = o->goal.seed,
+                       .stop = &stop, .flop_rate = FLOP_RATE};
 }
 
-/* Compiler processes start before the device does, while this process is small. */
 static moe_status open_tools(const options *o, tools *t) {
     const moe_nvrtc *nvrtc;
-    moe_tuner *tuner = &t->tuner;
+    const unsigned which = TOOLS_POOL | TOOLS_STORAGE | TOOLS_DEVICE | TOOLS_BUILDER;
     MOE_TRY(moe_nvrtc_open(&nvrtc));
-    MOE_TRY(command_goal_templates(&o->goal, &t->gen));
-    MOE_TRY(moe_compile_pool_open(moe_compile_pool_size(), COMPILE_DEADLINE, &t->pool));
-    MOE_TRY(moe_storage_open(o->goal.db, &t->storage));
-    MOE_TRY(command_device(o->goal.device, &t->device));
-    const moe_facts *facts = moe_device_facts(t->device);
-    MOE_TRY(moe_storage_device(t->storage, facts, &tuner->device_row));
-    MOE_TRY(moe_builder_open(facts->arch, t->storage, t->pool, &t->builder));
-    tuner->device = t->device;
-    tuner->facts = facts;
-    tuner->gen = t->gen;
-    tuner->store = t->storage;
-    tuner->pool = t->pool;
-    tuner->builder = t->builder;
-    if (o->template) MOE_TRY(moe_gen_need(t->gen, o->template, &tuner->only));
-    tuner->strategy = o->strategy ? moe_strategy_find(o->strategy) : NULL;
-    tuner->limit = o->limit;
-    tuner->workers = moe_compile_pool_size();
-    tuner->seed = o->goal.seed;
-    tuner->stop = &stop;
-    tuner->flop_rate = FLOP_RATE;
-    moe_tuner_provenance(t->device, nvrtc->version, &tuner->provenance);
-    moe_meter_init(&tuner->meter, t->device);
+    MOE_TRY(command_tools_open(&o->goal, which, &t->open));
+    moe_tuner *tuner = &t->tuner;
+    *tuner = start_tuner(o, &t->open);
+    MOE_TRY(moe_storage_device(tuner->store, tuner->facts, &tuner->device_row));
+    if (o->template) MOE_TRY(moe_gen_need(tuner->gen, o->template, &tuner->only));
+    moe_tuner_provenance(tuner->device, nvrtc->version, &tuner->provenance);
+    moe_meter_init(&tuner->meter, tuner->device);
     return MOE_OK;
 }
 
@@ -170,12 +150,12 @@ typedef struct work {
     double end; /* moe_seconds */
 } work;
 
-static void show_start(const tools *t, const work *w) {
+static void show_start(const moe_tuner *tuner, const work *w) {
     if (w->o->quiet) return;
-    fprintf(stderr, "tuning on %s (%s), timer %s, NVRTC %s, budget %d:%02d\n", t->device->name,
-            moe_device_facts(t->device)->name, moe_timer_names[t->tuner.meter.timer],
-            t->tuner.provenance.toolkit, (int)w->goal.budget / 60, (int)w->goal.budget % 60);
-    if (*t->tuner.meter.note) fprintf(stderr, "note: %s\n", t->tuner.meter.note);
+    fprintf(stderr, "tuning on %s (%s), timer %s, NVRTC %s, budget %d:%02d\n", tuner->device->name,
+            tuner->facts->name, moe_timer_names[tuner->meter.timer], tuner->provenance.toolkit,
+            (int)w->goal.budget / 60, (int)w->goal.budget % 60);
+    if (*tuner->meter.note) fprintf(stderr, "note: %s\n", tuner->meter.note);
 }
 
 static moe_status tune(const work *w, tools *t, moe_heart *heart, moe_session *session) {
@@ -185,28 +165,25 @@ static moe_status tune(const work *w, tools *t, moe_heart *heart, moe_session *s
     t->tuner.heart = heart;
     t->tuner.progress = moe_progress_start(w->o->quiet);
     if (heart && t->tuner.facts->simulated) heart->patience = 300 + 3 * (int64_t)goal.left;
-    if (!heart || !heart->restarts) show_start(t, w);
+    if (!heart || !heart->restarts) show_start(&t->tuner, w);
     return moe_session_run(&t->tuner, &goal, session);
 }
 
 /* Needs neither a compiler nor a database. */
 static int dry_run(const work *w) {
-    tools t = {.tuner = {.limit = w->o->limit, .workers = moe_compile_pool_size(),
-                         .flop_rate = FLOP_RATE}};
+    command_tools t;
+    moe_tuner tuner = {0};
     moe_session session = {0};
     moe_op_plan *plan = NULL;
-    moe_status status = command_goal_templates(&w->o->goal, &t.gen);
-    if (!status) status = command_device(w->o->goal.device, &t.device);
+    moe_status status = command_tools_open(&w->o->goal, TOOLS_DEVICE, &t);
     if (!status) {
-        t.tuner.device = t.device;
-        t.tuner.facts = moe_device_facts(t.device);
-        t.tuner.gen = t.gen;
-        status = moe_session_plan(&t.tuner, &w->goal, &session, &plan);
+        tuner = start_tuner(w->o, &t);
+        status = moe_session_plan(&tuner, &w->goal, &session, &plan);
     }
-    if (!status) status = moe_tune_plan_report(&t.tuner, &w->goal, &session, plan);
+    if (!status) status = moe_tune_plan_report(&tuner, &w->goal, &session, plan);
     free(plan);
     moe_session_free(&session);
-    close_tools(&t);
+    command_tools_close(&t);
     return status ? command_fail(status) : COMMAND_GOOD;
 }
 
@@ -230,7 +207,7 @@ static int run(void *context, moe_heart *heart) {
     else
         result = exit_of[moe_tune_report(&t.tuner, &session, w->o->goal.device, w->o->json)];
     moe_session_free(&session);
-    close_tools(&t);
+    command_tools_close(&t.open);
     return result;
 }
 
