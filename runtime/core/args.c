@@ -65,7 +65,7 @@ size_t moe_args_pack(moe_op_kind kind, int64_t maps, const moe_arg_values *value
     for (int i = 0; i < op_args[kind].count; i++) {
         moe_arg arg = op_args[kind].args[i].arg;
         size_t size = moe_arg_table[arg].pointer ? 8 : 4;
-        used = (used + size - 1) / size * size;
+        used = (used + size - 1) & ~(size - 1); /* a division an argument would be felt */
         memcpy((char *)buffer + used, &values->value[arg], size); /* little-endian, as all GPUs */
         used += size;
     }

@@ -114,6 +114,28 @@ moe_entry moe_tensor_used(const moe_layer *l, moe_arg tensor) {
     return MOE_ENTRY_GIVEN;
 }
 
+moe_need moe_tensor_need(const moe_sizes *s, moe_arg tensor, moe_entry entry) {
+    const moe_layer *l = s->layer;
+    switch ((int)tensor) {
+#define MOE_TENSOR(name, role, dtype, place, file, has, use, want, ...)                            \
+    case MOE_ARG_##name:                                                                           \
+        return (has) && (int)entry <= (int)(use) ? want(entry) : MOE_NEED_UNUSED;
+#include "core/tensor.def"
+#undef MOE_TENSOR
+    }
+    return MOE_NEED_UNUSED;
+}
+
+unsigned moe_tensor_align(moe_arg tensor) {
+    static const unsigned char aligns[MOE_TENSORS] = {
+#define MOE_TENSOR(name, role, dtype, place, file, has, use, want, bytes, ...)                     \
+    [MOE_ARG_##name] = bytes,
+#include "core/tensor.def"
+#undef MOE_TENSOR
+    };
+    return aligns[tensor];
+}
+
 moe_dtype moe_tensor_dtype_of(const moe_layer *l, moe_arg tensor) {
     switch ((int)tensor) {
 #define MOE_TENSOR(name, role, dtype, ...)                                                         \
@@ -134,7 +156,6 @@ static void fill_row(const moe_sizes *s, moe_arg tensor, moe_tensor_desc *out) {
         memcpy(out->shape, list, sizeof list);                                                     \
         out->role = MOE_ROLE_##kind, out->dtype = DTYPE_##element, out->file = key;                \
         out->align = bytes, out->rank = dimensions, out->present = has;                            \
-        for (int entry = 0; entry < MOE_ENTRY_COUNT; entry++) out->need[entry] = want(entry);      \
         return;                                                                                    \
     }
 #include "core/tensor.def"
@@ -145,17 +166,34 @@ static void fill_row(const moe_sizes *s, moe_arg tensor, moe_tensor_desc *out) {
 moe_tensor_desc moe_tensor_describe(const moe_sizes *sizes, moe_arg tensor) {
     moe_tensor_desc desc = {.size = sizeof desc, .name = members[tensor],
                             .io_offset = places[tensor].offset};
-    const int used = (int)moe_tensor_used(sizes->layer, tensor);
     fill_row(sizes, tensor, &desc);
-    for (int entry = 0; entry < MOE_ENTRY_COUNT; entry++)
-        if (!desc.present || entry > used) desc.need[entry] = MOE_NEED_UNUSED;
+    for (moe_entry entry = 0; entry < MOE_ENTRY_COUNT; entry++)
+        desc.need[entry] = moe_tensor_need(sizes, tensor, entry);
     return desc;
 }
 
-int64_t moe_tensor_elements(const moe_tensor_desc *desc) {
-    int64_t elements = desc->present;
-    for (int i = 0; i < desc->rank; i++) elements *= desc->shape[i];
+static int64_t product(const int64_t *size, int rank) {
+    int64_t elements = 1;
+    for (int i = 0; i < rank; i++) elements *= size[i];
     return elements;
+}
+
+int64_t moe_sizes_bytes(const moe_sizes *s, moe_arg tensor) {
+    const moe_layer *l = s->layer;
+    switch ((int)tensor) {
+#define MOE_TENSOR(name, kind, element, place, key, has, use, want, bytes, dimensions, sizes, help) \
+    case MOE_ARG_##name: {                                                                         \
+        const int64_t list[MOE_MAX_RANK] = LIST sizes;                                             \
+        return (has) ? moe_dtype_bytes(DTYPE_##element, product(list, dimensions)) : 0;            \
+    }
+#include "core/tensor.def"
+#undef MOE_TENSOR
+    }
+    return 0;
+}
+
+int64_t moe_tensor_elements(const moe_tensor_desc *desc) {
+    return desc->present ? product(desc->shape, desc->rank) : 0;
 }
 
 int64_t moe_tensor_bytes_of(const moe_tensor_desc *desc) {

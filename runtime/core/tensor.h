@@ -36,6 +36,13 @@ bool moe_layer_has(const moe_layer *layer, moe_arg tensor);
  * its place, MOE_ENTRY_GIVEN where it always does. The same of numbers. */
 moe_entry moe_tensor_used(const moe_layer *layer, moe_arg tensor);
 
+/* Parts of the description, for every run to ask: what it wants of the tensor by where its experts
+ * come from, what the address is a multiple of, and the bytes, which are 0 where the layer has
+ * none. */
+moe_need moe_tensor_need(const moe_sizes *sizes, moe_arg tensor, moe_entry entry);
+unsigned moe_tensor_align(moe_arg tensor);
+int64_t moe_sizes_bytes(const moe_sizes *sizes, moe_arg tensor);
+
 /* The dtype of a tensor's elements. */
 moe_dtype moe_tensor_dtype_of(const moe_layer *layer, moe_arg tensor);
 

@@ -25,10 +25,10 @@ int64_t moe_workspace_layout(const moe_layer *layer, int64_t tokens, int64_t ali
     int64_t used = 0;
     for (int i = 0; i < MOE_TENSORS; i++) {
         if (moe_tensor_place((moe_arg)i) == MOE_PLACE_CALLER) continue;
-        const moe_tensor_desc desc = moe_tensor_describe(&sizes, (moe_arg)i);
-        if (!desc.present) continue;
+        const int64_t bytes = moe_sizes_bytes(&sizes, (moe_arg)i);
+        if (!bytes) continue;
         if (values) values->value[i] = base + (uint64_t)used;
-        used += round_up(moe_tensor_bytes_of(&desc));
+        used += round_up(bytes);
     }
     return used;
 }

@@ -44,13 +44,13 @@ static moe_status check_outputs(const moe_layer *layer, const moe_io *io) {
     return MOE_OK;
 }
 
-static moe_status check_pointer(const moe_tensor_desc *desc, const void *pointer, moe_need need) {
-    if (!pointer && need == MOE_NEED_NEEDED)
-        return moe_fail(MOE_E_INVALID, "io.%s is NULL, and this layer needs it", desc->name);
-    if ((uintptr_t)pointer % desc->align)
-        return moe_fail(MOE_E_INVALID, "io.%s is not aligned to %u bytes; copy it to where it is",
-                        desc->name, desc->align);
-    return MOE_OK;
+static moe_status fail_pointer(const moe_layer *layer, moe_arg arg, const void *pointer) {
+    const moe_sizes sizes = moe_sizes_make(layer, 0, 1);
+    const moe_tensor_desc desc = moe_tensor_describe(&sizes, arg);
+    if (!pointer)
+        return moe_fail(MOE_E_INVALID, "io.%s is NULL, and this layer needs it", desc.name);
+    return moe_fail(MOE_E_INVALID, "io.%s is not aligned to %u bytes; copy it to where it is",
+                    desc.name, desc.align);
 }
 
 static moe_entry entry_of(const moe_io *io) {
@@ -59,12 +59,14 @@ static moe_entry entry_of(const moe_io *io) {
 }
 
 static moe_status bind_all(const moe_layer *layer, const moe_io *io, moe_arg_values *values) {
+    const moe_entry entry = entry_of(io);
     const moe_sizes sizes = moe_sizes_make(layer, 0, 1);
     for (moe_arg arg = 0; (int)arg < MOE_CALLER_TENSORS; arg++) {
-        const moe_tensor_desc desc = moe_tensor_describe(&sizes, arg);
-        const moe_need need = desc.need[entry_of(io)];
+        const moe_need need = moe_tensor_need(&sizes, arg, entry);
         const void *pointer = moe_io_pointer(io, arg);
-        if (need) MOE_TRY(check_pointer(&desc, pointer, need));
+        bool good = pointer ? !((uintptr_t)pointer & (moe_tensor_align(arg) - 1))
+                            : need != MOE_NEED_NEEDED;
+        if (need && !good) return fail_pointer(layer, arg, pointer);
         if (need && pointer) values->value[arg] = (uintptr_t)pointer;
         if (!need) values->value[arg] = 0;
     }

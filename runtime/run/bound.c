@@ -5,7 +5,7 @@
 #include "core/sized.h"
 #include "core/workspace.h"
 #include "run/bind.h"
-#include "run/trait.h"
+#include "run/sequence.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@ typedef struct work {
     const moe_bucket *bucket; /* NULL: there are no tokens */
     const moe_layer *layer;
     moe_io io;
-    int64_t tokens;
+    int64_t tokens, rows; /* rows: of the buffers h and y_rows */
 } work;
 
 static moe_status check_match(const work *w) {
@@ -57,7 +57,8 @@ static moe_status bind_values(const work *w, moe_arg_values *values) {
     values->value[MOE_ARG_row_align] = (uint64_t)w->bucket->row_align;
     memcpy(&values->value[MOE_ARG_bias_rate], &w->io.bias_rate, sizeof w->io.bias_rate);
     values->value[MOE_ARG_given] = w->io.routing_given;
-    if (!(moe_form_traits(w->bucket->form) & MOE_TRAIT_FLAGS)) values->value[MOE_ARG_flags] = 0;
+    bool flags = moe_form_uses(w->bucket->form, MOE_ARG_flags, MOE_USE_ZERO);
+    if (!flags) values->value[MOE_ARG_flags] = 0;
     return MOE_OK;
 }
 
@@ -76,21 +77,22 @@ static moe_status make_step(const work *w, int step, bool follows, const moe_arg
     const moe_enqueue enqueue = {
         .device = w->plan->device, .module = image->module, .launch = &image->launch,
         .kind = w->bucket->form->step[step].op, .layer = w->layer, .tokens = w->tokens,
-        .follows = follows,
-        .rows = moe_workspace_rows(w->layer, w->tokens, w->bucket->row_align),
+        .rows = w->rows, .follows = follows,
     };
     return moe_enqueue_prepare(&enqueue, values, out);
 }
 
 static moe_status make_steps(const work *w, moe_arg_values *values, moe_bound *out) {
     const moe_pipeline_info *form = w->bucket->form;
+    moe_sequence sequence = {.layer = w->layer, .values = values};
     for (int i = 0; i < form->steps; i++) {
         if (form->step[i].kind == MOE_STEP_COLLECTIVE) return fail_collective(w, i);
         moe_op_kind kind = form->step[i].op;
-        if (w->io.routing_given && moe_traits(kind) & MOE_TRAIT_LEFT_OUT) continue;
+        if (moe_op_is_left_out(kind, w->io.routing_given)) continue;
+        moe_sequence_enter(&sequence, kind);
         MOE_TRY(make_step(w, i, out->steps > 0, values, &out->step[out->steps]));
         out->steps++;
-        moe_hand_on(kind, w->layer, values);
+        moe_sequence_leave(&sequence, kind);
     }
     return MOE_OK;
 }
@@ -105,6 +107,7 @@ moe_status moe_bound_make(const moe_plan *plan, const moe_io *io, int64_t tokens
     out->steps = 0;
     if (tokens) {
         w.bucket = moe_plan_bucket(plan, tokens);
+        w.rows = moe_workspace_rows(w.layer, tokens, w.bucket->row_align);
         MOE_TRY(check_match(&w));
         MOE_TRY(bind_values(&w, &values));
     }

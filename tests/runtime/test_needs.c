@@ -42,7 +42,8 @@ static void agrees(const moe_layer *layer, moe_entry entry, moe_arg arg) {
     CHECK(moe_bind(layer, &io, &values));
     const bool mine = moe_io_pointer(&io, arg) != NULL;
     assert_int_equal(values.value[arg] != 0, need != MOE_NEED_UNUSED && mine);
-    if (entry == MOE_ENTRY_LOGITS && arg == MOE_ARG_logits) return; /* without them it enters by the router */
+    /* Without logits it would enter by the router. */
+    if (entry == MOE_ENTRY_LOGITS && arg == MOE_ARG_logits) return;
     char message[80];
     snprintf(message, sizeof message, "io.%s is NULL, and this layer needs it", name);
     moe_io_set(&io, arg, NULL);
@@ -59,7 +60,8 @@ static void test_needs_are_those_of_runs(void **unused) {
         CHECK(moe_layer_parse(texts[i], &layer));
         for (moe_entry entry = 0; entry < MOE_ENTRY_COUNT; entry++)
             for (moe_arg arg = 0; (int)arg < MOE_CALLER_TENSORS; arg++)
-                if (entry == MOE_ENTRY_GIVEN || moe_layer_routes(&layer)) agrees(&layer, entry, arg);
+                if (entry == MOE_ENTRY_GIVEN || moe_layer_routes(&layer))
+                    agrees(&layer, entry, arg);
     }
 }
 
