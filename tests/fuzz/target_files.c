@@ -1,4 +1,5 @@
-/* target_files.c - a folder for the targets that read files, in memory where there is such a place. */
+/* target_files.c - a folder for the targets that read files, in memory where there is such a
+ * place. */
 #define _GNU_SOURCE /* nftw */
 #include "targets.h"
 

@@ -42,7 +42,8 @@ static const char *const words[] = {
 
 static void mutate(input *in) {
     char byte = (char)below(256);
-    size_t at = below(in->size + 1), left = in->size - at, few = left ? below(left < 16 ? left : 16) : 0;
+    size_t at = below(in->size + 1), left = in->size - at,
+           few = left ? below(left < 16 ? left : 16) : 0;
     const char *word = words[below(sizeof words / sizeof *words)];
     switch (below(6)) {
     case 0: replace(in, at, left ? 1 : 0, &byte, 1); break;

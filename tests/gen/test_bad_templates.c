@@ -415,13 +415,12 @@ static void test_large_space(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_files),           cmocka_unit_test(test_entries),
-        cmocka_unit_test(test_answers),         cmocka_unit_test(test_default_illegal),
-        cmocka_unit_test(test_illegal_config),  cmocka_unit_test(test_bodies),
-        cmocka_unit_test(test_cycle),           cmocka_unit_test(test_broken_templates_are_left_out),
-        cmocka_unit_test(test_folders),
-        cmocka_unit_test(test_names),           cmocka_unit_test(test_large_file),
-        cmocka_unit_test(test_large_space),
+        cmocka_unit_test(test_files),          cmocka_unit_test(test_entries),
+        cmocka_unit_test(test_answers),        cmocka_unit_test(test_default_illegal),
+        cmocka_unit_test(test_illegal_config), cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_cycle),          cmocka_unit_test(test_broken_templates_are_left_out),
+        cmocka_unit_test(test_folders),        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_large_file),     cmocka_unit_test(test_large_space),
     };
     return cmocka_run_group_tests(tests, make, clean);
 }

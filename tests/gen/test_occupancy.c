@@ -1,6 +1,6 @@
 /* label: unit
- * Whoever asks how many blocks share an SM hears the same: the library, templates before and after a
- * kernel is compiled, and the simulated GPU. The numbers are by hand, from CUDA's rules: a warp's
+ * Whoever asks how many blocks share an SM hears the same: the library, templates before and after
+ * a kernel is compiled, and the simulated GPU. The numbers are by hand, from CUDA's rules: a warp's
  * registers come in 256s from one of an SM's four parts, shared memory in 128s, and 1 KB of a
  * block's is the system's. */
 #include "core/occupancy.h"

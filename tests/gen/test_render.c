@@ -116,8 +116,9 @@ static void test_launch(void **state) {
     snprintf(expected, sizeof expected,
              "kernel=%s_first grid=rows(32) block=64 cluster=1 smem=512 overlap=0 regs=0 spills=0 "
              "static_smem=0 kernel=%s_second grid=sms(2) block=64 cluster=2 smem=0 "
-             "overlap=0 regs=0 spills=0 static_smem=0 align=32 scratch_fixed=0 scratch_token=8 scratch_block=0 "
-             "deterministic=1 max_slots=0 maps=none", base, base);
+             "overlap=0 regs=0 spills=0 static_smem=0 align=32 scratch_fixed=0 scratch_token=8 "
+             "scratch_block=0 deterministic=1 max_slots=0 maps=none",
+             base, base);
     assert_string_equal(text, expected);
     assert_true(s.cost.flops == 2 * 65 * 64);
     moe_config_print(&s.config, text, sizeof text);

@@ -11,13 +11,16 @@
 
 #include <cmocka.h>
 
-/* older, ahead and reader follow one another on a stream: ahead lets reader start at once, and works on
- * for a while. meet: rounds of writing, a barrier of all blocks, and reading of a neighbour's. */
+/* older, ahead and reader follow one another on a stream: ahead lets reader start at once, and
+ * works on for a while. meet: rounds of writing, a barrier of all blocks, and reading of a
+ * neighbour's. */
 static const char source[] =
     "struct arguments { int *counter, *table, *late, *wrong, *arrived; int rounds; };\n"
-    "#define KERNEL(name) extern \"C\" __global__ void __launch_bounds__(256, 1) name(const arguments a)\n"
+    "#define KERNEL(name) extern \"C\" __global__ void __launch_bounds__(256, 1) "
+    "name(const arguments a)\n"
     "__device__ void wait() { asm volatile(\"griddepcontrol.wait;\" ::: \"memory\"); }\n"
-    "__device__ void launch() { asm volatile(\"griddepcontrol.launch_dependents;\" ::: \"memory\"); }\n"
+    "__device__ void launch() { asm volatile(\"griddepcontrol.launch_dependents;\" ::: "
+    "\"memory\"); }\n"
     "KERNEL(older) {\n"
     "    const int round = a.counter[0] + 1;\n"
     "    __syncthreads();\n"
@@ -32,8 +35,10 @@ static const char source[] =
     "}\n"
     "KERNEL(reader) {\n"
     "    int relaxed, plain;\n"
-    "    asm volatile(\"ld.relaxed.gpu.global.s32 %0, [%1];\" : \"=r\"(relaxed) : \"l\"(a.table + threadIdx.x));\n"
-    "    asm volatile(\"ld.global.s32 %0, [%1];\" : \"=r\"(plain) : \"l\"(a.table + threadIdx.x));\n"
+    "    asm volatile(\"ld.relaxed.gpu.global.s32 %0, [%1];\" : \"=r\"(relaxed) : \"l\"(a.table + "
+    "threadIdx.x));\n"
+    "    asm volatile(\"ld.global.s32 %0, [%1];\" : \"=r\"(plain) : \"l\"(a.table + "
+    "threadIdx.x));\n"
     "    wait();\n"
     "    const int now = a.late[threadIdx.x];\n"
     "    if (relaxed != now) atomicAdd(a.wrong, 1);\n"
@@ -52,7 +57,8 @@ static const char source[] =
     "                __threadfence();\n"
     "                atomicAdd(a.arrived, 1);\n"
     "                while (come < (2 * round - 2 + half) * blocks)\n"
-    "                    asm volatile(\"ld.acquire.gpu.global.s32 %0, [%1];\" : \"=r\"(come) : \"l\"(a.arrived) : \"memory\");\n"
+    "                    asm volatile(\"ld.acquire.gpu.global.s32 %0, [%1];\" : \"=r\"(come) : "
+    "\"l\"(a.arrived) : \"memory\");\n"
     "            }\n"
     "            __syncthreads();\n"
     "            if (half == 1 && a.table[next * 256 + threadIdx.x] != round * blocks + next)\n"

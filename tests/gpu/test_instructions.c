@@ -2,8 +2,8 @@
  * test_instructions.c - the micro-tests of instructions on a GPU, against the simulated one.
  * MOE_GOLDEN_UPDATE=1 writes what the GPU computed to golden/<arch>/.
  *
- * A fault ends a process's use of its GPU, and a kernel may hang. So a child runs the tests; where one
- * of them ends it, the next child goes on behind that one. */
+ * A fault ends a process's use of its GPU, and a kernel may hang. So a child runs the tests; where
+ * one of them ends it, the next child goes on behind that one. */
 #include "instruction.h"
 
 #include <glob.h>

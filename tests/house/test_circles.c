@@ -1,6 +1,6 @@
 /* label: unit - no two files call each other in a circle, over any number of others, and no header
- * comes to include itself. Who calls whom is asked of the object files, since a header may speak for
- * several files. */
+ * comes to include itself. Who calls whom is asked of the object files, since a header may speak
+ * for several files. */
 #include "house.h"
 
 #include <stdio.h>
@@ -106,7 +106,8 @@ static void connect_calls(graph *g, symbols *all) {
     }
 }
 
-/* Files that still call in a circle. None may be added, and each is struck off when it is mended. */
+/* Files that still call in a circle. None may be added, and each is struck off when it is
+ * mended. */
 static const char *const pending_calls[] = {
     "tuner/judge/op_case.c", "tuner/judge/op_combine.c", "tuner/judge/op_down_combine.c",
     "tuner/judge/op_experts.c", "tuner/judge/op_gemm.c", "tuner/judge/op_neurons.c",

@@ -9,6 +9,7 @@ if(Python3_FOUND AND NOT MOETUNE_SANITIZE AND TARGET moetune)
             COMMAND ${Python3_EXECUTABLE} -m unittest discover -s ${CMAKE_MATCH_2}/tests
             WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
         set_tests_properties(${test} PROPERTIES LABELS sim TIMEOUT 300 ENVIRONMENT
-            "MOETUNE_BUILD=${CMAKE_BINARY_DIR};MOETUNE_LIBRARY=$<TARGET_FILE:moetune_shared>;PYTHONDONTWRITEBYTECODE=1")
+            "MOETUNE_BUILD=${CMAKE_BINARY_DIR};MOETUNE_LIBRARY=$<TARGET_FILE:moetune_shared>")
+        set_property(TEST ${test} APPEND PROPERTY ENVIRONMENT PYTHONDONTWRITEBYTECODE=1)
     endforeach()
 endif()

@@ -28,8 +28,8 @@ static moe_layer layer_of(int64_t experts) {
 }
 
 /* Two experts, four tokens, which all like expert 0 best: by 5, 4, 3 and 1. So it gets the first
- * two, and the sum is 5 + 4 + 0 + 0; any other pair has less by 1 at least. Epsilon is 5/50, of which
- * four tokens can lose 0.4: the best is the only one within the bound. */
+ * two, and the sum is 5 + 4 + 0 + 0; any other pair has less by 1 at least. Epsilon is 5/50, of
+ * which four tokens can lose 0.4: the best is the only one within the bound. */
 static void by_hand(void **state) {
     static const double logits[] = {5, 0, 4, 0, 3, 0, 1, 0};
     static const int want[] = {0, 0, 1, 1};

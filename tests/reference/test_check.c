@@ -49,9 +49,9 @@ static fixture right_route(void) {
 static moe_verdict judge_route(const fixture *f) {
     const moe_route_result got = {f->ids, f->weights, f->counts, f->prob_sums, f->mean_probs};
     moe_verdict verdict;
-    assert_int_equal(
-        moe_check_route(&f->layer, T, f->logits, NULL, f->logit_error, f->tolerance, &got, &verdict),
-        MOE_OK);
+    assert_int_equal(moe_check_route(&f->layer, T, f->logits, NULL, f->logit_error, f->tolerance,
+                                     &got, &verdict),
+                     MOE_OK);
     return verdict;
 }
 

@@ -1,6 +1,6 @@
 /* label: unit */
-/* test_draw.c - what a router draws, and what it picks by a table: the generator by its authors' answers,
- * the rest by numbers that were worked out on paper from what seed 7 draws. */
+/* test_draw.c - what a router draws, and what it picks by a table: the generator by its authors'
+ * answers, the rest by numbers that were worked out on paper from what seed 7 draws. */
 #include "check.h"
 #include "draw.h"
 
@@ -57,8 +57,8 @@ static void numbers_have_their_distributions(void **state) {
     assert_true(fabs(uniforms / N - 0.5) < 0.005 && largest > 4 && largest < 5.8);
 }
 
-/* 0.9 + 0.2 u for u = 0.942 0.851 0.396 0.226, then rounded to bf16, whose steps are 2^-7 above 1 and
- * 2^-8 below: 1.08839 1.07019 0.97916 0.94529. */
+/* 0.9 + 0.2 u for u = 0.942 0.851 0.396 0.226, then rounded to bf16, whose steps are 2^-7 above 1
+ * and 2^-8 below: 1.08839 1.07019 0.97916 0.94529. */
 static void jitter_is_rounded_to_the_dtype_of_x(void **state) {
     static const double want[4] = {139. / 128, 137. / 128, 251. / 256, 242. / 256};
     const moe_layer layer = layer_of("d=8 f=8 e=4 k=2 router=jitter(0.1)>topk>softmax");
@@ -82,13 +82,14 @@ static void draws_follow_the_number_of_a_token(void **state) {
     float both[8], alone[8];
     (void)state;
     moe_ref_router_x(&layer, &(moe_host_layer){.x = x, .seed = &seed}, 1, both);
-    moe_ref_router_x(&layer, &(moe_host_layer){.x = x, .seed = &seed, .numbers = numbers}, 0, alone);
+    moe_ref_router_x(&layer, &(moe_host_layer){.x = x, .seed = &seed, .numbers = numbers}, 0,
+                     alone);
     assert_memory_equal(both, alone, sizeof both);
     assert_true(fabs((double)both[0] - (0.9 + 0.2 * 0.9298858642578125)) < 1e-6);
 }
 
-/* x is (1,0,...): clean logits are 1 2 3 4, the second product 0 ln(e-1) 0 0, whose softplus is ln 2 and
- * 1. Normal numbers are 0.560 -3.257 0.770 0.096. */
+/* x is (1,0,...): clean logits are 1 2 3 4, the second product 0 ln(e-1) 0 0, whose softplus is ln
+ * 2 and 1. Normal numbers are 0.560 -3.257 0.770 0.096. */
 static void noise_is_as_large_as_the_second_product_says(void **state) {
     const moe_layer layer = layer_of("d=8 f=8 e=4 k=2 x=f32 router=noisy(0.5)>topk>softmax");
     const float x[8] = {1}, weight[32] = {[0] = 1, [8] = 2, [16] = 3, [24] = 4};
@@ -113,13 +114,14 @@ static void fill_logits(double *logits) {
     for (int i = 0; i < TOKENS * 4; i++) logits[i] = i % 4 ? 0 : log(9);
 }
 
-/* u = .183 .237 .554 .156 .570 .170 .903 .052. Mesh TensorFlow's law is 1/2, NLLB's 1/6, the paper's
- * 1/5. The first expert keeps 9/10 whatever becomes of the second. */
+/* u = .183 .237 .554 .156 .570 .170 .903 .052. Mesh TensorFlow's law is 1/2, NLLB's 1/6, the
+ * paper's 1/5. The first expert keeps 9/10 whatever becomes of the second. */
 static void three_laws_keep_three_sets_of_second_experts(void **state) {
     static const struct {
         const char *router;
         int stays[TOKENS];
-    } laws[] = {{"second(mesh)", {1, 1, 0, 1, 0, 1, 0, 1}}, {"second(nllb)", {0, 0, 0, 1, 0, 0, 0, 1}},
+    } laws[] = {{"second(mesh)", {1, 1, 0, 1, 0, 1, 0, 1}},
+                {"second(nllb)", {0, 0, 0, 1, 0, 0, 0, 1}},
                 {"second(paper)", {1, 0, 0, 1, 0, 1, 0, 1}}};
     double logits[TOKENS * 4], weights[TOKENS * 2];
     const moe_host_layer draws = {.seed = &seed}, quiet = {0};
@@ -128,7 +130,8 @@ static void three_laws_keep_three_sets_of_second_experts(void **state) {
     fill_logits(logits);
     for (size_t l = 0; l < sizeof laws / sizeof *laws; l++) {
         char text[96];
-        snprintf(text, sizeof text, "d=8 f=8 e=4 k=2 router=softmax>topk>renorm>%s", laws[l].router);
+        snprintf(text, sizeof text, "d=8 f=8 e=4 k=2 router=softmax>topk>renorm>%s",
+                 laws[l].router);
         const moe_layer layer = layer_of(text);
         moe_ref_route(&layer, TOKENS, logits, NULL, ids, weights, NULL, NULL);
         moe_ref_second(&layer, TOKENS, logits, &quiet, ids, weights);
@@ -169,12 +172,14 @@ static void second_experts_are_judged(void **state) {
     assert_non_null(strstr(judge(&layer, &draws, ids).text, "was drawn where less than 0.5 stays"));
 }
 
-/* Row 1 names one expert twice, row 2 has numbers that are no expert's, and there is no row 3. Powers
- * are 9:1:1:1, so that scores are 9/12 and 1/12; what is left out has no share in the sum. */
+/* Row 1 names one expert twice, row 2 has numbers that are no expert's, and there is no row 3.
+ * Powers are 9:1:1:1, so that scores are 9/12 and 1/12; what is left out has no share in the
+ * sum. */
 static void a_table_picks_by_token_id(void **state) {
     static const int table[9] = {0, 1, 2, 3, 3, 0, -1, 4, 1}, tokens[5] = {0, 1, 2, 3, -1};
     static const int want[15] = {0, 1, 2, 3, 3, 0, -1, -1, 1, -1, -1, -1, -1, -1, -1};
-    static const double weights[9] = {9. / 11, 1. / 11, 1. / 11, 1. / 11, 1. / 11, 9. / 11, 0, 0, 1};
+    static const double weights[9] = {9. / 11, 1. / 11, 1. / 11, 1. / 11, 1. / 11,
+                                      9. / 11, 0,       0,       1};
     const moe_layer layer = layer_of("d=8 f=8 e=4 k=3 router=softmax>hash>renorm");
     const moe_host_layer in = {.token_ids = tokens, .expert_table = table, .vocab = 3};
     double logits[TOKENS * 4], got[15];

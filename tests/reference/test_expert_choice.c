@@ -14,8 +14,8 @@
 #define LN(x) log(x)
 
 /* Four tokens, two experts, CF = 1.5: C = round(1.5 * 4 / 2) = 3. Powers are 1:1, 3:1, 1:3 and 1:1,
- * so expert 0 has 1/2, 3/4, 1/4, 1/2 and takes tokens 1, 0 and 3; expert 1 has 1/2, 1/4, 3/4, 1/2 and
- * takes 2, 0 and 3. Tokens 0 and 3 have two experts, 1 and 2 have one. */
+ * so expert 0 has 1/2, 3/4, 1/4, 1/2 and takes tokens 1, 0 and 3; expert 1 has 1/2, 1/4, 3/4, 1/2
+ * and takes 2, 0 and 3. Tokens 0 and 3 have two experts, 1 and 2 have one. */
 static const double logits[8] = {0, 0, LN(3.0), 0, 0, LN(3.0), 0, 0};
 static const int takings[8] = {0, 1, 0, -1, -1, 1, 0, 1};
 static const double shares[8] = {0.5, 0.5, 0.75, 0, 0, 0.75, 0.5, 0.5};
@@ -76,7 +76,8 @@ static void judged(void **state) {
     for (int s = 0; s < 8; s++) weights[s] = (float)shares[s];
     moe_verdict good = judge(takings, weights);
     if (!good.ok) fail_msg("%s", good.text);
-    assert_non_null(strstr(judge(fewer, weights).text, "expert 0 has taken 2 tokens, should have 3"));
+    assert_non_null(
+        strstr(judge(fewer, weights).text, "expert 0 has taken 2 tokens, should have 3"));
     assert_non_null(strstr(judge(worse, weights).text, "left one of 0.75"));
     assert_non_null(strstr(judge(strange, weights).text, "ids[0,0] is 1, should be 0 or -1"));
     weights[3] = 0.25F; /* of a token that was not taken */

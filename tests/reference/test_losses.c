@@ -16,7 +16,8 @@ static moe_layer layer_of(const char *text) {
 }
 
 static void assert_close(double got, double want) {
-    if (!(fabs(got - want) <= 1e-12 * (1 + fabs(want)))) fail_msg("%.17g should be %.17g", got, want);
+    if (!(fabs(got - want) <= 1e-12 * (1 + fabs(want))))
+        fail_msg("%.17g should be %.17g", got, want);
 }
 
 /* Two tokens, p = (1/2, 1/4, 1/4) and (1/4, 1/2, 1/4) of exp(l) = 2 1 1 and 2 4 2; both choose

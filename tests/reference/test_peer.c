@@ -22,9 +22,9 @@ static moe_layer layer_of(const char *text) {
     return layer;
 }
 
-/* One head of 8 and 8 keys, of which it keeps 3. Powers of the first half are 4 for key 1, 2 for key 5
- * and 1 for the others; of the second half 3 for key 3 and 1 for the others. The largest products are
- * 4*3 of expert 1*8+3, 2*3 of 5*8+3, and 4*1 of many, of which 1*8+0 is the lowest. */
+/* One head of 8 and 8 keys, of which it keeps 3. Powers of the first half are 4 for key 1, 2 for
+ * key 5 and 1 for the others; of the second half 3 for key 3 and 1 for the others. The largest
+ * products are 4*3 of expert 1*8+3, 2*3 of 5*8+3, and 4*1 of many, of which 1*8+0 is the lowest. */
 static const int experts[3] = {11, 43, 8};
 static const double shares[3] = {12.0 / 22, 6.0 / 22, 4.0 / 22};
 
@@ -93,7 +93,8 @@ static void halves_find_the_best_of_all(void **state) {
     for (int range = 2; range < 2000; range = range * 3 / 2 + 1) {
         const moe_random random = moe_random_stream((uint64_t)range, 7);
         for (int i = 0; i < 3 * 2 * 24; i++)
-            logits[i] = (double)(moe_random_bits(random, (uint64_t)i) % (unsigned)range) - range / 2;
+            logits[i] =
+                (double)(moe_random_bits(random, (uint64_t)i) % (unsigned)range) - range / 2;
         moe_peer_choose(&layer, logits, got);
         for (int head = 0; head < 3; head++) {
             choose_of_all(&layer, logits + head * 48, want);
@@ -102,7 +103,8 @@ static void halves_find_the_best_of_all(void **state) {
     }
 }
 
-/* logit[head][half][key] = sum of (x . row of the query's element + its bias) * the key's element. */
+/* logit[head][half][key] = sum of (x . row of the query's element + its bias) * the key's
+ * element. */
 static void products_of_queries(void **state) {
     enum { T = 2, D = 16, HEADS = 2, KEYS = 8, WIDTH = 128, HALF = WIDTH / 2 };
     const moe_layer layer =
@@ -140,7 +142,8 @@ static void positive_parts(void **state) {
     for (int i = 0; i < 8; i++) logits[i] -= log(5.0);
     assert_int_equal(moe_ref_rule(&layer, 1, logits, NULL, ids, weights), MOE_OK);
     assert_memory_equal(ids, experts, sizeof ids);
-    assert_true(fabs(weights[0] - log(12.0 / 5)) < 1e-15 && fabs(weights[1] - log(6.0 / 5)) < 1e-15);
+    assert_true(fabs(weights[0] - log(12.0 / 5)) < 1e-15 &&
+                fabs(weights[1] - log(6.0 / 5)) < 1e-15);
     assert_true(weights[2] == 0); /* of log(4/5) */
 }
 

@@ -24,7 +24,8 @@ static void test_given(void **unused) {
     moe_io io;
     moe_arg_values values = {0};
     const moe_layer layer = layer_of("given", &io);
-    CHECK_FAILS(moe_bind(&layer, &io, &values), MOE_E_INVALID, "router=given has no router; set it");
+    CHECK_FAILS(moe_bind(&layer, &io, &values), MOE_E_INVALID,
+                "router=given has no router; set it");
     io.routing_given = true;
     CHECK_FAILS(moe_bind(&layer, &io, &values), MOE_E_INVALID, "io.ids is NULL");
     io.ids = (void *)(uintptr_t)0x2000;

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* "auto" is a GPU or an error that tells how to get one, and what else to name; never a simulator in
- * silence. */
+/* "auto" is a GPU or an error that tells how to get one, and what else to name; never a simulator
+ * in silence. */
 static void test_auto(void **unused) {
     (void)unused;
     moe_device *device = NULL;

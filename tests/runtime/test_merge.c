@@ -55,11 +55,15 @@ static void what_has_no_average(void **unused) {
     float a[1] = {1}, out[1];
     const void *expert[2] = {a, a}, *missing[2] = {a, NULL};
     const double good[2] = {1, 1}, none[2] = {0, 0}, below[2] = {2, -1}, strange[2] = {1, INFINITY};
-    CHECK_FAILS(moe_merge_experts(MOE_F32, expert, good, 0, 1, out), MOE_E_INVALID, "an expert or more");
-    CHECK_FAILS(moe_merge_experts(MOE_F32, missing, good, 2, 1, out), MOE_E_INVALID, "expert 1 is NULL");
+    CHECK_FAILS(moe_merge_experts(MOE_F32, expert, good, 0, 1, out), MOE_E_INVALID,
+                "an expert or more");
+    CHECK_FAILS(moe_merge_experts(MOE_F32, missing, good, 2, 1, out), MOE_E_INVALID,
+                "expert 1 is NULL");
     CHECK_FAILS(moe_merge_experts(MOE_F32, expert, none, 2, 1, out), MOE_E_INVALID, "add up to 0");
-    CHECK_FAILS(moe_merge_experts(MOE_F32, expert, below, 2, 1, out), MOE_E_INVALID, "weight 1 of the mix is -1");
-    CHECK_FAILS(moe_merge_experts(MOE_F32, expert, strange, 2, 1, out), MOE_E_INVALID, "weight 1 of the mix");
+    CHECK_FAILS(moe_merge_experts(MOE_F32, expert, below, 2, 1, out), MOE_E_INVALID,
+                "weight 1 of the mix is -1");
+    CHECK_FAILS(moe_merge_experts(MOE_F32, expert, strange, 2, 1, out), MOE_E_INVALID,
+                "weight 1 of the mix");
 }
 
 int main(void) {

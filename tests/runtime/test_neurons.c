@@ -1,5 +1,5 @@
-/* label: unit - layers of single neurons: which pipeline is theirs, what a run launches and with which
- * arguments, how little workspace it takes, and what it must not be asked for. */
+/* label: unit - layers of single neurons: which pipeline is theirs, what a run launches and with
+ * which arguments, how little workspace it takes, and what it must not be asked for. */
 #include "plan_case.h"
 
 #include <string.h>
@@ -10,8 +10,10 @@
 static moe_plan *neurons_plan(recorder *device, const char *layer) {
     sqlite3 *db = synthetic_open(case_path);
     int64_t tuned = synthetic_device(db, FACTS);
-    synthetic_image(db, "route1", "sm_80", "kernel=route_1 grid=tokens(16) block=128 align=1", "cp");
-    synthetic_image(db, "neurons1", "sm_80", "kernel=neurons_1 grid=tokens(1) block=128 align=1", "cp");
+    synthetic_image(db, "route1", "sm_80", "kernel=route_1 grid=tokens(16) block=128 align=1",
+                    "cp");
+    synthetic_image(db, "neurons1", "sm_80", "kernel=neurons_1 grid=tokens(1) block=128 align=1",
+                    "cp");
     case_record(db, tuned, MOE_OP_route, layer, 16, 1, 1);
     case_record(db, tuned, MOE_OP_neurons, layer, 16, 1, 1);
     synthetic_close(db);

@@ -72,7 +72,8 @@ static void test_args(void **unused) {
     (void)unused;
     struct route {
         void *x, *router_weight, *router_keys, *router_noise, *router_bias, *logits, *jittered,
-            *token_ids, *expert_table, *seed, *ids, *weights, *counts, *prob_sums, *loss_sums, *flags, *scratch;
+            *token_ids, *expert_table, *seed, *ids, *weights, *counts, *prob_sums, *loss_sums,
+            *flags, *scratch;
         int tokens, vocab;
     } expected;
     struct permute {
@@ -128,7 +129,8 @@ static void test_weigh(void **unused) {
     assert_non_null(strstr(text, "router=topk>sigmoid ")); /* the same kernel as without `input` */
 }
 
-/* Sums of a shard know what share of the rows is here; those of all experts are one op for any e. */
+/* Sums of a shard know what share of the rows is here; those of all experts are one op for any
+ * e. */
 static void test_share(void **unused) {
     (void)unused;
     moe_layer shard, whole;

@@ -1,4 +1,5 @@
-/* label: unit - rules of a router with a logic of their own: text form, and what they ask of a layer. */
+/* label: unit - rules of a router with a logic of their own: text form, and what they ask of a
+ * layer. */
 #include "check.h"
 
 #include "moetune.h"
@@ -11,7 +12,8 @@ static const struct {
     {"d=64 f=32 e=8 k=1 act=swiglu x=bf16 w=bf16 router=base capacity=none bias=none", NULL},
     {"d=64 f=32 e=8 k=2 router=base", "base assigns each token to one expert; k=2 should be 1"},
     {"d=64 f=32 e=8 k=1 router=base capacity=1.25", "leave the capacity out"},
-    {"d=64 f=32 e=64 k=64 act=swiglu x=bf16 w=bf16 router=expert_choice capacity=2,switch bias=none",
+    {"d=64 f=32 e=64 k=64 act=swiglu x=bf16 w=bf16 router=expert_choice capacity=2,switch "
+     "bias=none",
      NULL},
     {"d=64 f=32 e=64 k=2 router=expert_choice capacity=2,switch", "k=2 should be e=64"},
     {"d=64 f=32 e=8 k=8 router=expert_choice", "as in capacity=2,switch"},
@@ -41,7 +43,8 @@ static const struct {
     {"d=64 f=32 e=8 k=2 router=jitter(0.01,)>topk>softmax", "jitter(0.01) or jitter(0.01,all)"},
     {"d=64 f=32 e=8 k=2 router=jitter(0.01,none)>topk>softmax", "jitter(0.01) or jitter(0.01,all)"},
     {"d=64 f=32 e=8 k=2 router=jitter(1)>topk>softmax", "would turn inputs round"},
-    {"d=64 f=32 e=8 k=2 router=jitter(0.1,all)>topk>softmax shared=32", "leave `all` or the shared"},
+    {"d=64 f=32 e=8 k=2 router=jitter(0.1,all)>topk>softmax shared=32",
+     "leave `all` or the shared"},
     {"d=64 f=32 e=8 k=2 router=noisy>jitter(0.01)>topk>softmax", "'jitter' stands too late"},
     {SIZES "sqrtsoftplus>hash>renorm>scale(1.5)" REST, NULL},
     {SIZES "hash>softmax" REST, NULL},
@@ -54,11 +57,13 @@ static const struct {
 #undef REST
     {"d=64 f=32 e=64 k=33", "k=33 is not in 1..32"},
     {"d=64 f=1 e=1048576 k=128 act=gelu x=bf16 w=bf16 router=peer(8,1024,256) capacity=none "
-     "bias=router", NULL},
+     "bias=router",
+     NULL},
     {"d=64 f=1 e=256 k=8 act=silu x=f16 w=f16 router=peer(2,16,128)>relu capacity=none bias=none",
      NULL},
     {"d=64 f=1 e=256 k=8 act=none x=f32 w=f32 router=peer(2,16,128) capacity=none bias=none "
-     "local=64", NULL},
+     "local=64",
+     NULL},
     {"d=64 f=8 e=256 k=8 act=relu router=peer(2,16,128)", "go together"},
     {"d=64 f=1 e=256 k=8 act=relu", "go together"},
     {"d=64 f=1 e=256 k=8 router=peer(2,16,128)", "swiglu should be one of relu"},
@@ -66,7 +71,8 @@ static const struct {
     {"d=64 f=1 e=256 k=7 act=relu router=peer(2,16,128)", "k=7 should be 2 heads times 1..32"},
     {"d=64 f=1 e=256 k=34 act=relu router=peer(2,16,128)", "k=34 should be 2 heads times 1..32"},
     {"d=64 f=1 e=255 k=8 act=relu router=peer(2,16,128)", "e=255 should be that"},
-    {"d=64 f=1 e=100 k=8 act=relu router=peer(2,10,128)", "10 keys of peer are not a multiple of 8"},
+    {"d=64 f=1 e=100 k=8 act=relu router=peer(2,10,128)",
+     "10 keys of peer are not a multiple of 8"},
     {"d=64 f=1 e=256 k=8 act=relu router=peer(2,16,96)", "pad both halves"},
     {"d=64 f=1 e=256 k=8 act=relu router=peer(2,16,128", "should read like peer(8,1024,256)"},
     {"d=64 f=1 e=256 k=8 act=relu router=peer(2,16,)", "should read like peer(8,1024,256)"},
@@ -109,6 +115,7 @@ static void usual_width(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_layers), cmocka_unit_test(usual_width)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_layers),
+                                       cmocka_unit_test(usual_width)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

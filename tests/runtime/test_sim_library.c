@@ -22,7 +22,8 @@ static int shell(const char *command) {
 /* Opens a device with a libmoetune in a process of its own; 0 where that worked. */
 static int open_device(const char *library, const char *device) {
     char command[1024];
-    snprintf(command, sizeof command, "'%s' '%s' '%s' 2>&1", getenv("OPEN_DEVICE"), library, device);
+    snprintf(command, sizeof command, "'%s' '%s' '%s' 2>&1", getenv("OPEN_DEVICE"), library,
+             device);
     return shell(command);
 }
 
@@ -79,9 +80,11 @@ static void test_simulated(void **unused) {
 static void test_messages(void **unused) {
     (void)unused;
     assert_int_equal(open_device(library(), "sim:none"), 1);
-    CHECK_CONTAINS(output, "not found: device sim:none: no simulated chip 'none'; there are sim:h100");
+    CHECK_CONTAINS(output,
+                   "not found: device sim:none: no simulated chip 'none'; there are sim:h100");
     assert_int_equal(open_device(library(), "sim:h100,speed=1"), 1);
-    CHECK_CONTAINS(output, "parse error: device sim:h100,speed=1: device option 'speed=1': use seed=N");
+    CHECK_CONTAINS(output,
+                   "parse error: device sim:h100,speed=1: device option 'speed=1': use seed=N");
 }
 
 static void test_auto(void **unused) {
@@ -89,7 +92,8 @@ static void test_auto(void **unused) {
     int failed = open_device(library(), "auto");
     expect_absent("moetune_sim");
     if (!failed) return;
-    CHECK_CONTAINS(output, "device auto: no GPU; name sim:h100 for a simulated one: device cuda:0: ");
+    CHECK_CONTAINS(output,
+                   "device auto: no GPU; name sim:h100 for a simulated one: device cuda:0: ");
 }
 
 static void test_missing(void **unused) {
@@ -99,8 +103,9 @@ static void test_missing(void **unused) {
                                   "install it beside libmoetune", folder);
     assert_int_equal(open_alone("null"), 0);
     assert_int_equal(open_alone("sim:h100"), 1);
-    CHECK_CONTAINS(output, "missing library: device sim:h100: libmoetune_sim, the simulated GPU, is "
-                           "missing: ");
+    CHECK_CONTAINS(output,
+                   "missing library: device sim:h100: libmoetune_sim, the simulated GPU, is "
+                   "missing: ");
     CHECK_CONTAINS(output, where);
 }
 
@@ -117,8 +122,9 @@ static void test_broken(void **unused) {
     snprintf(path, sizeof path, "%s/libmoetune_sim.so.0", folder);
     write_text(path, "not a library", 13);
     assert_int_equal(open_alone("sim:h100"), 1);
-    CHECK_CONTAINS(output, "missing library: device sim:h100: libmoetune_sim: found, but it does not "
-                           "load (");
+    CHECK_CONTAINS(output,
+                   "missing library: device sim:h100: libmoetune_sim: found, but it does not "
+                   "load (");
     put_beside(library());
     assert_int_equal(open_alone("sim:h100"), 1);
     CHECK_CONTAINS(output, "has no function moetune_sim, so it is not moetune's");
@@ -151,9 +157,9 @@ static void test_sizes(void **unused) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_null),    TEST(test_simulated), TEST(test_messages),      TEST(test_auto),
-        TEST(test_missing), TEST(test_beside),    TEST(test_broken),        TEST(test_other_version),
-        TEST(test_sizes),
+        TEST(test_null),   TEST(test_simulated),     TEST(test_messages),
+        TEST(test_auto),   TEST(test_missing),       TEST(test_beside),
+        TEST(test_broken), TEST(test_other_version), TEST(test_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-/* The structs as version 0.1.0 had them first. They never change: programs of that day hold them. */
+/* The structs as version 0.1.0 had them first. They never change: programs of that day hold
+ * them. */
 typedef struct first_router {
     moe_rule rule;
     double jitter_input;

@@ -60,7 +60,9 @@ static bool same_router(const moe_router *a, const moe_router *b) {
 
 static moe_layer random_layer(dice *d) {
     moe_layer layer = {
-        .size = sizeof layer, .d = 8 * dice_between(d, 1, 1 << 17), .f = 8 * dice_between(d, 1, 1 << 17),
+        .size = sizeof layer,
+        .d = 8 * dice_between(d, 1, 1 << 17),
+        .f = 8 * dice_between(d, 1, 1 << 17),
         .e = dice_between(d, 1, 2048),
         .act = {(moe_act_kind)dice_between(d, 0, MOE_ACT_NONE - 1), 0, 0},
         .x = (moe_dtype)dice_between(d, 0, MOE_FLOATS - 1),
@@ -165,15 +167,15 @@ static void test_layers(void **unused) {
         CHECK(moe_layer_parse(text, &back));
         CHECK(moe_layer_print(&back, again, sizeof again));
         assert_string_equal(text, again);
-        assert_true(back.d == layer.d && back.f == layer.f && back.e == layer.e &&
-                    back.k == layer.k && back.act.kind == layer.act.kind &&
-                    back.act.limit == layer.act.limit && back.act.alpha == layer.act.alpha &&
-                    back.x == layer.x && back.w == layer.w && same_router(&back.router, &layer.router) &&
-                    back.capacity.factor == layer.capacity.factor &&
-                    back.capacity.rule == layer.capacity.rule &&
-                    back.capacity.least == layer.capacity.least &&
-                    back.priority == layer.priority && back.drop == layer.drop &&
-                    back.bias == layer.bias);
+        assert_true(
+            back.d == layer.d && back.f == layer.f && back.e == layer.e && back.k == layer.k &&
+            back.act.kind == layer.act.kind && back.act.limit == layer.act.limit &&
+            back.act.alpha == layer.act.alpha && back.x == layer.x && back.w == layer.w &&
+            same_router(&back.router, &layer.router) &&
+            back.capacity.factor == layer.capacity.factor &&
+            back.capacity.rule == layer.capacity.rule &&
+            back.capacity.least == layer.capacity.least && back.priority == layer.priority &&
+            back.drop == layer.drop && back.bias == layer.bias);
     }
 }
 
@@ -309,7 +311,8 @@ static void test_choices(void **unused) {
         moe_choice choice = {
             .layer = random_layer(&d), .t = dice_between(&d, 0, INT32_MAX),
             .routing = (moe_routing)dice_between(&d, 0, MOE_ROUTING_COUNT - 1),
-            .cache = (moe_cache)dice_between(&d, 0, 1), .steps = dice_between(&d, 1, MOE_PIPELINE_STEPS),
+            .cache = (moe_cache)dice_between(&d, 0, 1),
+            .steps = dice_between(&d, 1, MOE_PIPELINE_STEPS),
             .measurement = random_measurement(&d), .provenance = random_provenance(&d),
         }, back;
         for (int64_t j = 0; j < choice.steps; j++) {

@@ -1,5 +1,5 @@
-// order.cu - kernels of test_order.c: all of them are correct, and each orders its accesses in a way
-// that a race check can get wrong. k(const unsigned *in, unsigned *out, int n), n words each.
+// order.cu - kernels of test_order.c: all of them are correct, and each orders its accesses in a
+// way that a race check can get wrong. k(const unsigned *in, unsigned *out, int n), n words each.
 typedef unsigned u32;
 #define KERNEL(name) extern "C" __global__ void name(const u32 *in, u32 *out, int n)
 
@@ -160,8 +160,8 @@ KERNEL(lock_within_warp) {
     if (threadIdx.x == 0) out[0] = total;
 }
 
-// a word's readers change within a warp, and the last of them writes it; the other warp, which has seen
-// none of it, keeps them all in memory
+// a word's readers change within a warp, and the last of them writes it; the other warp, which has
+// seen none of it, keeps them all in memory
 KERNEL(readers_take_turns) {
     __shared__ u32 s[64];
     int t = threadIdx.x;

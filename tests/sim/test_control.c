@@ -195,7 +195,8 @@ static void three_dimensions(void **state) {
 /* A struct by value: members of every width, an array with an index known only at run time. */
 static void struct_parameter(void **state) {
     static const char source[] =
-        "struct args { char c; short h; int list[7]; double d; const int *in; float f; int *out; };\n"
+        "struct args { char c; short h; int list[7]; double d; const int *in; float f; int *out; "
+        "};\n"
         "extern \"C\" __global__ void k(args a, unsigned char last)\n"
         "{\n"
         "    int t = threadIdx.x;\n"

@@ -1,6 +1,6 @@
 /* label: sim */
-/* test_damage.c - PTX text damaged at random is refused or loaded, and what loads runs to an end: no
- * crash, no hang. Meant for the sanitizer build. */
+/* test_damage.c - PTX text damaged at random is refused or loaded, and what loads runs to an end:
+ * no crash, no hang. Meant for the sanitizer build. */
 #include "nvrtc_for_tests.h"
 #include "rig.h"
 

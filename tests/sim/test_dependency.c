@@ -1,6 +1,6 @@
 /* label: sim
- * test_dependency.c - programmatic dependent launch: what a kernel may touch before it has waited for
- * those ahead of it. */
+ * test_dependency.c - programmatic dependent launch: what a kernel may touch before it has waited
+ * for those ahead of it. */
 #include "core/status.h"
 #include "rig.h"
 
@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-/* out[t] = in[t] + weights[t]; `early` reads: 1 = in, 2 = weights; 3 = writes before the wait; 4 = lets
- * the next launch start before it. */
+/* out[t] = in[t] + weights[t]; `early` reads: 1 = in, 2 = weights; 3 = writes before the wait; 4 =
+ * lets the next launch start before it. */
 static const char *const source =
     "extern \"C\" __global__ void k(const int *in, const int *weights, int *out, int early) {\n"
     "    int t = threadIdx.x, w = 0, v = 0;\n"

@@ -154,8 +154,8 @@ static double chain_time(const char *ptx, const timed *t) {
     return ns;
 }
 
-/* Who waits for a flag takes as long as both chains, whether the simulator lets it poll thousands of
- * times (the last block sets the flag) or finds it set. */
+/* Who waits for a flag takes as long as both chains, whether the simulator lets it poll thousands
+ * of times (the last block sets the flag) or finds it set. */
 static void a_hand_over_costs_both_sides(void **state) {
     static const uint32_t grids[] = {2, 264};
     char *ptx = kernels_ptx();
@@ -166,15 +166,16 @@ static void a_hand_over_costs_both_sides(void **state) {
         double both = chain_time(ptx, &(timed){"loads_chained", grid, block, 0, 2 * CHAIN});
         double on = chain_time(ptx, &(timed){"hand_on", grid, block, 0, CHAIN});
         double back = chain_time(ptx, &(timed){"hand_back", grid, block, 0, CHAIN});
-        print_message("grid %3u: both chains in a row %6.2f us, handed on %6.2f us, back %6.2f us\n",
-                      grid, both / 1e3, on / 1e3, back / 1e3);
+        print_message(
+            "grid %3u: both chains in a row %6.2f us, handed on %6.2f us, back %6.2f us\n", grid,
+            both / 1e3, on / 1e3, back / 1e3);
         assert_true(both < on && on < 1.05 * both);
         assert_true(0.999 * on < back && back < 1.001 * on);
     }
     free(ptx);
 }
 
-/* -------------------------------------------------------------------------- barriers of a cluster */
+/* ----------------------------------------------------------------------- barriers of a cluster */
 
 static const char turns[] =
     "__device__ __noinline__ unsigned chain(const unsigned *in, unsigned x, int n) {\n"
@@ -187,13 +188,14 @@ static const char turns[] =
     "extern \"C\" __global__ void in_turns(const unsigned *in, unsigned *out, int n) {\n"
     "    unsigned x = threadIdx.x;\n"
     "    if (blockIdx.x % 2 == 0) x = chain(in, x, n);\n"
-    "    asm volatile(\"barrier.cluster.arrive.aligned; barrier.cluster.wait.aligned;\" ::: \"memory\");\n"
+    "    asm volatile(\"barrier.cluster.arrive.aligned; barrier.cluster.wait.aligned;\" ::: "
+    "\"memory\");\n"
     "    if (blockIdx.x % 2 == 1) x = chain(in, x, n);\n"
     "    out[blockIdx.x * blockDim.x + threadIdx.x] = x;\n"
     "}\n";
 
-/* Of two blocks of a cluster, with a barrier between their chains, the second goes on when the first has
- * come, however often it has tried. */
+/* Of two blocks of a cluster, with a barrier between their chains, the second goes on when the
+ * first has come, however often it has tried. */
 static void a_cluster_waits_for_the_last(void **state) {
     static uint32_t zeros[WORDS];
     char *ptx = nvrtc_ptx(turns, "turns.cu", "compute_90", NULL);

@@ -76,7 +76,8 @@ KERNEL(divide)
     out[INDEX] = (u32)y;
 }
 
-// Block `first` does n loads in a row and sets a flag, out[n]; the others wait for it and do as many.
+// Block `first` does n loads in a row and sets a flag, out[n]; the others wait for it and do as
+// many.
 __device__ __forceinline__ void hand_over(const u32 *in, u32 *out, int n, u32 first)
 {
     volatile u32 *flag = out + n;

@@ -48,7 +48,8 @@ static maps maps_make(const moe_layer *layer, int64_t tokens, const int *ids,
     for (int h = 0; h < MOE_TILE_HEIGHTS; h++)
         for (int64_t i = 0; i < e; i++)
             m.tiles[h * (e + 1) + i + 1] =
-                m.tiles[h * (e + 1) + i] + (m.rows[i] + moe_tile_heights[h] - 1) / moe_tile_heights[h];
+                m.tiles[h * (e + 1) + i] +
+                (m.rows[i] + moe_tile_heights[h] - 1) / moe_tile_heights[h];
     m.total = m.start[e];
     m.slots = make(m.total, sizeof(int));
     m.expert = make(m.total, sizeof(int));
@@ -195,8 +196,8 @@ static void set_down(fixture *f, const moe_workload *w, const maps *m, int64_t n
 }
 
 /* The rows' weights, and y as sums [tokens,d] of the rows `want` by their tokens. */
-static double *set_sums(fixture *f, const moe_layer *layer, int64_t tokens, const maps *m, int64_t n,
-                        const int64_t *row, const double *want, moe_arg_values *args) {
+static double *set_sums(fixture *f, const moe_layer *layer, int64_t tokens, const maps *m,
+                        int64_t n, const int64_t *row, const double *want, moe_arg_values *args) {
     int64_t slots = tokens * layer->k, d = layer->d;
     float *weights = make(slots, sizeof *weights);
     int *slot_rows = make(slots, sizeof *slot_rows);

@@ -14,9 +14,9 @@ typedef struct gemm_case {
 } gemm_case;
 
 /* Builds the kernel of `template`, runs it on maps made here, with the gaps between experts' rows
- * never written, and fails the test unless every live row (down_combine: every token) is right, every
- * gap row untouched, and a second run gives the same bits, or, where sums may come in any order, is
- * right too. Returns a hash of the output. */
+ * never written, and fails the test unless every live row (down_combine: every token) is right,
+ * every gap row untouched, and a second run gives the same bits, or, where sums may come in any
+ * order, is right too. Returns a hash of the output. */
 uint64_t gemm_case_check(fixture *f, const char *template, const gemm_case *each);
 
 #endif

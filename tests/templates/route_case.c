@@ -158,7 +158,9 @@ void route_case_check(const route_case *r, const double *logits) {
         best_experts(layer, l, ids);
         double most = clamped(l[ids[0]]), chosen[32], all = softmax_sum(l, e, most);
         for (int j = 0; j < k; j++) chosen[j] = l[ids[j]];
-        double sum = layer->router.score == MOE_SCORE_SOFTMAX && !layer->router.renorm ? all : softmax_sum(chosen, k, most);
+        double sum = layer->router.score == MOE_SCORE_SOFTMAX && !layer->router.renorm
+                         ? all
+                         : softmax_sum(chosen, k, most);
         for (int64_t j = 0; j < k; j++) {
             if (r->ids[t * k + j] != ids[j])
                 fail_msg("%s, T=%lld: ids[%lld,%lld] is %d (%.9g), should be %d (%.9g)",
@@ -236,7 +238,8 @@ static void fill_logits(route_source from, int64_t n, float *logits) {
 /* Logits that are not finite leave the choice open, but it has weights that are numbers. */
 static void check_weights_are_numbers(const route_case *r) {
     for (int64_t s = 0; s < r->tokens * r->layer->k; s++)
-        if (isnan(r->weights[s])) fail_msg("%s: weights[%lld] is NaN", r->kernel->what, (long long)s);
+        if (isnan(r->weights[s]))
+            fail_msg("%s: weights[%lld] is NaN", r->kernel->what, (long long)s);
 }
 
 void route_case_judge(const route_case *r, const double *logits, double logit_error) {
@@ -247,7 +250,8 @@ void route_case_judge(const route_case *r, const double *logits, double logit_er
                                .vocab = r->vocab};
     CHECK(moe_check_route(r->layer, r->tokens, logits, &in, logit_error,
                           moe_op_tolerance(&r->kernel->op), &got, &verdict));
-    if (!verdict.ok) fail_msg("%s, T=%lld: %s", r->kernel->what, (long long)r->tokens, verdict.text);
+    if (!verdict.ok)
+        fail_msg("%s, T=%lld: %s", r->kernel->what, (long long)r->tokens, verdict.text);
     check_weights_are_numbers(r);
 }
 

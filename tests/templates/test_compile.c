@@ -1,6 +1,6 @@
 /* label: compile
- * test_compile.c - all default configs compile for every claimed arch, without spills and with wgmma
- * that overlaps. */
+ * test_compile.c - all default configs compile for every claimed arch, without spills and with
+ * wgmma that overlaps. */
 #include "core/pipeline.h"
 #include "fixture.h"
 
@@ -77,8 +77,8 @@ static void check_chip(int chip) {
     fixture_close(&f);
 }
 
-/* Prefill is where registers are short: all of Hopper's GEMM defaults of large T, and a K of 8 stages,
- * which compilers would unroll whole. */
+/* Prefill is where registers are short: all of Hopper's GEMM defaults of large T, and a K of 8
+ * stages, which compilers would unroll whole. */
 static void sm_90a_prefill(void **state) {
     static const char *const wide[] = {
         "d=1536 f=512 e=64 k=6 shared=1024", "d=2048 f=768 e=128 k=8", "d=4096 f=14336 e=8 k=2",

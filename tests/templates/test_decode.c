@@ -1,7 +1,7 @@
 /* label: sim
  * test_decode.c - GEMMs for few rows an expert, on simulated GPUs: defaults on awkward shapes and
- * routings, configs from all over the spaces, and other orders of warps. MOE_SWEEP=N checks N random
- * configs of each template, and N orders, instead of a few. */
+ * routings, configs from all over the spaces, and other orders of warps. MOE_SWEEP=N checks N
+ * random configs of each template, and N orders, instead of a few. */
 #include "gemm_sweep.h"
 
 #include <setjmp.h>

@@ -92,8 +92,8 @@ static void ask(const question *questions, int count) {
         ask(questions, sizeof questions / sizeof *questions);                                      \
     } while (0)
 
-/* 1. HF's DeepSeek fills keys outside of the kept groups with 0, which a negative key loses to; vLLM
- * with -inf. The scores are 1/2 each, the keys {1/2 1/2} {3/2 -1}. */
+/* 1. HF's DeepSeek fills keys outside of the kept groups with 0, which a negative key loses to;
+ * vLLM with -inf. The scores are 1/2 each, the keys {1/2 1/2} {3/2 -1}. */
 static void outside_of_groups_is_minus_infinity_unless_zero_is_asked(void **state) {
     (void)state;
 #define REST .given = 4, .bias = {-0.5f, -0.5f, 1, -1}, .told = 2
@@ -136,8 +136,8 @@ static void ties_go_to_the_lower_id(void **state) {
 static void padding_never_beats_negative_logits(void **state) {
     (void)state;
     ASK({"d=8 f=8 e=5 k=2 router=softmax>topk>renorm", .rest = -50, .given = 5,
-         .logits = {-52, -51, -53, -50, -54}, .ids = {3, 1}, .weights = {0.731058579f, 0.268941421f},
-         .told = 2},
+         .logits = {-52, -51, -53, -50, -54}, .ids = {3, 1},
+         .weights = {0.731058579f, 0.268941421f}, .told = 2},
         {"d=8 f=8 e=5 k=2 router=sigmoid+bias>topk", .rest = 0, .given = 5,
          .bias = {-5, -4, -3, -7, -6}, .ids = {2, 1}, .weights = {0.5f, 0.5f}, .told = 2});
 }
@@ -170,7 +170,8 @@ static void no_number_of_experts_or_choices_is_too_large(void **state) {
     fixture_close(&f);
 }
 
-/* 7. SonicMoE keeps the id in a value's lowest bits: neighbours in fp32 tie, and weights lose them. */
+/* 7. SonicMoE keeps the id in a value's lowest bits: neighbours in fp32 tie, and weights lose
+ * them. */
 static void the_last_bit_of_a_logit_counts(void **state) {
     (void)state;
     ASK({"d=8 f=8 e=256 k=3 router=topk", .rest = 0, .given = 4,
@@ -183,8 +184,8 @@ static void the_last_bit_of_a_logit_counts(void **state) {
 static void order_is_by_value_then_by_lower_id(void **state) {
     (void)state;
     ASK({"d=8 f=8 e=2048 k=4 router=topk", .rest = -2, .given = 5,
-         .logits = {-2 - 0x1p-21f, -2, -0.0f, -2, 0}, .ids = {2, 4, 1, 3}, .weights = {0, 0, -2, -2},
-         .told = 4});
+         .logits = {-2 - 0x1p-21f, -2, -0.0f, -2, 0}, .ids = {2, 4, 1, 3},
+         .weights = {0, 0, -2, -2}, .told = 4});
 }
 
 /* 12. Weights are the scores without the bias, divided by their sum + 1e-20, then scaled: scores
@@ -198,8 +199,8 @@ static void deepseek_v3_weights_are_scores_without_bias_scaled_last(void **state
 #undef V3
 }
 
-/* 13. Powers 9:1:1:1, so that p2 = 1/12 and w2 = 1/10: the law of Mesh TensorFlow is 1/2, that of NLLB
- * 1/6, that of the paper 1/5. Seeds 3, 7 and 2 draw .419, .183 and .094. */
+/* 13. Powers 9:1:1:1, so that p2 = 1/12 and w2 = 1/10: the law of Mesh TensorFlow is 1/2, that of
+ * NLLB 1/6, that of the paper 1/5. Seeds 3, 7 and 2 draw .419, .183 and .094. */
 static void second_experts_stay_by_three_laws(void **state) {
     (void)state;
 #define LAW(name) "d=8 f=8 e=4 k=2 router=softmax>topk>renorm(1e-9)>second(" name ")"

@@ -1,7 +1,7 @@
 /* label: sim
- * test_gemm_sm90.c - the grouped GEMM of sm_90a on the simulated H100: defaults on awkward shapes and
- * routings, configs from all over the space, and other orders of warps. MOE_SWEEP=N runs N random
- * configs instead of a few, and more orders; MOE_SWEEP_SEED=S, others. */
+ * test_gemm_sm90.c - the grouped GEMM of sm_90a on the simulated H100: defaults on awkward shapes
+ * and routings, configs from all over the space, and other orders of warps. MOE_SWEEP=N runs N
+ * random configs instead of a few, and more orders; MOE_SWEEP_SEED=S, others. */
 #include "gemm_sweep.h"
 
 #include <setjmp.h>

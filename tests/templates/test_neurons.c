@@ -1,6 +1,6 @@
 /* label: sim
- * test_neurons.c - single neurons on simulated GPUs: both forms, dtypes, shards, values, widths that no
- * thread count divides, and the same y in any order of blocks. */
+ * test_neurons.c - single neurons on simulated GPUs: both forms, dtypes, shards, values, widths
+ * that no thread count divides, and the same y in any order of blocks. */
 #include "fixture.h"
 #include "judge/op_case.h"
 

@@ -1,6 +1,6 @@
 /* label: sim
- * test_route_base.c - the balanced assignment on simulated GPUs: shares, the bound of the auction, ties,
- * logits that are no numbers, and the same result in any order of blocks. */
+ * test_route_base.c - the balanced assignment on simulated GPUs: shares, the bound of the auction,
+ * ties, logits that are no numbers, and the same result in any order of blocks. */
 #include "fixture.h"
 
 #include "balance.h"

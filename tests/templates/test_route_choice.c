@@ -1,6 +1,6 @@
 /* label: sim
- * test_route_choice.c - experts that choose their tokens, on simulated GPUs: awkward shapes and configs,
- * given experts, ties, and whole layers. */
+ * test_route_choice.c - experts that choose their tokens, on simulated GPUs: awkward shapes and
+ * configs, given experts, ties, and whole layers. */
 #include "fixture.h"
 
 #include "judge/layer_case.h"

@@ -1,6 +1,7 @@
 /* label: sim */
-/* test_route_draws.c - routers that draw at random or pick by a table, by the route template on simulated
- * GPUs: from inputs and from given logits, with a seed and without, judged by the reference. */
+/* test_route_draws.c - routers that draw at random or pick by a table, by the route template on
+ * simulated GPUs: from inputs and from given logits, with a seed and without, judged by the
+ * reference. */
 #include "route_case.h"
 #include "tolerance.h"
 #include "workload.h"
@@ -20,8 +21,10 @@ static const struct {
 } cases[] = {
     {"sim:h100", "d=72 e=40 k=4 router=noisy>topk>softmax", 1, 7},
     {"sim:a100", "d=72 e=40 k=4 router=noisy(0.1)>softmax>topk bias=router", 4096, 33},
-    {"sim:h100", "d=136 e=300 k=3 x=f32 router=noisy>sigmoid+bias>groups(4,2,sum2)>topk>renorm", 4096, 9},
-    {"sim:h100", "d=136 e=24 k=2 router_dtype=f32 router=jitter(0.01)>noisy>topk>softmax", 4096, 17},
+    {"sim:h100", "d=136 e=300 k=3 x=f32 router=noisy>sigmoid+bias>groups(4,2,sum2)>topk>renorm",
+     4096, 9},
+    {"sim:h100", "d=136 e=24 k=2 router_dtype=f32 router=jitter(0.01)>noisy>topk>softmax", 4096,
+     17},
     {"sim:h100", "d=72 e=16 k=1 router=jitter(0.01)>softmax>topk", 4096, 33},
     {"sim:a100", "d=1032 e=16 k=2 x=f16 router=jitter(0.5,all)>softmax>topk>renorm", 1, 5},
     {"sim:a100", "d=72 e=64 k=2 x=f32 router=jitter(0.25)>topk>sigmoid", 4096, 9},

@@ -1,6 +1,6 @@
 /* label: sim
- * test_route_peer.c - product keys on simulated GPUs: awkward shapes and every part of the space, ties,
- * logits that are no numbers, and the same result in any order of blocks. */
+ * test_route_peer.c - product keys on simulated GPUs: awkward shapes and every part of the space,
+ * ties, logits that are no numbers, and the same result in any order of blocks. */
 #include "fixture.h"
 #include "peer.h"
 #include "random.h"
@@ -68,8 +68,8 @@ static moe_layer small_layer(void) {
     return layer;
 }
 
-/* Whole numbers: sums are exact, so that every choice must be the reference's, equal logits and all.
- * Few different ones make more candidates than a warp has room for. */
+/* Whole numbers: sums are exact, so that every choice must be the reference's, equal logits and
+ * all. Few different ones make more candidates than a warp has room for. */
 static void as_the_reference(void **state) {
     static float logits[T * WIDTH];
     const moe_layer layer = small_layer();
@@ -98,7 +98,9 @@ static void not_numbers(void **state) {
     int ids[T * K];
     (void)state;
     for (int i = 0; i < T * WIDTH; i++)
-        logits[i] = i < WIDTH || i % 5 == 0 ? NAN : i % 7 == 0 ? INFINITY : (float)(i % 13) * -3e37f;
+        logits[i] = i < WIDTH || i % 5 == 0 ? NAN
+                    : i % 7 == 0            ? INFINITY
+                                            : (float)(i % 13) * -3e37f;
     choose("sim:h100", &layer, T, logits, "", ids);
     for (int t = 0; t < T * HEADS; t++)
         for (int j = 0; j < K / HEADS; j++) {

@@ -1,6 +1,6 @@
 /* label: sim */
-/* test_route_rules.c - every choice of a router's rule by the route template on a simulated GPU, from
- * given logits of every kind and from inputs, judged by the reference. */
+/* test_route_rules.c - every choice of a router's rule by the route template on a simulated GPU,
+ * from given logits of every kind and from inputs, judged by the reference. */
 #include "route_case.h"
 
 #include <setjmp.h>
@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-/* Each score, weight, group rule, fill and way to select at least once; groups of less than a warp, of
- * several, and across lanes. */
+/* Each score, weight, group rule, fill and way to select at least once; groups of less than a warp,
+ * of several, and across lanes. */
 static const char *const layers[] = {
     "e=256 k=8 router=sigmoid+bias>groups(8,4,sum2)>topk>renorm>scale(2.5)",
     "e=160 k=6 router=softmax>groups(8,3,max)>topk>scale(16)",

@@ -1,6 +1,6 @@
 /* label: sim
- * test_route_sm90.c - the router of sm_90a on the simulated H100: sizes, configs, rules, sums, other
- * orders of warps. MOE_SWEEP=N takes N random configs instead of a few, and more orders. */
+ * test_route_sm90.c - the router of sm_90a on the simulated H100: sizes, configs, rules, sums,
+ * other orders of warps. MOE_SWEEP=N takes N random configs instead of a few, and more orders. */
 #include "gemm_sweep.h"
 #include "route_case.h"
 #include "workload.h"
@@ -47,8 +47,8 @@ static void defaults_of_every_size(void **state) {
     fixture_close(&f);
 }
 
-/* Both operands tall, shared by warpgroups in both ways; blocks of a cluster that share weights, or K;
- * tokens, experts and K that end inside a tile. */
+/* Both operands tall, shared by warpgroups in both ways; blocks of a cluster that share weights, or
+ * K; tokens, experts and K that end inside a tile. */
 static void paths_in_company(void **state) {
     static const struct {
         const char *layer, *config;
@@ -210,7 +210,8 @@ static void what_it_cannot_do_is_refused(void **state) {
         char reason[256] = "";
         CHECK(moe_layer_parse(cases[i].layer, &layer));
         moe_op op = moe_op_make(MOE_OP_route, &layer, 64, MOE_ROUTING_UNIFORM, MOE_CACHE_COLD);
-        assert_false(moe_template_serves(t, &op, moe_device_facts(f.device), reason, sizeof reason));
+        assert_false(
+            moe_template_serves(t, &op, moe_device_facts(f.device), reason, sizeof reason));
         if (!strstr(reason, cases[i].reason)) fail_msg("%s: %s", cases[i].layer, reason);
     }
     fixture_close(&f);

@@ -1,8 +1,8 @@
 /* label: sim
  * test_split.c - GEMMs whose blocks share a tile's K, on simulated GPUs with clusters and without:
- * splits of random configs, defaults that split, and the same bits in any order of warps and blocks.
- * MOE_SWEEP=N checks N random configs of each template and device, and N orders, instead of a few;
- * MOE_SWEEP_SEED=S, others. */
+ * splits of random configs, defaults that split, and the same bits in any order of warps and
+ * blocks. MOE_SWEEP=N checks N random configs of each template and device, and N orders, instead of
+ * a few; MOE_SWEEP_SEED=S, others. */
 #include "gemm_sweep.h"
 
 #include <setjmp.h>

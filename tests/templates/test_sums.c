@@ -1,7 +1,7 @@
 /* label: sim
- * test_sums.c - gemm_down and combine at once, by kernels that add to the sums in any order: defaults
- * on awkward shapes and routings, configs from all over the space, other orders of warps. MOE_SWEEP=N
- * checks N random configs on each device, and N orders, instead of a few. */
+ * test_sums.c - gemm_down and combine at once, by kernels that add to the sums in any order:
+ * defaults on awkward shapes and routings, configs from all over the space, other orders of warps.
+ * MOE_SWEEP=N checks N random configs on each device, and N orders, instead of a few. */
 #include "gemm_sweep.h"
 
 #include <setjmp.h>
@@ -39,7 +39,8 @@ static void defaults_on_awkward_shapes(void **state) {
 }
 
 static void configs_from_all_over_the_space(void **state) {
-    static const char *const layers[] = {"d=200 f=176 e=6 k=2 bias=down", "d=136 f=80 e=8 k=8 x=f16",
+    static const char *const layers[] = {"d=200 f=176 e=6 k=2 bias=down",
+                                         "d=136 f=80 e=8 k=8 x=f16",
                                          "d=72 f=40 e=5 k=3 x=f32 bias=down"};
     static const int64_t tokens[] = {1, 150, 64, 33};
     uint64_t random = gemm_sweep_start(0x9e3779b97f4a7c15);

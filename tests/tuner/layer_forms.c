@@ -105,7 +105,8 @@ static void try_all(const char *device, const char *const *layers, int n, int64_
                     bool *right) {
     rig r = open_rig(device, layers[0]);
     moe_plan *plan;
-    CHECK(moe_default_plan(r.device, r.gen, r.builder, &r.layer, tokens, moe_pipeline_table, &plan));
+    CHECK(moe_default_plan(r.device, r.gen, r.builder, &r.layer, tokens, moe_pipeline_table,
+                           &plan));
     for (int i = 0; i < n; i++) right[i] = plan_is_right(&r, plan, layers[i], tokens);
     moe_plan_destroy(plan);
     close_rig(&r);
@@ -131,7 +132,8 @@ static void read_y(const rig *r, const moe_layer_case *c, int64_t tokens, double
     size_t n = (size_t)(tokens * r->layer.d), bytes = n * moe_dtype_size(r->layer.x);
     void *host = malloc(bytes + 1);
     assert_non_null(host);
-    CHECK(r->device->class->copy_out(r->device->self, host, (moe_ptr)moe_layer_case_io(c).y, bytes));
+    CHECK(r->device->class->copy_out(r->device->self, host, (moe_ptr)moe_layer_case_io(c).y,
+                                     bytes));
     for (size_t i = 0; i < n; i++) y[i] = moe_load(r->layer.x, host, (int64_t)i);
     free(host);
 }
@@ -153,9 +155,11 @@ void layer_forms_routed(const char *device, const char *layer, int64_t tokens, i
     rig r = open_rig(device, layer);
     int64_t slots = tokens * r.layer.k, width = tokens * r.layer.d;
     moe_plan *plan;
-    CHECK(moe_default_plan(r.device, r.gen, r.builder, &r.layer, tokens, moe_pipeline_table, &plan));
+    CHECK(moe_default_plan(r.device, r.gen, r.builder, &r.layer, tokens, moe_pipeline_table,
+                           &plan));
     for (int i = 0; i < runs; i++)
-        run_routed(&r, plan, tokens, ids + i * slots, weights + i * slots, y ? y + i * width : NULL);
+        run_routed(&r, plan, tokens, ids + i * slots, weights + i * slots,
+                   y ? y + i * width : NULL);
     moe_plan_destroy(plan);
     close_rig(&r);
 }

@@ -1,8 +1,10 @@
-/* seeded.h - bugs put into the text of shipped templates, each of which the tuner's verdict must find.
+/* seeded.h - bugs put into the text of shipped templates, each of which the tuner's verdict must
+ * find.
  *
- * A case is an op, a template and a config on a simulated GPU without its checks, so that what finds
- * a bug is what would find it on a real one. The template as it is must pass; then each bug is put
- * into a copy of it, compiled and tried on the same case as `moetune tune` tries a candidate.
+ * A case is an op, a template and a config on a simulated GPU without its checks, so that what
+ * finds a bug is what would find it on a real one. The template as it is must pass; then each bug
+ * is put into a copy of it, compiled and tried on the same case as `moetune tune` tries a
+ * candidate.
  *
  *     static const seeded_bug bugs[] = {
  *         {"the last chunk of y stays unwritten", "combine.cu", "chunk_at >= CHUNKS",

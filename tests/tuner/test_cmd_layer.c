@@ -136,8 +136,8 @@ static void predictions_add_up(void **state) {
 }
 
 /* At 16384 tokens a Zipf class has as many rows as a uniform one, and no more than a few tiles that
- * are less full. At 8 tokens fewer experts are used, so fewer weights are read, most of all where all
- * tokens go to the same. */
+ * are less full. At 8 tokens fewer experts are used, so fewer weights are read, most of all where
+ * all tokens go to the same. */
 static void routing_changes_predictions(void **state) {
     (void)state;
     static char out[1 << 20];

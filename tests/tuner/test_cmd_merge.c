@@ -1,5 +1,6 @@
 /* label: unit */
-/* test_cmd_merge.c - moetune merge: experts of a file averaged into one, and files that cannot be. */
+/* test_cmd_merge.c - moetune merge: experts of a file averaged into one, and files that cannot
+ * be. */
 #include "command/merge.h"
 #include "core/number.h"
 

@@ -109,7 +109,8 @@ static void judge(const moe_workload *w, const char *path) {
         double given = ((const float *)weights->data)[s];
         assert_true(kept[s] ? fabs(given - want_weights[s]) < 1e-2 : given == 0);
     }
-    assert_int_equal(moe_ref_layer(l, T, &in, ids->data, want_weights, kept, NULL, T, want), MOE_OK);
+    assert_int_equal(moe_ref_layer(l, T, &in, ids->data, want_weights, kept, NULL, T, want),
+                     MOE_OK);
     for (int64_t i = 0; i < T * l->d; i++) got[i] = moe_load(l->x, y->data, i);
     moe_error_stats error = moe_compare(got, want, T * l->d);
     double tolerance = moe_layer_tolerance(l, error.peak);

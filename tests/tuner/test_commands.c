@@ -185,8 +185,8 @@ static void test_check_and_bench_use_what_was_tuned(void **state) {
     assert_int_equal(run(check), 0);
     json_t *report = json_of(in_folder("out"));
     assert_int_equal(json_integer_value(json_object_get(report, "failed")), 0);
-    /* Three entries of each plan; where there are tokens, five ops on their own, and those that each
-     * do two of them. */
+    /* Three entries of each plan; where there are tokens, five ops on their own, and those that
+     * each do two of them. */
     assert_int_equal(json_integer_value(json_object_get(report, "checks")), 3 * 3 + 2 * 7);
     json_decref(report);
     char *text = read_text(in_folder("junit.xml"));
@@ -326,7 +326,8 @@ static void test_a_survey_ranks_one_template(void **state) {
     (void)state;
     const char *const args[] = {"tune", "--device", "sim:a100", "--layer", LAYER, "--tokens", "8",
                                 "--op", "permute", "--template", "permute_small", "--strategy",
-                                "survey", "--quiet", "--json", "--db", in_folder("survey.db"), NULL};
+                                "survey", "--quiet", "--json", "--db", in_folder("survey.db"),
+                                NULL};
     assert_int_equal(run(args), 0);
     json_t *report = json_of(in_folder("out"));
     const json_t *ops = json_object_get(report, "ops");

@@ -1,5 +1,6 @@
 /* label: unit
- * moetune db lint: sound records give no finding, and each kind of damage gives its own, by line. */
+ * moetune db lint: sound records give no finding, and each kind of damage gives its own, by
+ * line. */
 #include "core/pipeline.h"
 #include "db/db_lint.h"
 #include "db/records_text.h"
@@ -108,8 +109,9 @@ static void test_each_damage_of_a_text_is_found(void **state) {
         {"gemm_up", "3s/n=3 med=20 mad=10/mad=10 n=3 med=20/", "gemm_up.txt:3: not as it is", 1},
         {"gemm_up", "3s/t=16/t=016/", "'016 d=64", 1},
         {"gemm_up", "3{h;d};4G", "gemm_up.txt:4: out of order", 1},
-        {"gemm_up", "4{s/number=2/number=1/;s/med=20/med=21/}", "gemm_up.txt:4: the same key as "
-                                                                "line 3", 1},
+        {"gemm_up", "4{s/number=2/number=1/;s/med=20/med=21/}",
+         "gemm_up.txt:4: the same key as line 3",
+         1},
         {"gemm_up", "3s/^/\\n/", "gemm_up.txt:3: an empty line", 1},
         {"gemm_up", "4s/ok n=3/wrong n=3/", "gemm_up.txt:4: a candidate that failed", 1},
         {"gemm_up", "4s/med=20/med=0/", "gemm_up.txt:4: it is ok and has samples", 1},
@@ -118,7 +120,8 @@ static void test_each_damage_of_a_text_is_found(void **state) {
         {"gemm_up", "4s/err=0.001/err=-1/", "gemm_up.txt:4: n, med, mad and err", 1},
         {"gemm_up", "4s/timer=model/timer=cupti/", "gemm_up.txt:4: a simulated device has", 1},
         {"gemm_up", "4s/timer=model/timer=none/", "it has samples, so timer should not", 2},
-        {"gemm_up", "2s/simulated=1/simulated=0/", "gemm_up.txt:3: timer=model on a real device", 2},
+        {"gemm_up", "2s/simulated=1/simulated=0/", "gemm_up.txt:3: timer=model on a real device",
+         2},
         {"gemm_up", "4s/driver=none/driver=-/", "gemm_up.txt:4: its provenance lacks driver=", 1},
         {"gemm_up", "4s/commit=abcdef/commit=-/", "provenance lacks commit=", 1},
         {"gemm_up", "4s/05-01T/05-1T/", "gemm_up.txt:4: date=", 1},

@@ -1,6 +1,6 @@
 /* label: sim */
-/* test_layer_draws.c - whole layers whose routers draw at random, pick by a table or are the caller's, in
- * every form. */
+/* test_layer_draws.c - whole layers whose routers draw at random, pick by a table or are the
+ * caller's, in every form. */
 #include "layer_forms.h"
 
 #include "core/pipeline.h"
@@ -18,8 +18,8 @@ static void is_right(const char *device, const char *layer) {
     assert_true(layer_forms_agree(device, layer, layer, 33));
 }
 
-/* 16. Switch and flaxformer jitter the router's input alone; transformers' Mixtral jitters in place,
- * so that its experts see it, too. With half of x drawn, one is far from the other. */
+/* 16. Switch and flaxformer jitter the router's input alone; transformers' Mixtral jitters in
+ * place, so that its experts see it, too. With half of x drawn, one is far from the other. */
 static void jitter_is_the_routers_unless_all_is_asked(void **state) {
     (void)state;
     assert_true(layer_forms_differ("sim:h100", SIZES "jitter(0.5,all)>softmax>topk>renorm",

@@ -1,5 +1,6 @@
 /* label: sim
- * test_layer_peer.c - layers of single neurons, found by product keys: whole, of values, and a shard. */
+ * test_layer_peer.c - layers of single neurons, found by product keys: whole, of values, and a
+ * shard. */
 #include "layer_forms.h"
 
 #include "core/pipeline.h"
@@ -27,8 +28,8 @@ static void neurons(void **state) {
 static void values(void **state) {
     const char *layer = "d=64 f=1 e=576 k=12 act=none x=f32 router=peer(3,24,128)";
     (void)state;
-    assert_int_equal(layer_forms_check("sim:a100", layer, 64, MOE_ROUTING_UNIFORM, MOE_ENTRY_ROUTER),
-                     LOOKED_UP);
+    assert_int_equal(
+        layer_forms_check("sim:a100", layer, 64, MOE_ROUTING_UNIFORM, MOE_ENTRY_ROUTER), LOOKED_UP);
 }
 
 /* Neurons of other devices add nothing; the first of ours is number 450. */

@@ -13,7 +13,8 @@
 
 enum { STEPS = 1 << MOE_PIPELINE_separate | 1 << MOE_PIPELINE_mapped };
 
-/* Qwen2-MoE, Qwen3-Next: times sigmoid(x . gate). It is two experts wide, and no capacity drops it. */
+/* Qwen2-MoE, Qwen3-Next: times sigmoid(x . gate). It is two experts wide, and no capacity drops
+ * it. */
 static void the_output_has_a_gate(void **state) {
     (void)state;
     const char *layer = "d=72 f=40 e=8 k=2 act=swiglu capacity=0.5 shared=80,gated";

@@ -200,7 +200,8 @@ static void published_in_numbers_that_are_none(void **state) {
     assert_int_equal(moe_tensor_file_write(path, tensors, 4), MOE_OK);
     assert_int_equal(open_as("qwen3_moe", "d=8 f=8 e=1 k=1", 1, &weights), MOE_OK);
     assert_int_equal(moe_model_weights_read(&weights, MOE_WEIGHT_UP, 0, piece), MOE_E_UNSUPPORTED);
-    assert_non_null(strstr(moe_error_text(), "F8_E4M3, which is quantised (FP8); convert the model"));
+    assert_non_null(
+        strstr(moe_error_text(), "F8_E4M3, which is quantised (FP8); convert the model"));
     moe_model_weights_close(&weights);
     const moe_tensor packed = {"model.layers.1.mlp.experts.0.up_proj.weight_packed", MOE_TENSOR_U8,
                                1, {8}, bytes, 8};

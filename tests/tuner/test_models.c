@@ -1,7 +1,8 @@
 /* label: unit */
 /* test_models.c - the config.json files of published models: the layers that they make, and the
  * parameters of the whole models beside what their authors say, which may count vision parts and
- * heads that predict further tokens: ours do not. configs/README.md says where the files are from. */
+ * heads that predict further tokens: ours do not. configs/README.md says where the files are
+ * from. */
 #include "models/config_json.h"
 #include "models/model_size.h"
 

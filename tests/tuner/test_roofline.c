@@ -100,7 +100,8 @@ static void shards_have_their_share(void **state) {
         assert_true(fabs(4 * b.flops / a.flops - 1) < 1e-9);
         assert_true(fabs(4 * b.bytes / a.bytes - 1) < 0.1); /* all of x may be read */
     }
-    double rows = work_of(whole, MOE_OP_combine, 12).bytes - work_of(shard, MOE_OP_combine, 12).bytes;
+    double rows =
+        work_of(whole, MOE_OP_combine, 12).bytes - work_of(shard, MOE_OP_combine, 12).bytes;
     assert_true(fabs(rows - 12 * 3 * 64 * 2) < 0.5); /* of 4 a token, 3 are elsewhere */
     double router = work_of(whole, MOE_OP_route, 12).flops;
     assert_true(fabs(work_of(shard, MOE_OP_route, 12).flops - router) < 0.5);

@@ -140,9 +140,10 @@ static void metadata_and_blanks_are_fine(void **state) {
 /* The format allows data at odd places, which are read in place. */
 static void unaligned_data_are_read(void **state) {
     (void)state;
-    static const char header[] = "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
-                                 "\"b\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[1,17]},"
-                                 "\"c\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[17,21]}}";
+    static const char header[] =
+        "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+        "\"b\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[1,17]},"
+        "\"c\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[17,21]}}";
     unsigned char whole[8 + sizeof header - 1 + 21] = {sizeof header - 1};
     const double b[2] = {1, -2.5};
     const uint16_t c[2] = {0x3f80, 0xc040};
@@ -171,7 +172,8 @@ static void large_files_stay_on_the_disk(void **state) {
     if (truncate(path, (off_t)sizeof header + 7 + (INT64_C(64) << 30))) skip(); /* a small disk */
     getrusage(RUSAGE_SELF, &before);
     assert_int_equal(moe_tensor_file_open(path, &file), MOE_OK);
-    assert_int_equal(moe_tensor_floats(moe_tensor_find(file, "a"), INT64_C(1) << 34, 2, got), MOE_OK);
+    assert_int_equal(moe_tensor_floats(moe_tensor_find(file, "a"), INT64_C(1) << 34, 2, got),
+                     MOE_OK);
     assert_true(got[0] == 0 && got[1] == 0);
     getrusage(RUSAGE_SELF, &after);
     assert_true(after.ru_maxrss - before.ru_maxrss < 64 << 10); /* KiB */

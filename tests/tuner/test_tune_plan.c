@@ -1,6 +1,6 @@
 /* label: unit
- * What a tune plans to spend on a GPU: a layer's whole range of token counts takes ten minutes, and no
- * op is starved in it. Arithmetic on the facts of a real board; nothing runs. */
+ * What a tune plans to spend on a GPU: a layer's whole range of token counts takes ten minutes, and
+ * no op is starved in it. Arithmetic on the facts of a real board; nothing runs. */
 #include "core/pipeline.h"
 #include "tune/tune_plan.h"
 
@@ -16,7 +16,8 @@ static const char h100[] =
     "sm_90a \"NVIDIA H100 80GB HBM3\" sm=90 sms=132 smem=232448 smem_sm=233472 regs_sm=65536 "
     "threads_sm=2048 blocks_sm=32 l2=52428800 memory=85520809984 clock=1980 bandwidth=3352 "
     "tensor_rate=4096";
-static const int64_t range[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
+static const int64_t range[] = {1,   2,   4,    8,    16,   32,   64,   128,
+                                256, 512, 1024, 2048, 4096, 8192, 16384};
 static const char *const layers[] = {
     "d=2048 f=768 e=128 k=8", "d=4096 f=14336 e=8 k=2", "d=2048 f=512 e=512 k=10",
     "d=7168 f=2048 e=32 k=8",

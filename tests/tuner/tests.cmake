@@ -7,7 +7,8 @@ foreach(fake libcupti.so.13 libnvidia-ml.so.1)
     target_link_libraries(fake_${stem} PRIVATE Threads::Threads)
     target_compile_options(fake_${stem} PRIVATE -Wno-missing-prototypes)
     set_target_properties(fake_${stem} PROPERTIES C_VISIBILITY_PRESET default PREFIX ""
-        OUTPUT_NAME ${stem} SUFFIX ${suffix} LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fake/tuner)
+        OUTPUT_NAME ${stem} SUFFIX ${suffix}
+        LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fake/tuner)
 endforeach()
 if(TARGET test_tuner_meter)
     add_dependencies(test_tuner_meter fake_libcupti fake_libnvidia-ml)

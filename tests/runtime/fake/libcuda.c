@@ -211,7 +211,8 @@ CUresult cuFuncSetAttribute(CUfunction function, CUfunction_attribute which, int
 CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction function, void **params,
                           void **extra) {
     NOTE_INSIDE();
-    if (!params || extra || !config->gridDimX || !config->blockDimX) return CUDA_ERROR_INVALID_VALUE;
+    if (!params || extra || !config->gridDimX || !config->blockDimX)
+        return CUDA_ERROR_INVALID_VALUE;
     if (state.param_size > FAKE_ARGS) return CUDA_ERROR_INVALID_VALUE;
     state.launch = (fake_launch){
         .grid = {config->gridDimX, config->gridDimY, config->gridDimZ},

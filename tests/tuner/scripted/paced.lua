@@ -1,6 +1,6 @@
--- paced.lua - every step of a layer without a router, by one thread, right for f32 and relu: kernels
--- of which a scripted device says how long they take. Configs of an op differ in their number alone,
--- which is also how many times 64 KiB of scratch they ask for.
+-- paced.lua - every step of a layer without a router, by one thread, right for f32 and relu:
+-- kernels of which a scripted device says how long they take. Configs of an op differ in their
+-- number alone, which is also how many times 64 KiB of scratch they ask for.
 
 return moe.template {
     name = "paced",

@@ -1,8 +1,9 @@
--- faulty_experts.lua - all behind the router by one thread, right for f32 and relu, and wrong in each
--- way that the judge of the fused op has to see.
+-- faulty_experts.lua - all behind the router by one thread, right for f32 and relu, and wrong in
+-- each way that the judge of the fused op has to see.
 --
---   fault  0 right, 1 capacity ignored, 2 two slots in one row, 3 no counts, 4 mean_probs of another
---          token count, 5 wrong in a second run, 6 flags taken to be zero at the end, not the start
+--   fault  0 right, 1 capacity ignored, 2 two slots in one row, 3 no counts, 4 mean_probs of
+--          another token count, 5 wrong in a second run, 6 flags taken to be zero at the end, not
+--          the start
 
 return moe.template {
     name = "faulty_experts",

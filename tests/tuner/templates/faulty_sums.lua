@@ -1,8 +1,8 @@
--- faulty_sums.lua - gemm_down and combine by one thread, right for f32, and wrong in each way that the
--- judge of the fused op has to see.
+-- faulty_sums.lua - gemm_down and combine by one thread, right for f32, and wrong in each way that
+-- the judge of the fused op has to see.
 --
---   fault  0 right, 1 adds to what y held, 2 dropped slots count, 3 no weights, 4 right, but not in the
---          same order every time, 5 flags taken to be as the run before left them
+--   fault  0 right, 1 adds to what y held, 2 dropped slots count, 3 no weights, 4 right, but not in
+--          the same order every time, 5 flags taken to be as the run before left them
 
 return moe.template {
     name = "faulty_sums",
