@@ -24,7 +24,7 @@ moe_status op_upload(moe_op_case *c, op_buffers *to, moe_arg arg, const void *ho
 
 moe_status op_upload_given(moe_op_case *c) {
     const moe_device_class *class = c->device->class;
-    op_buffers *b = &c->given_buffers;
+    op_buffers *b = &c->given[MOE_ENTRY_GIVEN];
     size_t ids = (size_t)c->slots * sizeof *c->ids, weights = (size_t)c->slots * sizeof *c->weights;
     if (!b->address[MOE_ARG_ids]) {
         MOE_TRY(op_upload(c, b, MOE_ARG_ids, NULL, ids));
@@ -209,13 +209,14 @@ moe_status moe_op_case_open(moe_device *device, const moe_op *op, uint64_t seed,
 void moe_op_case_close(moe_op_case *c) {
     if (!c) return;
     for (int i = 0; i < c->layouts; i++) layout_free(c->device, &c->layout[i]);
-    buffers_free(c->device, &c->given_buffers);
+    for (int i = 0; i < MOE_ENTRY_COUNT; i++) buffers_free(c->device, &c->given[i]);
     buffers_free(c->device, &c->buffers);
     moe_workload_free(&c->work);
     free(c->ids);
     free(c->given_ids);
     free(c->kept);
     free(c->logits);
+    free(c->equal_logits);
     free(c->weights);
     free(c->slot_values);
     free(c->spot);

@@ -93,10 +93,11 @@ static moe_status judge_slot_rows(moe_op_case *c, op_layout *layout, moe_verdict
     if (!status && !row_slots) status = no_memory(c);
     if (!status) {
         const moe_maps got = {maps->expert_start, maps->expert_rows, row_slots, slot_rows,
-                              maps->tile_start, counts + c->first_expert, maps->rows};
+                              maps->tile_start, NULL, maps->rows};
         status = moe_check_maps(&c->op.layer, c->op.t, layout->align, c->ids, c->weights,
                                 &got, out);
     }
+    if (!status && out->ok) status = op_judge_counts(c, c->given_ids, counts, out);
     free(slot_rows);
     free(counts);
     free(row_slots);

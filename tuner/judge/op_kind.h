@@ -27,7 +27,8 @@ typedef struct op_layout {
 enum {
     OP_OTHER_ALIGN = 1, /* with rows between the experts */
     OP_GIVEN = 2,       /* with ids and weights as inputs */
-    OP_AGAIN = 4        /* behind itself: what a run has left behind must not matter */
+    OP_AGAIN = 4,       /* behind itself: what a run has left behind must not matter */
+    OP_LOGITS = 8       /* with logits as inputs, many of them equal */
 };
 
 typedef struct op_kind {
@@ -62,8 +63,9 @@ struct moe_op_case {
     int64_t *spot;       /* [spots] pairs (gemms) or tokens (the others) */
     int64_t width;       /* elements of one */
     double *want;        /* [spots,width] */
-    bool given;          /* the run at hand is given ids and weights, */
-    op_buffers given_buffers; /* which stand here */
+    moe_entry entry;     /* what the run at hand is given: */
+    op_buffers given[MOE_ENTRY_COUNT]; /* this, by entry */
+    double *equal_logits; /* at the spots, where logits are given (route, route_permute) */
     op_buffers buffers;
     op_layout layout[OP_LAYOUTS];
     int layouts;
@@ -102,10 +104,21 @@ void op_fill_shared(moe_op_case *c);
  * written over them. */
 moe_status op_upload_given(moe_op_case *c);
 
+/* Makes and uploads logits for a run that is given them, on first use. */
+moe_status op_upload_logits(moe_op_case *c);
+
 /* Makes and uploads what a router reads, with its reference, and room for what it writes; judges
- * ids, weights, counts and prob_sums. */
+ * ids, weights, counts, prob_sums and flags. */
 moe_status op_make_route(moe_op_case *c, uint64_t seed);
 moe_status op_judge_route(moe_op_case *c, moe_verdict *out);
+
+/* Judges counts [e] by the ids [T,k] that were chosen or given, by the router's numbers. Experts held
+ * elsewhere need not be counted. */
+moe_status op_judge_counts(const moe_op_case *c, const int *ids, const int *counts,
+                           moe_verdict *out);
+
+/* Judges the flags, which a kernel behind the router finds zero. */
+moe_status op_judge_flags(moe_op_case *c, moe_verdict *out);
 
 /* Uploads the index maps of a layout that the expert GEMMs read. */
 moe_status op_upload_maps(moe_op_case *c, op_layout *layout);

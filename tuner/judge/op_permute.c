@@ -76,6 +76,30 @@ moe_status op_judge_mean_probs(moe_op_case *c, const unsigned long long *sums, m
     return status;
 }
 
+/* ------------------------------------------------------------------------------------- counts */
+
+static bool is_held(const moe_op_case *c, int64_t expert) {
+    return expert >= c->first_expert && expert < c->first_expert + moe_layer_held(&c->op.layer);
+}
+
+moe_status op_judge_counts(const moe_op_case *c, const int *ids, const int *counts,
+                           moe_verdict *out) {
+    const int64_t experts = c->op.layer.e;
+    int *want = calloc((size_t)experts, sizeof *want);
+    if (!want) return moe_fail(MOE_E_MEMORY, "no memory to count for %lld experts",
+                               (long long)experts);
+    for (int64_t s = 0; s < c->slots; s++)
+        if (ids[s] >= 0 && ids[s] < experts) want[ids[s]]++;
+    for (int64_t e = 0; e < experts && out->ok; e++) {
+        out->ok = counts[e] == want[e] || (counts[e] == 0 && !is_held(c, e));
+        if (!out->ok)
+            snprintf(out->text, sizeof out->text, "counts[%lld] is %d, should be %d", (long long)e,
+                     counts[e], want[e]);
+    }
+    free(want);
+    return MOE_OK;
+}
+
 /* --------------------------------------------------------------------------------------- maps */
 
 moe_status op_lay_out_maps(moe_op_case *c, op_layout *layout) {
@@ -100,11 +124,11 @@ moe_status op_judge_maps(moe_op_case *c, op_layout *layout, const int *ids, moe_
     if (!local && !status) status = moe_fail(MOE_E_MEMORY, "no memory for ids");
     if (!status) {
         moe_ref_local_ids(&c->op.layer, c->first_expert, c->slots, ids, local);
-        const moe_maps got = {maps[0], maps[1], maps[2], maps[3], maps[4],
-                              counts + c->first_expert, layout->rows};
+        const moe_maps got = {maps[0], maps[1], maps[2], maps[3], maps[4], NULL, layout->rows};
         status = moe_check_maps(&c->op.layer, c->op.t, layout->align, local, c->weights,
                                 &got, out);
     }
+    if (!status && out->ok) status = op_judge_counts(c, ids, counts, out);
     free(local);
     for (int i = 0; i < 5; i++) free(maps[i]);
     free(counts);

@@ -72,8 +72,33 @@ moe_status op_make_route(moe_op_case *c, uint64_t seed) {
     MOE_TRY(op_upload(c, b, MOE_ARG_ids, NULL, slots * sizeof(int)));
     MOE_TRY(op_upload(c, b, MOE_ARG_weights, NULL, slots * sizeof(float)));
     MOE_TRY(op_upload(c, b, MOE_ARG_counts, NULL, e * sizeof(int)));
+    MOE_TRY(op_upload(c, b, MOE_ARG_flags, NULL, MOE_FLAGS * sizeof(int)));
     if (moe_layer_neurons(layer)) return MOE_OK; /* nobody knows all their logits */
     return op_upload(c, b, MOE_ARG_prob_sums, NULL, e * sizeof(uint64_t));
+}
+
+/* Logits at steps that leave many equal, so that the order of equal ones is seen. */
+moe_status op_upload_logits(moe_op_case *c) {
+    static const float step = 0.25f;
+    const int64_t width = moe_layer_logits(&c->op.layer), n = c->op.t * width;
+    op_buffers *b = &c->given[MOE_ENTRY_LOGITS];
+    if (b->address[MOE_ARG_logits]) return MOE_OK;
+    free(c->equal_logits);
+    float *logits = malloc((size_t)n * sizeof *logits);
+    c->equal_logits = malloc((size_t)(c->spots * width) * sizeof *c->equal_logits);
+    moe_status status = MOE_OK;
+    if (!logits || !c->equal_logits) {
+        status = moe_fail(MOE_E_MEMORY, "no memory for %lld logits", (long long)n);
+        goto out;
+    }
+    moe_workload_logits(&c->op.layer, c->op.t, c->op.routing, c->work.seed, logits);
+    for (int64_t i = 0; i < n; i++) logits[i] = rintf(logits[i] / step) * step;
+    for (int64_t i = 0; i < c->spots * width; i++)
+        c->equal_logits[i] = (double)logits[c->spot[i / width] * width + i % width];
+    status = op_upload(c, b, MOE_ARG_logits, logits, (size_t)n * sizeof *logits);
+out:
+    free(logits);
+    return status;
 }
 
 static moe_status lay_out(moe_op_case *c, op_layout *layout) {
@@ -88,30 +113,27 @@ typedef struct results {
     unsigned long long *prob_sums;
 } results;
 
-/* The statistics are of all tokens, of which the reference may know a part only: the counts follow
- * from the ids, and all probabilities add up to T. */
-static bool statistics_add_up(const moe_op_case *c, const results *r, moe_verdict *out) {
-    int64_t experts = c->op.layer.e;
-    int *counts = calloc((size_t)experts, sizeof *counts);
+/* Statistics are of all tokens, of which the reference may know a part only: the counts follow from
+ * the ids, and all probabilities add up to T. */
+static void judge_prob_sums(const moe_op_case *c, const results *r, moe_verdict *out) {
     double sum = 0, tokens = (double)c->op.t;
-    bool ours = moe_layer_held(&c->op.layer) == experts;
-    if (!counts) return true;
-    for (int64_t s = 0; s < c->slots; s++)
-        if (r->ids[s] >= 0 && r->ids[s] < experts) counts[r->ids[s]]++;
-    for (int64_t e = 0; e < experts && out->ok; e++) {
-        if (r->prob_sums) sum += (double)r->prob_sums[e] * 0x1p-32;
-        out->ok = counts[e] == r->counts[e] || (!ours && r->counts[e] == 0);
+    for (int64_t e = 0; e < c->op.layer.e; e++) sum += (double)r->prob_sums[e] * 0x1p-32;
+    if (fabs(sum - tokens) <= 1e-4 * tokens) return;
+    out->ok = false;
+    snprintf(out->text, sizeof out->text, "the sum of prob_sums is %.9g, should be %.9g", sum,
+             tokens);
+}
+
+moe_status op_judge_flags(moe_op_case *c, moe_verdict *out) {
+    int *flags = NULL;
+    moe_status status = op_download(c, &c->buffers, MOE_ARG_flags, &flags);
+    for (int i = 0; i < MOE_FLAGS && !status && out->ok; i++) {
+        out->ok = flags[i] == 0;
         if (!out->ok)
-            snprintf(out->text, sizeof out->text, "counts[%lld] is %d, should be %d", (long long)e,
-                     r->counts[e], counts[e]);
+            snprintf(out->text, sizeof out->text, "flags[%d] is %d, should be 0", i, flags[i]);
     }
-    if (out->ok && r->prob_sums && fabs(sum - tokens) > 1e-4 * tokens) {
-        out->ok = false;
-        snprintf(out->text, sizeof out->text, "the sum of prob_sums is %.9g, should be %.9g", sum,
-                 tokens);
-    }
-    free(counts);
-    return out->ok;
+    free(flags);
+    return status;
 }
 
 static moe_status judge_spots(moe_op_case *c, const results *r, moe_verdict *out) {
@@ -138,8 +160,10 @@ static moe_status judge_spots(moe_op_case *c, const results *r, moe_verdict *out
     const moe_route_result got = {.ids = ids, .weights = weights,
                                   .counts = all && ours ? r->counts : NULL,
                                   .prob_sums = all ? r->prob_sums : NULL};
-    status = moe_check_route(layer, c->spots, c->logits, &in,
-                             moe_logit_tolerance(layer), moe_op_tolerance(&c->op), &got, out);
+    const bool given = c->entry == MOE_ENTRY_LOGITS;
+    const double slack = given ? 0 : moe_logit_tolerance(layer);
+    status = moe_check_route(layer, c->spots, given ? c->equal_logits : c->logits, &in,
+                             slack, moe_op_tolerance(&c->op), &got, out);
 out:
     free(ids);
     free(weights);
@@ -155,7 +179,9 @@ moe_status op_judge_route(moe_op_case *c, moe_verdict *out) {
     if (!status && c->buffers.address[MOE_ARG_prob_sums])
         status = op_download(c, &c->buffers, MOE_ARG_prob_sums, &r.prob_sums);
     if (!status) status = judge_spots(c, &r, out);
-    if (!status && out->ok) statistics_add_up(c, &r, out);
+    if (!status && out->ok) status = op_judge_counts(c, r.ids, r.counts, out);
+    if (!status && out->ok && r.prob_sums) judge_prob_sums(c, &r, out);
+    if (!status && out->ok) status = op_judge_flags(c, out);
     free(r.ids);
     free(r.weights);
     free(r.counts);
@@ -172,4 +198,5 @@ const op_kind op_route = {
     .make = op_make_route,
     .lay_out = lay_out,
     .judge = judge,
+    .checks = OP_LOGITS,
 };

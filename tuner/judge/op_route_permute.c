@@ -35,28 +35,39 @@ static moe_status judge_routed(moe_op_case *c, op_layout *layout, moe_verdict *o
     return status;
 }
 
-/* Given experts are an input. */
+/* What is given is an input. */
+static void judge_inputs(const moe_op_case *c, const int *ids, const float *weights,
+                         moe_verdict *out) {
+    for (int64_t s = 0; s < c->slots && out->ok; s++) {
+        out->ok = ids[s] == c->given_ids[s] && weights[s] == c->weights[s];
+        if (!out->ok)
+            snprintf(out->text, sizeof out->text,
+                     "ids[%lld] and weights[%lld], which were given, are %d and %.9g, were %d and %.9g",
+                     (long long)s, (long long)s, ids[s], (double)weights[s], c->given_ids[s],
+                     (double)c->weights[s]);
+    }
+}
+
 static moe_status judge_given(moe_op_case *c, op_layout *layout, moe_verdict *out) {
     int *ids = NULL;
+    float *weights = NULL;
     MOE_TRY(op_judge_maps(c, layout, c->given_ids, out));
-    moe_status status = op_download(c, &c->given_buffers, MOE_ARG_ids, &ids);
-    for (int64_t s = 0; s < c->slots && out->ok && !status; s++) {
-        out->ok = ids[s] == c->given_ids[s];
-        if (!out->ok)
-            snprintf(out->text, sizeof out->text, "ids[%lld], which was given, is %d, was %d",
-                     (long long)s, ids[s], c->given_ids[s]);
-    }
+    moe_status status = op_download(c, &c->given[MOE_ENTRY_GIVEN], MOE_ARG_ids, &ids);
+    if (!status) status = op_download(c, &c->given[MOE_ENTRY_GIVEN], MOE_ARG_weights, &weights);
+    if (!status) judge_inputs(c, ids, weights, out);
+    if (!status && out->ok) status = op_judge_flags(c, out);
     free(ids);
+    free(weights);
     return status;
 }
 
 static moe_status judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
-    return c->given ? judge_given(c, layout, out) : judge_routed(c, layout, out);
+    return c->entry == MOE_ENTRY_GIVEN ? judge_given(c, layout, out) : judge_routed(c, layout, out);
 }
 
 const op_kind op_route_permute = {
     .make = make,
     .lay_out = lay_out,
     .judge = judge,
-    .checks = OP_OTHER_ALIGN | OP_GIVEN,
+    .checks = OP_OTHER_ALIGN | OP_GIVEN | OP_LOGITS,
 };

@@ -13,24 +13,25 @@ struct moe_trial {
     moe_launch launch;
     moe_ptr scratch;
     size_t scratch_bytes;
+    bool further; /* the run at hand is not a verdict's first */
     moe_arg_values values;
 };
 
-/* A second alignment that kernels of maps are verified with. */
-enum { OTHER_ALIGN = 64 };
+/* A second alignment that kernels of maps are verified with; a byte of outputs before a run. */
+enum { OTHER_ALIGN = 64, NO_ANSWER = 0x7f };
 
 /* Where the run at hand has an argument's buffer. */
 static const op_buffers *buffers_of(const moe_trial *trial, moe_arg arg) {
     const moe_op_case *c = trial->c;
-    if (c->given && c->given_buffers.address[arg]) return &c->given_buffers;
+    if (c->given[c->entry].address[arg]) return &c->given[c->entry];
     return trial->layout->buffers.address[arg] ? &trial->layout->buffers : &c->buffers;
 }
 
-/* What a run at the routing's entry has no use for, and, where timed, what callers mostly do not ask
+/* What a run from its entry has no use for, and, where timed, what callers mostly do not ask
  * for. */
 static bool is_left_out(const moe_trial *trial, const moe_op_arg *arg, bool timed) {
     const moe_op_case *c = trial->c;
-    if (c->given && moe_tensor_used(&c->op.layer, arg->arg) < MOE_ENTRY_GIVEN) return true;
+    if (moe_tensor_used(&c->op.layer, arg->arg) < c->entry) return true;
     return timed && (arg->use == MOE_USE_ADD || arg->use == MOE_USE_ASK_IN ||
                      arg->use == MOE_USE_ASK_OUT);
 }
@@ -49,7 +50,7 @@ static void set_args(moe_trial *trial, bool timed) {
     values.value[MOE_ARG_row_align] = (uint64_t)trial->layout->align;
     values.value[MOE_ARG_first_expert] = (uint64_t)c->first_expert;
     values.value[MOE_ARG_vocab] = MOE_WORKLOAD_VOCAB;
-    values.value[MOE_ARG_given] = c->given;
+    values.value[MOE_ARG_given] = c->entry == MOE_ENTRY_GIVEN;
     trial->values = values;
 }
 
@@ -112,7 +113,15 @@ moe_status moe_trial_run(void *context) {
     return moe_enqueue_launch(&enqueue, &trial->values, NULL);
 }
 
-/* What the kernels write is marked unwritten; what they add to is zeroed. */
+/* What the kernels write is marked unwritten. A poisoned integer is -1, which is right where a slot
+ * was dropped: in a verdict's further runs outputs hold what is right nowhere. */
+static moe_status spoil(const moe_trial *trial, moe_ptr address, size_t bytes) {
+    const moe_device *device = trial->c->device;
+    if (trial->further) return device->class->fill(device->self, address, NO_ANSWER, bytes, NULL);
+    return device->class->poison(device->self, address, bytes);
+}
+
+/* Spoils what the kernels write, and zeroes what they add to. */
 static moe_status clear_outputs(moe_trial *trial) {
     moe_op_case *c = trial->c;
     int count;
@@ -121,8 +130,8 @@ static moe_status clear_outputs(moe_trial *trial) {
         const moe_arg arg = args[i].arg;
         const op_buffers *b = buffers_of(trial, arg);
         bool written = args[i].use == MOE_USE_OUT || args[i].use == MOE_USE_ASK_OUT;
-        if (written && b->address[arg] && b != &c->given_buffers)
-            MOE_TRY(c->device->class->poison(c->device->self, b->address[arg], b->bytes[arg]));
+        if (written && b->address[arg] && b != &c->given[c->entry])
+            MOE_TRY(spoil(trial, b->address[arg], b->bytes[arg]));
     }
     return zero(trial, MOE_USE_ADD);
 }
@@ -157,14 +166,23 @@ static moe_status verify_other_align(moe_trial *trial, moe_verdict *verdict) {
     return status;
 }
 
-static moe_status verify_given(moe_trial *trial, moe_verdict *verdict) {
+static moe_status verify_from(moe_trial *trial, moe_entry entry, moe_verdict *verdict) {
     double ns;
-    MOE_TRY(op_upload_given(trial->c));
-    trial->c->given = true;
+    trial->c->entry = entry;
     moe_status status = run_afresh(trial, verdict, &ns);
-    trial->c->given = false;
+    trial->c->entry = MOE_ENTRY_ROUTER;
     set_args(trial, true);
     return status;
+}
+
+static moe_status verify_given(moe_trial *trial, moe_verdict *verdict) {
+    MOE_TRY(op_upload_given(trial->c));
+    return verify_from(trial, MOE_ENTRY_GIVEN, verdict);
+}
+
+static moe_status verify_logits(moe_trial *trial, moe_verdict *verdict) {
+    MOE_TRY(op_upload_logits(trial->c));
+    return verify_from(trial, MOE_ENTRY_LOGITS, verdict);
 }
 
 /* The scratch holds what the run before has left. */
@@ -180,11 +198,14 @@ static const struct {
 } checks[] = {
     {OP_OTHER_ALIGN, "rows aligned to 64", verify_other_align},
     {OP_GIVEN, "ids and weights given", verify_given},
+    {OP_LOGITS, "logits given", verify_logits},
     {OP_AGAIN, "a second run", verify_again},
 };
 
 moe_status moe_trial_verify(moe_trial *trial, moe_verdict *verdict, double *ns) {
+    trial->further = false;
     MOE_TRY(run_afresh(trial, verdict, ns));
+    trial->further = true;
     for (size_t i = 0; i < sizeof checks / sizeof *checks && verdict->ok; i++) {
         moe_verdict its = {0};
         if (!(trial->c->kind->checks & checks[i].bit)) continue;
