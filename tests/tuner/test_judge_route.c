@@ -21,7 +21,7 @@ static void test_choices(void **state) {
          "with logits given: ids["},
         {"given logits ignored", "include/route.cuh",
          "    if (a.logits) {\n        const int given", "    if (false) {\n        const int given",
-         "null"},
+         "null pointer"},
         {"given logits of the block's first token for all", "include/route.cuh",
          "= a.logits[(size_t)first * E + i];", "= a.logits[(size_t)first * E + i % E];",
          "with logits given: ids["},
@@ -90,7 +90,7 @@ static void test_slices(void **state) {
          "for (int s = 1; s < SPLIT; s++) part[i][0] += part[i][s];", ";", "ids["},
         {"the bias beside given logits", "include/route.cuh",
          "if (LOGIT_BIAS && !a.logits) part", "if (LOGIT_BIAS) part",
-         "with logits given: weights["},
+         "null pointer"},
         {"a wrong expert where T = 1", SELECT, "* K + lane] = mine.expert;",
          "* K + lane] = a.tokens == 1 ? (mine.expert + 1) % E : mine.expert;", "ids["},
     };
