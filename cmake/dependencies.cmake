@@ -36,7 +36,8 @@ find_path(CUDA_INCLUDE cuda.h
 find_path(CUPTI_INCLUDE cupti.h
     HINTS ${CUDA_INCLUDE} $ENV{CUDA_HOME}/extras/CUPTI/include /usr/local/cuda/extras/CUPTI/include)
 if(NOT CUDA_INCLUDE OR NOT CUPTI_INCLUDE)
-    message(FATAL_ERROR "NVIDIA's headers (cuda.h, cupti.h) are missing; run: bash scripts/setup.sh")
+    message(FATAL_ERROR
+        "NVIDIA's headers (cuda.h, cupti.h) are missing; run: bash scripts/setup.sh")
 endif()
 add_library(dep_cuda INTERFACE)
 target_include_directories(dep_cuda SYSTEM INTERFACE ${CUDA_INCLUDE} ${CUPTI_INCLUDE})

@@ -1,5 +1,5 @@
-# install.cmake - libmoetune (the runtime), libmoetune_sim (the simulated GPU, which libmoetune opens
-# where a device named sim: is asked for), the header, and the package files.
+# install.cmake - libmoetune (the runtime), libmoetune_sim (the simulated GPU, which libmoetune
+# opens where a device named sim: is asked for), the header, and the package files.
 #   cmake --install build --component library     the libraries alone
 #   cmake --install build                         and the moetune command with its templates
 include(CMakePackageConfigHelpers)
@@ -23,7 +23,8 @@ target_link_options(moetune_sim PRIVATE -Wl,--as-needed)
 add_dependencies(moetune_shared moetune_sim)
 
 foreach(library shared sim)
-    # Only what its header declares is seen from outside; not SQLite, which the process may have too.
+    # Only what its header declares is seen from outside; not SQLite, which the process may have
+    # too.
     target_link_options(moetune_${library} PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined)
     set_target_properties(moetune_${library} PROPERTIES VERSION ${PROJECT_VERSION}
         SOVERSION ${PROJECT_VERSION_MAJOR} LINKER_LANGUAGE C)

@@ -63,7 +63,8 @@ static int api_tile(lua_State *L) {
     return luaL_error(L, "permute counts no tiles of %I rows", rows);
 }
 
-/* moe.occupancy(d, threads, registers, smem): blocks of a kernel like this that an SM holds at once */
+/* moe.occupancy(d, threads, registers, smem): blocks of a kernel like this that an SM holds at
+ * once */
 static int api_occupancy(lua_State *L) {
     moe_facts facts = {0};
     gen_read_arch(L, 1, &facts);

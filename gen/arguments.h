@@ -7,8 +7,8 @@
 enum { GEN_ARGUMENTS_SIZE = 2048 };
 
 /* Writes "struct args_<op> { ... };" without a final line break, with `maps` tensor maps in front.
- * The types XT and WT, and tensor_map where there are maps, must be declared before it. `text` holds
- * GEN_ARGUMENTS_SIZE bytes. */
+ * The types XT and WT, and tensor_map where there are maps, must be declared before it. `text`
+ * holds GEN_ARGUMENTS_SIZE bytes. */
 void gen_arguments_print(moe_op_kind kind, int64_t maps, char *text, size_t size);
 
 #endif

@@ -31,8 +31,8 @@ void moe_gen_close(moe_gen *gen);
 int moe_gen_count(const moe_gen *gen);
 const moe_template *moe_gen_at(const moe_gen *gen, int index);
 
-/* Whether those who choose among all configs may take one whose sums depend on the order of arrival;
- * false at first. A config that is named may be any. */
+/* Whether those who choose among all configs may take one whose sums depend on the order of
+ * arrival; false at first. A config that is named may be any. */
 void moe_gen_allow_any_order(moe_gen *gen, bool allowed);
 bool moe_gen_any_order(const moe_gen *gen);
 

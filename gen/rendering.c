@@ -1,5 +1,5 @@
-/* rendering.c - the lines of a body as they come, with marks that keep the compiler in step with the
- * template. */
+/* rendering.c - the lines of a body as they come, with marks that keep the compiler in step with
+ * the template. */
 #include "rendering.h"
 
 #include <lauxlib.h>

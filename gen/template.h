@@ -33,7 +33,8 @@ struct moe_gen {
     int includes;
     moe_template **template;    /* in order of name */
     int count;
-    gen_broken broken[GEN_MAX_BROKEN]; /* templates that were left out; further ones are not noted */
+    gen_broken broken[GEN_MAX_BROKEN]; /* templates that were left out; further ones are not
+                                          noted */
     int broken_count;
     bool any_order;             /* see moe_gen_allow_any_order */
 };

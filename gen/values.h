@@ -1,5 +1,5 @@
-/* values.h - what a template may know: p (the op), c (the config), d (the device) and b (the kernels
- * as compiled). */
+/* values.h - what a template may know: p (the op), c (the config), d (the device) and b (the
+ * kernels as compiled). */
 #ifndef GEN_VALUES_H
 #define GEN_VALUES_H
 

@@ -16,10 +16,10 @@
  * A close or destroy of NULL is a no-op. Plans are immutable and may be shared between threads;
  * a database belongs to one thread at a time; a device may be shared.
  *
- * moe_layer, moe_plan_options and moe_io grow: what a later version adds comes behind their end, and
- * their first member says how large they are where the program was compiled. So a program runs
- * with a later library, which takes what the program knows nothing of as 0; and with an earlier one,
- * as long as it leaves what that does not know 0. MOE_E_INVALID where a size is not set.
+ * moe_layer, moe_plan_options and moe_io grow: what a later version adds comes behind their end,
+ * and their first member says how large they are where the program was compiled. So a program runs
+ * with a later library, which takes what the program knows nothing of as 0; and with an earlier
+ * one, as long as it leaves what that does not know 0. MOE_E_INVALID where a size is not set.
  *
  * T is the token count of one call, R = T*k its routed rows. Matrices are row-major.
  */
@@ -102,12 +102,13 @@ typedef struct moe_act {
     double limit, alpha; /* of swiglu_clamp(limit,alpha); 0 for every other kind */
 } moe_act;
 
-/* A router is a row of independent choices: what is drawn at random, what a logit scores, how experts
- * are picked, and how the chosen scores become weights. Of equal keys the lower expert id wins.
+/* A router is a row of independent choices: what is drawn at random, what a logit scores, how
+ * experts are picked, and how the chosen scores become weights. Of equal keys the lower expert id
+ * wins.
  *
  * What is drawn depends on moe_io.seed alone: numbers are words of Philox4x32-10 (Salmon and others
- * 2011) whose key is the seed and whose counter is (token, i, stream, 0). A uniform u is a word's upper
- * 24 bits times 2^-24. Without a seed nothing is drawn, as in evaluation. */
+ * 2011) whose key is the seed and whose counter is (token, i, stream, 0). A uniform u is a word's
+ * upper 24 bits times 2^-24. Without a seed nothing is drawn, as in evaluation. */
 
 typedef enum moe_score { /* of a token's logits l, before the selection */
     MOE_SCORE_LOGIT,        /* l itself; not written in a router's text */
@@ -119,10 +120,10 @@ typedef enum moe_score { /* of a token's logits l, before the selection */
 
 typedef enum moe_pick { /* where a token's experts come from */
     MOE_PICK_TOPK, /* the k largest keys, best first */
-    MOE_PICK_HASH, /* row token_ids[t] of moe_io.expert_table, in its order (hash layers, DeepSeek-V4):
-                      an expert may stand there twice; an id that is no expert's is a slot left out:
-                      its id becomes -1 and its weight 0, and so is every slot of a token whose id is
-                      not in 0..vocab-1 */
+    MOE_PICK_HASH, /* row token_ids[t] of moe_io.expert_table, in its order (hash layers,
+                      DeepSeek-V4): an expert may stand there twice; an id that is no expert's is a
+                      slot left out: its id becomes -1 and its weight 0, and so is every slot of a
+                      token whose id is not in 0..vocab-1 */
     MOE_PICK_COUNT
 } moe_pick;
 
@@ -142,9 +143,9 @@ typedef enum moe_group_rule { /* the score of a group of experts, from the keys 
     MOE_GROUP_COUNT
 } moe_group_rule;
 
-typedef enum moe_second { /* whether the second of two experts stays, u being stream 0 of (token, 1).
-                             One that does not has id -1 and weight 0, takes no room, and leaves the
-                             other's weight as it is */
+typedef enum moe_second { /* whether the second of two experts stays, u being stream 0 of (token,
+                             1). One that does not has id -1 and weight 0, takes no room, and leaves
+                             the other's weight as it is */
     MOE_SECOND_ALWAYS, /* not written in a router's text */
     MOE_SECOND_MESH,   /* where u < w2 / 0.2 (Mesh TensorFlow), w2 being its weight */
     MOE_SECOND_NLLB,   /* where u < 2 * p2 (fairseq), p2 being its softmax over all experts */
@@ -160,20 +161,21 @@ typedef enum moe_rule {
                                weight; of equal ones the earlier token */
     MOE_RULE_GIVEN, /* there is no router: moe_io.ids and weights are inputs (c-BTM, hash layers and
                        routers of the caller's own) */
-    MOE_RULE_PEER, /* each of several heads takes the k/heads experts whose two keys have the largest
-                      sum of products with the head's query; weights are a softmax over these */
+    MOE_RULE_PEER, /* each of several heads takes the k/heads experts whose two keys have the
+                      largest sum of products with the head's query; weights are a softmax over
+                      these */
     MOE_RULE_COUNT
 } moe_rule;
 
 typedef struct moe_router {
     moe_rule rule;             /* other than MOE_RULE_TOPK it decides on the choices below, too */
-    double jitter_input;       /* the router's x is multiplied by 1 - j + 2*j*u in fp32 and rounded to
-                                  x's dtype, u being word c%4 of stream 2 of (token, c/4) for column c;
-                                  0: it is not */
+    double jitter_input;       /* the router's x is multiplied by 1 - j + 2*j*u in fp32 and rounded
+                                  to x's dtype, u being word c%4 of stream 2 of (token, c/4) for
+                                  column c; 0: it is not */
     bool jitter_experts;       /* the experts' x, too, as in transformers' Mixtral */
     double noise;              /* logits += n * (log(1 + exp(x . router_noise)) + noise), n being
-                                  sqrt(-2 log(u0 + 2^-24)) * cos(2 pi u1) of words 0 and 1 of stream 1
-                                  of (token, expert); 0: they have none */
+                                  sqrt(-2 log(u0 + 2^-24)) * cos(2 pi u1) of words 0 and 1 of stream
+                                  1 of (token, expert); 0: they have none */
     moe_score score;
     moe_pick pick;
     bool key_bias;             /* key = score + router_bias; else the key is the score */
@@ -245,8 +247,8 @@ typedef enum moe_router_dtype { /* dtype of the router's weight */
     MOE_ROUTER_DTYPE_COUNT
 } moe_router_dtype;
 
-/* A layer is what its text says: members that do not show in it, such as the numbers of a stage that
- * the router has not, count for nothing. */
+/* A layer is what its text says: members that do not show in it, such as the numbers of a stage
+ * that the router has not, count for nothing. */
 typedef struct moe_layer {
     size_t size;     /* sizeof(moe_layer); moe_layer_parse sets it */
     int64_t d;       /* width of x and y; a multiple of 8 */
@@ -292,21 +294,23 @@ enum { MOE_LAYER_TEXT_SIZE = 512 }; /* bytes, always enough for a layer's text *
  *             what a residual layer adds to x: with experts F(x) = x + f(x), x + weight*f(x) =
  *             weight*F(x) + (1-weight)*x. To evaluate such a layer use topk>sigmoid, which gives
  *             each token its best expert
- *   expert_choice   each expert takes the C tokens that give it the largest softmax(l), their weight.
- *             capacity=CF,switch says how many, C = round(CF*T/e), at most T: a token has CF experts
- *             on average, and 0 to e of them. So k=e (at most 256): slot (t,j) is expert j's, and its
- *             id is j or, where that has not taken the token, -1 with weight 0. A token's choice
- *             depends on all tokens of the call, later ones too
- *   given     ids and weights are the caller's: moe_io.routing_given is true. An expert may be given
- *             twice to a token, each time with a row of its own; an id that is no expert's is skipped
- *   peer(HEADS,KEYS[,WIDTH])[>relu]   product keys: expert i*KEYS+j, of e=KEYS^2 single neurons (f=1), has key i
- *             of a head's first KEYS and key j of its second ones. A head's query, WIDTH numbers of
- *             x @ router_weight^T (plus router_bias), meets the first ones with its first half and the
- *             second ones with the other; an expert's logit is the sum of both products. The head
- *             takes the k/HEADS largest, best first (ties: lower id), and weighs them by their softmax,
- *             or each by max(logit, 0); heads follow one another in a token's slots, and may take the same expert. KEYS is a
- *             multiple of 8 to 1024, WIDTH one of 128 to 1024, 256 unless written. act has no gate; act=none makes each
- *             expert a value, y = sum of weight * value (product-key memory)
+ *   expert_choice   each expert takes the C tokens that give it the largest softmax(l), their
+ *             weight. capacity=CF,switch says how many, C = round(CF*T/e), at most T: a token has
+ *             CF experts on average, and 0 to e of them. So k=e (at most 256): slot (t,j) is expert
+ *             j's, and its id is j or, where that has not taken the token, -1 with weight 0. A
+ *             token's choice depends on all tokens of the call, later ones too
+ *   given     ids and weights are the caller's: moe_io.routing_given is true. An expert may be
+ *             given twice to a token, each time with a row of its own; an id that is no expert's is
+ *             skipped
+ *   peer(HEADS,KEYS[,WIDTH])[>relu]   product keys: expert i*KEYS+j, of e=KEYS^2 single neurons
+ *             (f=1), has key i of a head's first KEYS and key j of its second ones. A head's query,
+ *             WIDTH numbers of x @ router_weight^T (plus router_bias), meets the first ones with
+ *             its first half and the second ones with the other; an expert's logit is the sum of
+ *             both products. The head takes the k/HEADS largest, best first (ties: lower id), and
+ *             weighs them by their softmax, or each by max(logit, 0); heads follow one another in a
+ *             token's slots, and may take the same expert. KEYS is a multiple of 8 to 1024, WIDTH
+ *             one of 128 to 1024, 256 unless written. act has no gate; act=none makes each expert a
+ *             value, y = sum of weight * value (product-key memory)
  *
  * A capacity is a factor, which a formula and a least may follow: 1.25 | 1.25,switch | 2,nllb |
  * 1.25,switch,min(4). `priority=gate` and `drop=renorm` are written only where they are not the
@@ -354,8 +358,8 @@ MOE_API const char *moe_dtype_text(moe_dtype dtype);
 typedef struct moe_device moe_device;
 
 /* Opens a device: "cuda:N", "sim:<chip>" (a simulated GPU, such as "sim:h100"; options follow as
- * in "sim:h100,seed=7"), "null" (accepts everything, runs nothing) or "auto" (the first GPU, never a
- * simulated one). The simulated GPU is a library of its own, libmoetune_sim, which is opened from
+ * in "sim:h100,seed=7"), "null" (accepts everything, runs nothing) or "auto" (the first GPU, never
+ * a simulated one). The simulated GPU is a library of its own, libmoetune_sim, which is opened from
  * beside this one, or the program that holds it, else from the loader's path, and only where it is
  * asked for. MOE_E_NOT_FOUND, MOE_E_LIBRARY (a driver, or libmoetune_sim, is missing or does not
  * fit), MOE_E_DEVICE. */
@@ -417,9 +421,9 @@ typedef struct moe_plan_options {
 } moe_plan_options;
 
 /* Resolves `layer` on `device` and loads every kernel it can need. options NULL, or
- * all 0 but for the size: no token limit, any match, uniform, cold, repeatable sums. The plan keeps using `device`, but not `db`.
- * MOE_E_NOT_FOUND (no row fits: the text says which op, and the command that tunes it),
- * MOE_E_DEVICE, MOE_E_MEMORY. */
+ * all 0 but for the size: no token limit, any match, uniform, cold, repeatable sums. The plan keeps
+ * using `device`, but not `db`. MOE_E_NOT_FOUND (no row fits: the text says which op, and the
+ * command that tunes it), MOE_E_DEVICE, MOE_E_MEMORY. */
 MOE_API moe_status moe_plan_create(moe_db *db, moe_device *device, const moe_layer *layer,
                                    const moe_plan_options *options, moe_plan **out);
 MOE_API void moe_plan_destroy(moe_plan *plan);
@@ -435,11 +439,12 @@ MOE_API moe_status moe_plan_match(const moe_plan *plan, int64_t tokens, moe_matc
  * NUL-terminated, cut off at `size`. */
 MOE_API moe_status moe_plan_explain(const moe_plan *plan, int64_t tokens, char *text, size_t size);
 
-/* How evenly a router loads its experts. T tokens, mean over them; f1_e and f_e are the tokens whose
- * first, and any, choice is expert e; P_e is the mean softmax of the logits. CV^2 is
+/* How evenly a router loads its experts. T tokens, mean over them; f1_e and f_e are the tokens
+ * whose first, and any, choice is expert e; P_e is the mean softmax of the logits. CV^2 is
  * var/(mean^2 + 1e-10) over experts, with the variance of a whole population. */
 typedef enum moe_loss {
-    MOE_LOSS_SWITCH,     /* e * sum of f1_e/T * P_e: 1 where even (GShard, Switch, Mesh TensorFlow) */
+    MOE_LOSS_SWITCH,     /* e * sum of f1_e/T * P_e: 1 where even (GShard, Switch, Mesh
+                            TensorFlow) */
     MOE_LOSS_CHOICES,    /* e * sum of f_e/T * P_e: k where even (transformers, flaxformer) */
     MOE_LOSS_IMPORTANCE, /* CV^2 of each expert's sum of weights (sparsely-gated MoE) */
     MOE_LOSS_LOAD,       /* CV^2 of f_e (the same) */
@@ -454,14 +459,15 @@ typedef struct moe_io {
     size_t size; /* sizeof(moe_io) */
     /* inputs */
     const void *x;             /* [T,d] */
-    const void *router_weight; /* [e,d] in w's dtype, or f32; unused where logits or routing are given;
-                                  of peer the queries, [HEADS*WIDTH,d] */
+    const void *router_weight; /* [e,d] in w's dtype, or f32; unused where logits or routing are
+                                  given; of peer the queries, [HEADS*WIDTH,d] */
     const void *router_keys;   /* [HEADS,2,KEYS,WIDTH/2], of peer only */
-    const float *router_bias;  /* [e], added to the logits (bias=router) or the keys (+bias); of peer
-                                  [HEADS*WIDTH], added to the queries */
+    const float *router_bias;  /* [e], added to the logits (bias=router) or the keys (+bias); of
+                                  peer [HEADS*WIDTH], added to the queries */
     const void *up;            /* gated: [e,2f,d], rows in the layer's layout; else [e,f,d] */
     const void *up_bias;       /* gated: [e,2f]; else [e,f]; bias=up only */
-    const void *down;          /* [e,d,f]; both have `local` experts instead of e where that is set */
+    const void *down;          /* [e,d,f]; both have `local` experts instead of e where that is
+                                  set */
     const void *down_bias;     /* [e,d]; bias=down only; weighted like the row it joins */
     const void *shared_up;     /* gated: [2F,d], rows in the layer's layout; else [F,d]; shared=F */
     const void *shared_down;   /* [d,F] */
@@ -470,22 +476,24 @@ typedef struct moe_io {
     const float *logits;       /* [T,e], optional: given logits replace the router GEMM and bias; of
                                   peer [T,HEADS,2,KEYS], the products of queries and keys */
     bool routing_given;        /* true: ids and weights below are inputs and no router runs */
-    const void *router_noise;  /* [e,d] in router_weight's dtype; noisy; unused where logits are given */
+    const void *router_noise;  /* [e,d] in router_weight's dtype; noisy; unused where logits are
+                                  given */
     const int *token_ids;      /* [T], hash */
     const int *expert_table;   /* [vocab,k], hash */
     int64_t vocab;             /* rows of expert_table, below 2^31 */
-    const uint64_t *seed;      /* [1], optional; NULL: nothing is drawn. Read when kernels run, so that a
-                                  captured graph draws anew; give each layer and step its own */
+    const uint64_t *seed;      /* [1], optional; NULL: nothing is drawn. Read when kernels run, so
+                                  that a captured graph draws anew; give each layer and step its
+                                  own */
     /* outputs */
     void *y;       /* [T,d] in x's dtype */
     int *ids;      /* [T,k] i32, best first; NULL: kept in the workspace (not if routing_given) */
     float *weights; /* [T,k]; a slot that capacity dropped keeps its weight here; NULL as above */
     int *counts;   /* [e], optional: rows that chose each expert, before any drop; 0 or that
                       for experts that other devices hold */
-    float *mean_probs; /* [e], optional: mean over tokens of softmax(logits); 0 if routing_given; NULL
-                          for peer, which knows the logits of few experts */
-    float *losses; /* [MOE_LOSS_COUNT], optional, by moe_loss; 0 if T is 0 or routing_given; NULL for
-                      rules of one word, which need none */
+    float *mean_probs; /* [e], optional: mean over tokens of softmax(logits); 0 if routing_given;
+                          NULL for peer, which knows the logits of few experts */
+    float *losses; /* [MOE_LOSS_COUNT], optional, by moe_loss; 0 if T is 0 or routing_given; NULL
+                      for rules of one word, which need none */
     float *next_router_bias; /* [e], optional, where keys have a bias: router_bias + bias_rate for
                                 experts with less than their even share of the choices, - for those
                                 with more; may be router_bias. Not written if T is 0 or
@@ -539,8 +547,8 @@ typedef struct moe_tensor_desc {
     size_t io_offset;            /* of the pointer in moe_io */
 } moe_tensor_desc;
 
-/* Tensor `index` of a layer at T tokens; they count from 0. A binding that loops over them needs no list
- * of its own. Texts are the library's. MOE_E_NOT_FOUND behind the last one, MOE_E_INVALID. */
+/* Tensor `index` of a layer at T tokens; they count from 0. A binding that loops over them needs no
+ * list of its own. Texts are the library's. MOE_E_NOT_FOUND behind the last one, MOE_E_INVALID. */
 MOE_API moe_status moe_layer_tensor_sized(const moe_layer *layer, int64_t tokens, int index,
                                           size_t size, moe_tensor_desc *out);
 
@@ -566,8 +574,9 @@ MOE_API moe_status moe_plan_run(const moe_plan *plan, const moe_io *io, int64_t 
                                 void *stream);
 
 /* A run of T tokens on constant pointers, made once and enqueued often: arguments are packed, grids
- * sized and tensor maps encoded, so that a run costs the host little but the launches themselves. It
- * borrows the plan and the memory behind the pointers, which must outlive it; `io` itself may go. */
+ * sized and tensor maps encoded, so that a run costs the host little but the launches themselves.
+ * It borrows the plan and the memory behind the pointers, which must outlive it; `io` itself may
+ * go. */
 typedef struct moe_bound moe_bound;
 
 /* Makes one; nothing is enqueued. Errors are those of moe_plan_run, and MOE_E_MEMORY. */
@@ -575,20 +584,20 @@ MOE_API moe_status moe_plan_bind(const moe_plan *plan, const moe_io *io, int64_t
                                  moe_bound **out);
 
 /* Enqueues it on a stream and returns without waiting: no allocation, lock or look at the pointers.
- * As often as wanted, on any stream, from any thread, and into a graph under capture; but its workspace
- * and outputs serve one run at a time, so runs on several streams must follow one another. A captured
- * graph holds the pointers and the plan's code, not the bound run, which may go before it; the plan may
- * not. MOE_E_DEVICE, MOE_E_FAULT. */
+ * As often as wanted, on any stream, from any thread, and into a graph under capture; but its
+ * workspace and outputs serve one run at a time, so runs on several streams must follow one
+ * another. A captured graph holds the pointers and the plan's code, not the bound run, which may go
+ * before it; the plan may not. MOE_E_DEVICE, MOE_E_FAULT. */
 MOE_API moe_status moe_bound_run(const moe_bound *bound, void *stream);
 MOE_API void moe_bound_destroy(moe_bound *bound);
 
 /* --------------------------------------------------------------------------------- experts */
 
-/* The weighted average of n experts' weights, on the host: out[i] is the sum of mix[j] * expert[j][i]
- * over the sum of mix, in double and rounded once. Arrays hold `count` elements of a dtype; any part of
- * an expert may be averaged by itself, and `out` may be one of the experts. So experts that were trained
- * apart become one (branch-train-merge). MOE_E_INVALID (no expert, a NULL, or a mix below 0, not finite
- * or 0 in all). */
+/* The weighted average of n experts' weights, on the host: out[i] is the sum of mix[j] *
+ * expert[j][i] over the sum of mix, in double and rounded once. Arrays hold `count` elements of a
+ * dtype; any part of an expert may be averaged by itself, and `out` may be one of the experts. So
+ * experts that were trained apart become one (branch-train-merge). MOE_E_INVALID (no expert, a
+ * NULL, or a mix below 0, not finite or 0 in all). */
 MOE_API moe_status moe_merge_experts(moe_dtype dtype, const void *const *expert, const double *mix,
                                      int64_t n, int64_t count, void *out);
 

@@ -6,11 +6,11 @@
  * Then each token goes to its highest bidder at that price. A token once owned stays owned, so in
  * the end all are, and every expert has its share.
  *
- * Why the end is near the best: what an expert bids for is worth v - epsilon to it afterwards, where
- * v is the most that anything it has not bid for is worth. From round to round v does not rise: an
- * expert that lost m tokens lacks m at least. So whatever it owns in the end is worth what it does
- * not own, less epsilon. Exchanging tokens for those of the best assignment then gains at most
- * epsilon a token; prices cancel out, since both give away all tokens. */
+ * Why the end is near the best: what an expert bids for is worth v - epsilon to it afterwards,
+ * where v is the most that anything it has not bid for is worth. From round to round v does not
+ * rise: an expert that lost m tokens lacks m at least. So whatever it owns in the end is worth what
+ * it does not own, less epsilon. Exchanging tokens for those of the best assignment then gains at
+ * most epsilon a token; prices cancel out, since both give away all tokens. */
 #include "balance.h"
 
 #include <math.h>

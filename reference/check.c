@@ -29,8 +29,8 @@ static double weights_rms(const double *want, int64_t n) {
  * other way round: twice the error of a difference of logits at unit scale. */
 static double weight_slack(const moe_route_check *c) { return 4 * (c->logit_error + 0x1p-22); }
 
-/* What a token's limits become when weights are divided by their sum: a weight is largest beside the
- * least others. */
+/* What a token's limits become when weights are divided by their sum: a weight is largest beside
+ * the least others. */
 static void divide_limits(const moe_router *router, int64_t k, double *least, double *most) {
     double low = router->epsilon, high = router->epsilon;
     for (int64_t j = 0; j < k; j++) low += least[j], high += most[j];
@@ -199,8 +199,8 @@ static bool slots_are_right(const maps_check *c) {
         int64_t start = c->got->expert_start[expert];
         if (row < start || row >= start + c->rows[expert])
             return moe_bad(c->verdict,
-                           "slot_rows[%lld] is %d, should be in %lld..%lld of expert %d", LL(s), row,
-                           LL(start), LL(start + c->rows[expert] - 1), expert);
+                           "slot_rows[%lld] is %d, should be in %lld..%lld of expert %d", LL(s),
+                           row, LL(start), LL(start + c->rows[expert] - 1), expert);
         if (c->got->row_slots[row] != s)
             return moe_bad(c->verdict, "row_slots[%d] is %d, but slot_rows[%lld] is %d", row,
                            c->got->row_slots[row], LL(s), row);

@@ -10,16 +10,17 @@
 #include "reference.h"
 #include "verdict.h"
 
-/* Judges a route kernel against logits [T,e] of the reference and what else its router reads of `in`,
- * which is NULL where it reads nothing: a bias of keys, a seed, a table. `logit_error` is how far the kernel's logits may be off: 0 where it was given them, else
- * moe_logit_tolerance(). Of the rule base, all tokens (then counts are given) are judged by shares
- * and by the sum of their logits. Of product keys each head is judged for itself, by sums of two
- * logits; heads may choose the same. `tolerance` is that of the route op. Every chosen key must reach the k-th
- * best and not exceed the one before it, both within twice its error, which is that of the logits
- * and, where keys are scores, their rounding in fp32; sparsemixer's weights may count either way
- * who is as good as on the limit; a second expert may stay or not where what is drawn is as good as its
- * law; ids from a table are the very same; counts must be exact for the ids. Tokens with a logit that is not
- * finite are held to valid and distinct ids only. MOE_E_MEMORY. */
+/* Judges a route kernel against logits [T,e] of the reference and what else its router reads of
+ * `in`, which is NULL where it reads nothing: a bias of keys, a seed, a table. `logit_error` is how
+ * far the kernel's logits may be off: 0 where it was given them, else moe_logit_tolerance(). Of the
+ * rule base, all tokens (then counts are given) are judged by shares and by the sum of their
+ * logits. Of product keys each head is judged for itself, by sums of two logits; heads may choose
+ * the same. `tolerance` is that of the route op. Every chosen key must reach the k-th best and not
+ * exceed the one before it, both within twice its error, which is that of the logits and, where
+ * keys are scores, their rounding in fp32; sparsemixer's weights may count either way who is as
+ * good as on the limit; a second expert may stay or not where what is drawn is as good as its law;
+ * ids from a table are the very same; counts must be exact for the ids. Tokens with a logit that is
+ * not finite are held to valid and distinct ids only. MOE_E_MEMORY. */
 moe_status moe_check_route(const moe_layer *layer, int64_t tokens, const double *logits,
                            const moe_host_layer *in, double logit_error, double tolerance,
                            const moe_route_result *got, moe_verdict *out);
@@ -39,8 +40,8 @@ typedef struct moe_maps {
  * priority=gate), under a capacity and a row alignment: starts are multiples
  * of the alignment, in order, with less than `row_align` rows of gap (so there is one right
  * answer); row_slots and slot_rows are inverse to each other, hold exactly the slots that the
- * capacity keeps, each with its expert, and -1 elsewhere; a shared expert's rows are all tokens; tile_start counts each expert's tiles.
- * The order of an expert's rows is free. */
+ * capacity keeps, each with its expert, and -1 elsewhere; a shared expert's rows are all tokens;
+ * tile_start counts each expert's tiles. The order of an expert's rows is free. */
 moe_status moe_check_maps(const moe_layer *layer, int64_t tokens, int64_t row_align, const int *ids,
                           const float *weights, const moe_maps *got, moe_verdict *out);
 

@@ -218,8 +218,8 @@ moe_status moe_cublas_pipeline_create(moe_device *device, const moe_layer *layer
                         "the pipeline's router draws nothing and picks the k best");
     MOE_TRY(check_texts(layer));
     if (layer->shared.f || moe_layer_held(layer) < layer->e)
-        return moe_fail(MOE_E_UNSUPPORTED, "the pipeline of library GEMMs has all experts of a layer, "
-                                           "and no shared one");
+        return moe_fail(MOE_E_UNSUPPORTED, "the pipeline of library GEMMs has all experts of a "
+                                           "layer, and no shared one");
     moe_cublas_pipeline *p = calloc(1, sizeof *p);
     if (!p) return moe_fail(MOE_E_MEMORY, "no memory for a pipeline");
     *p = (moe_cublas_pipeline){.device = device, .layer = *layer, .tokens = tokens, .gemm = gemm};
@@ -301,8 +301,8 @@ static moe_status run_router_gemm(const moe_cublas_pipeline *p, const moe_pipeli
                                   void *stream) {
     const moe_layer *l = &p->layer;
     if (moe_layer_router_dtype(l) != l->x)
-        return moe_fail(MOE_E_UNSUPPORTED, "no library GEMM takes %s x with f32 router weights; give "
-                                           "it logits", moe_dtype_names[l->x]);
+        return moe_fail(MOE_E_UNSUPPORTED, "no library GEMM takes %s x with f32 router weights; "
+                                           "give it logits", moe_dtype_names[l->x]);
     const moe_gemm_call call = {.dtype = l->x,
                                 .out_dtype = MOE_F32,
                                 .rows = p->tokens,

@@ -1,5 +1,5 @@
-/* draw.c - what a router draws: jitter of its input, noise of its logits, and whether a second expert
- * stays. */
+/* draw.c - what a router draws: jitter of its input, noise of its logits, and whether a second
+ * expert stays. */
 #include "draw.h"
 
 #include "core/number.h"
@@ -39,8 +39,8 @@ static uint32_t number_of(const moe_host_layer *in, int64_t t) {
 
 /* ---------------------------------------------------------------------------------- jitter */
 
-/* In fp32, operation by operation, as moe_router says: the very same bits. By way of double, where a
- * compiler has nothing to fuse: each result is rounded once. */
+/* In fp32, operation by operation, as moe_router says: the very same bits. By way of double, where
+ * a compiler has nothing to fuse: each result is rounded once. */
 static void jitter_row(const moe_layer *layer, uint64_t seed, uint32_t number, float *row) {
     const float least = (float)(1 - layer->router.jitter_input);
     const float range = (float)(2 * layer->router.jitter_input);
@@ -132,8 +132,8 @@ void moe_ref_second(const moe_layer *layer, int64_t tokens, const double *logits
     for (int64_t t = 0; t < tokens && layer->router.second && in && in->seed; t++) {
         int *chosen = ids + 2 * t;
         double *mine = weights + 2 * t;
-        if (moe_ref_second_draw(in, t) < moe_ref_second_law(layer, logits + t * layer->e, chosen, mine))
-            continue;
+        double law = moe_ref_second_law(layer, logits + t * layer->e, chosen, mine);
+        if (moe_ref_second_draw(in, t) < law) continue;
         chosen[1] = -1;
         mine[1] = 0;
     }

@@ -234,8 +234,8 @@ static int64_t batch_fill(batch *b, const moe_layer *layer, const routing *r, co
         int64_t token = chosen ? chosen[from + i] : from + i;
         b->first[i] = pairs;
         for (int64_t slot = token * layer->k; slot < (token + 1) * layer->k; slot++) {
-            if (r->ids[slot] < 0 || r->ids[slot] >= moe_layer_held(layer) || (r->kept && !r->kept[slot]))
-                continue;
+            if (r->ids[slot] < 0 || r->ids[slot] >= moe_layer_held(layer)) continue;
+            if (r->kept && !r->kept[slot]) continue;
             b->tokens[pairs] = token;
             b->experts[pairs] = r->ids[slot];
             b->weights[pairs++] = r->weights[slot];

@@ -1,8 +1,9 @@
-/* peer.c - product keys in double (Lample and others 2019; He 2024, "Mixture of a million experts").
+/* peer.c - product keys in double (Lample and others 2019; He 2024, "Mixture of a million
+ * experts").
  *
- * Expert i*KEYS + j has the logit a_i + b_j of a head. A sum among the KEEP largest has an a_i among
- * the KEEP largest a and a b_j among the KEEP largest b, or KEEP sums with larger parts would come
- * before it; so KEEP^2 sums are enough. */
+ * Expert i*KEYS + j has the logit a_i + b_j of a head. A sum among the KEEP largest has an a_i
+ * among the KEEP largest a and a b_j among the KEEP largest b, or KEEP sums with larger parts would
+ * come before it; so KEEP^2 sums are enough. */
 #include "peer.h"
 
 #include "core/number.h"

@@ -14,6 +14,7 @@ double moe_peer_logit(const moe_layer *layer, const double *sides, int expert);
 /* ids [k] of one token: each head's largest logits, best first (ties: lower id), one head after the
  * other. Weights [k] of ids are the softmax over each head's, or what relu leaves of each. */
 void moe_peer_choose(const moe_layer *layer, const double *logits, int *ids);
-void moe_peer_weights(const moe_layer *layer, const double *logits, const int *ids, double *weights);
+void moe_peer_weights(const moe_layer *layer, const double *logits, const int *ids,
+                      double *weights);
 
 #endif

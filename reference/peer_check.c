@@ -18,8 +18,8 @@ static bool head_is_best(const moe_route_check *c, int64_t t, int64_t head, cons
         double slack = 4 * c->logit_error + 0x1p-22 * fmax(fabs(key), fabs(least));
         if (key < least - slack)
             return moe_bad(c->verdict,
-                           "ids[%lld,%lld] is %d with logit %.9g, below the last of head %lld, %.9g "
-                           "of expert %d",
+                           "ids[%lld,%lld] is %d with logit %.9g, below the last of head %lld, "
+                           "%.9g of expert %d",
                            LL(t), LL(first + j), ids[j], key, LL(head), least, best[first + n - 1]);
         if (key > before + slack)
             return moe_bad(c->verdict, "ids[%lld,%lld] is %d with logit %.9g, above %.9g before it",

@@ -23,9 +23,9 @@ typedef struct moe_host_layer {
     const void *shared_up, *shared_down, *shared_gate;
 } moe_host_layer;
 
-/* logits [T,e]: x @ router_weight^T + bias, with all that the router draws there; or the given ones.
- * Of product keys [T,HEADS,2,KEYS]: that is the query, and logits are its halves' products with keys.
- * Threaded. */
+/* logits [T,e]: x @ router_weight^T + bias, with all that the router draws there; or the given
+ * ones. Of product keys [T,HEADS,2,KEYS]: that is the query, and logits are its halves' products
+ * with keys. Threaded. */
 moe_status moe_ref_logits(const moe_layer *layer, int64_t tokens, const moe_host_layer *in,
                           double *logits);
 
@@ -71,7 +71,8 @@ void moe_ref_choose(const moe_layer *layer, const double *keys, int *ids);
  * moe_ref_keys.
  *
  * Logits, and keys with a bias, are clamped to the finite range of fp32, and NaN counts as its
- * lowest value; so the ids of a token are valid and distinct whatever its logits are, and weights are never NaN. */
+ * lowest value; so the ids of a token are valid and distinct whatever its logits are, and weights
+ * are never NaN. */
 void moe_ref_route(const moe_layer *layer, int64_t tokens, const double *logits,
                    const float *key_bias, int *ids, double *weights, int *counts,
                    double *mean_probs);
@@ -92,26 +93,27 @@ void moe_ref_next_bias(const moe_layer *layer, int64_t tokens, const int *counts
 /* A token's ids [k] with the second one that a law left out: the best beside the first. */
 void moe_ref_complete(const moe_layer *layer, const double *logits, const int *ids, int *full);
 
-/* The weights that the router's rule gives to chosen ids [T,k], which need not be the best; 0 where an
- * id is -1. */
+/* The weights that the router's rule gives to chosen ids [T,k], which need not be the best; 0 where
+ * an id is -1. */
 void moe_ref_weights(const moe_layer *layer, int64_t tokens, const double *logits, const int *ids,
                      double *weights);
 
-/* The same where experts up to `slack` farther below a choice count as near it; fewer do where it is
- * negative. Only sparsemixer's weights depend on who is near: more weigh less. */
+/* The same where experts up to `slack` farther below a choice count as near it; fewer do where it
+ * is negative. Only sparsemixer's weights depend on who is near: more weigh less. */
 void moe_ref_doubted_weights(const moe_layer *layer, int64_t tokens, const double *logits,
                              const int *ids, double slack, double *weights);
 
-/* moe_ref_route by whatever rule the router has, without statistics, and as if nothing was drawn and no
- * table at hand. Of expert_choice, slot (t,j) is
+/* moe_ref_route by whatever rule the router has, without statistics, and as if nothing was drawn
+ * and no table at hand. Of expert_choice, slot (t,j) is
  * expert j's: its id is j, or -1 and its weight 0 where the expert has not taken the token.
  * MOE_E_MEMORY. */
 moe_status moe_ref_rule(const moe_layer *layer, int64_t tokens, const double *logits,
                         const float *key_bias, int *ids, double *weights);
 
-/* ids [T,k] as the device that holds experts `first` and behind numbers them: its own from 0 on, and
- * -1 for those of others. All that follows takes ids so. */
-void moe_ref_local_ids(const moe_layer *layer, int first, int64_t slots, const int *ids, int *local);
+/* ids [T,k] as the device that holds experts `first` and behind numbers them: its own from 0 on,
+ * and -1 for those of others. All that follows takes ids so. */
+void moe_ref_local_ids(const moe_layer *layer, int first, int64_t slots, const int *ids,
+                       int *local);
 
 /* kept [T,k]: 1 where the slot's expert has room under the layer's capacity. Room goes to all first
  * choices in token order, or of priority=gate by weights [T,k] (else NULL), then to all second

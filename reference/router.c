@@ -74,7 +74,8 @@ static moe_status logits_of_products(const moe_layer *layer, int64_t tokens,
                                      const moe_host_layer *in, double *logits) {
     double *products = malloc((size_t)(tokens * moe_layer_queries(layer)) * sizeof *products);
     if (!products)
-        return moe_fail(MOE_E_MEMORY, "no memory for the queries of %lld tokens", (long long)tokens);
+        return moe_fail(MOE_E_MEMORY, "no memory for the queries of %lld tokens",
+                        (long long)tokens);
     moe_status status = router_products(layer, tokens, in, products);
     if (!status)
         moe_rule_reference_of(layer)->logits(layer, tokens, in->router_keys, products, logits);

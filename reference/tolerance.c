@@ -133,9 +133,9 @@ double moe_layer_tolerance_l2(const moe_layer *layer) {
     return sqrt(squares);
 }
 
-/* What happens to single elements of h is spread over all of y, so y's own tail is what counts: that
- * of a normal mixture, or twice the peak that the reference itself has, as roundings of several
- * steps may meet in the largest element. */
+/* What happens to single elements of h is spread over all of y, so y's own tail is what counts:
+ * that of a normal mixture, or twice the peak that the reference itself has, as roundings of
+ * several steps may meet in the largest element. */
 double moe_layer_tolerance(const moe_layer *layer, double peak) {
     return fmax(shapes[MOE_OP_combine].tail, 2 * peak) * moe_layer_tolerance_l2(layer);
 }

@@ -81,8 +81,8 @@ static bool make(void **out, moe_dtype dtype, bool wanted, int64_t n, moe_random
 
 static void make_table(const moe_layer *layer, moe_routing routing, uint64_t seed, float *logits,
                        double *exact, double *weights, int *table) {
-    moe_workload_logits(layer, MOE_WORKLOAD_VOCAB, routing, moe_random_bits(moe_random_stream(seed, TABLE), 0),
-                        logits);
+    uint64_t own = moe_random_bits(moe_random_stream(seed, TABLE), 0);
+    moe_workload_logits(layer, MOE_WORKLOAD_VOCAB, routing, own, logits);
     for (int64_t i = 0; i < MOE_WORKLOAD_VOCAB * layer->e; i++) exact[i] = (double)logits[i];
     moe_ref_route(layer, MOE_WORKLOAD_VOCAB, exact, NULL, table, weights, NULL, NULL);
     for (int64_t j = 0; j < layer->k; j++) table[j] = table[layer->k - 1];
@@ -122,8 +122,8 @@ moe_status moe_workload_init(moe_workload *workload, const moe_layer *layer, int
     const unsigned biased = MOE_MAKE_ROUTER | (layer->router.key_bias ? MOE_MAKE_LOGITS : 0);
     bool made =
         make(&w.x, layer->x, set & MOE_MAKE_X, n.x, STREAM(X), 1) &&
-        make(&w.router_weight, moe_layer_router_dtype(layer), set & MOE_MAKE_ROUTER, n.router_weight,
-             STREAM(ROUTER_WEIGHT), by_d) &&
+        make(&w.router_weight, moe_layer_router_dtype(layer), set & MOE_MAKE_ROUTER,
+             n.router_weight, STREAM(ROUTER_WEIGHT), by_d) &&
         make(&w.router_keys, layer->w, set & MOE_MAKE_ROUTER, n.router_keys, STREAM(ROUTER_KEYS),
              by_key) &&
         make(&w.router_noise, moe_layer_router_dtype(layer), set & MOE_MAKE_ROUTER, n.router_noise,

@@ -2,8 +2,8 @@
  *
  * Everything is at unit scale, so that tolerances have a meaning: x ~ N(0,1), weights ~
  * N(0,1/fan_in) and biases ~ N(0,1/16), rounded to their dtypes. How tokens spread over experts is
- * decided by logits [T,e], which a layer takes in place of its router GEMM; of product keys "expert"
- * is a key of a half, and k what a head takes:
+ * decided by logits [T,e], which a layer takes in place of its router GEMM; of product keys
+ * "expert" is a key of a half, and k what a head takes:
  *
  *   uniform  independent N(0,1)
  *   zipf     -log(i+1) for expert i plus Gumbel noise: the best k are then a sample without
@@ -18,8 +18,8 @@
 /* Which arrays to make; each is large or small on its own. */
 enum {
     MOE_MAKE_X = 1,
-    MOE_MAKE_ROUTER = 2, /* router_weight, and router_keys, router_noise and router_bias where the layer
-                            has them */
+    MOE_MAKE_ROUTER = 2, /* router_weight, and router_keys, router_noise and router_bias where the
+                            layer has them */
     MOE_MAKE_LOGITS = 4,
     MOE_MAKE_UP = 8,    /* up, up_bias, shared_up */
     MOE_MAKE_DOWN = 16, /* down, down_bias, shared_down */
@@ -38,13 +38,14 @@ typedef struct moe_workload {
     uint64_t seed;                 /* of what the router draws */
 } moe_workload;
 
-/* Rows of expert_table. The first one has its last expert in every slot, and the second one an expert
- * that there is not; some tokens' ids are of no row. */
+/* Rows of expert_table. The first one has its last expert in every slot, and the second one an
+ * expert that there is not; some tokens' ids are of no row. */
 enum { MOE_WORKLOAD_VOCAB = 61 };
 
 /* Elements of each array of a layer at T tokens; 0 for a bias that the layer lacks. */
 typedef struct moe_layer_sizes {
-    int64_t x, router_weight, router_keys, router_bias, logits, up, up_bias, down, down_bias, y, slots;
+    int64_t x, router_weight, router_keys, router_bias, logits, up, up_bias, down, down_bias, y,
+        slots;
     int64_t shared_up, shared_down, shared_gate, router_noise;
 } moe_layer_sizes;
 

@@ -40,7 +40,9 @@ find "$folder" -name __pycache__ -prune -exec rm -r {} +
 size=$(du -sb "$folder" | cut -f1)
 newest=$(objdump -T "$folder"/build/* | grep -oE 'GLIBC_[0-9.]+' | sort -Vu | tail -n 1)
 foreign=$(objdump -p "$folder"/build/* | sed -n 's/ *NEEDED *//p' |
-    sed -E '/^(libc|libm|libcmocka|libdl|libpthread|librt|ld-linux.*)\.so/d' | sort -u | paste -sd' ')
+    sed -E '/^(libc|libm|libcmocka|libdl|libpthread|librt|ld-linux.*)\.so/d' |
+    sort -u | paste -sd' ')
 echo "carry: $folder, $((size >> 20)) MiB, ${#tests[@]} GPU tests, needs ${newest/_/ } or newer"
-[ -z "$foreign" ] || { echo "carry: it also needs $foreign, which the machine may lack" >&2; exit 1; }
+[ -z "$foreign" ] ||
+    { echo "carry: it also needs $foreign, which the machine may lack" >&2; exit 1; }
 ((size < most)) || { echo "carry: that is over $((most >> 20)) MiB" >&2; exit 1; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """check_presets.py - every preset's layer, made smaller, against the reference.
 
-    python3 scripts/check_presets.py                              # on sim:h100, minutes on two cores
+    python3 scripts/check_presets.py                             # on sim:h100, minutes on two cores
     python3 scripts/check_presets.py --only 'qwen3*' --device cuda:0 --by 1
 
 A preset keeps what its rule is made of: e, k, router, capacity, activation, biases, layout, dtypes

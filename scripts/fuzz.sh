@@ -41,7 +41,8 @@ for target in "${targets[@]}"; do
     status=$?
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     edges=$(grep -o ' cov: [0-9]*' "$log" | tail -n 1)
-    say "$target: ${runs:-0} runs,${edges:- no coverage}, $(find "$corpus" -type f | wc -l) inputs kept"
+    kept=$(find "$corpus" -type f | wc -l)
+    say "$target: ${runs:-0} runs,${edges:- no coverage}, $kept inputs kept"
     if ((status)); then
         found=1
         say "$target: failed, see $log: $(grep -m 1 -E 'ERROR|runtime error|fuzz:' "$log")"

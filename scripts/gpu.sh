@@ -15,7 +15,8 @@
 #   --device D     cuda:N or sim:CHIP          --configs LIST  of the headline (default: headline)
 #   --out DIR      where everything goes       --presets LIST  layers checked untuned
 #   --slice N      seconds a call (540)        --budget MM:SS  of tuning a layer (2:00) 
-#   --stages LIST  of info,tests,goldens,sanitize,tune,check,presets,headline,profile,ranking,records
+#   --stages LIST  of info,tests,goldens,sanitize,tune,check,presets,headline,profile,ranking,
+#                  records
 #   --systems LIST of the headline (all)       --from FILE     a bundle of an earlier call
 #   --build DIR    the build (build)           --tiny          small shapes, for a simulated GPU
 #
@@ -121,7 +122,8 @@ facts() {
     command -v nvidia-smi >/dev/null && nvidia-smi -q
     "$command" info
     python3 --version
-    python3 -m pip list 2>/dev/null | grep -iE '^(torch|triton|transformers|jax|liger|scattermoe|vllm|nvidia)'
+    python3 -m pip list 2>/dev/null |
+        grep -iE '^(torch|triton|transformers|jax|liger|scattermoe|vllm|nvidia)'
     return 0
 }
 
@@ -181,7 +183,8 @@ sanitize() {
 # Nsight Compute on the layer of the headline that is farthest from the roofline.
 profile() {
     local file row layer tokens rest status
-    command -v ncu >/dev/null || { echo "no ncu in PATH; it comes with the CUDA toolkit"; return 77; }
+    command -v ncu >/dev/null ||
+        { echo "no ncu in PATH; it comes with the CUDA toolkit"; return 77; }
     file=$(find "$out/headline" -name '*.json' 2>/dev/null | sort | tail -n 1)
     [ -n "$file" ] || { echo "no results of the headline to choose a row from"; return 77; }
     row=$(python3 bench/headline/report.py --worst "$file") ||
@@ -219,7 +222,8 @@ headline() {
 layers() { python3 bench/headline/run.py --list --configs "$configs" ${tiny:+$tiny}; }
 
 export -f facts gpu_tests goldens ops_of sanitize profile headline left
-export command build loads device configs db out systems tiny sanitize_layer sanitize_tokens sanitize_templates
+export command build loads device configs db out systems tiny
+export sanitize_layer sanitize_tokens sanitize_templates
 
 find_build
 wanted info && step info bash -c facts

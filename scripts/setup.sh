@@ -15,7 +15,8 @@ packages=(gcc libc6-dev make ninja-build pkg-config git ca-certificates python3
 
 missing_packages() {
     for package in "$@"; do
-        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || echo "$package"
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+            echo "$package"
     done
 }
 
@@ -26,7 +27,8 @@ install_packages() {
         die "this system has no apt-get; install the equivalents of: ${missing[*]}"
     local sudo=()
     if ((EUID != 0)); then
-        command -v sudo >/dev/null || die "not root and no sudo; ask for: apt-get install ${missing[*]}"
+        command -v sudo >/dev/null ||
+            die "not root and no sudo; ask for: apt-get install ${missing[*]}"
         sudo=(sudo)
     fi
     say "installing system packages: ${missing[*]}"

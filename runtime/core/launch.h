@@ -7,7 +7,8 @@
  *         overlap=0 regs=168 spills=0 static_smem=0 align=1 scratch_fixed=0 scratch_token=0
  *         scratch_block=0 deterministic=1 max_slots=0 maps=none
  *
- * and `cooperative=1` where it is so. `kernel=` starts a further kernel; kernels of one launch run in this order. */
+ * and `cooperative=1` where it is so. `kernel=` starts a further kernel; kernels of one launch run
+ * in this order. */
 #ifndef MOE_LAUNCH_H
 #define MOE_LAUNCH_H
 

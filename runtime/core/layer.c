@@ -280,7 +280,8 @@ moe_status moe_layer_settle(const moe_layer *layer, moe_layer *out) {
     char text[MOE_LAYER_TEXT_SIZE];
     MOE_TRY(print(layer, text, sizeof text));
     moe_status status = parse(text, out);
-    return status == MOE_E_PARSE ? MOE_E_INVALID : status; /* of a struct: a number is out of range */
+    return status == MOE_E_PARSE ? MOE_E_INVALID : status; /* of a struct: a number is out of
+                                                              range */
 }
 
 moe_status moe_layer_check(const moe_layer *layer) {

@@ -30,8 +30,8 @@ moe_status moe_map_make(const char *name, int rank, const int64_t *box, int64_t 
                         moe_map *out) {
     int at = find(name);
     if (at < 0)
-        return moe_fail(MOE_E_PARSE, "'%.32s' is no tensor that has a map; runtime/core/map.def lists "
-                                     "those that have", name);
+        return moe_fail(MOE_E_PARSE, "'%.32s' is no tensor that has a map; runtime/core/map.def "
+                                     "lists those that have", name);
     if (rank != tensors[at].rank)
         return moe_fail(MOE_E_INVALID, "%s has %d dimensions, and its box %d", name,
                         tensors[at].rank, rank);

@@ -10,8 +10,8 @@
 typedef enum moe_outcome {
     MOE_OUTCOME_OK,
     MOE_OUTCOME_COMPILE_FAILED, /* NVRTC or ptxas refused the source */
-    MOE_OUTCOME_OVER_LIMIT,     /* more than the device has: registers, spills, memory of any kind, an
-                                   instruction that a simulated one lacks */
+    MOE_OUTCOME_OVER_LIMIT,     /* more than the device has: registers, spills, memory of any kind,
+                                   an instruction that a simulated one lacks */
     MOE_OUTCOME_WRONG,          /* error beyond the tolerance */
     MOE_OUTCOME_FAULTED,        /* bad access, race, deadlock, trap, launch failure */
     MOE_OUTCOME_TIMEOUT,        /* did not finish in time */

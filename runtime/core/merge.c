@@ -10,12 +10,13 @@ static moe_status check(moe_dtype dtype, const void *const *expert, const double
                         int64_t count, const void *out, double *whole) {
     *whole = 0;
     if ((unsigned)dtype >= MOE_FLOATS || n < 1 || count < 0 || !expert || !mix || !out)
-        return moe_fail(MOE_E_INVALID, "merge: a dtype, an expert or more, as many weights and room "
-                                       "for the result are needed");
+        return moe_fail(MOE_E_INVALID, "merge: a dtype, an expert or more, as many weights and "
+                                       "room for the result are needed");
     for (int64_t j = 0; j < n; j++) {
         if (!expert[j]) return moe_fail(MOE_E_INVALID, "merge: expert %lld is NULL", (long long)j);
         if (!isfinite(mix[j]) || mix[j] < 0)
-            return moe_fail(MOE_E_INVALID, "merge: weight %lld of the mix is %g; weights are 0 or more",
+            return moe_fail(MOE_E_INVALID, "merge: weight %lld of the mix is %g; weights are 0 or "
+                                           "more",
                             (long long)j, mix[j]);
         *whole += mix[j];
     }

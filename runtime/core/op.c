@@ -71,8 +71,8 @@ const moe_field moe_op_fields[] = {
 
 enum { ROW_T = 0, ROW_LAYER = 1, ROW_WEIGH = ROW_LAYER + MOE_LAYER_FIELDS, ROW_ROUTING, ROW_CACHE };
 
-/* What an op of the kind depends on. Sums of rows depend on the experts only where some are elsewhere,
- * and rows with them. */
+/* What an op of the kind depends on. Sums of rows depend on the experts only where some are
+ * elsewhere, and rows with them. */
 static uint64_t depends(moe_op_kind kind, const moe_layer *layer) {
     bool whole = kind == MOE_OP_combine && moe_layer_held(layer) == layer->e;
     return kinds[kind].layer & FIELDS & ~(whole ? F(E) | F(LOCAL) : 0);

@@ -130,7 +130,7 @@ enum { AT_JITTER, AT_NOISE, AT_SCORE, AT_GROUPS, AT_PICK, AT_WEIGH, AT_RENORM, A
        AT_INPUT, PLACES };
 
 #define STAGE(name, form) {#name, form, NULL, 0, 0, read_##name, print_##name}
-#define CHOICE(rows, count, member)                                                                 \
+#define CHOICE(rows, count, member)                                                                \
     {NULL, NULL, rows, count, offsetof(moe_router, member), NULL, NULL}
 static const place places[PLACES] = {
     [AT_JITTER] = STAGE(jitter, "jitter(0.01) or jitter(0.01,all)"),

@@ -24,8 +24,8 @@ moe_status moe_fail(moe_status status, const char *format, ...) MOE_PRINTF(2, 3)
 /* Puts "context: " in front of the recorded message and returns `status` unchanged. */
 moe_status moe_fail_context(moe_status status, const char *format, ...) MOE_PRINTF(2, 3);
 
-/* Where the calling thread's message is kept. A library that is opened at run time and has a copy of
- * this file keeps its messages where the one that opened it does. */
+/* Where the calling thread's message is kept. A library that is opened at run time and has a copy
+ * of this file keeps its messages where the one that opened it does. */
 typedef char *moe_message_place(void);
 moe_message_place *moe_message_own(void);
 void moe_message_share(moe_message_place *place);

@@ -150,12 +150,12 @@ moe_dtype moe_tensor_dtype_of(const moe_layer *l, moe_arg tensor) {
 static void fill_row(const moe_sizes *s, moe_arg tensor, moe_tensor_desc *out) {
     const moe_layer *l = s->layer;
     switch ((int)tensor) {
-#define MOE_TENSOR(name, kind, element, place, key, has, use, want, bytes, dimensions, sizes, help) \
+#define MOE_TENSOR(name, kind, element, place, key, has, use, want, bytes, dims, sizes, help)      \
     case MOE_ARG_##name: {                                                                         \
         const int64_t list[MOE_MAX_RANK] = LIST sizes;                                             \
         memcpy(out->shape, list, sizeof list);                                                     \
         out->role = MOE_ROLE_##kind, out->dtype = DTYPE_##element, out->file = key;                \
-        out->align = bytes, out->rank = dimensions, out->present = has;                            \
+        out->align = bytes, out->rank = dims, out->present = has;                                  \
         return;                                                                                    \
     }
 #include "core/tensor.def"
@@ -181,10 +181,10 @@ static int64_t product(const int64_t *size, int rank) {
 int64_t moe_sizes_bytes(const moe_sizes *s, moe_arg tensor) {
     const moe_layer *l = s->layer;
     switch ((int)tensor) {
-#define MOE_TENSOR(name, kind, element, place, key, has, use, want, bytes, dimensions, sizes, help) \
+#define MOE_TENSOR(name, kind, element, place, key, has, use, want, bytes, dims, sizes, help)      \
     case MOE_ARG_##name: {                                                                         \
         const int64_t list[MOE_MAX_RANK] = LIST sizes;                                             \
-        return (has) ? moe_dtype_bytes(DTYPE_##element, product(list, dimensions)) : 0;            \
+        return (has) ? moe_dtype_bytes(DTYPE_##element, product(list, dims)) : 0;                  \
     }
 #include "core/tensor.def"
 #undef MOE_TENSOR

@@ -6,7 +6,8 @@
 
 #include "core/args.h"
 
-/* The number at which the workspace's own tensors begin: those before it have a member of moe_io. */
+/* The number at which the workspace's own tensors begin: those before it have a member of
+ * moe_io. */
 enum { MOE_CALLER_TENSORS = MOE_ARG_jittered };
 
 /* Where the address of a tensor comes from. */
@@ -32,8 +33,8 @@ moe_place moe_tensor_place(moe_arg tensor);
 /* True where the layer has it; false of numbers and of what is no tensor. */
 bool moe_layer_has(const moe_layer *layer, moe_arg tensor);
 
-/* The last entry of the routing at which a run uses the tensor: MOE_ENTRY_ROUTER where logits may take
- * its place, MOE_ENTRY_GIVEN where it always does. The same of numbers. */
+/* The last entry of the routing at which a run uses the tensor: MOE_ENTRY_ROUTER where logits may
+ * take its place, MOE_ENTRY_GIVEN where it always does. The same of numbers. */
 moe_entry moe_tensor_used(const moe_layer *layer, moe_arg tensor);
 
 /* Parts of the description, for every run to ask: what it wants of the tensor by where its experts

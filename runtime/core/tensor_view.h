@@ -20,7 +20,8 @@ typedef struct moe_tensor_view {
     int swizzle;        /* 0, 32, 64 or 128 bytes */
 } moe_tensor_view;
 
-/* An encoded tensor is opaque; kernels take it at a multiple of 128 bytes (what CUDA 13 declares). */
+/* An encoded tensor is opaque; kernels take it at a multiple of 128 bytes (what CUDA 13
+ * declares). */
 enum { MOE_TENSOR_MAP_SIZE = 128, MOE_TENSOR_MAP_ALIGN = 128 };
 
 #endif

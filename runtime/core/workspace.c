@@ -1,19 +1,7 @@
 /* workspace.c - what a run of T tokens keeps in device memory, and where. */
 #include "core/workspace.h"
 
-#include "core/layer.h"
 #include "core/tensor.h"
-
-int64_t moe_workspace_rows(const moe_layer *layer, int64_t tokens, int64_t align) {
-    int64_t slots = tokens * layer->k;
-    int64_t held = moe_layer_held(layer), shared = moe_layer_shared_experts(layer);
-    int64_t limit = moe_layer_capacity(layer, tokens) * held;
-    int64_t kept = slots < limit ? slots : limit;
-    int64_t busy = kept < held ? kept : held;
-    int64_t whole = (tokens + align - 1) / align * align; /* rows of a shared expert, with their gap */
-    int64_t rows = kept + busy * (align - 1) + shared * whole;
-    return rows ? rows : 1; /* a tensor map has no room for none */
-}
 
 static int64_t round_up(int64_t bytes) {
     return (bytes + MOE_WORKSPACE_ALIGN - 1) / MOE_WORKSPACE_ALIGN * MOE_WORKSPACE_ALIGN;

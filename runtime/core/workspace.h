@@ -9,7 +9,7 @@ enum { MOE_WORKSPACE_ALIGN = 256 };
 
 /* The most rows that T tokens can fill: R = T*k slots, or what the capacity keeps of them, and up
  * to align-1 rows of gap behind each expert that has any; and T for each shared one. Grows with T
- * and align. */
+ * and align (workspace_rows.c). */
 int64_t moe_workspace_rows(const moe_layer *layer, int64_t tokens, int64_t align);
 
 /* Lays the arrays out from address `base`, which may be 0, and writes their addresses into `values`

@@ -43,8 +43,8 @@ typedef struct moe_device_class {
     moe_status (*load)(void *self, const moe_image *image, void **module);
     void (*unload)(void *self, void *module);
 
-    /* Launches entry number `entry` of the module. `args` is the struct that the kernel takes as its
-     * only parameter. (Simulated devices also take several parameters, packed.) */
+    /* Launches entry number `entry` of the module. `args` is the struct that the kernel takes as
+     * its only parameter. (Simulated devices also take several parameters, packed.) */
     moe_status (*launch)(void *self, void *module, int entry, const moe_dims *dims,
                          const void *args, size_t args_size, void *stream);
     moe_status (*sync)(void *self, void *stream);
@@ -96,8 +96,8 @@ const char *moe_device_driver(const moe_device *device);
 /* All classes, NULL-terminated. One without `open` lies in a library that has not been opened. */
 extern const moe_device_class *moe_device_classes[];
 
-/* For a program that has a class linked in: takes the place of the class with the same prefix. To be
- * called before other threads start. */
+/* For a program that has a class linked in: takes the place of the class with the same prefix. To
+ * be called before other threads start. */
 void moe_device_register(const moe_device_class *class);
 
 extern const moe_device_class moe_device_cuda; /* device_cuda.c */

@@ -43,7 +43,8 @@ static moe_status leave(cuda_device *self, moe_status status) {
     return status ? status : moe_cuda_check(&self->cu, result, "cuCtxPopCurrent");
 }
 
-/* Most callers of launches are frameworks, in whose threads the primary context is current already. */
+/* Most callers of launches are frameworks, in whose threads the primary context is current
+ * already. */
 static bool is_inside(cuda_device *self) {
     CUcontext current = NULL;
     return self->cu.cuCtxGetCurrent(&current) == CUDA_SUCCESS && current == self->context;
@@ -384,8 +385,8 @@ static const CUtensorMapDataType tensor_types[MOE_DTYPE_COUNT] = {
 };
 
 /* The driver only computes here, but may ask for a context. It takes sizes fastest first, the first
- * stride left out. Lines of 256 bytes are fetched into the L2: neighbouring boxes along a row follow
- * soon. */
+ * stride left out. Lines of 256 bytes are fetched into the L2: neighbouring boxes along a row
+ * follow soon. */
 static moe_status cuda_tensor_map(void *object, const moe_tensor_view *tensor, void *map) {
     static const cuuint32_t unit[5] = {1, 1, 1, 1, 1};
     cuda_device *self = object;

@@ -58,12 +58,14 @@ static moe_status take_class(void *handle, const moe_device_class **out) {
     moe_device_entry *entry = NULL;
     *(void **)&entry = dlsym(handle, MOE_DEVICE_ENTRY);
     if (!entry)
-        return moe_fail(MOE_E_LIBRARY, "libmoetune_sim: has no function %s, so it is not moetune's; "
+        return moe_fail(MOE_E_LIBRARY, "libmoetune_sim: has no function %s, so it is not "
+                                       "moetune's; "
                                        ADVICE, MOE_DEVICE_ENTRY);
     const moe_device_library *library = entry(moe_message_own());
     if (!fits(library))
-        return moe_fail(MOE_E_LIBRARY, "libmoetune_sim: is of moetune %s, interface %d, and does not "
-                                       "fit libmoetune %s, interface %d; install both of one build",
+        return moe_fail(MOE_E_LIBRARY, "libmoetune_sim: is of moetune %s, interface %d, and does "
+                                       "not fit libmoetune %s, interface %d; install both of one "
+                                       "build",
                         library->version, library->interface, MOE_VERSION, MOE_DEVICE_INTERFACE);
     *out = library->class;
     return MOE_OK;
@@ -76,6 +78,6 @@ moe_status moe_device_library_open(const moe_device_class **out) {
     if (*reason)
         return moe_fail(MOE_E_LIBRARY, "libmoetune_sim: found, but it does not load (%s); " ADVICE,
                         reason);
-    return moe_fail(MOE_E_LIBRARY, "libmoetune_sim, the simulated GPU, is missing: %s is neither in "
-                                   "%s nor on the loader's path; " ADVICE, names[0], folder);
+    return moe_fail(MOE_E_LIBRARY, "libmoetune_sim, the simulated GPU, is missing: %s is neither "
+                                   "in %s nor on the loader's path; " ADVICE, names[0], folder);
 }

@@ -11,8 +11,8 @@
 
 enum { PATH_SIZE = 1024, REASON_SIZE = 256 };
 
-/* Stand among the variables below for the folder of the running program, and for that over the folder
- * of the first python3 on the path: a virtual environment works without being activated. */
+/* Stand among the variables below for the folder of the running program, and for that over the
+ * folder of the first python3 on the path: a virtual environment works without being activated. */
 static const char program[] = "program", python[] = "python";
 
 /* Where to look, in order. The folder is $variable followed by a glob pattern; without a variable

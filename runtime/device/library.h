@@ -2,8 +2,8 @@
  *
  * Each library has one X-macro table of its functions, LIB(name), which declares a struct of
  * function pointers and fills it. Search order: MOETUNE_CUDA, CUDA_HOME (their lib64, lib and
- * extras/CUPTI/lib64 folders), the loader's path, /usr/local/cuda, /usr/local/nvidia, .deps beside the
- * program's folder (scripts/setup.sh), the nvidia/<part>/lib folders of Python environments
+ * extras/CUPTI/lib64 folders), the loader's path, /usr/local/cuda, /usr/local/nvidia, .deps beside
+ * the program's folder (scripts/setup.sh), the nvidia/<part>/lib folders of Python environments
  * (VIRTUAL_ENV, that of the python3 on the path, site-packages of python3 versions, user site). */
 #ifndef MOE_LIBRARY_H
 #define MOE_LIBRARY_H

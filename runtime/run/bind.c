@@ -12,17 +12,18 @@ static const struct {
     moe_arg output;
     const char *why;
 } refusals[] = {
-    {MOE_ARG_losses, "the rule of this router loads all experts alike, and there is nothing to even "
-                     "out"},
-    {MOE_ARG_mean_probs, "experts of f=1 are looked up one by one; there are no logits of all of them"},
+    {MOE_ARG_losses, "the rule of this router loads all experts alike, and there is nothing to "
+                     "even out"},
+    {MOE_ARG_mean_probs, "experts of f=1 are looked up one by one; there are no logits of all of "
+                         "them"},
     {MOE_ARG_slot_rows, "experts of f=1 are looked up one by one; there are no rows"},
     {MOE_ARG_next_bias, "the router's keys have no bias"},
 };
 
 static moe_status check_routing(const moe_layer *layer, const moe_io *io) {
     if (!moe_layer_routes(layer) && !io->routing_given)
-        return moe_fail(MOE_E_INVALID, "io.routing_given is false, and router=given has no router; set "
-                                       "it, and give io.ids and io.weights");
+        return moe_fail(MOE_E_INVALID, "io.routing_given is false, and router=given has no "
+                                       "router; set it, and give io.ids and io.weights");
     if (moe_layer_has(layer, MOE_ARG_expert_table) && (io->vocab < 0 || io->vocab > INT32_MAX))
         return moe_fail(MOE_E_INVALID, "io.vocab is %lld; io.expert_table has 0 to 2^31-1 rows",
                         (long long)io->vocab);

@@ -24,7 +24,8 @@ moe_status moe_schema_fail(sqlite3 *file, const char *path) {
     case SQLITE_PERM:
     case SQLITE_READONLY:
     case SQLITE_AUTH:
-        return moe_fail(MOE_E_IO, "database %s: %s; check the disk and the permissions", path, text);
+        return moe_fail(MOE_E_IO, "database %s: %s; check the disk and the permissions", path,
+                        text);
     default: return moe_fail(MOE_E_CORRUPT, "database %s: %s; %s", path, text, advice);
     }
 }

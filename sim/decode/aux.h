@@ -1,5 +1,5 @@
-/* aux.h - how the instructions of some groups use sim_instruction.aux: what the decoder writes there
- * and the handlers read. */
+/* aux.h - how the instructions of some groups use sim_instruction.aux: what the decoder writes
+ * there and the handlers read. */
 #ifndef SIM_AUX_H
 #define SIM_AUX_H
 

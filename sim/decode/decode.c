@@ -249,7 +249,8 @@ static moe_status decode_all(sim_decoder *d) {
     sim_kernel *k = d->kernel;
 
     k->register_bytes = LINE; /* offset 0 means no register */
-    /* The widest accesses; each narrower one that is decoded has shared memory marked more finely. */
+    /* The widest accesses; each narrower one that is decoded has shared memory marked more
+     * finely. */
     k->shared_store_shift = k->shared_load_shift = WIDEST_SHIFT;
     MOE_TRY(sim_constant(d, 0, 64, &zero));
     MOE_TRY(collect(d, d->entry, 0));

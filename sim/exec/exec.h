@@ -1,7 +1,8 @@
 /* exec.h - what instruction handlers are made of.
  *
  * The exec_*.c files are compiled once for each instruction set of the host (sources.cmake); names
- * that they export go through SIM_EXEC so that the copies do not clash. simd.c picks at run time. */
+ * that they export go through SIM_EXEC so that the copies do not clash. simd.c picks at run
+ * time. */
 #ifndef SIM_EXEC_H
 #define SIM_EXEC_H
 

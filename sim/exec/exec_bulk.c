@@ -70,8 +70,8 @@ static bool box_fits(sim_warp *warp, const sim_instruction *in, const sim_bulk *
 
     if (first % 16) {
         sim_find(warp, SIM_FINDING_misaligned, in, UINT32_MAX,
-                 "a box that begins at byte %lld of its tensor's lines, no multiple of 16, by block "
-                 "%u warp %u lane %u (%%p)",
+                 "a box that begins at byte %lld of its tensor's lines, no multiple of 16, by "
+                 "block %u warp %u lane %u (%%p)",
                  (long long)first, warp->block->index, warp->index, bulk->lane);
         return false;
     }

@@ -100,8 +100,8 @@ static void see_peers(sim_warp *warp) {
         warp->seen[agent] = block->synced_remote;
 }
 
-/* Everything that the block's own warps did before they arrived is visible now. In the time model the
- * warp goes on when the last one has come. */
+/* Everything that the block's own warps did before they arrived is visible now. In the time model
+ * the warp goes on when the last one has come. */
 HANDLER(cluster_wait) {
     sim_block *block = warp->block;
     int next = sim_poll_until(warp, instruction_pc(warp, in), all_have_come(warp));

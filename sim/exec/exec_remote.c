@@ -1,4 +1,5 @@
-/* exec_remote.c - loads, stores and atomic accesses to shared memory of other blocks of the cluster.
+/* exec_remote.c - loads, stores and atomic accesses to shared memory of other blocks of the
+ * cluster.
  *
  * Blocks have clocks of their own. In the marks of the owner's memory other blocks are one more
  * agent, SIM_PROXY_REMOTE, with the rank of the block in place of a lane. A block knows up to
@@ -69,8 +70,8 @@ static void check_write(sim_warp *warp, const sim_instruction *in, const place *
 
     if (!stamp && reads)
         sim_find(warp, SIM_FINDING_unwritten, in, UINT32_MAX,
-                 "%s of shared byte %u of block %u, which nobody wrote, by block %u warp %u lane %u "
-                 "(%%p)",
+                 "%s of shared byte %u of block %u, which nobody wrote, by block %u warp %u lane "
+                 "%u (%%p)",
                  p->what, byte, p->owner->index, warp->block->index, warp->index, p->lane);
     else if (stamp == SIM_IN_FLIGHT)
         sim_find(warp, SIM_FINDING_async, in, m->write_pc[g] & SIM_PC_MASK,

@@ -14,8 +14,9 @@ static inline u32 granule_lane(u32 offset, u32 granule, u32 shift, u32 lane, u32
     return lane + (at > offset ? (at - offset) >> __builtin_ctz(lane_bytes) : 0);
 }
 
-/* Adds this warp to the readers (or atomic accessors) of granules [first, last]. Its own lanes of before
- * its last barrier are no longer of interest, though other warps may still have to see them. */
+/* Adds this warp to the readers (or atomic accessors) of granules [first, last]. Its own lanes of
+ * before its last barrier are no longer of interest, though other warps may still have to see
+ * them. */
 static inline void record_set(u32 *stamps, u32 *warps, u32 *pcs, u32 first, u32 last,
                               const u32 *mine, const sim_warp *warp, u32 pc) {
     u32 index = warp->index, bit = 1u << index;

@@ -1,5 +1,5 @@
-/* exec_simd.h - the host's vector instructions by name, for the few handlers that no loop serves well:
- * compiling their declarations takes longer than compiling most handlers. */
+/* exec_simd.h - the host's vector instructions by name, for the few handlers that no loop serves
+ * well: compiling their declarations takes longer than compiling most handlers. */
 #ifndef SIM_EXEC_SIMD_H
 #define SIM_EXEC_SIMD_H
 

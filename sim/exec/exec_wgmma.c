@@ -256,8 +256,8 @@ static inline void split_columns(row8 sum, f32 *even, f32 *odd) {
     }
 }
 
-/* 16 rows of A times 8 columns of B onto an accumulator's four registers. Eight rows are summed side
- * by side: B is read once for all of them, and no sum waits for its last addition. */
+/* 16 rows of A times 8 columns of B onto an accumulator's four registers. Eight rows are summed
+ * side by side: B is read once for all of them, and no sum waits for its last addition. */
 static void multiply_block(sim_warp *warp, const s32 *d, const f32 *a, const f32 *b, u32 n,
                            bool add) {
     for (u32 half = 0; half < 2; half++) {

@@ -220,8 +220,8 @@ static moe_status check_dims(const sim_context *context, const sim_kernel *k, co
             k->name, k->shared_bytes, d->smem, (long long)f->smem);
     if (d->cluster > 1 && (f->sm < 90 || d->cluster > SIM_MAX_CLUSTER || d->grid[0] % d->cluster))
         return moe_fail(MOE_E_INVALID,
-                        "kernel %s: clusters of %u blocks in a grid of %u (sm_90 has them, of up to "
-                        "%d blocks, and a grid is made of whole ones)",
+                        "kernel %s: clusters of %u blocks in a grid of %u (sm_90 has them, of up "
+                        "to %d blocks, and a grid is made of whole ones)",
                         k->name, d->cluster, d->grid[0], SIM_MAX_CLUSTER);
     return MOE_OK;
 }

@@ -7,8 +7,8 @@
 
 extern const moe_device_class moe_device_sim;
 
-/* What stands behind the colon: CHIP[,seed=N][,threads=N][,checks=0|1][,portable=0|1]. `chip` gets the
- * name, *options what is said of them. MOE_E_PARSE. */
+/* What stands behind the colon: CHIP[,seed=N][,threads=N][,checks=0|1][,portable=0|1]. `chip` gets
+ * the name, *options what is said of them. MOE_E_PARSE. */
 moe_status sim_device_parse(const char *rest, char *chip, size_t size, sim_options *options);
 
 #endif

@@ -10,8 +10,8 @@
  *   - at a barrier, every warp that it releases continues at the latest arrival;
  *   - at cp.async.wait_group, a warp continues no earlier than the commit that it waits for plus
  *     sim_async_latency;
- *   - at an mbarrier, or a flag in global memory that it polls, it continues when the last arrival or
- *     store came; polls that find nothing new are not counted (polling.h). */
+ *   - at an mbarrier, or a flag in global memory that it polls, it continues when the last arrival
+ *     or store came; polls that find nothing new are not counted (polling.h). */
 #ifndef SIM_COUNTERS_H
 #define SIM_COUNTERS_H
 
@@ -50,7 +50,8 @@ typedef struct sim_counters {
     uint64_t barriers;                   /* warp arrivals at bar.sync and its kin */
     uint64_t block_cycles;               /* longest warp of a block, summed over the blocks */
     uint64_t block_cycles_max;           /* the largest of these */
-    uint64_t block_scattered_max;        /* most sectors that scattered accesses of a block touched */
+    uint64_t block_scattered_max;        /* most sectors that scattered accesses of a block
+                                            touched */
 } sim_counters;
 
 /* Cycles until a dependent instruction can issue, by class; and those of one cp.async. */

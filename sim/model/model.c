@@ -25,7 +25,8 @@ enum { ISSUE_SLOTS = 4, L2_BYTES_CLOCK_SM = 64, SECTOR = 32 };
  * Arithmetic Instructions". `mma` is the share of the dense tensor peak that mma.sync reaches:
  * 0.62 on sm_90 is measured by Luo et al. 2024; 0.25 on sm_100 and 0.5 on sm_120 are assumed.
  * `l2`, `again`: bytes a clock and SM that the L2 sends when all ask, and of bulk loads that others
- * ask for too: GEMMs of 128 x 256 tiles without multicast reach 778 TFLOP/s on an H100, and need 39. */
+ * ask for too: GEMMs of 128 x 256 tiles without multicast reach 778 TFLOP/s on an H100, and need
+ * 39. */
 typedef struct pipe_rates {
     int sm; /* this generation and later, up to the next row */
     double fp32, fp16, fp64, integer, multiply, convert, special, exchange, mma, l2, again;

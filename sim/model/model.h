@@ -50,8 +50,8 @@ typedef struct sim_schedule_op {
 
 /* Sets stall[i], the cycles by which instruction i advances a warp that runs alone. Between labels,
  * branches, barriers and fences the assembler may reorder: such a stretch takes the slots of
- * its instructions, or as long as its chains of dependent ones if that is more. Stretches are taken in
- * text order, as if every branch fell through. False: out of memory. */
+ * its instructions, or as long as its chains of dependent ones if that is more. Stretches are taken
+ * in text order, as if every branch fell through. False: out of memory. */
 bool sim_schedule(const sim_schedule_op *ops, size_t count, uint32_t registers, uint16_t *stall);
 
 /* The facts line of a simulated chip such as "h100", or NULL. */

@@ -121,8 +121,8 @@ void sim_mbarrier_init(sim_warp *warp, const sim_instruction *in, uint32_t offse
 void sim_mbarrier_drop(sim_warp *warp, const sim_instruction *in, uint32_t offset, uint32_t lane);
 void sim_mbarrier_arrive(sim_warp *warp, const sim_instruction *in, sim_mbarrier *barrier,
                          uint32_t count);
-/* The barrier at an offset of another block of the cluster, which this warp must know to be ready by
- * the cluster's barrier; NULL after a finding. */
+/* The barrier at an offset of another block of the cluster, which this warp must know to be ready
+ * by the cluster's barrier; NULL after a finding. */
 sim_mbarrier *sim_mbarrier_remote(sim_warp *warp, const sim_instruction *in, sim_block *owner,
                                   uint32_t offset);
 /* An arrival there. What the warp had seen of its own block does not matter, so only the count

@@ -116,8 +116,8 @@ sim_mbarrier *sim_mbarrier_remote(sim_warp *warp, const sim_instruction *in, sim
 
     if (barrier && (int32_t)(warp->cluster_arrivals - barrier->init_arrivals) > 0) return barrier;
     sim_find(warp, SIM_FINDING_mbarrier, in, barrier ? barrier->init_pc : UINT32_MAX,
-             barrier ? "block %u warp %u uses the mbarrier at shared byte %u of block %u (%%p) with "
-                       "no barrier.cluster since its mbarrier.init (%%q)"
+             barrier ? "block %u warp %u uses the mbarrier at shared byte %u of block %u (%%p) "
+                       "with no barrier.cluster since its mbarrier.init (%%q)"
                      : "block %u warp %u uses shared byte %u of block %u as an mbarrier (%%p), and "
                        "none was initialised there",
              warp->block->index, warp->index, offset, owner->index);

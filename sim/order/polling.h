@@ -1,9 +1,9 @@
 /* polling.h - waits by polling, as the time model sees them.
  *
- * How often a warp polls here depends on whose turn it is in the simulator; on the chip it waits for
- * one moment. So polls that find nothing new take no time and are not counted, nor is what the warp
- * executes between them, and the poll that ends a wait for a flag is issued no earlier than the flag was
- * set: its own latency is the way through the L2. */
+ * How often a warp polls here depends on whose turn it is in the simulator; on the chip it waits
+ * for one moment. So polls that find nothing new take no time and are not counted, nor is what the
+ * warp executes between them, and the poll that ends a wait for a flag is issued no earlier than
+ * the flag was set: its own latency is the way through the L2. */
 #ifndef SIM_POLLING_H
 #define SIM_POLLING_H
 
@@ -18,8 +18,8 @@ void sim_poll_over(sim_warp *warp);
 /* Has the warp done nothing but poll, in vain, for some time? */
 bool sim_poll_idle(sim_warp *warp);
 
-/* Of an instruction that is tried until the warp may go on: what its handler returns. Only the first
- * try takes time. */
+/* Of an instruction that is tried until the warp may go on: what its handler returns. Only the
+ * first try takes time. */
 int sim_poll_until(sim_warp *warp, uint32_t pc, bool may_go_on);
 
 /* The lanes store words that others may wait for; to be called before they do. */

@@ -27,8 +27,9 @@
 
 enum { SIM_TIME_SHIFT = 16, SIM_EPOCH_SHIFT = 10, SIM_WARP_SHIFT = 5 };
 enum { SIM_TIME_LIMIT = 0xfff0, SIM_EPOCH_LIMIT = 63 };
-#define SIM_IN_FLIGHT 0xffffffffu /* write stamp: a copy has not been waited for (in global memory: a
-                                    bulk store); read stamp: a matrix operation has not */
+/* As a write stamp: a copy has not been waited for (in global memory: a bulk store); as a read
+ * stamp: a matrix operation has not. */
+#define SIM_IN_FLIGHT 0xffffffffu
 
 /* Flags beside the pc of the access that a stamp belongs to. */
 enum { SIM_PC_MASK = 0xfffff };

@@ -2,8 +2,8 @@
  *
  * A global stamp is 64 bits: block + 1 (24) | fences that the block had executed (8) | the stamp of
  * race.h (32). When a block's clock starts anew it takes a further number for itself, so `block` is
- * modulo the grid's size, and what it did under an earlier number is ordered before. Blocks of one launch may mark a page at the same time from different host threads,
- * so each page has a lock. */
+ * modulo the grid's size, and what it did under an earlier number is ordered before. Blocks of one
+ * launch may mark a page at the same time from different host threads, so each page has a lock. */
 #include "order/race.h"
 
 #include <sched.h>
@@ -193,9 +193,9 @@ static void find_race(const look *l, uint32_t lane, uint64_t stamp, uint32_t pc,
 /* A bulk store of this block is not complete. */
 static void find_in_flight(const look *l, uint32_t lane, uint32_t pc, uint64_t offset) {
     sim_find(l->warp, SIM_FINDING_async, l->in, pc & SIM_PC_MASK,
-             "block %u warp %u lane %u %ss byte %llu of a global allocation (%%p) while a bulk store "
-             "(%%q) may still be writing it: no cp.async.bulk.wait_group, other than .read, by the "
-             "storing thread",
+             "block %u warp %u lane %u %ss byte %llu of a global allocation (%%p) while a bulk "
+             "store (%%q) may still be writing it: no cp.async.bulk.wait_group, other than .read, "
+             "by the storing thread",
              l->warp->block->index, l->warp->index, lane, l->what, (unsigned long long)offset);
 }
 

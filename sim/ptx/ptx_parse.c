@@ -1,7 +1,8 @@
 /* ptx_parse.c - tokens into modules, functions and statements.
  *
  * Scopes: `{ ... }` inside a function opens one. Registers and variables are declared before use
- * and vanish with their scope; labels may be used before, so their uses wait until the scope ends. */
+ * and vanish with their scope; labels may be used before, so their uses wait until the scope
+ * ends. */
 #include "ptx/ptx_parser.h"
 
 #include <stdlib.h>
