@@ -1,5 +1,5 @@
 /* db_lint_database.c - what is wrong with a database. */
-#include "db/db_lint.h"
+#include "db/db_lint_database.h"
 
 #include <stdlib.h>
 #include <string.h>

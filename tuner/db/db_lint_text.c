@@ -1,5 +1,5 @@
 /* db_lint_text.c - what is wrong with a file of records. */
-#include "db/db_lint.h"
+#include "db/db_lint_text.h"
 
 #include "db/records_text.h"
 
