@@ -7,7 +7,7 @@
 enum { MAX_COLUMNS = 5 };
 
 #define AT(member) offsetof(moe_provenance, member)
-const moe_field moe_provenance_fields[] = {
+static const moe_field provenance_fields[] = {
     {"default", AT(is_default), &moe_field_integer, "0", NULL, 0, 1, false},
     {"driver", AT(driver), &moe_field_string, "-", NULL, 0, 32, false},
     {"toolkit", AT(toolkit), &moe_field_string, "-", NULL, 0, 32, false},
@@ -68,14 +68,14 @@ static moe_status parse_template(const char *text, char *out) {
 static moe_status parse_evidence(const char *measurement, const char *provenance,
                                  moe_measurement *m, moe_provenance *p) {
     MOE_TRY(moe_measurement_parse(measurement, m));
-    return moe_fields_parse(moe_provenance_fields, "provenance", provenance, p);
+    return moe_fields_parse(provenance_fields, "provenance", provenance, p);
 }
 
 static void print_evidence(const moe_measurement *m, const moe_provenance *p, moe_text *out) {
     char text[MOE_MEASUREMENT_TEXT_SIZE];
     moe_measurement_print(m, text, sizeof text);
     moe_text_add(out, " | %s | ", text);
-    moe_fields_print(moe_provenance_fields, UINT64_MAX, p, out);
+    moe_fields_print(provenance_fields, UINT64_MAX, p, out);
 }
 
 moe_status moe_record_parse(const char *line, moe_record *out) {

@@ -55,7 +55,4 @@ void moe_record_print(const moe_record *record, char *line, size_t size);
 moe_status moe_choice_parse(const char *line, moe_choice *out);
 void moe_choice_print(const moe_choice *choice, char *line, size_t size);
 
-/* The fields of a provenance, for those who loop over them. */
-extern const moe_field moe_provenance_fields[];
-
 #endif

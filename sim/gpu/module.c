@@ -140,17 +140,6 @@ const sim_entry *sim_entry_info(const sim_module *module, int entry) {
     return &module->entry[entry];
 }
 
-moe_status sim_variable(const sim_module *module, const char *name, uint64_t *address,
-                        uint64_t *size) {
-    const ptx_variable *v = find_variable(module->ptx, name);
-
-    if (!v || !has_memory(v))
-        return moe_fail(MOE_E_NOT_FOUND, "the module has no variable '%s'", name);
-    *address = v->address;
-    *size = v->size;
-    return MOE_OK;
-}
-
 moe_status sim_launch(sim_context *context, const sim_module *module, int entry,
                       const moe_dims *dims, const void *args, size_t args_size) {
     if (entry < 0 || entry >= module->entries)

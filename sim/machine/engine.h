@@ -87,7 +87,6 @@ static inline sim_allocation *sim_allocation_at(const sim_memory *memory, uint64
 }
 
 void sim_written_set(sim_allocation *allocation, uint64_t offset, uint64_t bytes);
-void sim_written_clear(sim_allocation *allocation, uint64_t offset, uint64_t bytes);
 /* True if all of the bytes have been written; else *first gets the first that was not. */
 bool sim_written_test(const sim_allocation *allocation, uint64_t offset, uint64_t bytes,
                       uint64_t *first);
@@ -400,9 +399,6 @@ struct sim_context {
     sim_line *profile;
     sim_warp_runner run;
 };
-
-/* Puts lanes where they can go on from lane_pc. */
-void sim_warp_wake(sim_warp *warp, uint32_t lanes);
 
 /* Marks lanes as done; called by exit, ret and trap. */
 void sim_warp_exit(sim_warp *warp, uint32_t lanes);

@@ -22,7 +22,7 @@ void sim_written_set(sim_allocation *a, uint64_t offset, uint64_t bytes) {
     }
 }
 
-void sim_written_clear(sim_allocation *a, uint64_t offset, uint64_t bytes) {
+static void written_clear(sim_allocation *a, uint64_t offset, uint64_t bytes) {
     while (bytes) {
         uint64_t bit = offset & 63, part = bytes < 64 - bit ? bytes : 64 - bit;
         uint64_t mask = (part == 64 ? UINT64_MAX : ((uint64_t)1 << part) - 1) << bit;
@@ -207,6 +207,6 @@ moe_status sim_poison(sim_context *context, uint64_t to, size_t bytes) {
     if (!bytes) return MOE_OK;
     MOE_TRY(host_range(context, to, bytes, "poison of", &a, &offset));
     memset(a->bytes + offset, 0xff, bytes);
-    sim_written_clear(a, offset, bytes);
+    written_clear(a, offset, bytes);
     return MOE_OK;
 }

@@ -68,10 +68,6 @@ typedef struct sim_entry {
 
 const sim_entry *sim_entry_info(const sim_module *module, int entry);
 
-/* The device address and size of a module variable (.global or .const). MOE_E_NOT_FOUND. */
-moe_status sim_variable(const sim_module *module, const char *name, uint64_t *address,
-                        uint64_t *size);
-
 /* ---- launches (launch.c) */
 
 /* Runs a grid to its end. MOE_E_INVALID for impossible dims or too few argument bytes; MOE_E_FAULT

@@ -10,11 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const moe_weight_prefixes[] = {
+/* What stands before the block. */
+static const char *const prefixes[] = {
     "model.", "model.language_model.", "language_model.model.", "backbone.", "transformer.", "", NULL,
 };
 
-const moe_weight_names moe_weight_name_table[] = {
+/* Every way of naming; the last has no types. */
+static const moe_weight_names families[] = {
     {.types = "qwen2_moe qwen3_moe qwen3_next qwen3_omni_moe_text olmoe deepseek deepseek_v2 "
               "deepseek_v3 deepseek_v32 kimi_k2 glm4_moe glm4v_moe_text glm4_moe_lite glm_moe_dsa "
               "dots1 hunyuan_v1_moe hunyuan ernie4_5_moe hy_v3",
@@ -163,8 +165,8 @@ moe_status moe_weight_names_find(const moe_shards *shards, const char *type, int
                                  const moe_weight_names **out) {
     const moe_weight_names *best = NULL;
     enum { NAMED = 1, FITTING, OWN } rank = 0;
-    for (const char *const *p = moe_weight_prefixes; *p && !best; p++)
-        for (const moe_weight_names *n = moe_weight_name_table; n->types && rank < OWN; n++) {
+    for (const char *const *p = prefixes; *p && !best; p++)
+        for (const moe_weight_names *n = families; n->types && rank < OWN; n++) {
             if (!is_named_so(shards, *p, n, layer)) continue;
             int is = type && has_type(n, type) ? OWN : fits(context, *p, n) ? FITTING : NAMED;
             if (is <= (int)rank) continue;

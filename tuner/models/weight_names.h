@@ -24,12 +24,6 @@ typedef struct moe_weight_names {
     bool alternating; /* rows of gate_up: gate, up, gate, up, ... */
 } moe_weight_names;
 
-/* Every way of naming; the last has no types. */
-extern const moe_weight_names moe_weight_name_table[];
-
-/* What stands before the block: "model.", "backbone.", ... NULL-terminated; the last is "". */
-extern const char *const moe_weight_prefixes[];
-
 enum { MOE_WEIGHT_NAME_SIZE = 192 };
 
 /* Writes the first of the names that the model has, and is true, or writes the first of them. */

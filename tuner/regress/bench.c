@@ -18,7 +18,8 @@
 
 enum { LEAST_SAMPLES = 50, MOST_SAMPLES = 100 };
 
-moe_status moe_bench_add(moe_bench *bench, const moe_bench_row *row) {
+/* Adds a copy. */
+static moe_status add_row(moe_bench *bench, const moe_bench_row *row) {
     if (bench->rows == bench->room) {
         int64_t room = 2 * bench->room + 64;
         moe_bench_row *rows = realloc(bench->row, (size_t)room * sizeof *rows);
@@ -79,7 +80,7 @@ static moe_status finish_row(moe_bench *bench, moe_bench_row *row, moe_status st
     } else {
         MOE_TRY(status);
     }
-    return moe_bench_add(bench, row);
+    return add_row(bench, row);
 }
 
 /* --------------------------------------------------------------------------------------- ops */
@@ -162,7 +163,7 @@ static moe_status time_plan(moe_bench *bench, const workload *w, moe_layer_case 
     moe_status status =
         moe_bench_rival_open(bench->device, w->layer, w->tokens, c, routes, &other, &other_row);
     if (!status) status = race(bench, w, c, other, work, row, &other_row);
-    if (!status && other) status = moe_bench_add(bench, &other_row);
+    if (!status && other) status = add_row(bench, &other_row);
     moe_bench_rival_close(other);
     return status;
 }

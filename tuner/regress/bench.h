@@ -47,7 +47,4 @@ moe_status moe_bench_goal(moe_bench *bench, const moe_goal *goal);
 /* Frees the rows. */
 void moe_bench_free(moe_bench *bench);
 
-/* Adds a copy. MOE_E_MEMORY. */
-moe_status moe_bench_add(moe_bench *bench, const moe_bench_row *row);
-
 #endif

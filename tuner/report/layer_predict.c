@@ -1,19 +1,45 @@
 /* layer_predict.c - what the templates' own cost functions say a layer takes. */
 #include "report/layer_predict.h"
 
+#include "core/pipeline.h"
 #include "measure/roofline.h"
 #include "search/candidates.h"
 #include "text/columns.h"
 
 #include <jansson.h>
 
+/* One op of a form by its default config. */
+typedef struct prediction {
+    moe_op_kind kind;
+    char template_id[MOE_TEMPLATE_ID_SIZE];
+    moe_config config;
+    int64_t launches;
+    double ns;
+} prediction;
+
+/* A layer in one form. */
+typedef struct form_prediction {
+    const moe_pipeline_info *form;
+    prediction step[MOE_PIPELINE_STEPS]; /* in the order of the form's ops */
+    int64_t launches;
+    double ns; /* the sum of its steps' */
+} form_prediction;
+
+/* A layer at a token count, its tokens spread over the experts as the class of routing says. */
+typedef struct demand {
+    const moe_layer *layer;
+    int64_t tokens;
+    moe_routing routing;
+    moe_cache cache;
+} demand;
+
 static moe_status predict_op(const moe_gen *gen, const moe_facts *facts, const moe_op *op,
-                             moe_prediction *out) {
+                             prediction *out) {
     moe_candidate candidate;
     moe_source source;
     MOE_TRY(moe_candidate_default(gen, op, facts, &candidate));
     MOE_TRY(moe_render(candidate.t, op, facts, &candidate.config, true, &source));
-    *out = (moe_prediction){.kind = op->kind, .config = source.config,
+    *out = (prediction){.kind = op->kind, .config = source.config,
                             .launches = source.launch.kernels, .ns = source.cost.ns};
     snprintf(out->template_id, sizeof out->template_id, "%s", source.template_id);
     moe_source_free(&source);
@@ -21,9 +47,9 @@ static moe_status predict_op(const moe_gen *gen, const moe_facts *facts, const m
 }
 
 static moe_status predict_form(const moe_gen *gen, const moe_facts *facts,
-                               const moe_demand *work, const moe_pipeline_info *form,
-                               moe_form_prediction *out) {
-    *out = (moe_form_prediction){.form = form};
+                               const demand *work, const moe_pipeline_info *form,
+                               form_prediction *out) {
+    *out = (form_prediction){.form = form};
     for (int i = 0; i < form->steps; i++) {
         const moe_op op = moe_op_make(form->step[i].op, work->layer, work->tokens, work->routing,
                                       work->cache);
@@ -34,8 +60,10 @@ static moe_status predict_form(const moe_gen *gen, const moe_facts *facts,
     return MOE_OK;
 }
 
-moe_status moe_layer_predict(const moe_gen *gen, const moe_facts *facts, const moe_demand *work,
-                             moe_form_prediction *out, int *count, int *best) {
+/* Predicts the forms that templates serve; `out` has room for MOE_PIPELINE_COUNT, *count gets their
+ * number, *best that of the least time. */
+static moe_status predict(const moe_gen *gen, const moe_facts *facts, const demand *work,
+                          form_prediction *out, int *count, int *best) {
     *count = *best = 0;
     for (int i = 0; i < MOE_PIPELINE_COUNT; i++) {
         if (!moe_pipeline_suits(&moe_pipeline_table[i], work->layer)) continue;
@@ -51,12 +79,12 @@ moe_status moe_layer_predict(const moe_gen *gen, const moe_facts *facts, const m
 
 /* ------------------------------------------------------------------------------------ printing */
 
-static void add_rows(const moe_demand *work, const moe_form_prediction *p, bool best,
+static void add_rows(const demand *work, const form_prediction *p, bool best,
                      double roofline, moe_columns *table) {
     char config[MOE_CONFIG_TEXT_SIZE];
     const char *routing = moe_routing_names[work->routing];
     for (int i = 0; i < p->form->steps; i++) {
-        const moe_prediction *step = &p->step[i];
+        const prediction *step = &p->step[i];
         moe_config_print(&step->config, config, sizeof config);
         moe_columns_add(table, "%lld\t%s\t%s\t%s\t%lld\t%.2f\t\t%s %s", (long long)work->tokens,
                         routing, p->form->name, moe_op_names[step->kind],
@@ -67,12 +95,12 @@ static void add_rows(const moe_demand *work, const moe_form_prediction *p, bool 
                     100 * roofline / p->ns, best ? "<- least" : "");
 }
 
-static json_t *json_form(const moe_demand *work, const moe_form_prediction *p, bool best,
+static json_t *json_form(const demand *work, const form_prediction *p, bool best,
                          double roofline) {
     char config[MOE_CONFIG_TEXT_SIZE];
     json_t *steps = json_array();
     for (int i = 0; i < p->form->steps; i++) {
-        const moe_prediction *step = &p->step[i];
+        const prediction *step = &p->step[i];
         moe_config_print(&step->config, config, sizeof config);
         json_array_append_new(steps, json_pack("{s:s, s:s, s:s, s:I, s:f}", "op",
                                                moe_op_names[step->kind], "template",
@@ -92,10 +120,10 @@ typedef struct output {
 } output;
 
 static moe_status predict_workload(const moe_gen *gen, const moe_facts *facts,
-                                   const moe_demand *work, const output *out) {
-    moe_form_prediction forms[MOE_PIPELINE_COUNT];
+                                   const demand *work, const output *out) {
+    form_prediction forms[MOE_PIPELINE_COUNT];
     int there, best;
-    MOE_TRY(moe_layer_predict(gen, facts, work, forms, &there, &best));
+    MOE_TRY(predict(gen, facts, work, forms, &there, &best));
     double least = moe_roofline_ns(moe_layer_work(work->layer, work->tokens, work->routing), facts,
                                    work->layer->x);
     for (int i = 0; i < there; i++) {
@@ -112,7 +140,7 @@ static moe_status predict_goal(const moe_gen *gen, const moe_facts *facts, const
     for (int t = 0; t < goal->token_count; t++)
         for (int l = 0; l < goal->layers; l++)
             for (int r = 0; r < goal->routings; r++) {
-                const moe_demand work = {&goal->layer[l], goal->tokens[t], goal->routing[r],
+                const demand work = {&goal->layer[l], goal->tokens[t], goal->routing[r],
                                            goal->cache};
                 MOE_TRY(predict_workload(gen, facts, &work, out));
             }

@@ -44,7 +44,8 @@ static const struct {
     {SQLITE_NOMEM, MOE_E_MEMORY, "out of memory"},
 };
 
-moe_status storage_fail(moe_storage *store, const char *what) {
+/* The status and message of SQLite's last failure. */
+static moe_status fail(moe_storage *store, const char *what) {
     int code = sqlite3_errcode(store->db);
     for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++)
         if (failures[i].code == (code & 0xff))
@@ -64,12 +65,13 @@ moe_status storage_step(moe_storage *store, sqlite3_stmt *statement, bool *row) 
     int code = sqlite3_step(statement);
     *row = code == SQLITE_ROW;
     if (code == SQLITE_ROW) return MOE_OK;
-    moe_status status = code == SQLITE_DONE ? MOE_OK : storage_fail(store, sqlite3_sql(statement));
+    moe_status status = code == SQLITE_DONE ? MOE_OK : fail(store, sqlite3_sql(statement));
     sqlite3_reset(statement);
     return status;
 }
 
-moe_status storage_run(moe_storage *store, sqlite3_stmt *statement) {
+/* Runs a started statement that gives no row. */
+static moe_status run(moe_storage *store, sqlite3_stmt *statement) {
     bool row;
     return storage_step(store, statement, &row);
 }
@@ -113,7 +115,7 @@ static moe_status make_folders(const char *path) {
 }
 
 static moe_status run_text(moe_storage *store, const char *sql) {
-    return sqlite3_exec(store->db, sql, NULL, NULL, NULL) ? storage_fail(store, sql) : MOE_OK;
+    return sqlite3_exec(store->db, sql, NULL, NULL, NULL) ? fail(store, sql) : MOE_OK;
 }
 
 static moe_status read_version(moe_storage *store, int64_t *version, int64_t *tables) {
@@ -123,7 +125,7 @@ static moe_status read_version(moe_storage *store, int64_t *version, int64_t *ta
     moe_status status = MOE_OK;
     if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) ||
         sqlite3_step(statement) != SQLITE_ROW)
-        status = storage_fail(store, "reading its version");
+        status = fail(store, "reading its version");
     *version = sqlite3_column_int64(statement, 0);
     *tables = sqlite3_column_int64(statement, 1);
     sqlite3_finalize(statement);
@@ -149,7 +151,7 @@ static moe_status prepare(moe_storage *store) {
     for (int i = 0; i < SQL_COUNT; i++)
         if (sqlite3_prepare_v3(store->db, sql_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
                                &store->statement[i], NULL))
-            return storage_fail(store, sql_texts[i]);
+            return fail(store, sql_texts[i]);
     return MOE_OK;
 }
 
@@ -157,7 +159,7 @@ static moe_status open_for_writing(moe_storage *store) {
     MOE_TRY(make_folders(store->path));
     if (moe_schema_connect(store->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, BUSY_MS,
                            &store->db))
-        return storage_fail(store, "opening");
+        return fail(store, "opening");
     MOE_TRY(run_text(store, "PRAGMA journal_mode = DELETE; PRAGMA foreign_keys = ON"));
     MOE_TRY(make_schema(store));
     return prepare(store);
@@ -205,17 +207,17 @@ const char *moe_storage_path(const moe_storage *store) { return store->path; }
 /* -------------------------------------------------------------------------------- writing */
 
 static moe_status begin(moe_storage *store) {
-    return store->bulk ? MOE_OK : storage_run(store, storage_start(store, SQL_begin));
+    return store->bulk ? MOE_OK : run(store, storage_start(store, SQL_begin));
 }
 
 /* Ends a transaction by what came of it, and keeps the first failure. */
 static moe_status end(moe_storage *store, moe_status status) {
     if (store->bulk) return status;
-    if (!status) status = storage_run(store, storage_start(store, SQL_commit));
+    if (!status) status = run(store, storage_start(store, SQL_commit));
     if (status && !sqlite3_get_autocommit(store->db)) {
         char message[1024];
         snprintf(message, sizeof message, "%s", moe_error_text());
-        if (storage_run(store, storage_start(store, SQL_rollback))) moe_fail(status, "%s", message);
+        if (run(store, storage_start(store, SQL_rollback))) moe_fail(status, "%s", message);
     }
     return status;
 }
@@ -245,7 +247,7 @@ moe_status moe_storage_device(moe_storage *store, const moe_facts *facts, int64_
         storage_bind_text(add, FACTS_name, facts->name);
         sqlite3_bind_int64(add, FACTS_sms, facts->sms);
         sqlite3_bind_int64(add, FACTS_simulated, facts->simulated);
-        MOE_TRY(storage_run(store, add));
+        MOE_TRY(run(store, add));
         find = storage_start(store, SQL_find_device);
         storage_bind_text(find, 1, text);
         MOE_TRY(storage_step(store, find, &row));
@@ -268,7 +270,7 @@ static moe_status put_image(moe_storage *store, const moe_compiled *compiled, co
     sqlite3_bind_blob64(add, 1 + IMAGE_cubin, compiled->cubin, compiled->image.cubin_size,
                         SQLITE_STATIC);
     sqlite3_bind_text(add, 1 + IMAGE_ptx, compiled->ptx, -1, SQLITE_STATIC);
-    return storage_run(store, add);
+    return run(store, add);
 }
 
 /* Binds a group of values from number `at` on. */
@@ -300,7 +302,7 @@ static moe_status put_record(moe_storage *store, int64_t device, const moe_recor
     bind_provenance(add, PUT_driver, &record->provenance);
     if (evidence->compiled) storage_bind_text(add, PUT_image, evidence->compiled->hash);
     storage_bind_text(add, PUT_log, evidence->log);
-    return storage_run(store, add);
+    return run(store, add);
 }
 
 moe_status moe_storage_put(moe_storage *store, int64_t device, const moe_record *record,
@@ -329,13 +331,13 @@ static moe_status put_choice_row(moe_storage *store, int64_t device, const moe_c
     MOE_TRY(moe_layer_print(&choice->layer, layer, sizeof layer));
     sqlite3_stmt *drop = storage_start(store, SQL_drop_choice);
     storage_bind_choice(drop, device, choice, layer);
-    MOE_TRY(storage_run(store, drop));
+    MOE_TRY(run(store, drop));
     sqlite3_stmt *add = storage_start(store, SQL_add_choice);
     storage_bind_choice(add, device, choice, layer);
     storage_bind_text(add, CHOICE_pipeline, pipeline);
     bind_measurement(add, CHOICE_outcome, &choice->measurement);
     bind_provenance(add, CHOICE_driver, &choice->provenance);
-    return storage_run(store, add);
+    return run(store, add);
 }
 
 static moe_status put_step(moe_storage *store, int64_t device, const moe_choice *choice,
@@ -356,7 +358,7 @@ static moe_status put_step(moe_storage *store, int64_t device, const moe_choice 
     sqlite3_bind_int64(add, 2, number);
     sqlite3_bind_int64(add, 3, sqlite3_column_int64(find, 0));
     sqlite3_reset(find);
-    return storage_run(store, add);
+    return run(store, add);
 }
 
 moe_status moe_storage_put_choice(moe_storage *store, int64_t device, const moe_choice *choice) {

@@ -50,17 +50,11 @@ struct moe_storage {
     char path[4096];
 };
 
-/* The status and message of SQLite's last failure. */
-moe_status storage_fail(moe_storage *store, const char *what);
-
 /* A statement, reset, with all its values unbound. */
 sqlite3_stmt *storage_start(moe_storage *store, storage_sql sql);
 
 /* Runs a started statement to its next row; *row is false at the end, where it is reset. */
 moe_status storage_step(moe_storage *store, sqlite3_stmt *statement, bool *row);
-
-/* Runs a started statement that gives no row. */
-moe_status storage_run(moe_storage *store, sqlite3_stmt *statement);
 
 /* Binds a text that outlives the run; NULL binds "". */
 void storage_bind_text(sqlite3_stmt *statement, int at, const char *text);

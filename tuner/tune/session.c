@@ -16,7 +16,8 @@ static const double LAYER_SHARE = 0.12;
 /* An op may take this much more than its share. */
 static const double SLACK = 1.5;
 
-const moe_op_result *moe_session_op(const moe_session *session, const moe_op *op) {
+/* The result of an op, or NULL. */
+static const moe_op_result *result_of(const moe_session *session, const moe_op *op) {
     for (int64_t i = 0; i < session->ops; i++)
         if (moe_op_equal(&session->op[i].op, op)) return &session->op[i];
     return NULL;
@@ -52,7 +53,7 @@ static moe_status list_ops(const moe_tuner *tuner, const moe_goal *goal, const m
         bool wanted;
         if (!moe_pipeline_wants(layer, (moe_op_kind)kind)) continue;
         const moe_op op = moe_op_make((moe_op_kind)kind, layer, tokens, routing, goal->cache);
-        if (moe_session_op(s, &op)) continue;
+        if (result_of(s, &op)) continue;
         MOE_TRY(is_wanted(tuner, goal, &op, &wanted));
         if (wanted) s->op[s->ops++].op = op;
     }
@@ -117,7 +118,7 @@ static moe_status tune_layers(moe_tuner *tuner, moe_cache cache, moe_session *s)
         for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
             const moe_op its = moe_op_make((moe_op_kind)kind, &result->layer, result->t,
                                            result->routing, cache);
-            op[kind] = moe_session_op(s, &its);
+            op[kind] = result_of(s, &its);
         }
         moe_progress_show(&tuner->progress,
                           1 - LAYER_SHARE * (double)(s->layers - i) / (double)s->layers,

@@ -55,9 +55,6 @@ moe_status moe_session_plan(const moe_tuner *tuner, const moe_goal *goal, moe_se
 moe_status moe_session_run(moe_tuner *tuner, const moe_goal *goal, moe_session *out);
 void moe_session_free(moe_session *session);
 
-/* The result of an op, or NULL. */
-const moe_op_result *moe_session_op(const moe_session *session, const moe_op *op);
-
 /* Tries pipelines of the ops' finalists and stores the best; `op` is by kind, NULL where an op was
  * not tuned. */
 moe_status moe_tune_layer(moe_tuner *tuner, const moe_op_result *const op[MOE_OP_COUNT],
