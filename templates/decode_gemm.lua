@@ -4,6 +4,7 @@
 -- Parameters: n rows of x or h and `rows` rows of weights a block; warps, which share K; stages of
 -- each warp's ring, 64 elements of K each; split, the blocks that share a tile, each with a part of K.
 
+local gemm = moe.use("gemm.lua")
 local loads = moe.use("loads.lua")
 local split = moe.use("split.lua")
 
@@ -18,11 +19,7 @@ end
 -- Numbers that follow from op and config. The .cu uses `halves` and `body`, the bytes of the rings
 -- or of the sums that take their place.
 local function shape(p, c, d)
-    local s = {}
-    s.up = p.kind == "gemm_up"
-    s.halves = s.up and p.gated and 2 or 1
-    s.depth = s.up and p.d or p.f
-    s.width = s.up and p.f or p.d
+    local s = gemm.sides(p)
     s.out_n = c.rows // s.halves
     s.n_blocks = moe.ceil_div(s.width, s.out_n)
     s.k_tiles = moe.ceil_div(s.depth, BK)
@@ -30,7 +27,6 @@ local function shape(p, c, d)
     s.threads = 32 * c.warps
     s.stage = (c.rows + c.n) * BK * 2
     s.body = c.warps * math.max(c.stages * s.stage, c.rows * c.n * 4)
-    s.summed = p.kind == "down_combine"
     s.smem = s.body + 32 + (s.summed and 2 * c.n * 4 or 0)
     s.registers = registers(p, c, s)
     s.blocks = moe.occupancy(d, s.threads, s.registers, s.smem)
@@ -56,12 +52,7 @@ local function cost(p, c, d, b)
     if b then s.blocks = b.blocks[1] end
     local resident = split.resident(p, c, d, s.blocks)
     local w = loads.work(p, c.n, 1 << 20)
-    local weight_rows = s.width * s.halves
-    local weights = weight_rows * s.depth * p.wbytes -- of an expert
-    local inputs = s.up and math.min(p.t, w.rows) or w.rows
-    local flops = 2 * w.rows * weight_rows * s.depth
-    local outputs = s.summed and p.t or w.rows
-    local bytes = w.experts * weights + (inputs * s.depth + outputs * s.width) * p.xbytes
+    local flops, bytes = gemm.moved(p, s, w)
 
     local latency = 0.8 * d.clock -- clocks
     local issue = (c.rows + c.n) / 4 * 6 + c.rows // 16 * (8 + c.n // 8 * 8) + c.n // 8 * 4 + 30
@@ -94,17 +85,13 @@ local candidates = {
 }
 
 local function default(p, d)
-    local best, least
-    for _, shares in ipairs(split.values) do
-        for _, from in ipairs(candidates) do
-            local c = {n = from[1], rows = from[2], warps = from[3], stages = from[4], split = shares}
-            if require_(p, c, d) then
-                local ns = cost(p, c, d).ns
-                if not best or ns < 0.98 * least then best, least = c, ns end
+    return loads.best(0.98, function(try)
+        for _, shares in ipairs(split.values) do
+            for _, from in ipairs(candidates) do
+                try{n = from[1], rows = from[2], warps = from[3], stages = from[4], split = shares}
             end
         end
-    end
-    return best
+    end, function(c) return require_(p, c, d) and cost(p, c, d).ns end)
 end
 
 return moe.template{

@@ -4,6 +4,7 @@
 -- Parameters: n rows of x or h and `rows` rows of weights a tile; stages of the ring, 64 elements
 -- of K each; blocks an SM; split, the blocks that share a tile, each with a part of K.
 
+local gemm = moe.use("gemm.lua")
 local loads = moe.use("loads.lua")
 local split = moe.use("split.lua")
 local weights_box = moe.use("weights_box.lua")
@@ -13,12 +14,7 @@ local BK, THREADS = 64, 192
 -- Numbers that follow from op and config. `box`: columns of one weight copy. A 64-row product that
 -- has gate and up rows takes them eight by eight.
 local function shape(p, c)
-    local s = {}
-    s.up = p.kind == "gemm_up"
-    s.summed = p.kind == "down_combine"
-    s.halves = s.up and p.gated and 2 or 1
-    s.depth = s.up and p.d or p.f
-    s.width = s.up and p.f or p.d
+    local s = gemm.sides(p)
     s.out_n = c.rows // s.halves
     s.box = s.halves == 1 and c.rows or c.rows == 64 and 8 or 64
     s.n_blocks = moe.ceil_div(s.width, s.out_n)
@@ -53,12 +49,7 @@ end
 local function cost(p, c, d)
     local s = shape(p, c)
     local w = loads.work(p, c.n, 1 << 20)
-    local weight_rows = s.width * s.halves
-    local weights = weight_rows * s.depth * p.wbytes -- of an expert
-    local inputs = s.up and math.min(p.t, w.rows) or w.rows
-    local flops = 2 * w.rows * weight_rows * s.depth
-    local outputs = s.summed and p.t or w.rows
-    local bytes = w.experts * weights + (inputs * s.depth + outputs * s.width) * p.xbytes
+    local flops, bytes = gemm.moved(p, s, w)
 
     local latency = 0.8 * d.clock -- clocks
     local step = loads.soft_max(s.stage / 64, 120) + c.rows // 64 * math.max(16, c.n / 4) * 4 / 4
@@ -83,28 +74,24 @@ local function cost(p, c, d)
     return {flops = flops, bytes = bytes, ns = ns + last + met}
 end
 
-local function most_stages(p, d, n, rows, blocks, shares)
-    for _, stages in ipairs{24, 16, 12, 8, 6, 4, 3, 2} do
-        local c = {n = n, rows = rows, stages = stages, blocks = blocks, split = shares}
-        if require_(p, c, d) then return c end
-    end
-end
-
 -- The best by cost of all n, rows and splits, with as many stages as fit.
 local function default(p, d)
-    local best, least
-    for _, shares in ipairs(split.values) do
-        for _, n in ipairs{8, 16, 32, 64} do
-            for _, rows in ipairs{128, 64} do
-                for blocks = 1, p.kind ~= "down_combine" and shares > 1 and 2 or 1 do
-                    local c = most_stages(p, d, n, rows, blocks, shares)
-                    local ns = c and cost(p, c, d).ns
-                    if ns and (not best or ns < 0.98 * least) then best, least = c, ns end
+    local function deepest(try, n, rows, blocks, shares)
+        for _, stages in ipairs{24, 16, 12, 8, 6, 4, 3, 2} do
+            if try{n = n, rows = rows, stages = stages, blocks = blocks, split = shares} then return end
+        end
+    end
+    return loads.best(0.98, function(try)
+        for _, shares in ipairs(split.values) do
+            for _, n in ipairs{8, 16, 32, 64} do
+                for _, rows in ipairs{128, 64} do
+                    for blocks = 1, p.kind ~= "down_combine" and shares > 1 and 2 or 1 do
+                        deepest(try, n, rows, blocks, shares)
+                    end
                 end
             end
         end
-    end
-    return best
+    end, function(c) return require_(p, c, d) and cost(p, c, d).ns end)
 end
 
 return moe.template{

@@ -49,18 +49,13 @@ end
 
 -- The best by cost, with as many stages as fit.
 local function default(p, d)
-    local best, least
-    for _, n in ipairs{8, 16, 32} do
-        for _, stages in ipairs{12, 8, 6, 4} do
-            local c = {n = n, stages = stages}
-            if require_(p, c, d) then
-                local ns = cost(p, c, d).ns
-                if not best or ns < 0.98 * least then best, least = c, ns end
-                break
+    return loads.best(0.98, function(try)
+        for _, n in ipairs{8, 16, 32} do
+            for _, stages in ipairs{12, 8, 6, 4} do
+                if try{n = n, stages = stages} then break end
             end
         end
-    end
-    return best
+    end, function(c) return require_(p, c, d) and cost(p, c, d).ns end)
 end
 
 return moe.template{

@@ -4,6 +4,7 @@
 -- of each weight row that a lane has under way; split, the blocks that share a tile, each with a part
 -- of K.
 
+local gemm = moe.use("gemm.lua")
 local loads = moe.use("loads.lua")
 local split = moe.use("split.lua")
 
@@ -11,11 +12,7 @@ local ROWS = 8 -- that a block serves
 
 -- Numbers that follow from op and config.
 local function shape(p, c)
-    local s = {}
-    s.up = p.kind == "gemm_up"
-    s.halves = s.up and p.gated and 2 or 1
-    s.depth = s.up and p.d or p.f
-    s.width = s.up and p.f or p.d
+    local s = gemm.sides(p)
     s.out_n = c.warps * c.columns
     s.n_blocks = moe.ceil_div(s.width, s.out_n)
     s.weights = c.columns * s.halves -- rows of weights that a warp reads
@@ -42,14 +39,10 @@ end
 local function cost(p, c, d, b)
     local s = shape(p, c)
     local w = loads.work(p, ROWS, 1 << 20)
-    local weight_rows = s.width * s.halves
-    local weights = weight_rows * s.depth * p.wbytes -- of an expert
-    local inputs = s.up and math.min(p.t, w.rows) or w.rows
-    local flops = 2 * w.rows * weight_rows * s.depth
-    local bytes = w.experts * weights + (inputs * s.depth + w.rows * s.width) * p.xbytes
+    local flops, bytes = gemm.moved(p, s, w)
 
     local per = 16 // p.wbytes
-    local chunks = w.tiles * weight_rows * s.depth / per / 32 -- of a warp's lanes together
+    local chunks = w.tiles * s.width * s.halves * s.depth / per / 32 -- of a warp's lanes together
     local live = w.rows / w.tiles
     local issue = chunks * (4 + per + live * (per + (4 + per) / s.weights)) / (d.sms * 4 * 0.7)
     local blocks = w.tiles * s.n_blocks * c.split
@@ -70,17 +63,13 @@ end
 local candidates = {{4, 1, 4}, {4, 2, 2}, {4, 2, 4}, {8, 1, 4}, {4, 1, 2}, {4, 1, 1}}
 
 local function default(p, d)
-    local best, least
-    for _, shares in ipairs(split.values) do
-        for _, from in ipairs(candidates) do
-            local c = {warps = from[1], columns = from[2], unroll = from[3], split = shares}
-            if require_(p, c, d) then
-                local ns = cost(p, c, d).ns
-                if not best or ns < 0.98 * least then best, least = c, ns end
+    return loads.best(0.98, function(try)
+        for _, shares in ipairs(split.values) do
+            for _, from in ipairs(candidates) do
+                try{warps = from[1], columns = from[2], unroll = from[3], split = shares}
             end
         end
-    end
-    return best
+    end, function(c) return require_(p, c, d) and cost(p, c, d).ns end)
 end
 
 return moe.template{

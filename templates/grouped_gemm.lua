@@ -5,6 +5,7 @@
 -- of them along bm; group, the row tiles of a stripe (see find_place in the .cu); and for f32,
 -- math: 1 = three tf32 products, 0 = FFMA; for down_combine, those of sums.lua.
 
+local gemm = moe.use("gemm.lua")
 local loads = moe.use("loads.lua")
 local sums = moe.use("sums.lua")
 
@@ -27,12 +28,7 @@ end
 -- Numbers that follow from op and config. The .cu uses `blocks`, and `body`, the bytes of the ring or
 -- of the sums that take its place.
 local function shape(p, c, d)
-    local s = {}
-    s.up = p.kind == "gemm_up"
-    s.summed = p.kind == "down_combine"
-    s.halves = s.up and p.gated and 2 or 1
-    s.depth = s.up and p.d or p.f
-    s.width = s.up and p.f or p.d
+    local s = gemm.sides(p)
     s.out_n = c.bn // s.halves
     s.n_blocks = moe.ceil_div(s.width, s.out_n)
     s.k_tiles = moe.ceil_div(s.depth, c.bk)
@@ -115,12 +111,7 @@ local function cost(p, c, d, b)
     local s = shape(p, c, d)
     if b then s.blocks = b.blocks[1] end
     local w = loads.work(p, c.bm, c.group)
-    local weight_rows = s.width * s.halves
-    local weights = weight_rows * s.depth * p.wbytes -- of an expert
-    local inputs = s.up and math.min(p.t, w.rows) or w.rows
-    local flops = 2 * w.rows * weight_rows * s.depth
-    local outputs = s.summed and p.t or w.rows
-    local bytes = w.experts * weights + (inputs * s.depth + outputs * s.width) * p.xbytes
+    local flops, bytes, weights = gemm.moved(p, s, w)
     local added = s.summed and sums.cost(p, c, d, w.rows)
                   or {bytes = 0, clocks = 0, ns = 0}
 
@@ -167,22 +158,20 @@ local candidates = {
 }
 
 local function default(p, d)
-    local best, least
-    local function try(from, math_, wide)
+    local function with(from, math_, wide)
         local c = {bm = from[1], bn = from[2], bk = from[3] // p.xbytes, stages = from[4],
                    warps = from[5], wm = from[6], group = 8}
         if p.x == "f32" then c.math = math_ end
         if p.kind == "down_combine" then c.wide, c.bulk = wide, d.sm >= 90 and 1 or 0 end
-        if not require_(p, c, d) then return end
-        local ns = cost(p, c, d).ns
-        if not best or ns < 0.98 * least then best, least = c, ns end
+        return c
     end
-    for _, from in ipairs(candidates) do
-        for math_ = p.x == "f32" and 0 or 1, 1 do
-            for wide = p.kind == "down_combine" and 0 or 1, 1 do try(from, math_, wide) end
+    return loads.best(0.98, function(try)
+        for _, from in ipairs(candidates) do
+            for math_ = p.x == "f32" and 0 or 1, 1 do
+                for wide = p.kind == "down_combine" and 0 or 1, 1 do try(with(from, math_, wide)) end
+            end
         end
-    end
-    return best
+    end, function(c) return require_(p, c, d) and cost(p, c, d).ns end)
 end
 
 return moe.template{

@@ -9,6 +9,7 @@
 -- does, from so many pieces of shared memory a warp; regs, what a thread of the producer keeps of its
 -- registers where there are two consumers.
 
+local gemm = moe.use("gemm.lua")
 local loads = moe.use("loads.lua")
 local weights_box = moe.use("weights_box.lua")
 
@@ -25,11 +26,7 @@ end
 
 -- Numbers that follow from op and config.
 local function shape(p, c)
-    local s = {}
-    s.up = p.kind == "gemm_up"
-    s.halves = s.up and p.gated and 2 or 1
-    s.depth = s.up and p.d or p.f
-    s.width = s.up and p.f or p.d
+    local s = gemm.sides(p)
     s.out_n = c.bn // s.halves
     s.n_blocks = moe.ceil_div(s.width, s.out_n)
     s.k_tiles = moe.ceil_div(s.depth, c.bk)
@@ -137,11 +134,7 @@ local function cost(p, c, d)
     local s = shape(p, c)
     local l = loads.work(p, c.bm, c.group) -- for rows and experts
     local w = work(p, c, d, s)
-    local weight_rows = s.width * s.halves
-    local inputs = s.up and math.min(p.t, l.rows) or l.rows
-    local flops = 2 * l.rows * weight_rows * s.depth
-    local bytes = l.experts * weight_rows * s.depth * p.wbytes
-                  + (inputs * s.depth + l.rows * s.width) * p.xbytes
+    local flops, bytes = gemm.moved(p, s, l)
 
     local tensor = 2 * c.bm * c.bn * c.bk / (d.tensor_rate * hopper.tensor_share)
     local reads = (c.bm + c.bn * c.bm / 64) * c.bk * 2
@@ -180,20 +173,15 @@ local function config(tile, other, stages)
 end
 
 local function default(p, d)
-    local best, least
-    for _, tile in ipairs(candidates) do
-        for _, other in ipairs(others) do
-            for _, stages in ipairs{8, 6, 5, 4, 3, 2} do
-                local c = config(tile, other, stages)
-                if require_(p, c, d) then
-                    local ns = cost(p, c, d).ns
-                    if not best or ns < 0.99 * least then best, least = c, ns end
-                    break
+    return loads.best(0.99, function(try)
+        for _, tile in ipairs(candidates) do
+            for _, other in ipairs(others) do
+                for _, stages in ipairs{8, 6, 5, 4, 3, 2} do
+                    if try(config(tile, other, stages)) then break end
                 end
             end
         end
-    end
-    return best
+    end, function(c) return require_(p, c, d) and cost(p, c, d).ns end)
 end
 
 local function maps(p, c, s)

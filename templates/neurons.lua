@@ -81,17 +81,15 @@ return moe.template {
     require = legal,
 
     default = function(p, d)
-        local best, best_ns
-        for _, threads in ipairs { 256, 128, 512 } do
-            for _, flight in ipairs { 4, 2, 1, 8 } do
-                for _, split in ipairs { 0, 1, 2, 4, 8, 16 } do
-                    local c = { threads = threads, flight = flight, split = split }
-                    local ns = legal(p, c, d) and predict(p, c, d)
-                    if ns and (not best or ns < 0.98 * best_ns) then best, best_ns = c, ns end
+        return loads.best(0.98, function(try)
+            for _, threads in ipairs { 256, 128, 512 } do
+                for _, flight in ipairs { 4, 2, 1, 8 } do
+                    for _, split in ipairs { 0, 1, 2, 4, 8, 16 } do
+                        try { threads = threads, flight = flight, split = split }
+                    end
                 end
             end
-        end
-        return best
+        end, function(c) return legal(p, c, d) and predict(p, c, d) end)
     end,
 
     launch = function(p, c, d)

@@ -8,6 +8,7 @@
 --   split   0: one kernel. n: for few tokens; blocks share the tiles of experts and n slices of K,
 --           and a second kernel selects
 
+local loads = moe.use("loads.lua")
 local router = moe.use("route.lua")
 
 return moe.template {
@@ -20,12 +21,9 @@ return moe.template {
 
     -- The best by the prediction among common choices.
     default = function(p, d)
-        local best, best_ns
-        router.common(function(c)
-            local ns = router.legal(p, c, d) and router.predict(p, c, d)
-            if ns and (not best or ns < best_ns) then best, best_ns = c, ns end
+        return loads.best(1, router.common, function(c)
+            return router.legal(p, c, d) and router.predict(p, c, d)
         end)
-        return best
     end,
 
     launch = function(p, c, d)

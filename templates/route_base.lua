@@ -31,29 +31,18 @@ return moe.template {
     name = "route_base",
     op = { "route" },
     arch = { 80, 120 },
-    params = {
-        { "bt", { 8, 16, 32, 64 } },
-        { "be", { 16, 32, 64, 128, 256, 512 } },
-        { "bk", { 64, 128 } },
-        { "stages", { 2, 3, 4 } },
-        { "warps", { 4, 8 } },
-        { "split", { 0 } },
+    params = router.with(router.whole.params, {
         { "blocks", { 16, 32, 64, 128 } },
         { "bidders", { 128, 256, 512 } },
         { "keep", { 1024, 8192 } },
-    },
+    }),
     supports = function(p, d)
         return p.router_rule == "base", "it has no rule but base"
     end,
     require = legal,
 
     default = function(p, d)
-        local best, best_ns
-        router.common(function(c)
-            if c.split > 0 or c.bt > 64 or c.warps > 8 then return end
-            local ns = router.legal(p, c, d) and router.first_kernel(p, c, d)
-            if ns and (not best or ns < best_ns) then best, best_ns = c, ns end
-        end)
+        local best = router.whole.best(p, d)
         best.blocks = 64
         while best.blocks > 16 and (best.blocks > d.sms or best.blocks >= 2 * p.e) do
             best.blocks = best.blocks // 2
@@ -67,8 +56,7 @@ return moe.template {
         local overlap = d.sm >= 90
         return {
             kernels = {
-                { name = "scores", grid = { "tokens", c.bt }, block = c.warps * 32,
-                  smem = router.shared_bytes(p, c), overlap = overlap },
+                router.whole.kernel(p, c, d),
                 { name = "auction", grid = { "fixed", c.blocks }, block = c.bidders,
                   smem = c.keep * 4, overlap = overlap, cooperative = true },
             },

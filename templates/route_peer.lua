@@ -101,21 +101,19 @@ local function predict(p, c, d, b)
         + 2 * loads.launch(d)
 end
 
--- Calls try(c) for common choices.
+-- Calls try(c) for common choices, with the best GEMM.
 local function common(p, d, try)
-    local best, best_ns
-    router.common(function(c)
-        local q = queries_at(p)
-        local ns = c.split > 0 and router.gemm_legal(q, c, d) and router.first_kernel(q, c, d)
-        if ns and (not best or ns < best_ns) then best, best_ns = c, ns end
+    local q = queries_at(p)
+    local first = loads.best(1, router.common, function(c)
+        return c.split > 0 and router.gemm_legal(q, c, d) and router.first_kernel(q, c, d)
     end)
     for _, tokens in ipairs { 8, 16, 32, 64 } do
         for _, rows in ipairs { 64, 32, 16 } do
             for _, parts in ipairs { 1, 2, 4, 8 } do
                 for _, scanners in ipairs { 4, 8, 2, 1 } do
-                    best.tokens, best.rows = tokens, rows
-                    best.parts, best.scanners = parts, scanners
-                    try(best)
+                    local c = { tokens = tokens, rows = rows, parts = parts, scanners = scanners }
+                    for name, value in pairs(first) do c[name] = value end
+                    try(c)
                 end
             end
         end
@@ -144,15 +142,9 @@ return moe.template {
     require = legal,
 
     default = function(p, d)
-        local best, best_ns
-        common(p, d, function(c)
-            local ns = legal(p, c, d) and predict(p, c, d)
-            if ns and (not best or ns < best_ns) then
-                best, best_ns = {}, ns
-                for name, value in pairs(c) do best[name] = value end
-            end
+        return loads.best(1, function(try) common(p, d, try) end, function(c)
+            return legal(p, c, d) and predict(p, c, d)
         end)
-        return best
     end,
 
     launch = function(p, c, d)

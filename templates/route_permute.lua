@@ -104,33 +104,25 @@ return moe.template {
         if not good then return false, reason end
         return maps.by_order(p, d)
     end,
-    params = function(p, d)
-        local all = {}
-        for _, param in ipairs(router.params) do all[#all + 1] = param end
-        all[#all + 1] = { "blocks", { 1, 64, 128, 256, 512 } }
-        all[#all + 1] = { "map_threads", { 128, 256, 512, 1024 } }
-        all[#all + 1] = { "items", { 1, 2, 4, 8 } }
-        return all
-    end,
+    params = router.with(router.params, {
+        { "blocks", { 1, 64, 128, 256, 512 } },
+        { "map_threads", { 128, 256, 512, 1024 } },
+        { "items", { 1, 2, 4, 8 } },
+    }),
 
     require = legal,
 
     -- The best by the prediction among common choices; the router's parameters first, then the
     -- maps' for each way that the kernels share their work.
     default = function(p, d)
-        local best, best_ns
-        local function try(c)
-            local ns = legal(p, c, d) and predict(p, c, d)
-            if ns and (not best or ns < best_ns) then best, best_ns = c, ns end
-        end
-        common_maps(p, function(blocks, threads, items)
-            local function whole(c)
-                return { bt = c.bt, be = c.be, bk = c.bk, stages = c.stages, warps = c.warps,
-                         split = c.split, blocks = blocks, map_threads = threads, items = items }
-            end
-            router.common(function(c) try(whole(c)) end)
-        end)
-        return best
+        return loads.best(1, function(try)
+            common_maps(p, function(blocks, threads, items)
+                router.common(function(c)
+                    c.blocks, c.map_threads, c.items = blocks, threads, items
+                    try(c)
+                end)
+            end)
+        end, function(c) return legal(p, c, d) and predict(p, c, d) end)
     end,
 
     launch = function(p, c, d)

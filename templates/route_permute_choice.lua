@@ -27,27 +27,16 @@ return moe.template {
     name = "route_permute_choice",
     op = { "route_permute" },
     arch = { 80, 120 },
-    params = {
-        { "bt", { 8, 16, 32, 64 } },
-        { "be", { 16, 32, 64, 128, 256, 512 } },
-        { "bk", { 64, 128 } },
-        { "stages", { 2, 3, 4 } },
-        { "warps", { 4, 8 } },
-        { "split", { 0 } },
+    params = router.with(router.whole.params, {
         { "choosers", { 128, 256, 512, 1024 } },
-    },
+    }),
     supports = function(p, d)
         return p.router_rule == "expert_choice", "it has no rule but expert_choice"
     end,
     require = legal,
 
     default = function(p, d)
-        local best, best_ns
-        router.common(function(c)
-            if c.split > 0 or c.bt > 64 or c.warps > 8 then return end
-            local ns = router.legal(p, c, d) and router.first_kernel(p, c, d)
-            if ns and (not best or ns < best_ns) then best, best_ns = c, ns end
-        end)
+        local best = router.whole.best(p, d)
         best.choosers = p.t >= 4096 and 1024 or p.t >= 1024 and 512 or 256
         return best
     end,
@@ -56,8 +45,7 @@ return moe.template {
         local overlap = d.sm >= 90
         return {
             kernels = {
-                { name = "scores", grid = { "tokens", c.bt }, block = c.warps * 32,
-                  smem = router.shared_bytes(p, c), overlap = overlap },
+                router.whole.kernel(p, c, d),
                 { name = "choose", grid = { "fixed", p.e }, block = c.choosers, smem = 0,
                   overlap = overlap },
                 { name = "maps", grid = { "tokens", 32 }, block = MAP_THREADS,

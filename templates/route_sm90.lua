@@ -165,29 +165,22 @@ local shapes = { -- {tall, bt, wgs}
 }
 local clusters = {{1, 0}, {2, 0}, {4, 0}, {2, 1}, {4, 1}, {8, 1}, {16, 1}} -- {cluster, split}
 
--- c with the most stages that are legal, and its predicted ns; nil where none are.
-local function deepest(p, c, d)
-    for _, stages in ipairs{8, 6, 5, 4, 3, 2} do
-        c.stages = stages
-        if require_(p, c, d) then return c, cost(p, c, d).ns end
-    end
-end
-
 local function default(p, d)
-    local best, least
-    for _, shape in ipairs(shapes) do
-        for _, cluster in ipairs(clusters) do
-            for blocks = 1, 4 do
-                for bk = 64, 32, -32 do
-                    local c, ns = deepest(p, {tall = shape[1], bt = shape[2], wgs = shape[3],
-                                              cluster = cluster[1], split = cluster[2],
-                                              blocks = blocks, bk = bk}, d)
-                    if c and (not best or ns < 0.99 * least) then best, least = c, ns end
+    local function deepest(try, shape, cluster, blocks, bk)
+        for _, stages in ipairs{8, 6, 5, 4, 3, 2} do
+            if try{tall = shape[1], bt = shape[2], wgs = shape[3], cluster = cluster[1],
+                   split = cluster[2], blocks = blocks, bk = bk, stages = stages} then return end
+        end
+    end
+    return loads.best(0.99, function(try)
+        for _, shape in ipairs(shapes) do
+            for _, cluster in ipairs(clusters) do
+                for blocks = 1, 4 do
+                    for bk = 64, 32, -32 do deepest(try, shape, cluster, blocks, bk) end
                 end
             end
         end
-    end
-    return best
+    end, function(c) return require_(p, c, d) and cost(p, c, d).ns end)
 end
 
 return moe.template{

@@ -16,6 +16,18 @@ local function work(p, bm, group)
     return w
 end
 
+-- The config of the least time among those that each(try) tries; a later one must take less than
+-- `share` of the least so far. ns(c) is false or nil where c is not legal; try(c) returns it.
+local function best(share, each, ns)
+    local found, least
+    each(function(c)
+        local time = ns(c)
+        if time and (not found or time < share * least) then found, least = c, time end
+        return time
+    end)
+    return found
+end
+
 -- Bytes a clock that L2 sends to each SM when all ask at once; from published measurements.
 local function l2_rate(d)
     return d.sm == 80 and 32 or (d.sm == 90 or d.sm == 100) and 26 or 16
@@ -58,4 +70,5 @@ local function turn(step, bytes, stages)
     return soft_max(step, (arrival(bytes) + step) / stages)
 end
 
-return {work = work, l2_rate = l2_rate, soft_max = soft_max, launch = launch, stream = stream, hopper = hopper, arrival = arrival, turn = turn}
+return {work = work, best = best, l2_rate = l2_rate, soft_max = soft_max, launch = launch,
+        stream = stream, hopper = hopper, arrival = arrival, turn = turn}

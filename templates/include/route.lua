@@ -213,7 +213,39 @@ local params = {
     { "split", { 0, 1, 2, 4, 8 } },
 }
 
-return { params = params, supports = supports, legal = legal, gemm_legal = gemm_legal,
+-- Of templates whose first kernel has all experts, with split = 0: its parameters, the best of them
+-- by the prediction, and that kernel.
+local whole = {
+    params = {
+        { "bt", { 8, 16, 32, 64 } },
+        { "be", { 16, 32, 64, 128, 256, 512 } },
+        { "bk", { 64, 128 } },
+        { "stages", { 2, 3, 4 } },
+        { "warps", { 4, 8 } },
+        { "split", { 0 } },
+    },
+    best = function(p, d)
+        return loads.best(1, common, function(c)
+            return c.split == 0 and c.bt <= 64 and c.warps <= 8 and legal(p, c, d)
+                and first_kernel(p, c, d)
+        end)
+    end,
+    kernel = function(p, c, d)
+        return { name = "scores", grid = { "tokens", c.bt }, block = c.warps * 32,
+                 smem = shared_bytes(p, c), overlap = d.sm >= 90 }
+    end,
+}
+
+-- The router's parameters, and a template's own behind them.
+local function with(first, own)
+    local all = {}
+    for _, list in ipairs { first, own } do
+        for _, param in ipairs(list) do all[#all + 1] = param end
+    end
+    return all
+end
+
+return { params = params, whole = whole, with = with, supports = supports, legal = legal, gemm_legal = gemm_legal,
          predict = predict,
          plain = plain, routers = routers, shares = shares, behind_jitter = behind_jitter,
          common = common, first_kernel = first_kernel, selection = selection, choice = choice,
