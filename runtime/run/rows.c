@@ -5,6 +5,8 @@
  * the same rows choose alike. */
 #include "run/db_file.h"
 
+#include "core/list.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,18 +99,6 @@ static moe_status judge(cursor rows, const moe_want *want, moe_row *row, bool *u
     return status;
 }
 
-/* Makes room for one more element of a growing list. */
-static moe_status grow(void *list, int64_t count, int64_t *room, size_t size) {
-    if (count < *room) return MOE_OK;
-    int64_t wanted = *room ? *room * 2 : 16;
-    void *grown = realloc(*(void **)list, (size_t)wanted * size);
-    if (!grown)
-        return moe_fail(MOE_E_MEMORY, "database: no memory for %lld rows", (long long)wanted);
-    *(void **)list = grown;
-    *room = wanted;
-    return MOE_OK;
-}
-
 static bool same_place(const moe_row *a, const moe_row *b) {
     return a->origin.tokens == b->origin.tokens && a->origin.routing == b->origin.routing &&
            a->origin.cache == b->origin.cache &&
@@ -135,7 +125,7 @@ typedef struct race {
 } race;
 
 static moe_status start_race(cursor at, const moe_row *row, moe_rows *out, race *now) {
-    MOE_TRY(grow(&out->row, out->count, &out->room, sizeof *row));
+    MOE_TRY(moe_list_grow(&out->row, out->count, &out->room, sizeof *row));
     *now = (race){&out->row[out->count++], integer(at, COLUMN_device), row->origin.measurement};
     *now->winner = *row;
     return MOE_OK;
@@ -235,7 +225,7 @@ static moe_status collect_pipelines(cursor at, const moe_want *want, moe_pipelin
     for (bool more, whole;;) {
         MOE_TRY(moe_db_file_step(at.file, at.query, &more));
         if (!more) return MOE_OK;
-        MOE_TRY(grow(&out->pipeline, out->count, &out->room, sizeof *out->pipeline));
+        MOE_TRY(moe_list_grow(&out->pipeline, out->count, &out->room, sizeof *out->pipeline));
         moe_pipeline *pipeline = &out->pipeline[out->count];
         *pipeline = (moe_pipeline){0};
         MOE_TRY(read_origin(at, &pipeline->origin));

@@ -1,6 +1,7 @@
 /* db_build.c - from text records to a database with compiled images inside. */
 #include "db/db_build.h"
 
+#include "core/list.h"
 #include "db/db_race.h"
 
 #include <errno.h>
@@ -23,13 +24,7 @@ static moe_status need(needed *list, const moe_record *record) {
             !strcmp(list->record[i].template_id, record->template_id) &&
             !memcmp(&list->record[i].config, &record->config, sizeof record->config))
             return MOE_OK;
-    if (list->count == list->room) {
-        int64_t room = 2 * list->room + 64;
-        moe_record *records = realloc(list->record, (size_t)room * sizeof *records);
-        if (!records) return moe_fail(MOE_E_MEMORY, "no memory for %lld records", (long long)room);
-        list->record = records;
-        list->room = room;
-    }
+    MOE_TRY(moe_list_grow(&list->record, list->count, &list->room, sizeof *list->record));
     list->record[list->count++] = *record;
     return MOE_OK;
 }

@@ -1,6 +1,7 @@
 /* db_diff.c - what changed from one database to another: winners of ops, and layers. */
 #include "db/db_diff.h"
 
+#include "core/list.h"
 #include "db/db_race.h"
 #include "text/columns.h"
 
@@ -30,13 +31,7 @@ static moe_status add_contest(const reading *r, const char *key, const char *win
                               const moe_measurement *m) {
     moe_db_diff *diff = r->diff;
     int64_t *count = &diff->contests[r->side], *room = &diff->room[r->side];
-    if (*count == *room) {
-        *room = 2 * *room + 64;
-        moe_contest *grown =
-            realloc(diff->contest[r->side], (size_t)*room * sizeof *grown);
-        if (!grown) return moe_fail(MOE_E_MEMORY, "no memory for %lld rows", (long long)*room);
-        diff->contest[r->side] = grown;
-    }
+    MOE_TRY(moe_list_grow(&diff->contest[r->side], *count, room, sizeof *diff->contest[0]));
     moe_contest contest = {strdup(key), strdup(winner), *m};
     diff->contest[r->side][(*count)++] = contest;
     return contest.key && contest.winner ? MOE_OK : moe_fail(MOE_E_MEMORY, "no memory for a row");

@@ -1,22 +1,13 @@
 /* db_ledger.c - the rows of some databases side by side: by key, the best evidence first. */
 #include "db/db_ledger.h"
 
+#include "core/list.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { KEY_SIZE = 4096 };
-
-/* Makes room for one more element of a growing list. */
-static moe_status grow(void *list, int64_t count, int64_t *room, size_t size) {
-    if (count < *room) return MOE_OK;
-    int64_t wanted = 2 * *room + 64;
-    void *grown = realloc(*(void **)list, (size_t)wanted * size);
-    if (!grown) return moe_fail(MOE_E_MEMORY, "no memory for %lld rows", (long long)wanted);
-    *(void **)list = grown;
-    *room = wanted;
-    return MOE_OK;
-}
 
 /* -------------------------------------------------------------------------- template versions */
 
@@ -30,7 +21,7 @@ static moe_status see_version(moe_ledger *ledger, const char *id, const char *da
         if (strcmp(v->date, date) < 0) snprintf(v->date, sizeof v->date, "%s", date);
         return MOE_OK;
     }
-    MOE_TRY(grow(&ledger->version, ledger->versions, &ledger->version_room,
+    MOE_TRY(moe_list_grow(&ledger->version, ledger->versions, &ledger->version_room,
                  sizeof *ledger->version));
     moe_ledger_version *v = &ledger->version[ledger->versions++];
     snprintf(v->id, sizeof v->id, "%s", id);
@@ -68,7 +59,7 @@ typedef struct reading {
 static moe_status add_row(const reading *r, const char *key, const char *line, bool layer,
                           const moe_measurement *m, const moe_provenance *p) {
     moe_ledger *ledger = r->ledger;
-    MOE_TRY(grow(&ledger->row, ledger->count, &ledger->room, sizeof *ledger->row));
+    MOE_TRY(moe_list_grow(&ledger->row, ledger->count, &ledger->room, sizeof *ledger->row));
     moe_ledger_row row = {.key = strdup(key), .line = strdup(line), .layer = layer,
                           .device = ledger->devices - 1, .n = m->n};
     snprintf(row.date, sizeof row.date, "%s", p->date);
@@ -104,7 +95,7 @@ static moe_status add_choice(void *context, const moe_choice *choice) {
 static moe_status add_device(void *context, int64_t device, const moe_facts *facts) {
     reading *r = context;
     moe_ledger *ledger = r->ledger;
-    MOE_TRY(grow(&ledger->device, ledger->devices, &ledger->device_room, sizeof *ledger->device));
+    MOE_TRY(moe_list_grow(&ledger->device, ledger->devices, &ledger->device_room, sizeof *ledger->device));
     ledger->device[ledger->devices++] = (moe_ledger_device){r->store, device, *facts};
     moe_facts_print(facts, r->device, sizeof r->device);
     MOE_TRY(moe_storage_records(r->store, device, add_record, r));

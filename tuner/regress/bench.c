@@ -2,6 +2,7 @@
 #include "regress/bench.h"
 
 #include "core/capacity.h"
+#include "core/list.h"
 #include "judge/layer_case.h"
 #include "judge/layer_replay.h"
 #include "judge/op_case.h"
@@ -20,13 +21,7 @@ enum { LEAST_SAMPLES = 50, MOST_SAMPLES = 100 };
 
 /* Adds a copy. */
 static moe_status add_row(moe_bench *bench, const moe_bench_row *row) {
-    if (bench->rows == bench->room) {
-        int64_t room = 2 * bench->room + 64;
-        moe_bench_row *rows = realloc(bench->row, (size_t)room * sizeof *rows);
-        if (!rows) return moe_fail(MOE_E_MEMORY, "no memory for %lld timings", (long long)room);
-        bench->row = rows;
-        bench->room = room;
-    }
+    MOE_TRY(moe_list_grow(&bench->row, bench->rows, &bench->room, sizeof *bench->row));
     bench->row[bench->rows++] = *row;
     return MOE_OK;
 }

@@ -4,6 +4,8 @@
  * and is improved one factor at a time while that covers more missing pairs. */
 #include "regress/covering.h"
 
+#include "core/list.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,13 +79,7 @@ static void improve(covering *c, int a, int b, int *row) {
 
 static moe_status keep(covering *c, const int *row) {
     int width = c->factors->count;
-    if (c->n == c->room) {
-        int64_t room = 2 * c->room + 64;
-        int *rows = realloc(c->rows, (size_t)(room * width) * sizeof *rows);
-        if (!rows) return moe_fail(MOE_E_MEMORY, "no memory for %lld rows", (long long)room);
-        c->rows = rows;
-        c->room = room;
-    }
+    MOE_TRY(moe_list_grow(&c->rows, c->n, &c->room, (size_t)width * sizeof *c->rows));
     memcpy(c->rows + c->n++ * width, row, (size_t)width * sizeof *row);
     return MOE_OK;
 }

@@ -1,6 +1,7 @@
 /* verdicts.c - a list of checks and how they came out. */
 #include "regress/verdicts.h"
 
+#include "core/list.h"
 #include "text/columns.h"
 
 #include <errno.h>
@@ -10,13 +11,7 @@
 #include <string.h>
 
 moe_status moe_verdicts_add(moe_verdicts *list, const moe_check_row *row) {
-    if (list->count == list->room) {
-        int64_t room = 2 * list->room + 64;
-        moe_check_row *rows = realloc(list->row, (size_t)room * sizeof *rows);
-        if (!rows) return moe_fail(MOE_E_MEMORY, "no memory for %lld checks", (long long)room);
-        list->row = rows;
-        list->room = room;
-    }
+    MOE_TRY(moe_list_grow(&list->row, list->count, &list->room, sizeof *list->row));
     list->row[list->count++] = *row;
     list->failed += row->outcome != MOE_OUTCOME_OK;
     return MOE_OK;

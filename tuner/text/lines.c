@@ -1,6 +1,8 @@
 /* lines.c - a growing list of owned texts. */
 #include "text/lines.h"
 
+#include "core/list.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -9,13 +11,7 @@
 #include <unistd.h>
 
 moe_status moe_lines_add(moe_lines *lines, const char *text) {
-    if (lines->count == lines->room) {
-        int64_t room = 2 * lines->room + 64;
-        char **line = realloc(lines->line, (size_t)room * sizeof *line);
-        if (!line) return moe_fail(MOE_E_MEMORY, "no memory for %lld lines", (long long)room);
-        lines->line = line;
-        lines->room = room;
-    }
+    MOE_TRY(moe_list_grow(&lines->line, lines->count, &lines->room, sizeof *lines->line));
     char *copy = strdup(text);
     if (!copy) return moe_fail(MOE_E_MEMORY, "no memory for a line");
     lines->line[lines->count++] = copy;
