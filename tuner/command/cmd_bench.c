@@ -30,15 +30,10 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
     case KEY_JSON: o->json = value; break;
     case KEY_CHART: o->chart = value; break;
     case KEY_QUIET: o->quiet = true; break;
-    case ARGP_KEY_ARG:
-        argp_error(state, "'%s' is not an option; --layer names the layer", value);
-        break;
     default: return ARGP_ERR_UNKNOWN;
     }
     return 0;
 }
-
-static const struct argp_child children[] = {{&command_goal_argp, 0, NULL, 0}, {NULL, 0, NULL, 0}};
 
 static const struct argp argp = {
     option_table, parse_option, NULL,
@@ -47,7 +42,7 @@ static const struct argp argp = {
     "TFLOP/s and GB/s are those of the least work there is; the roofline's share says how near "
     "that is to the device's peaks. On a GPU a pipeline of one cuBLAS GEMM an expert runs in "
     "turns with the plan. Times of a simulated device are a model's.",
-    children, NULL, NULL,
+    command_goal_children, NULL, NULL,
 };
 
 typedef struct tools {

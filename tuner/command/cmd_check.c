@@ -31,15 +31,10 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
     case KEY_FULL: o->full = o->matrix = true; break;
     case KEY_JSON: o->json = true; break;
     case KEY_QUIET: o->quiet = true; break;
-    case ARGP_KEY_ARG:
-        argp_error(state, "'%s' is not an option; --layer names the layer", value);
-        break;
     default: return ARGP_ERR_UNKNOWN;
     }
     return 0;
 }
-
-static const struct argp_child children[] = {{&command_goal_argp, 0, NULL, 0}, {NULL, 0, NULL, 0}};
 
 static const struct argp argp = {
     option_table, parse_option, NULL,
@@ -49,7 +44,7 @@ static const struct argp argp = {
     "  moetune check --device sim:a100 --matrix\n\n"
     "What the database has no plan of is checked with the templates' default configs, in every form "
     "of the layer. The exit status is 1 if a check failed.",
-    children, NULL, NULL,
+    command_goal_children, NULL, NULL,
 };
 
 typedef struct tools {

@@ -79,15 +79,10 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
     case KEY_DRY_RUN: o->dry_run = true; break;
     case KEY_JSON: o->json = true; break;
     case KEY_QUIET: o->quiet = true; break;
-    case ARGP_KEY_ARG:
-        argp_error(state, "'%s' is not an option; --layer names the layer", value);
-        break;
     default: return ARGP_ERR_UNKNOWN;
     }
     return 0;
 }
-
-static const struct argp_child children[] = {{&command_goal_argp, 0, NULL, 0}, {NULL, 0, NULL, 0}};
 
 static const struct argp argp = {
     option_table, parse_option, NULL,
@@ -95,7 +90,7 @@ static const struct argp argp = {
     "  moetune tune --device sim:a100 --layer granite-3.0-1b-a400m --tokens 1,16,64\n\n"
     "Every candidate is verified before it is timed, and stored as it lands: a tune that was "
     "interrupted goes on where it was.",
-    children, NULL, NULL,
+    command_goal_children, NULL, NULL,
 };
 
 static volatile sig_atomic_t stop;

@@ -49,12 +49,18 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
     case KEY_TEMPLATES: goal->templates = value; break;
     case KEY_ORDER: goal->any_order = true; break;
     case KEY_SEED: return parse_seed(goal, value, state);
+    case ARGP_KEY_ARG:
+        argp_error(state, "'%s' is not an option; --layer names the layer", value);
+        break;
     default: return ARGP_ERR_UNKNOWN;
     }
     return 0;
 }
 
 const struct argp command_goal_argp = {option_table, parse_option, NULL, NULL, NULL, NULL, NULL};
+
+const struct argp_child command_goal_children[] = {{&command_goal_argp, 0, NULL, 0},
+                                                   {NULL, 0, NULL, 0}};
 
 moe_status command_goal_templates(const command_goal *goal, moe_gen **out) {
     MOE_TRY(command_templates(goal->templates, out));

@@ -19,8 +19,12 @@ typedef struct command_goal {
     uint64_t seed;
 } command_goal;
 
-/* Lets the options be parsed as a child of a command's own parser, into a command_goal. */
+/* Lets the options be parsed as a child of a command's own parser, into a command_goal. An argument
+ * that the command does not take itself is an error. */
 extern const struct argp command_goal_argp;
+
+/* The same for a parser that has no other child; its first input is the command_goal. */
+extern const struct argp_child command_goal_children[];
 
 /* Opens the templates asked for, and lets them be chosen as the goal allows. */
 moe_status command_goal_templates(const command_goal *goal, moe_gen **out);
