@@ -1,8 +1,8 @@
 /* label: sim
  * The tune, check, bench and db commands as a user runs them: a small layer on a simulated GPU, a
  * kill in the middle, exit statuses, and databases as text and back. */
+#include "own_folder.h"
 #include "store/storage.h"
-#include "workbench.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -24,16 +24,6 @@
 #define TUNE                                                                                       \
     "tune", "--device", "sim:a100", "--layer", LAYER, "--tokens", "8", "--budget", "4:00",         \
         "--limit", "4", "--quiet", "--json"
-
-static char folder[64];
-
-static const char *in_folder(const char *name) {
-    static char path[256][128]; /* a pointer stays good for a while */
-    static int next;
-    char *text = path[next++ % 256];
-    snprintf(text, sizeof path[0], "%s/%s", folder, name);
-    return text;
-}
 
 /* Starts the program; its output goes to files in the folder. */
 static pid_t start(const char *const *args, const char *out, const char *err) {
@@ -447,18 +437,6 @@ static void test_an_interrupt_ends_in_order(void **state) {
     json_decref(report);
 }
 
-static int make_folder(void **state) {
-    (void)state;
-    workbench_folder(folder);
-    return 0;
-}
-
-static int drop_folder(void **state) {
-    (void)state;
-    workbench_remove(folder);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_killed_tune_resumes),
@@ -473,5 +451,5 @@ int main(void) {
         cmocka_unit_test(test_auto_without_a_gpu_is_said),
         cmocka_unit_test(test_an_interrupt_ends_in_order),
     };
-    return cmocka_run_group_tests(tests, make_folder, drop_folder);
+    return cmocka_run_group_tests(tests, own_folder_make, own_folder_drop);
 }

@@ -2,7 +2,7 @@
  * moetune db diff: what changed is named, noise is not a change, and only what got worse fails. */
 #include "db/db_diff.h"
 #include "db_files.h"
-#include "workbench.h"
+#include "own_folder.h"
 
 #include <jansson.h>
 #include <setjmp.h>
@@ -16,16 +16,6 @@
 #include <cmocka.h>
 
 #define DATE "2026-05-01T00:00:00Z"
-
-static char folder[64];
-
-static const char *in_folder(const char *name) {
-    static char path[4][128]; /* a pointer stays good for a while */
-    static int next;
-    char *text = path[next++ % 4];
-    snprintf(text, sizeof path[0], "%s/%s", folder, name);
-    return text;
-}
 
 /* The winner of gemm_up on one side. */
 typedef struct side {
@@ -133,22 +123,10 @@ static void test_layers_are_compared_and_both_forms_tell(void **state) {
     moe_db_diff_free(&diff);
 }
 
-static int make_folder(void **state) {
-    (void)state;
-    workbench_folder(folder);
-    return 0;
-}
-
-static int drop_folder(void **state) {
-    (void)state;
-    workbench_remove(folder);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_changes_are_judged_by_the_noise_of_both),
         cmocka_unit_test(test_layers_are_compared_and_both_forms_tell),
     };
-    return cmocka_run_group_tests(tests, make_folder, drop_folder);
+    return cmocka_run_group_tests(tests, own_folder_make, own_folder_drop);
 }

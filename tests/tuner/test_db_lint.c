@@ -5,7 +5,7 @@
 #include "db/db_lint.h"
 #include "db/records_text.h"
 #include "db_files.h"
-#include "workbench.h"
+#include "own_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,16 +19,7 @@
 
 #define DATE "2026-05-01T00:00:00Z"
 
-static char folder[64];
 static moe_gen *gen;
-
-static const char *in_folder(const char *name) {
-    static char path[8][128]; /* a pointer stays good for a while */
-    static int next;
-    char *text = path[next++ % 8];
-    snprintf(text, sizeof path[0], "%s/%s", folder, name);
-    return text;
-}
 
 /* A database with two records of each step of a layer, by templates as they are at hand, and the
  * layer made of the first ones. */
@@ -230,17 +221,13 @@ static void test_what_is_not_there_is_an_error(void **state) {
     assert_int_equal(moe_db_lint(&none, in_folder("text.db")), MOE_E_CORRUPT);
 }
 
-static int make_folder(void **state) {
-    (void)state;
-    workbench_folder(folder);
-    return moe_gen_open("templates", &gen) != MOE_OK;
+static int start(void **state) {
+    return own_folder_make(state) || moe_gen_open("templates", &gen) != MOE_OK;
 }
 
-static int drop_folder(void **state) {
-    (void)state;
+static int stop(void **state) {
     moe_gen_close(gen);
-    workbench_remove(folder);
-    return 0;
+    return own_folder_drop(state);
 }
 
 int main(void) {
@@ -253,5 +240,5 @@ int main(void) {
         cmocka_unit_test(test_each_damage_of_a_database_is_found),
         cmocka_unit_test(test_what_is_not_there_is_an_error),
     };
-    return cmocka_run_group_tests(tests, make_folder, drop_folder);
+    return cmocka_run_group_tests(tests, start, stop);
 }

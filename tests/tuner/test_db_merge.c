@@ -3,7 +3,7 @@
  * with its code and samples; layers keep what they are made of; files that are there are safe. */
 #include "db/db_merge.h"
 #include "db_files.h"
-#include "workbench.h"
+#include "own_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,16 +20,6 @@
 #define MAY "2026-05-01T00:00:00Z"
 #define JUNE "2026-06-01T00:00:00Z"
 #define JULY "2026-07-01T00:00:00Z"
-
-static char folder[64];
-
-static const char *in_folder(const char *name) {
-    static char path[8][128]; /* a pointer stays good for a while */
-    static int next;
-    char *text = path[next++ % 8];
-    snprintf(text, sizeof path[0], "%s/%s", folder, name);
-    return text;
-}
 
 /* The rows of a database as text, samples and images included. */
 static moe_status say_record(void *context, const moe_record *record, const char *image) {
@@ -251,18 +241,6 @@ static void test_bad_databases_are_refused_whole(void **state) {
     }
 }
 
-static int make_folder(void **state) {
-    (void)state;
-    workbench_folder(folder);
-    return 0;
-}
-
-static int drop_folder(void **state) {
-    (void)state;
-    workbench_remove(folder);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_better_evidence_stays),
@@ -272,5 +250,5 @@ int main(void) {
         cmocka_unit_test(test_a_file_that_is_there_is_safe),
         cmocka_unit_test(test_bad_databases_are_refused_whole),
     };
-    return cmocka_run_group_tests(tests, make_folder, drop_folder);
+    return cmocka_run_group_tests(tests, own_folder_make, own_folder_drop);
 }
