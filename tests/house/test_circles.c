@@ -112,7 +112,7 @@ static const char *const pending_calls[] = {
     "tuner/judge/op_case.c", "tuner/judge/op_combine.c", "tuner/judge/op_down_combine.c",
     "tuner/judge/op_experts.c", "tuner/judge/op_gemm.c", "tuner/judge/op_neurons.c",
     "tuner/judge/op_permute.c", "tuner/judge/op_route.c", "tuner/judge/op_route_permute.c",
-    "tuner/db/db_lint.c", "tuner/db/db_lint_database.c", "tuner/db/db_lint_text.c", NULL,
+    NULL,
 };
 enum { PENDING = sizeof pending_calls / sizeof pending_calls[0] };
 
