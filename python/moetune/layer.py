@@ -2,7 +2,11 @@
 
 import ctypes
 
-from .library import LOSSES, call, lib
+from .library import call, descriptors, lib
+
+ENTRIES = ("router", "logits", "given")  # ORDER moe_entry: where the experts of a token come from
+UNUSED, NEEDED = 0, 2  # of moe_need
+SIGNED = {"u64": "i64"}  # frameworks call 64 bits by the signed name
 
 
 class Layer:
@@ -13,6 +17,7 @@ class Layer:
         self.struct = ctypes.create_string_buffer(lib.moe_layer_size())
         call("moe_layer_parse_sized", text.encode(), len(self.struct), self.struct)
         self.fields = dict(pair.split("=", 1) for pair in str(self).split())
+        self.kept = (None, [])
 
     def __str__(self):
         text = ctypes.create_string_buffer(512)
@@ -29,24 +34,35 @@ class Layer:
     x = property(lambda self: self.fields["x"], doc="dtype of x and y: bf16, f16 or f32")
     w = property(lambda self: self.fields["w"], doc="dtype of the weights")
 
+    def descriptors(self, tokens=0):
+        """TensorDescs of all that a run of `tokens` tokens may take or give; the last list is kept,
+        as runs often have as many tokens as the one before."""
+        if self.kept[0] != tokens:
+            self.kept = (tokens, descriptors(self.struct, tokens))
+        return self.kept[1]
+
+    def described(self, name):
+        """A tensor's TensorDesc."""
+        return next(desc for desc in self.descriptors() if desc.name.decode() == name)
+
     @property
     def held(self):
         """Experts whose weights a run takes: e, or `local` where other devices hold the rest."""
-        return int(self.fields.get("local", 0)) or self.e
+        return self.described("down").shape[0]
 
     @property
     def shared(self):
         """Hidden width of the expert that every token uses; 0 where there is none."""
-        return int(self.fields.get("shared", "0").split(",")[0])
+        return self.described("shared_down").shape[1]
 
     @property
     def shared_gated(self):
-        return self.fields.get("shared", "").endswith(",gated")
+        return self.described("shared_gate").present
 
     @property
     def router_w(self):
         """dtype of the router's weight: f32 where router_dtype=f32, else w"""
-        return {"w": self.w}.get(dtype := self.fields.get("router_dtype", "w"), dtype)
+        return dtype_of(self.described("router_weight"))
 
     @property
     def gated(self):
@@ -56,27 +72,7 @@ class Layer:
     def up_rows(self):
         """Rows of one expert's up weights: 2f where gated (gate rows, then up rows), 0 where the
         experts are values (act=none), else f."""
-        return 0 if self.fields["act"] == "none" else self.f * (2 if self.gated else 1)
-
-    @property
-    def peer(self):
-        """(heads, keys, width of a query) of a router like peer(8,1024,256); None of others."""
-        word, _, numbers = self.fields["router"].rstrip(")").partition("(")
-        return tuple(map(int, numbers.split(","))) if word == "peer" else None
-
-    @property
-    def routes(self):
-        """False where ids and weights are the caller's: router=given."""
-        return self.fields["router"] != "given"
-
-    @property
-    def noisy(self):
-        return "noisy" in self.fields["router"]
-
-    @property
-    def hashes(self):
-        """Whether experts are picked by token ids, from a table."""
-        return "hash" in self.fields["router"].split(">")
+        return self.described("up").shape[1]
 
     def capacity(self, tokens):
         """Rows that an expert keeps at `tokens` tokens."""
@@ -84,38 +80,35 @@ class Layer:
 
     def has_bias(self, name):
         """Whether the layer has the bias `router` (of logits or of keys), `up` or `down`."""
-        keys = name == "router" and "+bias" in self.fields["router"]
-        return keys or name in self.fields["bias"].split(",")
+        return self.described(f"{name}_bias").present
 
     def tensors(self, tokens, vocab=0):
-        """{name: (dtype, shape)} of all that a run of `tokens` tokens may take or give; vocab: rows of
-        expert_table."""
-        d, e, k, held, rows, wide = self.d, self.e, self.k, self.held, self.up_rows, self.shared
-        heads, keys, width = self.peer or (0, 0, 0)
-        router = heads * width if self.peer else e
-        return {
-            "x": (self.x, (tokens, d)), "router_weight": (self.router_w, (router, d)),
-            "router_keys": (self.w, (heads, 2, keys, width // 2)),
-            "router_noise": (self.router_w, (e, d)), "token_ids": ("i32", (tokens,)),
-            "expert_table": ("i32", (vocab, k)), "seed": ("i64", (1,)),
-            "router_bias": ("f32", (router,)), "up": (self.w, (held, rows, d)),
-            "up_bias": (self.w, (held, rows)), "down": (self.w, (held, d, self.f)),
-            "down_bias": (self.w, (held, d)), "shared_up": (self.w, (wide * rows // self.f, d)),
-            "shared_down": (self.w, (d, wide)), "shared_gate": (self.w, (d,)),
-            "logits": ("f32", (tokens, heads, 2, keys) if self.peer else (tokens, e)),
-            "y": (self.x, (tokens, d)), "ids": ("i32", (tokens, k)),
-            "weights": ("f32", (tokens, k)), "counts": ("i32", (e,)), "mean_probs": ("f32", (e,)),
-            "losses": ("f32", (len(LOSSES),)), "next_router_bias": ("f32", (e,)),
-            "slot_rows": ("i32", (tokens, k)),
-        }
+        """{name: (dtype, shape)} of all that a run of `tokens` tokens may take or give; vocab: rows
+        of expert_table."""
+        return {desc.name.decode(): (dtype_of(desc), shape_of(desc, vocab))
+                for desc in self.descriptors(tokens)}
 
     def inputs(self):
-        """Names of the tensors that a run with the layer's own router needs."""
-        needed = ["x", "down"] + (["router_weight"] if self.routes else ["ids", "weights"])
-        needed += ["up"] if self.up_rows else []
-        needed += ["router_noise"] if self.noisy else []
-        needed += ["token_ids", "expert_table"] if self.hashes else []
-        needed += ["router_keys"] if self.peer else []
-        needed += [f"{name}_bias" for name in ("router", "up", "down") if self.has_bias(name)]
-        needed += ["shared_up", "shared_down"] if self.shared else []
-        return needed + (["shared_gate"] if self.shared_gated else [])
+        """Names of the tensors that a run with the layer's own router needs, by their roles; y,
+        which it needs too, run() makes."""
+        routes = self.described("router_weight").present
+        entry = ENTRIES.index("router" if routes else "given")
+        by_role = sorted(self.descriptors(), key=lambda desc: desc.role)
+        return [desc.name.decode() for desc in by_role
+                if desc.need[entry] == NEEDED and desc.name != b"y"]
+
+    def idle(self, entry):
+        """Names of the tensors that a run does not look at where its experts come from `entry`:
+        router, logits or given."""
+        return [desc.name.decode() for desc in self.descriptors()
+                if desc.need[ENTRIES.index(entry)] == UNUSED]
+
+
+def dtype_of(desc):
+    name = lib.moe_dtype_text(desc.dtype).decode()
+    return SIGNED.get(name, name)
+
+
+def shape_of(desc, rows):
+    """A size that is the caller's to choose is `rows`."""
+    return tuple(rows if size < 0 else size for size in desc.shape[:desc.rank])

@@ -3,10 +3,9 @@
 import ctypes
 import os
 from ctypes import (POINTER, Structure, byref, c_bool, c_char_p, c_double, c_float, c_int, c_int64,
-                    c_size_t, c_void_p)
+                    c_size_t, c_uint, c_void_p)
 from pathlib import Path
 
-DTYPES = ("bf16", "f16", "f32")
 MATCHES = ("any", "exact", "near_tokens", "near_device", "default")  # ORDER moe_match
 LOSSES = ("switch", "choices", "importance", "load", "z", "entropy")  # ORDER moe_loss
 
@@ -17,18 +16,11 @@ class PlanOptions(Structure):
                 ("cache", c_char_p), ("any_order", c_bool)]
 
 
-class Io(Structure):
-    """moe_io: the device pointers of one run"""
-    _fields_ = [("size", c_size_t), ("x", c_void_p), ("router_weight", c_void_p), ("router_keys", c_void_p),
-                ("router_bias", c_void_p), ("up", c_void_p), ("up_bias", c_void_p), ("down", c_void_p),
-                ("down_bias", c_void_p), ("shared_up", c_void_p), ("shared_down", c_void_p),
-                ("shared_gate", c_void_p), ("first_expert", c_int), ("logits", c_void_p),
-                ("routing_given", c_bool), ("router_noise", c_void_p), ("token_ids", c_void_p),
-                ("expert_table", c_void_p), ("vocab", c_int64), ("seed", c_void_p),
-                ("y", c_void_p), ("ids", c_void_p), ("weights", c_void_p), ("counts", c_void_p),
-                ("mean_probs", c_void_p), ("losses", c_void_p), ("next_router_bias", c_void_p),
-                ("bias_rate", c_float), ("slot_rows", c_void_p), ("workspace", c_void_p),
-                ("workspace_size", c_size_t)]
+class TensorDesc(Structure):
+    """moe_tensor_desc: one tensor of a layer"""
+    _fields_ = [("size", c_size_t), ("name", c_char_p), ("file", c_char_p), ("role", c_int),
+                ("dtype", c_int), ("rank", c_int), ("shape", c_int64 * 5), ("present", c_bool),
+                ("need", c_int * 3), ("align", c_uint), ("io_offset", c_size_t)]
 
 
 # name: (result, arguments). STATUS marks the functions that can fail: call() checks those.
@@ -66,8 +58,8 @@ FUNCTIONS = {
     "moe_plan_workspace": (STATUS, (c_void_p, c_int64, POINTER(c_size_t))),
     "moe_plan_match": (STATUS, (c_void_p, c_int64, POINTER(c_int))),
     "moe_plan_explain": (STATUS, (c_void_p, c_int64, c_char_p, c_size_t)),
-    "moe_plan_run": (STATUS, (c_void_p, POINTER(Io), c_int64, c_void_p)),
-    "moe_plan_bind": (STATUS, (c_void_p, POINTER(Io), c_int64, POINTER(c_void_p))),
+    "moe_plan_run": (STATUS, (c_void_p, c_void_p, c_int64, c_void_p)),
+    "moe_plan_bind": (STATUS, (c_void_p, c_void_p, c_int64, POINTER(c_void_p))),
     "moe_bound_run": (STATUS, (c_void_p, c_void_p)),
     "moe_bound_destroy": (None, (c_void_p,)),
 }
@@ -123,6 +115,45 @@ def create(name, *arguments):
     out = c_void_p()
     call(name, *arguments, byref(out))
     return out
+
+
+def descriptors(layer, tokens):
+    """The TensorDescs of a layer, a struct of C's, at `tokens` tokens, in the library's order."""
+    found = []
+    while True:
+        desc = TensorDesc()
+        status = lib.moe_layer_tensor_sized(layer, tokens, len(found), ctypes.sizeof(desc),
+                                            byref(desc))
+        if status and found:
+            return found
+        if status:
+            raise Error(lib.moe_status_text(status).decode(), lib.moe_error_text().decode())
+        found.append(desc)
+
+
+# The numbers of moe_io, in its order: the size in front, others between and behind its pointers.
+NUMBERS = [("size", c_size_t), ("first_expert", c_int), ("routing_given", c_bool),
+           ("vocab", c_int64), ("bias_rate", c_float), ("workspace", c_void_p),
+           ("workspace_size", c_size_t)]
+
+
+def io_fields():
+    """Those of moe_io: a pointer for each tensor, where the library has it, and numbers wherever it
+    leaves a place between them."""
+    layer = ctypes.create_string_buffer(lib.moe_layer_size())
+    call("moe_layer_parse_sized", b"d=8 f=8 e=1 k=1", len(layer), layer)
+    pointers = {desc.io_offset: desc.name.decode() for desc in descriptors(layer, 0)}
+    fields, numbers, place = [], iter(NUMBERS), ctypes.sizeof(c_void_p)
+    for offset in sorted(pointers):
+        while len(fields) * place < offset:
+            fields.append(next(numbers))
+        fields.append((pointers[offset], c_void_p))
+    return fields + list(numbers)
+
+
+class Io(Structure):
+    """moe_io: the device pointers of one run"""
+    _fields_ = io_fields()
 
 
 class Shared:

@@ -69,12 +69,17 @@ def view(name, tensor):
                     "a moetune.View or an array with __cuda_array_interface__")
 
 
+def without_ones(shape):
+    """The shape without what a leading 1 adds to it: one row is a vector."""
+    return shape[1:] if shape[:1] == (1,) else shape
+
+
 def check(name, seen, dtype, shape, place):
     """Raises unless the view is what a run takes. A framework's memory is good on the same GPU
     alone; the null device touches nothing and takes any."""
     if seen.dtype != dtype:
         raise TypeError(f"{name} is {seen.dtype}, the layer takes {dtype}")
-    if seen.shape != shape:
+    if without_ones(seen.shape) != without_ones(shape):
         raise ValueError(f"{name} is {list(seen.shape)}, the layer takes {list(shape)}")
     if seen.place is not None and place != "null" and seen.place != place:
         raise ValueError(f"{name} is on {seen.place}, the plan runs on {place}; move it there")

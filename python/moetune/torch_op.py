@@ -58,9 +58,8 @@ class MoeLayer(torch.nn.Module):
 
     def forward(self, x, ids=None, weights=None, logits=None, token_ids=None, seed=None):
         flat = x.reshape(-1, x.shape[-1])
-        idle = {"router_weight", "router_keys", "router_noise"} if logits is not None else set()
-        if ids is not None:
-            idle = {"router_weight", "router_keys", "router_noise", "router_bias", "expert_table"}
+        entry = "given" if ids is not None else "logits" if logits is not None else "router"
+        idle = self.plan.layer.idle(entry)
         tensors = {name: getattr(self, name) for name in self.names if name not in idle}
         y = moe_layer(self.number, flat, tensors.pop("router_weight", None),
                       tensors.pop("up", None), **tensors, logits=logits, ids=ids, weights=weights,

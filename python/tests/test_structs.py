@@ -11,7 +11,8 @@ from pathlib import Path
 import setting
 from moetune import library
 
-MIRRORS = {"moe_plan_options": library.PlanOptions, "moe_io": library.Io}
+MIRRORS = {"moe_plan_options": library.PlanOptions, "moe_io": library.Io,
+           "moe_tensor_desc": library.TensorDesc}
 HEADER = setting.ROOT / "include" / "moetune.h"
 
 
@@ -62,8 +63,9 @@ class Mirror(unittest.TestCase):
         self.assertEqual(taken, inputs | {"ids", "weights"})
 
     def test_enumerations(self):
-        size = library.lib.moe_dtype_size
-        self.assertEqual([size(i) for i in range(len(library.DTYPES))], [2, 2, 4])
+        size, text = library.lib.moe_dtype_size, library.lib.moe_dtype_text
+        self.assertEqual([text(i).decode() for i in range(3)], ["bf16", "f16", "f32"])
+        self.assertEqual([size(i) for i in range(3)], [2, 2, 4])
         names = [library.lib.moe_match_text(i).decode() for i in range(len(library.MATCHES))]
         self.assertEqual(tuple(names), library.MATCHES)
         losses = re.findall(r"\bMOE_LOSS_(\w+),", HEADER.read_text())
