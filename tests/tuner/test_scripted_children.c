@@ -135,6 +135,18 @@ static void test_a_hang_is_ended_and_tried_twice(void **state) {
     check_two_strikes(*state, SCRIPTED_HANGS);
 }
 
+/* Each death leaves a mark, so that there is an end to them, however many there are. */
+static void test_many_killers_come_to_an_end(void **state) {
+    scripted_bench *bench = *state;
+    enum { FIRST = 3, LAST = 6 };
+    for (int n = FIRST; n <= LAST; n++) befall(bench, n, SCRIPTED_DIES, 0, ENOUGH);
+    supervise(bench, tune_op, 1 + 2 * (1 + LAST - FIRST));
+    for (int n = FIRST; n <= LAST; n++)
+        assert_int_equal(scripted_row(bench, op, n, NULL).measurement.outcome,
+                         MOE_OUTCOME_TIMEOUT);
+    scripted_bench_close(bench);
+}
+
 /* The power may have failed, and the candidate be innocent. */
 static void test_one_strike_is_forgiven(void **state) {
     scripted_bench *bench = *state;
@@ -199,6 +211,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         ON_A_BENCH(test_a_killer_is_tried_twice),
         ON_A_BENCH(test_a_hang_is_ended_and_tried_twice),
+        ON_A_BENCH(test_many_killers_come_to_an_end),
         ON_A_BENCH(test_one_strike_is_forgiven),
         ON_A_BENCH(test_a_fault_goes_on_in_a_new_child),
         ON_A_BENCH(test_a_killer_in_a_race_is_known),

@@ -225,7 +225,8 @@ static void test_a_layout_without_room_is_made_again(void **state) {
     moe_trial *trial;
     moe_verdict verdict;
     double ns;
-    assert_int_equal(moe_tuner_image(&bench->tuner, &its, &candidate, &built), MOE_OK);
+    assert_int_equal(moe_candidate_image(&candidate, &its, &bench->script->facts,
+                                         shop.builder, &built), MOE_OK);
     assert_int_equal(moe_op_case_open(bench->device, &its, 1, &c), MOE_OK);
     bench->script->memory = 1;
     assert_int_equal(moe_trial_open(c, &built->compiled.image, &trial), MOE_E_MEMORY);

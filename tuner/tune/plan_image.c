@@ -3,26 +3,23 @@
 
 #include "run/db.h"
 #include "run/plan.h"
-#include "search/candidates.h"
+#include "tune/spot.h"
 
 #include <stdio.h>
 
+/* `what` is said of one that does not compile, too. */
 static moe_status default_image(moe_device *device, const moe_gen *gen, moe_builder *builder,
-                                const moe_op *op, moe_image *image, char *what, size_t size) {
+                                const moe_op *op, moe_image *out, char *what, size_t size) {
     char config[MOE_CONFIG_TEXT_SIZE];
-    moe_candidate candidate;
-    moe_source source;
-    const moe_built *built;
-    const moe_facts *facts = moe_device_facts(device);
-    MOE_TRY(moe_candidate_default(gen, op, facts, &candidate));
+    moe_candidate candidate = {0};
+    const moe_image *image;
+    moe_status status =
+        moe_default_image(op, moe_device_facts(device), gen, builder, &candidate, &image);
     moe_config_print(&candidate.config, config, sizeof config);
-    snprintf(what, size, "%s %s (default)", moe_template_id(candidate.t), config);
-    MOE_TRY(moe_render(candidate.t, op, facts, &candidate.config, false, &source));
-    MOE_TRY(moe_builder_get(builder, &source, &built));
-    if (built->compiled.outcome != MOE_OUTCOME_OK)
-        return moe_fail(MOE_E_COMPILE, "%s", built->compiled.reason);
-    *image = built->compiled.image;
-    return MOE_OK;
+    if (candidate.t)
+        snprintf(what, size, "%s %s (default)", moe_template_id(candidate.t), config);
+    if (!status) *out = *image;
+    return status;
 }
 
 /* The row of an op that the plan does without: the best that the database has. */

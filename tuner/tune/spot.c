@@ -3,23 +3,16 @@
 
 #include "device/device.h"
 #include "run/assemble.h"
-#include "search/candidates.h"
+#include "tune/tune.h"
 
 #include <stdio.h>
 
-/* The image of an op's default config, from the builder's memory where it has been there before. */
-static moe_status default_image(moe_device *device, const moe_gen *gen, moe_builder *builder,
-                                const moe_op *op, const moe_image **out) {
-    const moe_facts *facts = moe_device_facts(device);
-    moe_candidate candidate;
-    moe_source source;
+moe_status moe_default_image(const moe_op *op, const moe_facts *facts, const moe_gen *gen,
+                             moe_builder *builder, moe_candidate *candidate,
+                             const moe_image **out) {
     const moe_built *built;
-    MOE_TRY(moe_candidate_default(gen, op, facts, &candidate));
-    MOE_TRY(moe_render(candidate.t, op, facts, &candidate.config, false, &source));
-    MOE_TRY(moe_builder_get(builder, &source, &built));
-    if (built->compiled.outcome != MOE_OUTCOME_OK)
-        return moe_fail(MOE_E_COMPILE, "%s: default config: %s", moe_template_id(candidate.t),
-                        built->compiled.reason);
+    MOE_TRY(moe_candidate_default(gen, op, facts, candidate));
+    MOE_TRY(moe_candidate_image(candidate, op, facts, builder, &built));
     *out = &built->compiled.image;
     return MOE_OK;
 }
@@ -64,10 +57,12 @@ moe_status moe_default_plan(moe_device *device, const moe_gen *gen, moe_builder 
                             const moe_layer *layer, int64_t tokens, const moe_pipeline_info *form,
                             moe_plan **out) {
     const moe_image *image[MOE_PIPELINE_STEPS];
-    if (!form) form = choose_form(gen, moe_device_facts(device), layer, tokens);
+    const moe_facts *facts = moe_device_facts(device);
+    moe_candidate candidate;
+    if (!form) form = choose_form(gen, facts, layer, tokens);
     for (int i = 0; i < form->steps; i++) {
         const moe_op op = op_of(form->step[i].op, layer, tokens);
-        moe_status status = default_image(device, gen, builder, &op, &image[i]);
+        moe_status status = moe_default_image(&op, facts, gen, builder, &candidate, &image[i]);
         if (status) return moe_fail_context(status, "%s", moe_op_names[op.kind]);
     }
     return moe_plan_assemble(device, layer, form, image, out);

@@ -40,15 +40,15 @@ moe_record moe_tuner_record(const moe_tuner *tuner, const moe_op *op,
     return record;
 }
 
-moe_status moe_tuner_image(moe_tuner *tuner, const moe_op *op, const moe_candidate *candidate,
-                           const moe_built **out) {
+moe_status moe_candidate_image(const moe_candidate *candidate, const moe_op *op,
+                               const moe_facts *facts, moe_builder *builder,
+                               const moe_built **out) {
     moe_source source;
-    MOE_TRY(moe_render(candidate->t, op, tuner->facts, &candidate->config, false, &source));
-    MOE_TRY(moe_builder_get(tuner->builder, &source, out));
+    MOE_TRY(moe_render(candidate->t, op, facts, &candidate->config, false, &source));
+    MOE_TRY(moe_builder_get(builder, &source, out));
     if ((*out)->compiled.outcome == MOE_OUTCOME_OK) return MOE_OK;
-    return moe_fail(MOE_E_COMPILE, "%s: %s compiled before and does not now: %s",
-                    moe_op_names[op->kind], moe_template_id(candidate->t),
-                    (*out)->compiled.reason);
+    return moe_fail(MOE_E_COMPILE, "%s%s: %s", moe_template_id(candidate->t),
+                    candidate->is_default ? ": default config" : "", (*out)->compiled.reason);
 }
 
 moe_status moe_tuner_put(moe_tuner *tuner, const moe_record *record,

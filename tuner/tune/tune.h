@@ -98,10 +98,11 @@ bool moe_tuner_blames(moe_tuner *tuner, uint64_t name);
 /* A fault leaves a real GPU's context unusable: the process must start again. */
 void moe_tuner_note_fault(moe_tuner *tuner, moe_outcome outcome);
 
-/* The image of a candidate that was right before, from wherever it is quickest. `*out` belongs to
- * the builder. MOE_E_COMPILE where it does not compile any more. */
-moe_status moe_tuner_image(moe_tuner *tuner, const moe_op *op, const moe_candidate *candidate,
-                           const moe_built **out);
+/* The image of a candidate, from wherever it is quickest. `*out` belongs to the builder.
+ * MOE_E_COMPILE where it does not compile. */
+moe_status moe_candidate_image(const moe_candidate *candidate, const moe_op *op,
+                               const moe_facts *facts, moe_builder *builder,
+                               const moe_built **out);
 
 /* Seconds of real time that one run of an op is likely to take: next to nothing on a GPU, but a
  * simulated one computes every product. */

@@ -103,7 +103,8 @@ static moe_status assemble(layer_search *s, pipeline *p) {
         const moe_op op = moe_op_make(p->form->step[i].op, &s->result->layer, s->result->t,
                                       s->result->routing, s->cache);
         const moe_built *built;
-        MOE_TRY(moe_tuner_image(s->tuner, &op, &p->step[i]->candidate, &built));
+        MOE_TRY(moe_candidate_image(&p->step[i]->candidate, &op, s->tuner->facts,
+                                    s->tuner->builder, &built));
         image[i] = &built->compiled.image;
     }
     return moe_plan_assemble(s->tuner->device, &s->result->layer, p->form, image, &p->plan);

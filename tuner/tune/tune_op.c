@@ -323,7 +323,8 @@ static moe_status run_contender(void *context) {
 
 static moe_status open_contender(contender *c) {
     op_search *s = c->s;
-    MOE_TRY(moe_tuner_image(s->tuner, &s->result->op, &s->tried[c->index].candidate, &c->built));
+    MOE_TRY(moe_candidate_image(&s->tried[c->index].candidate, &s->result->op, s->tuner->facts,
+                                s->tuner->builder, &c->built));
     return moe_trial_open(s->c, &c->built->compiled.image, &c->trial);
 }
 
