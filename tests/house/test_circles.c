@@ -33,16 +33,12 @@ static void close_over(graph *g) {
                 g->reaches[from][to] |= g->reaches[by][to];
 }
 
-/* Prints the edges that lie on a circle, but for those of files that are pending; counts them. */
-static int report(const graph *g, const char *const *pending, bool *met, const char *verb) {
+/* Prints the edges that lie on a circle; counts them. */
+static int report(const graph *g, const char *verb) {
     int wrong = 0;
     for (int from = 0; from < g->units; from++)
         for (int to = 0; to < g->units; to++) {
-            bool known = false;
             if (from == to || !g->direct[from][to] || !g->reaches[to][from]) continue;
-            for (int i = 0; pending[i]; i++)
-                if (!strcmp(pending[i], g->unit[from])) known = met[i] = true;
-            if (known) continue;
             print_message("%s %s %s, which leads back\n", g->unit[from], verb, g->unit[to]);
             wrong++;
         }
@@ -106,32 +102,17 @@ static void connect_calls(graph *g, symbols *all) {
     }
 }
 
-/* Files that still call in a circle. None may be added, and each is struck off when it is
- * mended. */
-static const char *const pending_calls[] = {
-    "tuner/judge/op_case.c", "tuner/judge/op_combine.c", "tuner/judge/op_down_combine.c",
-    "tuner/judge/op_experts.c", "tuner/judge/op_gemm.c", "tuner/judge/op_neurons.c",
-    "tuner/judge/op_permute.c", "tuner/judge/op_route.c", "tuner/judge/op_route_permute.c",
-    NULL,
-};
-enum { PENDING = sizeof pending_calls / sizeof pending_calls[0] };
-
 static void test_calls(void **unused) {
     (void)unused;
     static graph g;
     symbols all = {.at = calloc(MAX_SYMBOLS, sizeof *all.at)};
-    bool met[PENDING] = {false};
-    int stale = 0;
     assert_non_null(all.at);
     read_symbols(&g, &all);
     connect_calls(&g, &all);
     close_over(&g);
     free(all.at);
     assert_true(g.units > 200);
-    assert_int_equal(report(&g, pending_calls, met, "calls"), 0);
-    for (int i = 0; pending_calls[i]; i++)
-        if (!met[i]) print_message("%s is mended: strike it off\n", pending_calls[i]), stale++;
-    assert_int_equal(stale, 0);
+    assert_int_equal(report(&g, "calls"), 0);
 }
 
 /* ---- headers */
@@ -158,18 +139,16 @@ static void connect_headers(graph *g, const char *root) {
 
 static void test_headers(void **unused) {
     (void)unused;
-    static const char *const none[] = {NULL};
     static graph g;
     connect_headers(&g, ".");
     close_over(&g);
     assert_true(g.units > 100);
-    assert_int_equal(report(&g, none, NULL, "includes"), 0);
+    assert_int_equal(report(&g, "includes"), 0);
 }
 
 /* The check itself sees a circle of three and no others. */
 static void test_check(void **unused) {
     (void)unused;
-    static const char *const none[] = {NULL};
     static graph g;
     char root[256];
     house_scratch(root, sizeof root);
@@ -181,7 +160,7 @@ static void test_check(void **unused) {
     connect_headers(&g, root);
     close_over(&g);
     print_message("the following is expected:\n");
-    assert_int_equal(report(&g, none, NULL, "includes"), 3);
+    assert_int_equal(report(&g, "includes"), 3);
     house_remove(root);
 }
 
