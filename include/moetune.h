@@ -525,7 +525,8 @@ typedef enum moe_role {
 } moe_role;
 
 typedef enum moe_need {
-    MOE_NEED_UNUSED,   /* its pointer is not looked at; of an output: leave it NULL */
+    MOE_NEED_UNUSED,   /* no kernel looks at it; an output that is given all the same is 0, or left
+                          as it is */
     MOE_NEED_OPTIONAL, /* NULL: it stands in the workspace, or is not made */
     MOE_NEED_NEEDED
 } moe_need;
