@@ -37,7 +37,7 @@ $(moe.args())
 %   moe.include("input_weight.cuh")
 % end
 
-constexpr int BK = 64, ROW_BYTES = BK * 2;
+constexpr int BK = 64, ROW_BYTES = BK * $(p.wbytes);
 constexpr int DEPTH = $(up and "D" or "F");  // of the sums
 constexpr int WIDTH = $(up and "F" or "D");  // columns of the result
 constexpr int WEIGHT_ROWS = $(gated and "2 * F" or up and "F" or "D"); // of one expert
@@ -99,22 +99,22 @@ __device__ __forceinline__ void multiply(const args_$(p.kind) &args, const place
     // This lane copies chunk lane%8 of rows lane/8, lane/8 + 4, ...
     const int my_row = lane / 8, my_chunk = lane % 8;
     const int my_rows = at.end - at.row - my_row;
-    const WT *weights = expert_weights(args, at.expert) + my_chunk * 8;
+    const WT *weights = expert_weights(args, at.expert) + my_chunk * $(16 // p.wbytes);
     const int half_step = half_rows(at.expert), k_step = row_step(at.expert);
 % if up then
     int token[N / STEP];
 #pragma unroll
     for (int i = 0; i < N / STEP; i++)
         token[i] = i * STEP < my_rows ? (unsigned)args.row_slots[at.row + my_row + i * STEP] / K : 0;
-    const XT *rows = args.x + my_chunk * 8;
+    const XT *rows = args.x + my_chunk * $(16 // p.xbytes);
 % else
-    const XT *rows = args.h + my_chunk * 8 + (long long)(at.row + my_row) * DEPTH;
+    const XT *rows = args.h + my_chunk * $(16 // p.xbytes) + (long long)(at.row + my_row) * DEPTH;
 % end
 
     auto copy = [&](int stage, int k_tile) {
         const unsigned to = ring + stage * STAGE_BYTES;
         const int k = k_tile * BK;
-        const bool inside = DEPTH % BK == 0 || k + my_chunk * 8 < DEPTH;
+        const bool inside = DEPTH % BK == 0 || k + my_chunk * $(16 // p.xbytes) < DEPTH;
 #pragma unroll
         for (int i = 0; i < ROWS / STEP; i++) {
             const int r = my_row + i * STEP, column = at.column + column_of(r);

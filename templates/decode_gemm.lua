@@ -25,7 +25,7 @@ local function shape(p, c, d)
     s.k_tiles = moe.ceil_div(s.depth, BK)
     s.share = moe.ceil_div(s.k_tiles, c.split) -- of a block
     s.threads = 32 * c.warps
-    s.stage = (c.rows + c.n) * BK * 2
+    s.stage = (c.rows * p.wbytes + c.n * p.xbytes) * BK
     s.body = c.warps * math.max(c.stages * s.stage, c.rows * c.n * 4)
     s.smem = s.body + 32 + (s.summed and 2 * c.n * 4 or 0)
     s.registers = registers(p, c, s)
@@ -69,7 +69,7 @@ local function cost(p, c, d, b)
     local l2 = (blocks * s.share * s.stage + parts) / (d.sms * loads.l2_rate(d))
 
     local warps = math.min(blocks, resident) * math.min(c.warps, s.share)
-    local flying = warps * c.rows * BK * 2 * (c.stages - 1)
+    local flying = warps * c.rows * BK * p.wbytes * (c.stages - 1)
     local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock,
                               loads.stream(d, bytes, flying))
     local last = s.summed and 1700 or 0 -- its arrival and its sum, which nothing hides

@@ -52,7 +52,7 @@ $(moe.args())
 %   moe.include("input_weight.cuh")
 % end
 
-constexpr int BK = 64, ROW_BYTES = BK * 2;
+constexpr int BK = 64, ROW_BYTES = BK * $(p.wbytes);
 constexpr int DEPTH = $(up and "D" or "F");  // of the sums
 constexpr int WIDTH = $(up and "F" or "D");  // columns of the result
 constexpr int WEIGHT_ROWS = $(gated and "2 * F" or up and "F" or "D"); // of one expert
@@ -123,7 +123,7 @@ __device__ __forceinline__ void fetch_rows(const args_gemm_up &args, const tile_
 #pragma unroll 1
         for (int k_tile = range.first; k_tile < range.end; k_tile++, to.advance()) {
             const unsigned stage = ring + to.stage * STAGE_BYTES + WEIGHT_BYTES;
-            const int k = k_tile * BK + my_chunk * 8;
+            const int k = k_tile * BK + my_chunk * $(16 // p.xbytes);
             const bool inside = DEPTH % BK == 0 || k < DEPTH;
             barrier_wait(ring + EMPTY + to.stage * 8, to.phase ^ 1);
 #pragma unroll

@@ -20,7 +20,7 @@ local function shape(p, c)
     s.n_blocks = moe.ceil_div(s.width, s.out_n)
     s.k_tiles = moe.ceil_div(s.depth, BK)
     s.share = moe.ceil_div(s.k_tiles, c.split) -- of an item
-    s.stage = (c.rows + c.n) * BK * 2
+    s.stage = (c.rows * p.wbytes + c.n * p.xbytes) * BK
     local notes = s.summed and 2 * c.n or 0 -- slots of a tile, counters that are full
     s.tables = moe.align((3 * p.listed + 1 + notes) * 4, 128)
     s.smem = c.stages * s.stage + s.tables + c.stages * 16 + 1024 -- and room to align the ring
@@ -66,7 +66,7 @@ local function cost(p, c, d)
     local parts = s.summed and 2 * w.rows * s.width * 4 * c.split or 0 -- written and read, in L2
     local l2 = (items * s.share * s.stage + parts) / (d.sms * loads.l2_rate(d))
 
-    local flying = math.min(items, resident) * c.rows * BK * 2 * math.min(c.stages, s.share)
+    local flying = math.min(items, resident) * c.rows * BK * p.wbytes * math.min(c.stages, s.share)
     local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock,
                               loads.stream(d, bytes, flying))
     local last = s.summed and 1700 or 0 -- its arrival and its sum, which nothing hides

@@ -25,7 +25,7 @@ using XT = $(p.x);
 using WT = $(p.w);
 $(moe.args())
 
-constexpr int BK = 64, ROW_BYTES = BK * 2, ROWS = 128;
+constexpr int BK = 64, ROW_BYTES = BK * $(p.wbytes), ROWS = 128;
 constexpr int HALVES = $(s.halves), UP_N = ROWS / HALVES; // columns of a tile of h
 constexpr int UP_BLOCKS = (F + UP_N - 1) / UP_N, DOWN_BLOCKS = (D + ROWS - 1) / ROWS;
 constexpr int WEIGHT_BYTES = ROWS * ROW_BYTES, STAGE_BYTES = WEIGHT_BYTES + N * ROW_BYTES;
@@ -181,7 +181,7 @@ __device__ __forceinline__ void gather(const args_experts &args, const maps &m, 
         }
         for (int step = 0; step < steps_of(at); step++, to.advance()) {
             const unsigned stage = ring + to.stage * STAGE_BYTES + WEIGHT_BYTES;
-            const int k = step * BK + my_chunk * 8;
+            const int k = step * BK + my_chunk * $(16 // p.xbytes);
             const bool inside = k < depth;
             barrier_wait(ring + EMPTY + to.stage * 8, to.phase ^ 1);
 #pragma unroll
@@ -311,7 +311,7 @@ __device__ __forceinline__ bool hand_over(int *flag, int all, int *last) {
 
 // Sums the rows of every token in one column block: 16 bytes a thread.
 __device__ __forceinline__ void combine(const args_experts &args, const maps &m, int block) {
-    constexpr int PER = 8, CHUNKS = ROWS / PER;
+    constexpr int PER = $(16 // p.xbytes), CHUNKS = ROWS / PER;
     for (int i = threadIdx.x; i < args.tokens * CHUNKS; i += MULTIPLIERS) {
         const int t = i / CHUNKS, column = block * ROWS + i % CHUNKS * PER;
         float sum[PER] = {};

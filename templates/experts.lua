@@ -16,7 +16,7 @@ local function shape(p, c)
     s.down_blocks = moe.ceil_div(p.d, ROWS)
     s.up_steps = moe.ceil_div(p.d, BK)
     s.down_steps = moe.ceil_div(p.f, BK)
-    s.stage = (ROWS + c.n) * BK * 2
+    s.stage = (ROWS * p.wbytes + c.n * p.xbytes) * BK
     s.tables = 8 * MOST_SLOTS * 4
     s.smem = c.stages * s.stage + s.tables + c.stages * 16 + 1024 -- and room to align the ring
     return s
@@ -35,7 +35,7 @@ local function cost(p, c, d)
     local w = loads.work(p, c.n, 1 << 20)
     local flops = 2 * w.rows * p.d * (p.up_rows + p.f)
     local bytes = w.experts * p.d * (p.up_rows + p.f) * p.wbytes + 2 * p.t * p.d * p.xbytes
-    local flying = d.sms * ROWS * BK * 2 * c.stages
+    local flying = d.sms * ROWS * BK * p.wbytes * c.stages
 
     local steps = w.tiles * (s.up_blocks * s.up_steps + s.down_blocks * s.down_steps)
     local items = w.tiles * (s.up_blocks + s.down_blocks)

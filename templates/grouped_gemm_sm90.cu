@@ -53,7 +53,7 @@ constexpr int GROUP_THREADS = 128;
 constexpr int M_BLOCKS = $(s.m_blocks);      // of 64 rows, of a consumer
 constexpr int HEIGHT = BM * CLUSTER;         // rows of a cluster's tile
 
-constexpr int SLICE = BK < 64 ? BK : 64, SLICES = BK / SLICE, ROW_BYTES = SLICE * 2;
+constexpr int SLICE = BK < 64 ? BK : 64, SLICES = BK / SLICE, ROW_BYTES = SLICE * $(p.wbytes);
 constexpr int A_SLICE = BM * ROW_BYTES, B_SLICE = BN * ROW_BYTES;
 constexpr int A_BYTES = A_SLICE * SLICES, B_BYTES = B_SLICE * SLICES, STAGE_BYTES = A_BYTES + B_BYTES;
 
@@ -164,7 +164,7 @@ __device__ __forceinline__ void produce(const args_$(p.kind) &args, const tile_m
             if (tid == 0) fetch(args, stage, full, at, k_tile * BK);
 #pragma unroll
             for (int slice = 0; slice < SLICES; slice++) {
-                const int k = k_tile * BK + slice * SLICE + my_chunk * 8;
+                const int k = k_tile * BK + slice * SLICE + my_chunk * $(16 // p.xbytes);
                 const bool inside = DEPTH % BK == 0 || k < DEPTH;
 #pragma unroll
                 for (int i = 0; i < COPIES; i++)

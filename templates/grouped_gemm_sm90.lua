@@ -36,8 +36,8 @@ local function shape(p, c)
     s.idle = c.cluster == 2 or c.pingpong == 0 and c.wgs == 2 -- there are consumers without a row
     s.few = c.bm > 64 and c.bm // 2 or 0 -- rows of a tile that is half the work
     s.piece = piece(s.out_n)
-    s.stage = (c.bm + c.bn) * c.bk * 2
-    s.staging = c.store * c.wgs * 4 * 16 * s.piece * 2
+    s.stage = (c.bm * p.xbytes + c.bn * p.wbytes) * c.bk
+    s.staging = c.store * c.wgs * 4 * 16 * s.piece * p.xbytes
     s.tables = moe.align((3 * p.listed + 1) * 4, 128)
     s.fixed = s.staging + s.tables + 1024 -- and room to align the ring
     s.smem = c.stages * (s.stage + 16) + s.fixed
@@ -137,18 +137,18 @@ local function cost(p, c, d)
     local flops, bytes = gemm.moved(p, s, l)
 
     local tensor = 2 * c.bm * c.bn * c.bk / (d.tensor_rate * hopper.tensor_share)
-    local reads = (c.bm + c.bn * c.bm / 64) * c.bk * 2
-    local gather = s.up and c.bm * c.bk / 8 / 4 or 0 -- issue slots of 16-byte copies
+    local reads = (c.bm * p.xbytes + c.bn * p.wbytes * c.bm / 64) * c.bk
+    local gather = s.up and c.bm * c.bk * p.xbytes / 16 / 4 or 0 -- issue slots of 16-byte copies
     local step = loads.soft_max(tensor, (s.stage + reads) / 128, gather) + hopper.step * s.halves
     local tile = s.k_tiles * loads.turn(step, s.stage, c.stages)
                  + epilogue(c, s) * (c.pingpong == 1 and 0.15 or 1)
     local units = math.max(1, w.units * s.n_blocks * c.cluster)
     local clocks = hopper.start + loads.arrival(s.stage) + 2 * p.listed // 32
                    + math.ceil(units / d.sms) * tile
-    local fetched = (c.bm + c.bn / c.cluster) * c.bk * 2
+    local fetched = (c.bm * p.xbytes + c.bn * p.wbytes / c.cluster) * c.bk
     local l2 = units * s.k_tiles * fetched / (d.sms * hopper.l2_rate)
 
-    local live = (c.bn + math.min(c.bm, l.rows * s.n_blocks / units)) * c.bk * 2
+    local live = (c.bn * p.wbytes + math.min(c.bm, l.rows * s.n_blocks / units) * p.xbytes) * c.bk
     local flying = math.min(units, d.sms) * live * (c.stages - 1)
     local ns = loads.soft_max(clocks * 1000 / d.clock, l2 * 1000 / d.clock,
                               loads.stream(d, bytes + w.again, flying))

@@ -40,7 +40,7 @@ $(moe.args())
 
 constexpr int THREADS = $(s.threads), WARPS = THREADS / 32, MULTIPLIERS = 4 * WGS; // warps
 constexpr int WEIGHT_WARP = MULTIPLIERS, TOKEN_WARP = WEIGHT_WARP + 1;
-constexpr int ROW_BYTES = BK * 2, K_TILES = (D + BK - 1) / BK;
+constexpr int ROW_BYTES = BK * $(p.xbytes), K_TILES = (D + BK - 1) / BK;
 constexpr int EXPERTS = $(s.experts); // of a tile: those behind E are zeros
 constexpr int SLICE = $(s.slice), SLICES = BK / SLICE; // elements of a swizzled row of weights
 constexpr int SLICE_ROW = SLICE * (int)sizeof(RT), SLICE_BYTES = EXPERTS * SLICE_ROW;

@@ -38,7 +38,7 @@ local function shape(p, c)
     s.experts = c.tall == 1 and moe.align(p.e, 8 * shares) or s.tall_blocks * 64 -- of a tile
     s.n = (c.tall == 1 and s.experts or c.bt) // shares
     s.sums = s.m_blocks * s.n // 2
-    s.row = c.bk * 2
+    s.row = c.bk * p.xbytes
     s.k_tiles = moe.ceil_div(p.d, c.bk)
     s.slice = math.min(c.bk, 128 // p.router_wbytes) -- weights of a swizzled row
     s.weights = s.experts * c.bk * p.router_wbytes
@@ -120,7 +120,7 @@ local function stage(p, c, s, d)
         return loads.soft_max(tensor, (s.stage + reads) / 128, s.stage / 64)
     end
     local weights = products * 64 * c.bk
-    local reads = weights * 4 * 2 + 3 * products * s.n * s.row
+    local reads = weights * p.router_wbytes * 2 + 3 * products * s.n * s.row
     local cut = weights / 2 / 32 * 13 / 4
     local chain = c.bk / 16 * s.m_blocks * loads.soft_max(3 * tensor * 16 / c.bk / products, CUT)
     return loads.soft_max(3 * tensor, (s.stage + reads) / 128, s.stage / 64, cut, chain)

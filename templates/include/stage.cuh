@@ -9,7 +9,7 @@
 % moe.include("memory.cuh")
 % moe.include("tma.cuh")
 
-constexpr int PIECES = OUT_N / PIECE, PIECE_ROW = PIECE * 2, PIECE_BYTES = 16 * PIECE_ROW;
+constexpr int PIECES = OUT_N / PIECE, PIECE_ROW = PIECE * $(p.xbytes), PIECE_BYTES = 16 * PIECE_ROW;
 constexpr unsigned PIECE_SWIZZLE = PIECE == 64 ? 0x70 : PIECE == 32 ? 0x30 : 0; // bits that change
 
 // COUNT (2, 4) 8x8 matrices of 16-bit elements; lane i gives the address of row i%8 of matrix i/8,
