@@ -2,7 +2,6 @@
 #include "seeded.h"
 
 #include "core/pipeline.h"
-#include "judge/op_case.h"
 #include "tune/spot.h"
 #include "workbench.h"
 
@@ -164,6 +163,22 @@ void seeded_try(const char *device, const char *template, const char *config, co
     candidate of = {.op = &op, .template = template, .config = config};
     CHECK(moe_op_case_open(b.device, &op, 5, &of.c));
     try_bugs(&b, try_op, &of, op_text, bugs, count);
+    moe_op_case_close(of.c);
+    bench_close(&b);
+}
+
+void seeded_use(const char *device, const char *template, const char *config, const char *op_text,
+                const seeded_bug *bug, void (*use)(moe_device *device, moe_trial *trial)) {
+    moe_op op;
+    moe_trial *trial;
+    bench b = bench_open(device);
+    CHECK(moe_op_parse(op_text, &op));
+    candidate of = {.op = &op, .template = template, .config = config};
+    put_bug(&b, bug, true);
+    CHECK(moe_op_case_open(b.device, &op, 5, &of.c));
+    CHECK(moe_trial_open(of.c, &build(&b, &of)->compiled.image, &trial));
+    use(b.device, trial);
+    moe_trial_close(trial);
     moe_op_case_close(of.c);
     bench_close(&b);
 }

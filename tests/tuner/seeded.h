@@ -18,6 +18,7 @@
 #define TESTS_SEEDED_H
 
 #include "judge/layer_case.h"
+#include "judge/op_case.h"
 
 typedef struct seeded_bug {
     const char *what;    /* what is wrong */
@@ -38,5 +39,9 @@ void seeded_try_layer(const char *device, const char *layer, int64_t tokens, moe
                       const seeded_bug *bugs, int count);
 #define SEEDED_TRY_LAYER(device, layer, tokens, entry, bugs)                                       \
     seeded_try_layer(device, layer, tokens, entry, bugs, (int)(sizeof(bugs) / sizeof *(bugs)))
+
+/* Calls use() with the trial of one bug, for tests of how it is judged. */
+void seeded_use(const char *device, const char *template, const char *config, const char *op,
+                const seeded_bug *bug, void (*use)(moe_device *device, moe_trial *trial));
 
 #endif

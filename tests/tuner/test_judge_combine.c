@@ -29,8 +29,8 @@ static void test_rows(void **state) {
         {"a dropped slot takes row 0", "combine.cu",
          "row[at] = a.slot_rows[(size_t)first * K + i];",
          "row[at] = max(0, a.slot_rows[(size_t)first * K + i]);", "y["},
-        {"a token without rows is left as it was", "combine.cu",
-         "if (token >= tokens ||", "if (token >= tokens || row[token * PARTS] < 0 ||", "y["},
+        {"a token without rows is left as it was", "combine.cu", "if (token >= tokens ||",
+         "if (token >= tokens || row[token * PARTS] < 0 ||", "y["},
     };
     SEEDED_TRY(A100, "combine", "", "combine t=123 d=64 e=8 k=2", bugs);
 }
@@ -48,18 +48,16 @@ static void test_shared_expert(void **state) {
          "if (j0 + j >= PARTS || row[j0 + j] < 0) continue;",
          "if (j0 + j >= PARTS - 1 || row[j0 + j] < 0) continue;", "y["},
     };
-    SEEDED_TRY(A100, "combine", "tokens=2",
-               "combine t=9 d=64 e=8 k=2 shared=64,gated f=32", bugs);
+    SEEDED_TRY(A100, "combine", "tokens=2", "combine t=9 d=64 e=8 k=2 shared=64,gated f=32", bugs);
 }
 
 static void test_renormalised_drops(void **state) {
     (void)state;
     static const seeded_bug bugs[] = {
-        {"renormalising forgotten", "combine.cu",
-         "weight[t * PARTS + j] /= fmaxf(sum, 0x1p-23f);", "weight[t * PARTS + j] /= 1.0f;", "y["},
+        {"renormalising forgotten", "combine.cu", "weight[t * PARTS + j] /= fmaxf(sum, 0x1p-23f);",
+         "weight[t * PARTS + j] /= 1.0f;", "y["},
         {"dropped weights count in the sum", "combine.cu",
-         "row[t * PARTS + j] >= 0 ? weight[t * PARTS + j] : 0.0f;", "weight[t * PARTS + j];",
-         "y["},
+         "row[t * PARTS + j] >= 0 ? weight[t * PARTS + j] : 0.0f;", "weight[t * PARTS + j];", "y["},
     };
     SEEDED_TRY(A100, "combine", "", "combine t=123 d=64 e=8 k=2 drop=renorm", bugs);
 }

@@ -1,4 +1,5 @@
-/* label: sim - everything behind a router with seeded bugs: each is found by the tuner's verdict. */
+/* label: sim - everything behind a router with seeded bugs: each is found by the tuner's verdict.
+ */
 #include "seeded.h"
 
 #include <setjmp.h>
@@ -20,8 +21,10 @@ static void test_experts(void **state) {
          "first += to_float(bias[$(interleaved and \"2 * column\" or \"column\")]);", "", "y["},
         {"down's bias left out", "experts.cu", "= from_float<XT>(both[half] + bias);",
          "= from_float<XT>(both[half]);", "y["},
-        {"the tail of K left out", "experts.cu", "at.up ? (D + BK - 1) / BK", "at.up ? D / BK", "y["},
-        {"a capacity of one more", "experts.cu", "m.row[p] = id >= 0 && rank < a.capacity ? rank : -1;",
+        {"the tail of K left out", "experts.cu", "at.up ? (D + BK - 1) / BK", "at.up ? D / BK",
+         "y["},
+        {"a capacity of one more", "experts.cu",
+         "m.row[p] = id >= 0 && rank < a.capacity ? rank : -1;",
          "m.row[p] = id >= 0 && rank <= a.capacity ? rank : -1;", "y["},
         {"a dropped slot has a row", "experts.cu", "a.slot_rows[t * K + j] = m.row[p];",
          "a.slot_rows[t * K + j] = max(m.row[p], 0);", "slot_rows["},
@@ -35,12 +38,14 @@ static void test_experts(void **state) {
          "* FIXED_SHARE / (float)a.tokens;", "* FIXED_SHARE;", "mean_probs["},
         {"weights in the order of choices' places", "experts.cu", "\"args.weights[t * K + j]\"",
          "\"args.weights[j * args.tokens + t]\"", "y["},
-        {"the last columns of y stay unwritten", "experts.cu", "if (column >= D) continue;\n        for",
-         "if (column >= D - 8) continue;\n        for", "nan, should be"},
-        {"one expert's rows shifted", "experts.cu", "args.x + (long long)((unsigned)m.slot[row] / K) * D",
+        {"the last columns of y stay unwritten", "experts.cu",
+         "if (column >= D) continue;\n        for", "if (column >= D - 8) continue;\n        for",
+         "nan, should be"},
+        {"one expert's rows shifted", "experts.cu",
+         "args.x + (long long)((unsigned)m.slot[row] / K) * D",
          "args.x + (long long)((unsigned)m.slot[at.expert == 4 ? at.row : row] / K) * D", "y["},
-        {"y of tokens without rows stays unwritten", "experts.cu", "if (row < 0) continue; // dropped",
-         "if (row < 0) return;", "nan, should be"},
+        {"y of tokens without rows stays unwritten", "experts.cu",
+         "if (row < 0) continue; // dropped", "if (row < 0) return;", "nan, should be"},
     };
     SEEDED_TRY(H100, "experts", "n=8 stages=4",
                "experts t=9 d=72 f=40 e=8 k=2 act=swiglu bias=up,down capacity=0.6", bugs);

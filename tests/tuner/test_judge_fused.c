@@ -20,12 +20,15 @@ static void test_route_permute(void **state) {
          "route_tokens(a, shared, (int)blockIdx.x * BT, false);", "null"},
         {"given weights overwritten", "route_permute.cu",
          "if (!a.given) route_tokens(a, shared, (int)blockIdx.x * BT, false);",
-         "if (!a.given) route_tokens(a, shared, (int)blockIdx.x * BT, false); else a.weights[0] = 1;",
+         "if (!a.given) route_tokens(a, shared, (int)blockIdx.x * BT, false); else a.weights[0] = "
+         "1;",
          "with ids and weights given: ids[0] and weights[0]"},
         {"flags not cleared where ids are given", "route_permute.cu",
          "clear_flags(a);\n    if (!a.given) route_tokens(a, shared, (int)blockIdx.x * BT, false);",
-         "if (!a.given) clear_flags(a);\n    if (!a.given) route_tokens(a, shared, (int)blockIdx.x * "
-         "BT, false);", "with ids and weights given: flags[0]"},
+         "if (!a.given) clear_flags(a);\n    if (!a.given) route_tokens(a, shared, (int)blockIdx.x "
+         "* "
+         "BT, false);",
+         "with ids and weights given: flags[0]"},
         {"a capacity of one more", MAPS, "if (rank < a.capacity) row",
          "if (rank < a.capacity + (tile.expert[i] < 7)) row", "row_slots["},
         {"slots counted twice", MAPS, "e] = total[e];", "e] = 2 * total[e];", "counts["},
@@ -33,11 +36,21 @@ static void test_route_permute(void **state) {
          "* FIXED_SHARE / (float)(a.tokens - 1);\n    write_", "mean_probs["},
         {"the router's second choice first", "include/select.cuh", "* K + lane] = mine.expert;",
          "* K + (lane ^ 1)] = mine.expert;", "ids["},
-        {"rows not aligned", MAPS, "const int unit = rows ? a.row_align", "const int unit = rows ? 1",
-         "with rows aligned to 64: expert_start["},
+        {"rows not aligned", MAPS, "const int unit = rows ? a.row_align",
+         "const int unit = rows ? 1", "with rows aligned to 64: expert_start["},
     };
     SEEDED_TRY(A100, "route_permute", "split=0 blocks=1",
                "route_permute t=37 d=72 e=8 k=2 capacity=0.8", bugs);
+}
+
+/* Blocks that select tell each other by a counter in scratch. */
+static void test_slices(void **state) {
+    (void)state;
+    static const seeded_bug bugs[] = {
+        {"a counter that nobody clears", "route_permute.cu", "*selected(a) = 0;", ";", "counts["},
+    };
+    SEEDED_TRY(A100, "route_permute", "split=2 bt=8 bk=128 blocks=1",
+               "route_permute t=9 d=328 e=8 k=2", bugs);
 }
 
 static void test_shares_of_tokens(void **state) {
@@ -84,12 +97,16 @@ static void test_sums(void **state) {
         {"sums cleared only where nobody wrote", SUMS,
          "store_chunk(to + i * per_chunk<sum_type>(), chunk{});",
          "if (((const unsigned *)to)[i * 4] == ~0u) store_chunk(to + i * per_chunk<sum_type>(), "
-         "chunk{});", "with a second run: y["},
+         "chunk{});",
+         "with a second run: y["},
         {"the last token's sums not rounded", SUMS,
-         "(int)blockIdx.x * SUM_TOKENS;\n    const int chunks = min(SUM_TOKENS, args.tokens - first) * "
+         "(int)blockIdx.x * SUM_TOKENS;\n    const int chunks = min(SUM_TOKENS, args.tokens - "
+         "first) * "
          "CHUNKS;\n    const float *from",
-         "(int)blockIdx.x * SUM_TOKENS;\n    const int chunks = min(SUM_TOKENS, args.tokens - first - "
-         "1) * CHUNKS;\n    const float *from", "nan, should be"},
+         "(int)blockIdx.x * SUM_TOKENS;\n    const int chunks = min(SUM_TOKENS, args.tokens - "
+         "first - "
+         "1) * CHUNKS;\n    const float *from",
+         "nan, should be"},
         {"rows without their weights", SUMS,
          "__int_as_float(load_older((const int *)args.weights + slot));", "1.0f;", "y["},
         {"a slot taken for a token", SUMS, "(int)((unsigned)slot / K)",
@@ -101,8 +118,11 @@ static void test_sums(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_route_permute), cmocka_unit_test(test_shares_of_tokens),
-        cmocka_unit_test(test_down_combine),  cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_route_permute),
+        cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_shares_of_tokens),
+        cmocka_unit_test(test_down_combine),
+        cmocka_unit_test(test_sums),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,11 +32,19 @@ static void test_up(void **state) {
          "$(by_lanes and \"add_words\" or \"store_words\")(out + column, word);",
          "if (column < WIDTH - 8) store_words(out + column, word);", "nan, should be"},
         {"the last row of an expert stays unwritten", "grouped_gemm.cu",
-         "out.end = tile.start + tile.rows;", "out.end = tile.start + tile.rows - 1;", "nan, should be"},
+         "out.end = tile.start + tile.rows;", "out.end = tile.start + tile.rows - 1;",
+         "nan, should be"},
         {"one expert's rows shifted", "grouped_gemm.cu",
          "(unsigned)args.row_slots[at.row + my_row + i * STEP] / K",
-         "(unsigned)args.row_slots[at.expert == 2 ? at.end - 1 - my_row - i * STEP : at.row + my_row "
-         "+ i * STEP] / K", "h of slot["},
+         "(unsigned)args.row_slots[at.expert == 2 ? at.end - 1 - my_row - i * STEP : at.row + "
+         "my_row "
+         "+ i * STEP] / K",
+         "h of slot["},
+        {"results cut off instead of rounded", "include/types.cuh",
+         "\"=r\"(out) : \"f\"(high), \"f\"(low));\n    else",
+         "\"=r\"(out) : \"f\"(__uint_as_float(__float_as_uint(high) & ~0xffffu)), "
+         "\"f\"(__uint_as_float(__float_as_uint(low) & ~0xffffu)));\n    else",
+         "h of slot["},
         {"a slot taken for a token", "grouped_gemm.cu",
          "(unsigned)args.row_slots[at.row + my_row + i * STEP] / K",
          "(unsigned)args.row_slots[at.row + my_row + i * STEP] % args.tokens", "h of slot["},
@@ -75,21 +83,22 @@ static void test_up_weighs_inputs(void **state) {
 static void test_down(void **state) {
     (void)state;
     static const seeded_bug bugs[] = {
-        {"the bias left out", "grouped_gemm.cu", "not up and p.bias_down)",
-         "not up and false)", "y_rows of slot["},
+        {"the bias left out", "grouped_gemm.cu", "not up and p.bias_down)", "not up and false)",
+         "y_rows of slot["},
         {"the tail of K left out", "grouped_gemm.cu",
          "constexpr int K_TILES = (DEPTH + BK - 1) / BK;", "constexpr int K_TILES = DEPTH / BK;",
          "y_rows of slot["},
         {"one expert's rows shifted", "grouped_gemm.cu",
          "const XT *a_from = args.h + (long long)(at.row + my_row) * DEPTH",
          "const XT *a_from = args.h + (long long)(at.row + (at.expert == 1 ? my_row ^ 1 : my_row)) "
-         "* DEPTH", "y_rows of slot["},
+         "* DEPTH",
+         "y_rows of slot["},
         {"all experts by the first one's weights", "include/weights.cuh",
          "return args.$(name) + (long long)expert *", "return args.$(name) + 0 *",
          "y_rows of slot["},
     };
-    SEEDED_TRY(A100, "grouped_gemm", "bm=16 wm=1",
-               "gemm_down t=19 d=72 f=40 e=4 k=2 bias=down", bugs);
+    SEEDED_TRY(A100, "grouped_gemm", "bm=16 wm=1", "gemm_down t=19 d=72 f=40 e=4 k=2 bias=down",
+               bugs);
 }
 
 static void test_one_token(void **state) {
@@ -127,8 +136,8 @@ static void test_decode(void **state) {
     (void)state;
     static const seeded_bug bugs[] = {
         {"one warp's share of K left out", "decode_gemm.cu",
-         "for (int warp = 0; warp < WARPS; warp++) total", "for (int warp = 1; warp < WARPS; warp++) total",
-         "h of slot["},
+         "for (int warp = 0; warp < WARPS; warp++) total",
+         "for (int warp = 1; warp < WARPS; warp++) total", "h of slot["},
         {"gate and up swapped", "decode_gemm.cu", "return HALVES == 2 ? r / 8 % 2 : 0;",
          "return HALVES == 2 ? 1 - r / 8 % 2 : 0;", "h of slot["},
         {"the tail of K left out", "decode_gemm.cu",
@@ -138,7 +147,8 @@ static void test_decode(void **state) {
          "if (WIDTH % OUT_N != 0 && at.column + column >= WIDTH) continue;",
          "if (WIDTH % OUT_N != 0 && at.column + column >= WIDTH - 2) continue;", "nan, should be"},
         {"the second tile of an expert on the first one's rows", "decode_gemm.cu",
-         "out.row = tile.start + local % tile.count * N;", "out.row = tile.start;", "nan, should be"},
+         "out.row = tile.start + local % tile.count * N;", "out.row = tile.start;",
+         "nan, should be"},
     };
     SEEDED_TRY(A100, "decode_gemm", "n=8 rows=32 warps=2 split=1",
                "gemm_up t=19 d=200 f=40 e=4 k=2 act=swiglu", bugs);
@@ -146,9 +156,12 @@ static void test_decode(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_up),        cmocka_unit_test(test_up_f32),
-        cmocka_unit_test(test_up_weighs_inputs), cmocka_unit_test(test_down),
-        cmocka_unit_test(test_one_token), cmocka_unit_test(test_gemv),
+        cmocka_unit_test(test_up),
+        cmocka_unit_test(test_up_f32),
+        cmocka_unit_test(test_up_weighs_inputs),
+        cmocka_unit_test(test_down),
+        cmocka_unit_test(test_one_token),
+        cmocka_unit_test(test_gemv),
         cmocka_unit_test(test_decode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

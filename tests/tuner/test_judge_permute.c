@@ -39,8 +39,8 @@ static void test_slots(void **state) {
 static void test_tables(void **state) {
     (void)state;
     static const seeded_bug bugs[] = {
-        {"rows not aligned", MAPS, "const int unit = rows ? a.row_align", "const int unit = rows ? 1",
-         "with rows aligned to 64: expert_start["},
+        {"rows not aligned", MAPS, "const int unit = rows ? a.row_align",
+         "const int unit = rows ? 1", "with rows aligned to 64: expert_start["},
         {"gaps stay unwritten", MAPS, "if (a.row_align == 1) return;", "return;",
          "with rows aligned to 64: row_slots["},
         {"a gap that begins a row late", MAPS, "start[e] + rows_of(a, total, e) + (int)threadIdx.x",
@@ -93,43 +93,6 @@ static void test_shared_experts(void **state) {
     SEEDED_TRY(A100, "permute_small", "", "permute t=37 e=8 k=2 capacity=0.8 shared=64 f=32", bugs);
 }
 
-static void test_many_blocks(void **state) {
-    (void)state;
-    static const seeded_bug bugs[] = {
-        {"a block's own slots ahead of it", "permute.cu", "if (other + j * GROUPS < block)",
-         "if (other + j * GROUPS < max(block, 1))", "slot_rows["},
-        {"the last of a thread's slots not counted", "permute.cu",
-         "if (is_expert(mine.expert[i])) atomicAdd(&counts[mine.expert[i]], 1);",
-         "if (i < ITEMS - 1 && is_expert(mine.expert[i])) atomicAdd(&counts[mine.expert[i]], 1);",
-         "expert_rows["},
-    };
-    SEEDED_TRY(A100, "permute", "blocks=32 threads=128 items=2 scan=0",
-               "permute t=700 e=8 k=2 capacity=1", bugs);
-}
-
-static void test_scan(void **state) {
-    (void)state;
-    static const seeded_bug bugs[] = {
-        {"prefix sums of the warp's own blocks", "permute.cu",
-         "for (int i = 0; i < warp; i++) before += sums[i][lane];", "", "expert_rows["},
-        {"a total without the last run of blocks", "permute.cu", "if (warp == 31) block_counts(a)",
-         "if (warp == 1) block_counts(a)", "expert_rows["},
-    };
-    SEEDED_TRY(A100, "permute", "blocks=32 threads=128 items=2 scan=1",
-               "permute t=600 e=8 k=2 capacity=1", bugs);
-}
-
-/* The weights decide who stays. */
-static void test_priority(void **state) {
-    (void)state;
-    static const seeded_bug bugs[] = {
-        {"drops in token order", "permute.cu", "mask_ids(a, a.scratch);",
-         "for (int s = threadIdx.x; s < a.tokens * K; s += GATE_THREADS) a.scratch[s] = a.ids[s];",
-         "slot_rows["},
-    };
-    SEEDED_TRY(A100, "permute", "", "permute t=37 e=8 k=2 capacity=0.8 priority=gate", bugs);
-}
-
 static void test_one_token(void **state) {
     (void)state;
     static const seeded_bug bugs[] = {
@@ -141,10 +104,9 @@ static void test_one_token(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slots),          cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_statistics),     cmocka_unit_test(test_shared_experts),
-        cmocka_unit_test(test_many_blocks),    cmocka_unit_test(test_scan),
-        cmocka_unit_test(test_priority),       cmocka_unit_test(test_one_token),
+        cmocka_unit_test(test_slots),      cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_statistics), cmocka_unit_test(test_shared_experts),
+        cmocka_unit_test(test_one_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,8 +112,8 @@ moe_status op_upload_logits(moe_op_case *c);
 moe_status op_make_route(moe_op_case *c, uint64_t seed);
 moe_status op_judge_route(moe_op_case *c, moe_verdict *out);
 
-/* Judges counts [e] by the ids [T,k] that were chosen or given, by the router's numbers. Experts held
- * elsewhere need not be counted. */
+/* Judges counts [e] by the ids [T,k] that were chosen or given, by the router's numbers. Experts
+ * held elsewhere need not be counted. */
 moe_status op_judge_counts(const moe_op_case *c, const int *ids, const int *counts,
                            moe_verdict *out);
 

@@ -42,7 +42,8 @@ static void judge_inputs(const moe_op_case *c, const int *ids, const float *weig
         out->ok = ids[s] == c->given_ids[s] && weights[s] == c->weights[s];
         if (!out->ok)
             snprintf(out->text, sizeof out->text,
-                     "ids[%lld] and weights[%lld], which were given, are %d and %.9g, were %d and %.9g",
+                     "ids[%lld] and weights[%lld], which were given, are %d and %.9g, were %d and "
+                     "%.9g",
                      (long long)s, (long long)s, ids[s], (double)weights[s], c->given_ids[s],
                      (double)c->weights[s]);
     }
