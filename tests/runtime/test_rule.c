@@ -2,7 +2,8 @@
  * layer. */
 #include "check.h"
 
-#include "moetune.h"
+#include "core/layer.h"
+#include "core/router.h"
 
 #include <string.h>
 
@@ -114,8 +115,39 @@ static void usual_width(void **state) {
     assert_non_null(strstr(text, "router=peer(2,16,256) "));
 }
 
+/* Each row of a table of choices is there, has a name that no other has, and words where it is
+ * written as a stage. */
+static void check_choices(const moe_choice_info *row, int count, bool words) {
+    for (int i = 0; i < count; i++) {
+        assert_non_null(row[i].name);
+        assert_true(!words || row[i].unwritten || row[i].words);
+        for (int j = 0; j < i; j++) assert_string_not_equal(row[i].name, row[j].name);
+    }
+}
+
+/* A constant of moetune.h without a row would be a hole in a table. */
+static void tables_are_whole(void **state) {
+    (void)state;
+    check_choices(moe_score_table, MOE_SCORE_COUNT, true);
+    check_choices(moe_pick_table, MOE_PICK_COUNT, false);
+    check_choices(moe_weigh_table, MOE_WEIGH_COUNT, true);
+    check_choices(moe_second_table, MOE_SECOND_COUNT, true);
+    check_choices(moe_group_table, MOE_GROUP_COUNT, true);
+    for (int i = 0; i < MOE_SCORE_COUNT; i++)
+        assert_true(moe_score_table[i].words && moe_score_table[i].keys);
+    for (int i = 0; i < MOE_ACT_COUNT; i++) assert_non_null(moe_act_names[i]);
+    for (int i = 0; i < MOE_CAPACITY_COUNT; i++) assert_non_null(moe_capacity_formulas[i]);
+    for (int i = 0; i < MOE_RULE_COUNT; i++) {
+        const moe_rule_info *rule = &moe_rule_table[i];
+        assert_true(rule->name && rule->check);
+        assert_true(rule->words || i == MOE_RULE_TOPK);
+        assert_true(!rule->read == !rule->form && !rule->read == !rule->print);
+        assert_true(rule->routes || !rule->losses);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_layers),
-                                       cmocka_unit_test(usual_width)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_layers), cmocka_unit_test(usual_width),
+                                       cmocka_unit_test(tables_are_whole)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

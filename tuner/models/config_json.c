@@ -91,8 +91,7 @@ static moe_status read_router(const json_t *root, const moe_family *family, moe_
     if (family->scale) MOE_TRY(moe_config_number(root, family->scale, 1, &out->scale));
     if (!(out->scale > 0)) return moe_fail(MOE_E_INVALID, "'%s' is not above 0", family->scale);
     if (family->jitter) {
-        out->weigh = MOE_WEIGH_SPARSEMIXER;
-        MOE_TRY(moe_config_number(root, family->jitter, 0.01, &out->jitter));
+        MOE_TRY(moe_config_number(root, family->jitter, out->jitter, &out->jitter));
         if (!(out->jitter > 0))
             return moe_fail(MOE_E_INVALID, "'%s' is not above 0", family->jitter);
     }
