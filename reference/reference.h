@@ -10,17 +10,17 @@
 #include "core/layer.h"
 #include "core/number.h"
 #include "core/op.h"
+#include "host_tensors.h"
 
 /* Host inputs of a layer, shaped as in moe_io. Unused ones are NULL. */
 typedef struct moe_host_layer {
-    const void *x, *router_weight, *router_keys, *router_noise;
-    const int *token_ids, *expert_table;
-    int64_t vocab;
-    const uint64_t *seed;   /* NULL: nothing is drawn */
+#define MOE_TENSOR MOE_READ_ROW
+#define MOE_READ(dtype, name) const MOE_HOST_##dtype *name;
+#include "core/tensor.def"
+#undef MOE_READ
+#undef MOE_TENSOR
+    int64_t vocab;          /* rows of expert_table */
     const int64_t *numbers; /* [T] of a call's tokens that these are; NULL: 0, 1, ... */
-    const float *router_bias, *logits;
-    const void *up, *up_bias, *down, *down_bias;
-    const void *shared_up, *shared_down, *shared_gate;
 } moe_host_layer;
 
 /* logits [T,e]: x @ router_weight^T + bias, with all that the router draws there; or the given

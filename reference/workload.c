@@ -6,36 +6,60 @@
 
 #include <math.h>
 #include <stdlib.h>
-
-/* Streams of random numbers, one an array. */
-enum { X, ROUTER_WEIGHT, ROUTER_BIAS, LOGITS, UP, UP_BIAS, DOWN, DOWN_BIAS, SHARED_UP, SHARED_DOWN,
-       SHARED_GATE, ROUTER_KEYS, ROUTER_NOISE, TOKEN_IDS, TABLE };
+#include <string.h>
 
 static const double bias_deviation = 0.25;
 
 /* Logits that no noise of 4.2 deviations can turn round. */
 static const double far_away = 16;
 
+/* Where each tensor's array, and its number of elements, stands. */
+static const size_t arrays[MOE_TENSORS] = {
+#define MOE_TENSOR MOE_READ_ROW
+#define MOE_READ(dtype, name) [MOE_ARG_##name] = offsetof(moe_workload, name),
+#include "core/tensor.def"
+#undef MOE_READ
+#undef MOE_TENSOR
+};
+
+static const size_t counts[MOE_TENSORS] = {
+#define MOE_TENSOR(name, ...) [MOE_ARG_##name] = offsetof(moe_layer_sizes, name),
+#include "core/tensor.def"
+#undef MOE_TENSOR
+};
+
+static moe_tensor_desc describe(const moe_sizes *sizes, moe_arg tensor) {
+    moe_tensor_desc desc = moe_tensor_describe(sizes, tensor);
+    for (int i = 0; i < desc.rank; i++)
+        if (desc.shape[i] < 0) desc.shape[i] = MOE_WORKLOAD_VOCAB;
+    return desc;
+}
+
 moe_layer_sizes moe_layer_elements(const moe_layer *layer, int64_t tokens) {
-    int64_t width = moe_layer_up_rows(layer), held = moe_layer_held(layer);
-    int64_t shared = moe_layer_shared_experts(layer);
-    return (moe_layer_sizes){
-        .x = tokens * layer->d,
-        .router_weight = moe_layer_queries(layer) * layer->d,
-        .router_noise = layer->router.noise ? layer->e * layer->d : 0,
-        .router_keys = moe_layer_keys(layer),
-        .router_bias = moe_layer_router_bias(layer) ? moe_layer_queries(layer) : 0,
-        .logits = tokens * moe_layer_logits(layer),
-        .up = held * width * layer->d,
-        .up_bias = layer->bias & MOE_BIAS_UP ? held * width : 0,
-        .down = held * layer->d * layer->f,
-        .down_bias = layer->bias & MOE_BIAS_DOWN ? held * layer->d : 0,
-        .y = tokens * layer->d,
-        .slots = tokens * layer->k,
-        .shared_up = shared * width * layer->d,
-        .shared_down = shared * layer->f * layer->d,
-        .shared_gate = layer->shared.gated ? layer->d : 0,
-    };
+    const moe_sizes sizes = moe_sizes_make(layer, tokens, 1);
+    moe_layer_sizes out = {0};
+    for (moe_arg i = 0; i < MOE_TENSORS; i++) {
+        const moe_tensor_desc desc = describe(&sizes, i);
+        const int64_t elements = moe_tensor_elements(&desc);
+        memcpy((char *)&out + counts[i], &elements, sizeof elements);
+    }
+    return out;
+}
+
+const void *moe_workload_array(const moe_workload *w, moe_arg tensor) {
+    const void *array = NULL;
+    if (arrays[tensor]) memcpy(&array, (const char *)w + arrays[tensor], sizeof array);
+    return array;
+}
+
+static void set_array(moe_workload *w, moe_arg tensor, void *array) {
+    memcpy((char *)w + arrays[tensor], &array, sizeof array);
+}
+
+size_t moe_workload_bytes(const moe_workload *w, moe_arg tensor) {
+    const moe_sizes sizes = moe_sizes_make(&w->layer, w->tokens, 1);
+    const moe_tensor_desc desc = describe(&sizes, tensor);
+    return (size_t)moe_tensor_bytes_of(&desc);
 }
 
 /* Log-popularity of an expert, or a key, under a routing class. */
@@ -53,7 +77,7 @@ static double popularity(const moe_layer *layer, moe_routing routing, int64_t ex
 
 void moe_workload_logits(const moe_layer *layer, int64_t tokens, moe_routing routing, uint64_t seed,
                          float *logits) {
-    moe_random random = moe_random_stream(seed, LOGITS);
+    moe_random random = moe_random_stream(seed, MOE_ARG_logits);
     const int64_t width = moe_layer_logits(layer);
     moe_random_normal(random, MOE_F32, logits, tokens * width, 1);
     if (routing == MOE_ROUTING_UNIFORM) return;
@@ -69,19 +93,29 @@ void moe_workload_logits(const moe_layer *layer, int64_t tokens, moe_routing rou
     }
 }
 
-/* An array of n normal numbers, or NULL where n = 0 or it is not asked for. */
-static bool make(void **out, moe_dtype dtype, bool wanted, int64_t n, moe_random random,
-                 double deviation) {
-    if (!wanted || n == 0) return true;
-    *out = malloc((size_t)n * moe_dtype_size(dtype));
-    if (!*out) return false;
-    moe_random_normal(random, dtype, *out, n, deviation);
-    return true;
+/* Products of unit rows with these have unit scale; a row is what lies together. */
+static double deviation_of(const moe_tensor_desc *desc) {
+    if (desc->role == MOE_ROLE_BIAS) return bias_deviation;
+    const double row = (double)desc->shape[desc->rank - 1];
+    return desc->role == MOE_ROLE_WEIGHT ? 1 / sqrt(row) : 1;
+}
+
+/* An array of normal numbers in its own stream, where the layer has it. */
+static bool make(moe_workload *w, moe_arg tensor, const moe_sizes *sizes, uint64_t seed) {
+    const moe_tensor_desc desc = describe(sizes, tensor);
+    const int64_t n = moe_tensor_elements(&desc);
+    if (!n || (int)desc.dtype >= MOE_FLOATS) return true;
+    void *array = malloc((size_t)moe_tensor_bytes_of(&desc));
+    set_array(w, tensor, array);
+    if (array && tensor != MOE_ARG_logits) /* which follow the routing */
+        moe_random_normal(moe_random_stream(seed, tensor), desc.dtype, array, n,
+                          deviation_of(&desc));
+    return array != NULL;
 }
 
 static void make_table(const moe_layer *layer, moe_routing routing, uint64_t seed, float *logits,
                        double *exact, double *weights, int *table) {
-    uint64_t own = moe_random_bits(moe_random_stream(seed, TABLE), 0);
+    uint64_t own = moe_random_bits(moe_random_stream(seed, MOE_ARG_expert_table), 0);
     moe_workload_logits(layer, MOE_WORKLOAD_VOCAB, routing, own, logits);
     for (int64_t i = 0; i < MOE_WORKLOAD_VOCAB * layer->e; i++) exact[i] = (double)logits[i];
     moe_ref_route(layer, MOE_WORKLOAD_VOCAB, exact, NULL, table, weights, NULL, NULL);
@@ -101,7 +135,7 @@ static bool make_hash(moe_workload *w, moe_routing routing, uint64_t seed) {
     bool made = logits && exact && weights && w->token_ids && w->expert_table;
     if (made) make_table(layer, routing, seed, logits, exact, weights, w->expert_table);
     for (int64_t t = 0; made && t < w->tokens; t++)
-        w->token_ids[t] = (int)(moe_random_bits(moe_random_stream(seed, TOKEN_IDS), (uint64_t)t) %
+        w->token_ids[t] = (int)(moe_random_bits(moe_random_stream(seed, MOE_ARG_token_ids), (uint64_t)t) %
                                 (MOE_WORKLOAD_VOCAB + 2)) - 1;
     free(logits);
     free(exact);
@@ -109,91 +143,54 @@ static bool make_hash(moe_workload *w, moe_routing routing, uint64_t seed) {
     return made;
 }
 
-moe_status moe_workload_init(moe_workload *workload, const moe_layer *layer, int64_t tokens,
-                             moe_routing routing, uint64_t seed, unsigned set) {
-    const moe_layer_sizes n = moe_layer_elements(layer, tokens);
-    const double by_d = 1 / sqrt((double)layer->d), by_f = 1 / sqrt((double)layer->f);
-    const double by_key = 1 / sqrt(fmax((double)layer->router.key_width / 2, 1));
-    const double by_shared = 1 / sqrt(fmax((double)layer->shared.f, 1));
-    moe_workload w = {.layer = *layer, .tokens = tokens, .seed = seed};
-    void *router_bias = NULL;
-#define STREAM(which) moe_random_stream(seed, which)
+static bool make_seed(moe_workload *w, uint64_t seed) {
+    if (!moe_layer_has(&w->layer, MOE_ARG_seed)) return true;
+    w->seed = malloc(sizeof *w->seed);
+    if (w->seed) *w->seed = seed;
+    return w->seed != NULL;
+}
+
+static bool make_all(moe_workload *w, moe_routing routing, uint64_t seed, uint64_t set) {
+    const moe_sizes sizes = moe_sizes_make(&w->layer, w->tokens, 1);
     /* Keys have their bias whoever makes the logits. */
-    const unsigned biased = MOE_MAKE_ROUTER | (layer->router.key_bias ? MOE_MAKE_LOGITS : 0);
-    bool made =
-        make(&w.x, layer->x, set & MOE_MAKE_X, n.x, STREAM(X), 1) &&
-        make(&w.router_weight, moe_layer_router_dtype(layer), set & MOE_MAKE_ROUTER,
-             n.router_weight, STREAM(ROUTER_WEIGHT), by_d) &&
-        make(&w.router_keys, layer->w, set & MOE_MAKE_ROUTER, n.router_keys, STREAM(ROUTER_KEYS),
-             by_key) &&
-        make(&w.router_noise, moe_layer_router_dtype(layer), set & MOE_MAKE_ROUTER, n.router_noise,
-             STREAM(ROUTER_NOISE), by_d) &&
-        make(&router_bias, MOE_F32, set & biased, n.router_bias, STREAM(ROUTER_BIAS),
-             bias_deviation) &&
-        make(&w.up, layer->w, set & MOE_MAKE_UP, n.up, STREAM(UP), by_d) &&
-        make(&w.up_bias, layer->w, set & MOE_MAKE_UP, n.up_bias, STREAM(UP_BIAS), bias_deviation) &&
-        make(&w.down, layer->w, set & MOE_MAKE_DOWN, n.down, STREAM(DOWN), by_f) &&
-        make(&w.down_bias, layer->w, set & MOE_MAKE_DOWN, n.down_bias, STREAM(DOWN_BIAS),
-             bias_deviation) &&
-        make(&w.shared_up, layer->w, set & MOE_MAKE_UP, n.shared_up, STREAM(SHARED_UP), by_d) &&
-        make(&w.shared_down, layer->w, set & MOE_MAKE_DOWN, n.shared_down, STREAM(SHARED_DOWN),
-             by_shared) &&
-        make(&w.shared_gate, layer->w, set & MOE_MAKE_GATE, n.shared_gate, STREAM(SHARED_GATE),
-             by_d);
-#undef STREAM
-    w.router_bias = router_bias;
-    made = made && make_hash(&w, routing, seed);
-    if (made && set & MOE_MAKE_LOGITS && n.logits) {
-        w.logits = malloc((size_t)n.logits * sizeof *w.logits);
-        made = w.logits != NULL;
-        if (made) moe_workload_logits(layer, tokens, routing, seed, w.logits);
-    }
-    if (!made) {
+    if (w->layer.router.key_bias && set & MOE_MAKE_LOGITS) set |= MOE_MAKE(router_bias);
+    bool made = make_seed(w, seed) && make_hash(w, routing, seed);
+    for (moe_arg i = 0; (int)i < MOE_CALLER_TENSORS && made; i++)
+        if (arrays[i] && set & UINT64_C(1) << i) made = make(w, i, &sizes, seed);
+    if (made && w->logits) moe_workload_logits(&w->layer, w->tokens, routing, seed, w->logits);
+    return made;
+}
+
+static moe_status fail_memory(const moe_layer *layer) {
+    const moe_layer_sizes n = moe_layer_elements(layer, 1);
+    return moe_fail(MOE_E_MEMORY,
+                    "no memory for a layer of %.1f GB; use a machine with more or a smaller one",
+                    (double)moe_dtype_bytes(layer->w, n.up + n.down) / 1e9);
+}
+
+moe_status moe_workload_init(moe_workload *workload, const moe_layer *layer, int64_t tokens,
+                             moe_routing routing, uint64_t seed, uint64_t set) {
+    moe_workload w = {.layer = *layer, .tokens = tokens, .random = seed};
+    if (!make_all(&w, routing, seed, set)) {
         moe_workload_free(&w);
-        return moe_fail(
-            MOE_E_MEMORY,
-            "no memory for a layer of %.1f GB; use a machine with more or a smaller one",
-            (double)(n.up + n.down) * (double)moe_dtype_size(layer->w) / 1e9);
+        return fail_memory(layer);
     }
     *workload = w;
     return MOE_OK;
 }
 
 void moe_workload_free(moe_workload *w) {
-    free(w->x);
-    free(w->router_weight);
-    free(w->router_keys);
-    free(w->router_noise);
-    free(w->token_ids);
-    free(w->expert_table);
-    free(w->router_bias);
-    free(w->logits);
-    free(w->up);
-    free(w->up_bias);
-    free(w->down);
-    free(w->down_bias);
-    free(w->shared_up);
-    free(w->shared_down);
-    free(w->shared_gate);
+    for (moe_arg i = 0; i < MOE_TENSORS; i++) free((void *)moe_workload_array(w, i));
     *w = (moe_workload){0};
 }
 
 moe_host_layer moe_workload_host(const moe_workload *w) {
-    return (moe_host_layer){.x = w->x,
-                            .router_weight = w->router_weight,
-                            .router_keys = w->router_keys,
-                            .router_noise = w->router_noise,
-                            .token_ids = w->token_ids,
-                            .expert_table = w->expert_table,
-                            .vocab = MOE_WORKLOAD_VOCAB,
-                            .seed = moe_router_draws(&w->layer.router) ? &w->seed : NULL,
-                            .router_bias = w->router_bias,
-                            .logits = w->logits,
-                            .up = w->up,
-                            .up_bias = w->up_bias,
-                            .down = w->down,
-                            .down_bias = w->down_bias,
-                            .shared_up = w->shared_up,
-                            .shared_down = w->shared_down,
-                            .shared_gate = w->shared_gate};
+    return (moe_host_layer){
+#define MOE_TENSOR MOE_READ_ROW
+#define MOE_READ(dtype, name) .name = w->name,
+#include "core/tensor.def"
+#undef MOE_READ
+#undef MOE_TENSOR
+        .vocab = MOE_WORKLOAD_VOCAB,
+    };
 }

@@ -62,8 +62,8 @@ static void upload_inputs(batch *b, bool logits) {
     const moe_layer_sizes n = moe_layer_elements(&b->layer, b->tokens);
     size_t element = moe_dtype_size(b->layer.x);
     const moe_workload *w = &b->workload;
-    float *weights = malloc((size_t)n.slots * sizeof *weights + 1);
-    for (int64_t s = 0; s < n.slots; s++) weights[s] = (float)b->weights[s];
+    float *weights = malloc((size_t)n.ids * sizeof *weights + 1);
+    for (int64_t s = 0; s < n.ids; s++) weights[s] = (float)b->weights[s];
     b->io = (moe_pipeline_io){
         .x = upload(w->x, n.x, element),
         .router_weight = upload(w->router_weight, n.router_weight, element),
@@ -73,8 +73,8 @@ static void upload_inputs(batch *b, bool logits) {
         .up_bias = upload(w->up_bias, n.up_bias, element),
         .down = upload(w->down, n.down, element),
         .down_bias = upload(w->down_bias, n.down_bias, element),
-        .ids = upload(b->ids, n.slots, sizeof(int)),
-        .weights = upload(weights, n.slots, sizeof(float)),
+        .ids = upload(b->ids, n.ids, sizeof(int)),
+        .weights = upload(weights, n.ids, sizeof(float)),
     };
     void *y;
     assert_int_equal(moe_device_alloc(device, (size_t)n.y * element, &y), MOE_OK);
@@ -103,7 +103,7 @@ static void reference(batch *b) {
 
 static void make(batch *b, const char *text, int64_t tokens, moe_routing routing, bool logits) {
     *b = (batch){.tokens = tokens};
-    unsigned set = logits ? MOE_MAKE_ALL : MOE_MAKE_ALL & ~MOE_MAKE_LOGITS;
+    uint64_t set = logits ? MOE_MAKE_ALL : MOE_MAKE_ALL & ~MOE_MAKE_LOGITS;
     assert_int_equal(moe_layer_parse(text, &b->layer), MOE_OK);
     assert_int_equal(moe_workload_init(&b->workload, &b->layer, tokens, routing, 3, set), MOE_OK);
     b->in = moe_workload_host(&b->workload);

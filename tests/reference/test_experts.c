@@ -146,7 +146,7 @@ typedef struct routed {
 
 static routed routed_make(const char *text, int64_t tokens, moe_routing routing) {
     routed r = {.layer = layer_of(text), .tokens = tokens};
-    unsigned set = MOE_MAKE_ALL;
+    uint64_t set = MOE_MAKE_ALL;
     assert_int_equal(moe_workload_init(&r.workload, &r.layer, tokens, routing, 11, set), MOE_OK);
     r.in = moe_workload_host(&r.workload);
     size_t slots = (size_t)(tokens * r.layer.k), outputs = (size_t)(tokens * r.layer.d);

@@ -181,7 +181,7 @@ static void a_layer_on_given_tensors(void **state) {
         assert_int_equal(moe_layer_parse(layers[i], &layer), MOE_OK);
         assert_int_equal(
             moe_workload_init(&w, &layer, T, MOE_ROUTING_UNIFORM, 7 + i,
-                              MOE_MAKE_ALL & ~(unsigned)MOE_MAKE_LOGITS), MOE_OK);
+                              MOE_MAKE_ALL & ~MOE_MAKE_LOGITS), MOE_OK);
         write_input(&w, "in.safetensors");
         snprintf(output, sizeof output, "%s/out.safetensors", folder);
         int status = run(layers[i], "in.safetensors", output, text, sizeof text);
@@ -205,7 +205,7 @@ static void routers_that_read_more(void **state) {
         char text[4096], output[128], options[512];
         assert_int_equal(moe_layer_parse(layers[i], &layer), MOE_OK);
         assert_int_equal(moe_workload_init(&w, &layer, T, MOE_ROUTING_UNIFORM, 7,
-                                           MOE_MAKE_ALL & ~(unsigned)MOE_MAKE_LOGITS), MOE_OK);
+                                           MOE_MAKE_ALL & ~MOE_MAKE_LOGITS), MOE_OK);
         write_input(&w, "in.safetensors");
         snprintf(output, sizeof output, "%s/out.safetensors", folder);
         snprintf(options, sizeof options,
@@ -262,7 +262,7 @@ static void statistics_on_request(void **state) {
     char text[4096], options[512], output[128];
     assert_int_equal(moe_layer_parse(text_of_layer, &layer), MOE_OK);
     assert_int_equal(moe_workload_init(&w, &layer, T, MOE_ROUTING_UNIFORM, 3,
-                                       MOE_MAKE_ALL & ~(unsigned)MOE_MAKE_LOGITS), MOE_OK);
+                                       MOE_MAKE_ALL & ~MOE_MAKE_LOGITS), MOE_OK);
     write_input(&w, "in.safetensors");
     snprintf(output, sizeof output, "%s/out.safetensors", folder);
     snprintf(options, sizeof options,
@@ -297,7 +297,7 @@ static void files_that_do_not_fit(void **state) {
     char path[128], cut[128], text[4096];
     assert_int_equal(moe_layer_parse("d=32 f=16 e=5 k=2", &layer), MOE_OK);
     assert_int_equal(moe_workload_init(&w, &layer, T, MOE_ROUTING_UNIFORM, 1,
-                                       MOE_MAKE_ALL & ~(unsigned)MOE_MAKE_LOGITS), MOE_OK);
+                                       MOE_MAKE_ALL & ~MOE_MAKE_LOGITS), MOE_OK);
     write_input(&w, "good");
     write_input(&w, "cut");
     snprintf(cut, sizeof cut, "%s/cut", folder);
@@ -335,7 +335,7 @@ static void write_model(const char *type, const char *config, moe_workload *w) {
     while (strcmp(c->type, type) != 0) c++;
     assert_int_equal(moe_layer_parse(c->layer, &layer), MOE_OK);
     assert_int_equal(moe_workload_init(w, &layer, T, MOE_ROUTING_UNIFORM, 3,
-                                       MOE_MAKE_ALL & ~(unsigned)MOE_MAKE_LOGITS), MOE_OK);
+                                       MOE_MAKE_ALL & ~MOE_MAKE_LOGITS), MOE_OK);
     model_case_write(c, w, folder, !strcmp(type, "mixtral"));
     snprintf(path, sizeof path, "%s/config.json", folder);
     FILE *file = fopen(path, "w");

@@ -17,103 +17,57 @@ moe_entry moe_layer_entry(const moe_layer *layer, moe_routing routing) {
 
 /* ---------------------------------------------------------------------------------- buffers */
 
-static moe_status allocate(moe_layer_case *c, layer_buffer which, const void *host, size_t bytes) {
+static moe_status allocate(moe_layer_case *c, int buffer, const void *host, size_t bytes) {
     const moe_device_class *class = c->device->class;
-    MOE_TRY(class->alloc(c->device->self, bytes, &c->address[which]));
-    c->bytes[which] = bytes;
-    return host && bytes ? class->copy_in(c->device->self, c->address[which], host, bytes) : MOE_OK;
+    MOE_TRY(class->alloc(c->device->self, bytes, &c->address[buffer]));
+    c->bytes[buffer] = bytes;
+    return host && bytes ? class->copy_in(c->device->self, c->address[buffer], host, bytes) : MOE_OK;
 }
 
-/* The outputs, and all inputs that the case has. */
+const void *layer_host(const moe_layer_case *c, moe_arg tensor) {
+    if (tensor == MOE_ARG_ids) return c->ids;
+    if (tensor == MOE_ARG_weights) return c->weights;
+    return moe_workload_array(&c->work, tensor);
+}
+
+/* All outputs that a run may have, and all inputs that the case has. */
 static moe_status upload(moe_layer_case *c) {
-    const moe_layer_sizes n = moe_layer_elements(&c->layer, c->tokens);
-    const moe_workload *w = &c->work;
-    const size_t x = moe_dtype_size(c->layer.x), f = sizeof(float), slots = (size_t)n.slots;
-    const struct {
-        layer_buffer which;
-        const void *host;
-        int64_t elements;
-        size_t size;
-    } inputs[] = {
-        {LAYER_X, w->x, n.x, x},
-        {LAYER_ROUTER_WEIGHT, w->router_weight, n.router_weight,
-         moe_dtype_size(moe_layer_router_dtype(&c->layer))},
-        {LAYER_ROUTER_KEYS, w->router_keys, n.router_keys, x},
-        {LAYER_ROUTER_NOISE, w->router_noise, n.router_noise,
-         moe_dtype_size(moe_layer_router_dtype(&c->layer))},
-        {LAYER_TOKEN_IDS, w->token_ids, c->tokens, sizeof(int)},
-        {LAYER_TABLE, w->expert_table, MOE_WORKLOAD_VOCAB * c->layer.k, sizeof(int)},
-        {LAYER_SEED, moe_router_draws(&c->layer.router) ? &w->seed : NULL, 1, sizeof w->seed},
-        {LAYER_ROUTER_BIAS, w->router_bias, n.router_bias, f},
-        {LAYER_LOGITS, w->logits, n.logits, f},
-        {LAYER_UP, w->up, n.up, x},
-        {LAYER_UP_BIAS, w->up_bias, n.up_bias, x},
-        {LAYER_DOWN, w->down, n.down, x},
-        {LAYER_DOWN_BIAS, w->down_bias, n.down_bias, x},
-        {LAYER_SHARED_UP, w->shared_up, n.shared_up, x},
-        {LAYER_SHARED_DOWN, w->shared_down, n.shared_down, x},
-        {LAYER_SHARED_GATE, w->shared_gate, n.shared_gate, x},
-        {LAYER_IDS, c->ids, n.slots, sizeof(int)},
-        {LAYER_WEIGHTS, c->weights, n.slots, f},
-    };
-    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
-        if (inputs[i].host)
-            MOE_TRY(allocate(c, inputs[i].which, inputs[i].host,
-                             (size_t)inputs[i].elements * inputs[i].size));
-    if (c->entry != MOE_ENTRY_GIVEN) {
-        MOE_TRY(allocate(c, LAYER_IDS, NULL, slots * sizeof(int)));
-        MOE_TRY(allocate(c, LAYER_WEIGHTS, NULL, slots * f));
-        if (!moe_layer_neurons(&c->layer))
-            MOE_TRY(allocate(c, LAYER_MEAN_PROBS, NULL, (size_t)c->layer.e * f));
-        if (moe_layer_rule(&c->layer)->losses)
-            MOE_TRY(allocate(c, LAYER_LOSSES, NULL, MOE_LOSS_COUNT * f));
-        if (c->layer.router.key_bias)
-            MOE_TRY(allocate(c, LAYER_NEXT_BIAS, NULL, (size_t)c->layer.e * f));
+    const moe_sizes sizes = moe_sizes_make(&c->layer, c->tokens, 1);
+    for (int i = 0; i < MOE_CALLER_TENSORS; i++) {
+        const moe_tensor_desc desc = moe_tensor_describe(&sizes, (moe_arg)i);
+        const void *host = layer_host(c, (moe_arg)i);
+        const bool output = desc.role == MOE_ROLE_OUTPUT && desc.need[c->entry];
+        if (host || output)
+            MOE_TRY(allocate(c, i, host, moe_workload_bytes(&c->work, (moe_arg)i)));
     }
-    MOE_TRY(allocate(c, LAYER_Y, NULL, (size_t)n.y * x));
-    MOE_TRY(allocate(c, LAYER_COUNTS, NULL, (size_t)c->layer.e * sizeof(int)));
-    if (moe_layer_neurons(&c->layer)) return MOE_OK; /* nor have they rows */
-    return allocate(c, LAYER_SLOT_ROWS, NULL, slots * sizeof(int));
+    return MOE_OK;
 }
 
-static void *device_pointer(const moe_layer_case *c, layer_buffer which) {
-    return (void *)(uintptr_t)c->address[which];
+static void *device_pointer(const moe_layer_case *c, int buffer) {
+    return (void *)(uintptr_t)c->address[buffer];
+}
+
+/* What every caller gives or asks for. */
+static bool is_usual(const moe_tensor_desc *desc) {
+    return desc->role != MOE_ROLE_OUTPUT || desc->need[MOE_ENTRY_GIVEN] == MOE_NEED_NEEDED;
 }
 
 moe_io layer_io(const moe_layer_case *c, bool all) {
-    return (moe_io){
-        .size = sizeof(moe_io),
-        .x = device_pointer(c, LAYER_X),
-        .router_weight = device_pointer(c, LAYER_ROUTER_WEIGHT),
-        .router_keys = device_pointer(c, LAYER_ROUTER_KEYS),
-        .router_noise = device_pointer(c, LAYER_ROUTER_NOISE),
-        .token_ids = device_pointer(c, LAYER_TOKEN_IDS),
-        .expert_table = device_pointer(c, LAYER_TABLE),
+    const moe_sizes sizes = moe_sizes_make(&c->layer, c->tokens, 1);
+    moe_io io = {
+        .size = sizeof io,
         .vocab = MOE_WORKLOAD_VOCAB,
-        .seed = device_pointer(c, LAYER_SEED),
-        .router_bias = device_pointer(c, LAYER_ROUTER_BIAS),
-        .logits = device_pointer(c, LAYER_LOGITS),
-        .up = device_pointer(c, LAYER_UP),
-        .up_bias = device_pointer(c, LAYER_UP_BIAS),
-        .down = device_pointer(c, LAYER_DOWN),
-        .down_bias = device_pointer(c, LAYER_DOWN_BIAS),
-        .shared_up = device_pointer(c, LAYER_SHARED_UP),
-        .shared_down = device_pointer(c, LAYER_SHARED_DOWN),
-        .shared_gate = device_pointer(c, LAYER_SHARED_GATE),
         .first_expert = c->first_expert,
         .routing_given = c->entry == MOE_ENTRY_GIVEN,
-        .y = device_pointer(c, LAYER_Y),
-        .ids = device_pointer(c, LAYER_IDS),
-        .weights = device_pointer(c, LAYER_WEIGHTS),
-        .counts = all ? device_pointer(c, LAYER_COUNTS) : NULL,
-        .mean_probs = all ? device_pointer(c, LAYER_MEAN_PROBS) : NULL,
-        .losses = all ? device_pointer(c, LAYER_LOSSES) : NULL,
-        .next_router_bias = all ? device_pointer(c, LAYER_NEXT_BIAS) : NULL,
         .bias_rate = layer_bias_rate,
-        .slot_rows = all ? device_pointer(c, LAYER_SLOT_ROWS) : NULL,
         .workspace = device_pointer(c, LAYER_WORKSPACE),
         .workspace_size = c->bytes[LAYER_WORKSPACE],
     };
+    for (int i = 0; i < MOE_CALLER_TENSORS; i++) {
+        const moe_tensor_desc desc = moe_tensor_describe(&sizes, (moe_arg)i);
+        if (all || is_usual(&desc)) moe_io_set(&io, (moe_arg)i, device_pointer(c, i));
+    }
+    return io;
 }
 
 moe_io moe_layer_case_io(const moe_layer_case *c) { return layer_io(c, true); }
@@ -205,17 +159,17 @@ static moe_status make_routing(moe_layer_case *c, moe_routing routing, const int
     return MOE_OK;
 }
 
-static const unsigned makes[MOE_ENTRY_COUNT] = {
-    [MOE_ENTRY_ROUTER] = MOE_MAKE_ROUTER,
-    [MOE_ENTRY_LOGITS] = MOE_MAKE_LOGITS,
-    [MOE_ENTRY_GIVEN] = 0,
+/* What is not made: what the router reads, or what stands in for its product. */
+static const uint64_t idle[MOE_ENTRY_COUNT] = {
+    [MOE_ENTRY_ROUTER] = MOE_MAKE_LOGITS,
+    [MOE_ENTRY_LOGITS] = MOE_MAKE_ROUTER,
+    [MOE_ENTRY_GIVEN] = MOE_MAKE_ROUTER | MOE_MAKE_LOGITS,
 };
 
 static moe_status make(moe_layer_case *c, moe_routing routing, const int *ids,
                        const float *weights, uint64_t seed) {
     MOE_TRY(moe_workload_init(&c->work, &c->layer, c->tokens, routing, seed,
-                              MOE_MAKE_X | MOE_MAKE_UP | MOE_MAKE_DOWN | MOE_MAKE_GATE |
-                                  makes[c->entry]));
+                              MOE_MAKE_ALL & ~idle[c->entry]));
     MOE_TRY(choose_tokens(c));
     if (c->entry == MOE_ENTRY_GIVEN)
         MOE_TRY(make_routing(c, routing, ids, weights, seed));

@@ -11,13 +11,8 @@ enum { LAYER_REFERENCE_FLOPS = 2000000000 };
 /* Step of the bias update that is asked for. */
 static const float layer_bias_rate = 0.001f;
 
-typedef enum layer_buffer {
-    LAYER_X, LAYER_ROUTER_WEIGHT, LAYER_ROUTER_KEYS, LAYER_ROUTER_NOISE, LAYER_TOKEN_IDS, LAYER_TABLE,
-    LAYER_SEED, LAYER_ROUTER_BIAS, LAYER_LOGITS, LAYER_UP, LAYER_UP_BIAS,
-    LAYER_DOWN, LAYER_DOWN_BIAS, LAYER_SHARED_UP, LAYER_SHARED_DOWN, LAYER_SHARED_GATE, LAYER_Y,
-    LAYER_IDS, LAYER_WEIGHTS, LAYER_COUNTS, LAYER_MEAN_PROBS, LAYER_LOSSES, LAYER_NEXT_BIAS,
-    LAYER_SLOT_ROWS, LAYER_WORKSPACE, LAYER_BUFFERS
-} layer_buffer;
+/* Buffers on the device: by tensor, then the workspace. */
+enum { LAYER_WORKSPACE = MOE_CALLER_TENSORS, LAYER_BUFFERS };
 
 struct moe_layer_case {
     moe_device *device;
@@ -34,6 +29,9 @@ struct moe_layer_case {
     moe_ptr address[LAYER_BUFFERS];
     size_t bytes[LAYER_BUFFERS];
 };
+
+/* A tensor's array on the host; NULL where a run writes it or the case has none. */
+const void *layer_host(const moe_layer_case *c, moe_arg tensor);
 
 /* The pointers of a run; with `all` outputs, or those that every caller asks for. */
 moe_io layer_io(const moe_layer_case *c, bool all);

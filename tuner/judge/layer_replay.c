@@ -69,7 +69,7 @@ moe_status moe_layer_replay_judge(moe_layer_replay *replay, moe_layer_verdict *o
     char text[sizeof out->text];
     *out = (moe_layer_verdict){.ok = true};
     if (!replay->graph) return MOE_OK;
-    MOE_TRY(class->poison(replay->device->self, c->address[LAYER_Y], c->bytes[LAYER_Y]));
+    MOE_TRY(class->poison(replay->device->self, c->address[MOE_ARG_y], c->bytes[MOE_ARG_y]));
     MOE_TRY(moe_layer_replay_run(replay));
     MOE_TRY(class->sync(replay->device->self, NULL));
     MOE_TRY(moe_layer_case_judge_y(replay->c, out));

@@ -53,21 +53,18 @@ static void results_free(results *r) {
 
 /* --------------------------------------------------------------------------------------- run */
 
-static const layer_buffer outputs[] = {LAYER_Y, LAYER_IDS, LAYER_WEIGHTS, LAYER_COUNTS,
-                                       LAYER_MEAN_PROBS, LAYER_LOSSES, LAYER_NEXT_BIAS, LAYER_SLOT_ROWS,
-                                       LAYER_WORKSPACE};
-
-static bool is_input(const moe_layer_case *c, layer_buffer which) {
-    return c->entry == MOE_ENTRY_GIVEN && (which == LAYER_IDS || which == LAYER_WEIGHTS);
+/* What a run writes, the workspace among it. */
+static bool is_output(const moe_layer_case *c, int buffer) {
+    return buffer == LAYER_WORKSPACE || layer_host(c, (moe_arg)buffer) == NULL;
 }
 
 static moe_status run(moe_layer_case *c, const moe_plan *plan, double *ns) {
     const moe_device_class *class = c->device->class;
     void *self = c->device->self;
     MOE_TRY(moe_layer_case_fit(c, plan));
-    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
-        if (c->address[outputs[i]] && !is_input(c, outputs[i]))
-            MOE_TRY(class->poison(self, c->address[outputs[i]], c->bytes[outputs[i]]));
+    for (int i = 0; i < LAYER_BUFFERS; i++)
+        if (c->address[i] && is_output(c, i))
+            MOE_TRY(class->poison(self, c->address[i], c->bytes[i]));
     const moe_io io = layer_io(c, true);
     MOE_TRY(class->time_begin(self));
     moe_status status = moe_plan_run(plan, &io, c->tokens, NULL);
@@ -76,7 +73,7 @@ static moe_status run(moe_layer_case *c, const moe_plan *plan, double *ns) {
     return class->sync(self, NULL);
 }
 
-static moe_status download(moe_layer_case *c, layer_buffer which, void *out) {
+static moe_status download(moe_layer_case *c, moe_arg which, void *out) {
     char *host = calloc(c->bytes[which] + 1, 1);
     if (!host) return moe_fail(MOE_E_MEMORY, "no memory for a layer's results");
     *(char **)out = host;
@@ -85,14 +82,14 @@ static moe_status download(moe_layer_case *c, layer_buffer which, void *out) {
 }
 
 static moe_status download_all(moe_layer_case *c, results *r) {
-    MOE_TRY(download(c, LAYER_IDS, &r->ids));
-    MOE_TRY(download(c, LAYER_WEIGHTS, &r->weights));
-    MOE_TRY(download(c, LAYER_COUNTS, &r->counts));
-    MOE_TRY(download(c, LAYER_MEAN_PROBS, &r->mean_probs));
-    MOE_TRY(download(c, LAYER_LOSSES, &r->losses));
-    MOE_TRY(download(c, LAYER_NEXT_BIAS, &r->next_bias));
-    MOE_TRY(download(c, LAYER_SLOT_ROWS, &r->slot_rows));
-    return download(c, LAYER_Y, &r->y);
+    MOE_TRY(download(c, MOE_ARG_ids, &r->ids));
+    MOE_TRY(download(c, MOE_ARG_weights, &r->weights));
+    MOE_TRY(download(c, MOE_ARG_counts, &r->counts));
+    MOE_TRY(download(c, MOE_ARG_mean_probs, &r->mean_probs));
+    MOE_TRY(download(c, MOE_ARG_losses, &r->losses));
+    MOE_TRY(download(c, MOE_ARG_next_bias, &r->next_bias));
+    MOE_TRY(download(c, MOE_ARG_slot_rows, &r->slot_rows));
+    return download(c, MOE_ARG_y, &r->y);
 }
 
 /* ----------------------------------------------------------------------------------- judging */
@@ -123,7 +120,7 @@ static bool statistics_are_right(const moe_layer_case *c, const results *r,
     for (int64_t e = 0; e < c->layer.e; e++) {
         int count = r->chosen[e];
         if (!is_held(c, e) && r->counts[e] == 0) count = 0;
-        bool probs = c->tokens || !c->address[LAYER_MEAN_PROBS] || r->mean_probs[e] == 0;
+        bool probs = c->tokens || !c->address[MOE_ARG_mean_probs] || r->mean_probs[e] == 0;
         if (r->counts[e] == count && probs) continue;
         if (!probs)
             snprintf(text, sizeof text, "mean_probs[%lld] is not 0 without tokens", (long long)e);
@@ -141,7 +138,7 @@ static moe_status judge_losses(const moe_layer_case *c, const results *r, moe_la
     double want[MOE_LOSS_COUNT] = {0}, *weights;
     char text[128];
     size_t slots = (size_t)(c->tokens * c->layer.k);
-    if (!c->address[LAYER_LOSSES] || c->spots != c->tokens) return MOE_OK;
+    if (!c->address[MOE_ARG_losses] || c->spots != c->tokens) return MOE_OK;
     weights = malloc((slots + 1) * sizeof *weights);
     if (!weights) return moe_fail(MOE_E_MEMORY, "no memory for a layer's losses");
     for (size_t s = 0; s < slots; s++) weights[s] = (double)r->weights[s];
@@ -160,7 +157,7 @@ static moe_status judge_losses(const moe_layer_case *c, const results *r, moe_la
 static bool next_bias_is_right(const moe_layer_case *c, const results *r, moe_layer_verdict *out) {
     float want[MOE_MAX_EXPERTS];
     char text[128];
-    if (!c->address[LAYER_NEXT_BIAS] || !c->tokens) return true;
+    if (!c->address[MOE_ARG_next_bias] || !c->tokens) return true;
     moe_ref_next_bias(&c->layer, c->tokens, r->chosen, layer_bias_rate, c->work.router_bias, want);
     for (int64_t e = 0; e < c->layer.e; e++) {
         if (r->next_bias[e] == want[e]) continue;
@@ -201,7 +198,7 @@ static moe_status judge_routing(const moe_layer_case *c, const results *r,
     }
     const moe_route_result got = {
         .ids = ids, .weights = weights, .counts = all && ours ? r->counts : NULL,
-        .mean_probs = all && c->address[LAYER_MEAN_PROBS] ? r->mean_probs : NULL};
+        .mean_probs = all && c->address[MOE_ARG_mean_probs] ? r->mean_probs : NULL};
     double slack = c->entry == MOE_ENTRY_LOGITS ? 0 : moe_logit_tolerance(&c->layer);
     status = moe_check_route(&c->layer, c->spots, c->logits, &in, slack, moe_op_tolerance(&op), &got,
                              &verdict);
@@ -215,7 +212,7 @@ out:
 
 static bool drops_are_right(const moe_layer_case *c, const results *r, moe_layer_verdict *out) {
     char text[128];
-    if (!c->address[LAYER_SLOT_ROWS]) return true;
+    if (!c->address[MOE_ARG_slot_rows]) return true;
     for (int64_t s = 0; s < c->tokens * c->layer.k; s++) {
         if ((r->slot_rows[s] >= 0) == r->kept[s]) continue;
         snprintf(text, sizeof text, "slot_rows[%lld,%lld] is %d, and the capacity %s the slot",

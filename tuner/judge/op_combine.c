@@ -79,15 +79,9 @@ static moe_status make(moe_op_case *c, uint64_t seed) {
         return moe_fail(MOE_E_MEMORY, "no memory for %lld rows", (long long)c->slots);
     moe_random_normal(moe_random_stream(seed, 'y'), layer->x, c->slot_values, values, 1);
     make_reference(c);
-    if (layer->shared.gated) {
-        MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_x, c->work.x,
-                          (size_t)(c->op.t * layer->d) * element));
-        MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_shared_gate, c->work.shared_gate,
-                          (size_t)layer->d * element));
-    }
-    MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_weights, c->weights,
-                      (size_t)c->slots * sizeof(float)));
-    return op_upload(c, &c->buffers, MOE_ARG_y, NULL, (size_t)(c->op.t * layer->d) * element);
+    MOE_TRY(op_upload_inputs(c));
+    MOE_TRY(op_upload_weights(c));
+    return op_make_room(c, MOE_ARG_y);
 }
 
 static moe_status lay_out(moe_op_case *c, op_layout *layout) {

@@ -15,6 +15,32 @@ moe_status op_upload(moe_op_case *c, op_buffers *to, moe_arg arg, const void *ho
     return host ? class->copy_in(c->device->self, to->address[arg], host, bytes) : MOE_OK;
 }
 
+moe_status op_upload_inputs(moe_op_case *c) {
+    int count;
+    const moe_op_arg *args = moe_op_args(c->op.kind, &count);
+    for (int i = 0; i < count; i++) {
+        const moe_arg arg = args[i].arg;
+        const void *host = (int)arg < MOE_TENSORS ? moe_workload_array(&c->work, arg) : NULL;
+        if (host)
+            MOE_TRY(op_upload(c, &c->buffers, arg, host, moe_workload_bytes(&c->work, arg)));
+    }
+    return MOE_OK;
+}
+
+moe_status op_make_room(moe_op_case *c, moe_arg arg) {
+    return op_upload(c, &c->buffers, arg, NULL, moe_workload_bytes(&c->work, arg));
+}
+
+moe_status op_upload_routing(moe_op_case *c, const int *ids) {
+    MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_ids, ids, (size_t)c->slots * sizeof *ids));
+    return op_upload_weights(c);
+}
+
+moe_status op_upload_weights(moe_op_case *c) {
+    return op_upload(c, &c->buffers, MOE_ARG_weights, c->weights,
+                     (size_t)c->slots * sizeof *c->weights);
+}
+
 moe_status op_upload_given(moe_op_case *c) {
     const moe_device_class *class = c->device->class;
     op_buffers *b = &c->given[MOE_ENTRY_GIVEN];

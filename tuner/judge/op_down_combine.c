@@ -48,16 +48,10 @@ static moe_status make_reference(moe_op_case *c) {
 }
 
 static moe_status upload_inputs(moe_op_case *c) {
-    const moe_layer_sizes n = moe_layer_elements(&c->op.layer, c->op.t);
-    const size_t element = moe_dtype_size(c->op.layer.x);
-    MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_down, c->work.down, (size_t)n.down * element));
-    if (c->work.down_bias)
-        MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_down_bias, c->work.down_bias,
-                          (size_t)n.down_bias * element));
-    MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_weights, c->weights,
-                      (size_t)c->slots * sizeof(float)));
-    MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_flags, NULL, MOE_FLAGS * sizeof(int)));
-    return op_upload(c, &c->buffers, MOE_ARG_y, NULL, (size_t)(c->op.t * c->op.layer.d) * element);
+    MOE_TRY(op_upload_inputs(c));
+    MOE_TRY(op_upload_weights(c));
+    MOE_TRY(op_make_room(c, MOE_ARG_flags));
+    return op_make_room(c, MOE_ARG_y);
 }
 
 static moe_status make(moe_op_case *c, uint64_t seed) {

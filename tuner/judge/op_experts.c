@@ -11,42 +11,12 @@ static moe_status no_memory(const moe_op_case *c) {
                     (long long)c->spots);
 }
 
-static moe_status upload_inputs(moe_op_case *c) {
-    const moe_layer_sizes n = moe_layer_elements(&c->op.layer, c->op.t);
-    const moe_workload *w = &c->work;
-    const size_t element = moe_dtype_size(c->op.layer.x);
-    const struct {
-        moe_arg arg;
-        const void *host;
-        int64_t elements;
-        size_t size;
-    } inputs[] = {
-        {MOE_ARG_x, w->x, n.x, element},
-        {MOE_ARG_up, w->up, n.up, element},
-        {MOE_ARG_up_bias, w->up_bias, n.up_bias, element},
-        {MOE_ARG_down, w->down, n.down, element},
-        {MOE_ARG_down_bias, w->down_bias, n.down_bias, element},
-        {MOE_ARG_ids, c->given_ids, n.slots, sizeof(int)},
-        {MOE_ARG_weights, c->weights, n.slots, sizeof(float)},
-    };
-    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
-        if (inputs[i].host)
-            MOE_TRY(op_upload(c, &c->buffers, inputs[i].arg, inputs[i].host,
-                              (size_t)inputs[i].elements * inputs[i].size));
-    return MOE_OK;
-}
-
 static moe_status make_outputs(moe_op_case *c) {
-    const moe_layer *layer = &c->op.layer;
-    op_buffers *b = &c->buffers;
-    size_t experts = (size_t)layer->e;
-    MOE_TRY(op_upload(c, b, MOE_ARG_y, NULL,
-                      (size_t)(c->op.t * layer->d) * moe_dtype_size(layer->x)));
-    MOE_TRY(op_upload(c, b, MOE_ARG_slot_rows, NULL, (size_t)c->slots * sizeof(int)));
-    MOE_TRY(op_upload(c, b, MOE_ARG_counts, NULL, experts * sizeof(int)));
-    MOE_TRY(op_upload(c, b, MOE_ARG_mean_probs, NULL, experts * sizeof(float)));
-    MOE_TRY(op_upload_prob_sums(c));
-    return op_upload(c, b, MOE_ARG_flags, NULL, MOE_FLAGS * sizeof(int));
+    static const moe_arg outputs[] = {MOE_ARG_y, MOE_ARG_slot_rows, MOE_ARG_counts,
+                                      MOE_ARG_mean_probs, MOE_ARG_flags};
+    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
+        MOE_TRY(op_make_room(c, outputs[i]));
+    return op_upload_prob_sums(c);
 }
 
 static moe_status make(moe_op_case *c, uint64_t seed) {
@@ -58,7 +28,8 @@ static moe_status make(moe_op_case *c, uint64_t seed) {
     MOE_TRY(op_make_ids(c, seed));
     MOE_TRY(op_choose_spots(c, c->op.t, OP_SPOT_FLOPS / token_flops));
     MOE_TRY(op_refer_layer(c));
-    MOE_TRY(upload_inputs(c));
+    MOE_TRY(op_upload_inputs(c));
+    MOE_TRY(op_upload_routing(c, c->given_ids));
     return make_outputs(c);
 }
 

@@ -142,24 +142,14 @@ static moe_status up_reference(moe_op_case *c) {
 
 static moe_status up_make(moe_op_case *c, uint64_t seed) {
     const moe_layer *layer = &c->op.layer;
-    const moe_layer_sizes sizes = moe_layer_elements(layer, c->op.t);
-    size_t element = moe_dtype_size(layer->x);
     c->width = layer->f;
     MOE_TRY(moe_workload_init(&c->work, layer, c->op.t, c->op.routing, seed,
                               MOE_MAKE_X | MOE_MAKE_UP));
     MOE_TRY(op_make_ids(c, seed));
     MOE_TRY(choose_slots(c, 2 * layer->d * moe_layer_up_rows(layer)));
     MOE_TRY(up_reference(c));
-    MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_x, c->work.x, (size_t)sizes.x * element));
-    MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_up, c->work.up, (size_t)sizes.up * element));
-    if (c->work.shared_up)
-        MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_shared_up, c->work.shared_up,
-                          (size_t)sizes.shared_up * element));
-    MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_weights, c->weights,
-                      (size_t)c->slots * sizeof *c->weights));
-    if (!c->work.up_bias) return MOE_OK;
-    return op_upload(c, &c->buffers, MOE_ARG_up_bias, c->work.up_bias,
-                     (size_t)sizes.up_bias * element);
+    MOE_TRY(op_upload_inputs(c));
+    return op_upload_weights(c);
 }
 
 static moe_status up_lay_out(moe_op_case *c, op_layout *layout) {
@@ -209,7 +199,6 @@ static moe_status down_reference(moe_op_case *c) {
 
 static moe_status down_make(moe_op_case *c, uint64_t seed) {
     const moe_layer *layer = &c->op.layer;
-    const moe_layer_sizes sizes = moe_layer_elements(layer, c->op.t);
     size_t element = moe_dtype_size(layer->x);
     int64_t values = c->pairs * layer->f;
     c->width = layer->d;
@@ -220,13 +209,7 @@ static moe_status down_make(moe_op_case *c, uint64_t seed) {
     moe_random_normal(moe_random_stream(seed, 'h'), layer->x, c->slot_values, values, 1);
     MOE_TRY(choose_slots(c, 2 * layer->d * layer->f));
     MOE_TRY(down_reference(c));
-    MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_down, c->work.down, (size_t)sizes.down * element));
-    if (c->work.shared_down)
-        MOE_TRY(op_upload(c, &c->buffers, MOE_ARG_shared_down, c->work.shared_down,
-                          (size_t)sizes.shared_down * element));
-    if (!c->work.down_bias) return MOE_OK;
-    return op_upload(c, &c->buffers, MOE_ARG_down_bias, c->work.down_bias,
-                     (size_t)sizes.down_bias * element);
+    return op_upload_inputs(c);
 }
 
 static moe_status down_lay_out(moe_op_case *c, op_layout *layout) {

@@ -74,6 +74,16 @@ struct moe_op_case {
 /* Allocates a device buffer; host data (may be NULL) is copied into it. */
 moe_status op_upload(moe_op_case *c, op_buffers *to, moe_arg arg, const void *host, size_t bytes);
 
+/* Uploads every input of the op's kernels that the case's workload holds. */
+moe_status op_upload_inputs(moe_op_case *c);
+
+/* Makes room for what kernels write, as large as the table of tensors says. */
+moe_status op_make_room(moe_op_case *c, moe_arg arg);
+
+/* Uploads the case's weights; ids with them. */
+moe_status op_upload_weights(moe_op_case *c);
+moe_status op_upload_routing(moe_op_case *c, const int *ids);
+
 /* The case's layout of an alignment, made on first use. */
 moe_status op_layout_get(moe_op_case *c, int64_t align, op_layout **out);
 

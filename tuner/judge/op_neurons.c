@@ -41,16 +41,10 @@ static moe_status make_ids(moe_op_case *c, uint64_t seed) {
 }
 
 static moe_status upload(moe_op_case *c) {
-    const moe_layer_sizes n = moe_layer_elements(&c->op.layer, c->op.t);
-    const size_t element = moe_dtype_size(c->op.layer.x), slots = (size_t)c->slots;
-    op_buffers *b = &c->buffers;
-    MOE_TRY(op_upload(c, b, MOE_ARG_x, c->work.x, (size_t)n.x * element));
-    if (n.up) MOE_TRY(op_upload(c, b, MOE_ARG_up, c->work.up, (size_t)n.up * element));
-    MOE_TRY(op_upload(c, b, MOE_ARG_down, c->work.down, (size_t)n.down * element));
-    MOE_TRY(op_upload(c, b, MOE_ARG_ids, c->given_ids, slots * sizeof(int)));
-    MOE_TRY(op_upload(c, b, MOE_ARG_weights, c->weights, slots * sizeof(float)));
-    MOE_TRY(op_upload(c, b, MOE_ARG_y, NULL, (size_t)n.y * element));
-    return op_upload(c, b, MOE_ARG_counts, NULL, (size_t)c->op.layer.e * sizeof(int));
+    MOE_TRY(op_upload_inputs(c));
+    MOE_TRY(op_upload_routing(c, c->given_ids));
+    MOE_TRY(op_make_room(c, MOE_ARG_y));
+    return op_make_room(c, MOE_ARG_counts);
 }
 
 static moe_status make(moe_op_case *c, uint64_t seed) {

@@ -28,53 +28,26 @@ static moe_status make_logits(moe_op_case *c) {
     return status;
 }
 
-/* What picks experts beside logits: the seed, and the table. */
-static moe_status upload_picks(moe_op_case *c) {
-    const moe_layer *layer = &c->op.layer;
-    size_t tokens = (size_t)c->op.t, row = (size_t)layer->k * sizeof(int);
-    op_buffers *b = &c->buffers;
-    if (moe_router_draws(&layer->router))
-        MOE_TRY(op_upload(c, b, MOE_ARG_seed, &c->work.seed, sizeof c->work.seed));
-    if (layer->router.jitter_input)
-        MOE_TRY(op_upload(c, b, MOE_ARG_jittered, NULL,
-                          tokens * (size_t)layer->d * moe_dtype_size(layer->x)));
-    if (!c->work.token_ids) return MOE_OK;
-    MOE_TRY(op_upload(c, b, MOE_ARG_token_ids, c->work.token_ids, tokens * sizeof(int)));
-    return op_upload(c, b, MOE_ARG_expert_table, c->work.expert_table, MOE_WORKLOAD_VOCAB * row);
+/* Room for what every router writes, and for what this one does. */
+static moe_status make_outputs(moe_op_case *c) {
+    static const moe_arg always[] = {MOE_ARG_ids, MOE_ARG_weights, MOE_ARG_counts},
+                         where_had[] = {MOE_ARG_jittered, MOE_ARG_flags, MOE_ARG_prob_sums};
+    for (size_t i = 0; i < sizeof always / sizeof *always; i++) MOE_TRY(op_make_room(c, always[i]));
+    for (size_t i = 0; i < sizeof where_had / sizeof *where_had; i++)
+        if (moe_layer_has(&c->op.layer, where_had[i])) MOE_TRY(op_make_room(c, where_had[i]));
+    return MOE_OK;
 }
 
 moe_status op_make_route(moe_op_case *c, uint64_t seed) {
     const moe_layer *layer = &c->op.layer;
-    const moe_layer_sizes sizes = moe_layer_elements(layer, c->op.t);
-    size_t element = moe_dtype_size(layer->x), slots = (size_t)c->slots, e = (size_t)layer->e;
     MOE_TRY(moe_workload_init(&c->work, layer, c->op.t, c->op.routing, seed,
                               MOE_MAKE_X | MOE_MAKE_ROUTER));
     int64_t spots = OP_SPOT_FLOPS / (2 * moe_layer_router_work(layer));
     bool whole = moe_layer_rule(layer)->whole; /* then no token can be judged by itself */
     MOE_TRY(op_choose_spots(c, c->op.t, whole ? c->op.t : spots));
     MOE_TRY(make_logits(c));
-    op_buffers *b = &c->buffers;
-    MOE_TRY(op_upload(c, b, MOE_ARG_x, c->work.x, (size_t)sizes.x * element));
-    MOE_TRY(op_upload(c, b, MOE_ARG_router_weight, c->work.router_weight,
-                      (size_t)sizes.router_weight *
-                          moe_dtype_size(moe_layer_router_dtype(layer))));
-    if (c->work.router_noise)
-        MOE_TRY(op_upload(c, b, MOE_ARG_router_noise, c->work.router_noise,
-                          (size_t)sizes.router_noise *
-                              moe_dtype_size(moe_layer_router_dtype(layer))));
-    if (c->work.router_keys)
-        MOE_TRY(op_upload(c, b, MOE_ARG_router_keys, c->work.router_keys,
-                          (size_t)sizes.router_keys * element));
-    if (c->work.router_bias)
-        MOE_TRY(op_upload(c, b, MOE_ARG_router_bias, c->work.router_bias,
-                          (size_t)sizes.router_bias * sizeof(float)));
-    MOE_TRY(upload_picks(c));
-    MOE_TRY(op_upload(c, b, MOE_ARG_ids, NULL, slots * sizeof(int)));
-    MOE_TRY(op_upload(c, b, MOE_ARG_weights, NULL, slots * sizeof(float)));
-    MOE_TRY(op_upload(c, b, MOE_ARG_counts, NULL, e * sizeof(int)));
-    MOE_TRY(op_upload(c, b, MOE_ARG_flags, NULL, MOE_FLAGS * sizeof(int)));
-    if (moe_layer_neurons(layer)) return MOE_OK; /* nobody knows all their logits */
-    return op_upload(c, b, MOE_ARG_prob_sums, NULL, e * sizeof(uint64_t));
+    MOE_TRY(op_upload_inputs(c));
+    return make_outputs(c);
 }
 
 /* Logits at steps that leave many equal, so that the order of equal ones is seen. */
@@ -91,7 +64,7 @@ moe_status op_upload_logits(moe_op_case *c) {
         status = moe_fail(MOE_E_MEMORY, "no memory for %lld logits", (long long)n);
         goto out;
     }
-    moe_workload_logits(&c->op.layer, c->op.t, c->op.routing, c->work.seed, logits);
+    moe_workload_logits(&c->op.layer, c->op.t, c->op.routing, c->work.random, logits);
     for (int64_t i = 0; i < n; i++) logits[i] = rintf(logits[i] / step) * step;
     for (int64_t i = 0; i < c->spots * width; i++)
         c->equal_logits[i] = (double)logits[c->spot[i / width] * width + i % width];
