@@ -200,6 +200,27 @@ int64_t moe_tensor_bytes_of(const moe_tensor_desc *desc) {
     return moe_dtype_bytes(desc->dtype, moe_tensor_elements(desc));
 }
 
+bool moe_tensor_is_input(const moe_tensor_desc *desc, moe_entry entry) {
+    if (desc->need[entry] != MOE_NEED_NEEDED) return false;
+    return desc->role != MOE_ROLE_OUTPUT || desc->need[MOE_ENTRY_ROUTER] != MOE_NEED_NEEDED;
+}
+
+bool moe_tensor_is_result(const moe_tensor_desc *desc) {
+    return desc->role == MOE_ROLE_OUTPUT && desc->need[MOE_ENTRY_GIVEN] == MOE_NEED_NEEDED;
+}
+
+static const struct {
+    const char *shape, *help;
+} texts[MOE_TENSORS] = {
+#define MOE_TENSOR(name, role, dtype, place, file, has, use, need, align, rank, shape, help)       \
+    [MOE_ARG_##name] = {#shape, help},
+#include "core/tensor.def"
+#undef MOE_TENSOR
+};
+
+const char *moe_tensor_shape_text(moe_arg tensor) { return texts[tensor].shape; }
+const char *moe_tensor_help(moe_arg tensor) { return texts[tensor].help; }
+
 const void *moe_io_pointer(const moe_io *io, moe_arg tensor) {
     const void *pointer;
     memcpy(&pointer, (const char *)io + places[tensor].offset, sizeof pointer);

@@ -51,6 +51,17 @@ moe_dtype moe_tensor_dtype_of(const moe_layer *layer, moe_arg tensor);
 int64_t moe_tensor_elements(const moe_tensor_desc *desc);
 int64_t moe_tensor_bytes_of(const moe_tensor_desc *desc);
 
+/* True where a run whose routing comes from there reads it, and must be given it. */
+bool moe_tensor_is_input(const moe_tensor_desc *desc, moe_entry entry);
+
+/* True of outputs that every caller gives room for or may leave to the workspace; the others are
+ * statistics. */
+bool moe_tensor_is_result(const moe_tensor_desc *desc);
+
+/* How the table writes its shape, as in "(HELD, UP, D)", and what it says of it. */
+const char *moe_tensor_shape_text(moe_arg tensor);
+const char *moe_tensor_help(moe_arg tensor);
+
 /* A tensor's pointer in `io`, where it has one. */
 const void *moe_io_pointer(const moe_io *io, moe_arg tensor);
 void moe_io_set(moe_io *io, moe_arg tensor, const void *pointer);

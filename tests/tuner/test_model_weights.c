@@ -38,17 +38,6 @@ static void make_workload(const model_case *c, const char *text, moe_workload *w
                      MOE_OK);
 }
 
-static const void *array_of(const moe_workload *w, moe_weight_role role) {
-    const void *const arrays[MOE_WEIGHT_ROLES] = {
-        [MOE_WEIGHT_ROUTER] = w->router_weight, [MOE_WEIGHT_ROUTER_BIAS] = w->router_bias,
-        [MOE_WEIGHT_UP] = w->up,                [MOE_WEIGHT_UP_BIAS] = w->up_bias,
-        [MOE_WEIGHT_DOWN] = w->down,            [MOE_WEIGHT_DOWN_BIAS] = w->down_bias,
-        [MOE_WEIGHT_SHARED_UP] = w->shared_up,  [MOE_WEIGHT_SHARED_DOWN] = w->shared_down,
-        [MOE_WEIGHT_SHARED_GATE] = w->shared_gate,
-    };
-    return arrays[role];
-}
-
 /* Where row r of up weights of width f, gate rows first, stands in the layer's layout. */
 static int64_t row_of(const moe_layer *l, int64_t f, int64_t r) {
     const bool up = r >= f;
@@ -57,26 +46,26 @@ static int64_t row_of(const moe_layer *l, int64_t f, int64_t r) {
     return up ? 2 * (r - f) + 1 : 2 * r;
 }
 
-/* All pieces of all roles against the workload's arrays, byte for byte. */
+/* All pieces of all tensors that models have against the workload's arrays, byte for byte. */
 static void assert_same(moe_model_weights *weights, const moe_workload *w, const char *name) {
-    for (int role = 0; role < MOE_WEIGHT_ROLES; role++) {
-        const char *want = array_of(w, (moe_weight_role)role);
-        if (!want) continue;
-        const bool shared = role == MOE_WEIGHT_SHARED_UP;
-        const bool up = shared || role == MOE_WEIGHT_UP || role == MOE_WEIGHT_UP_BIAS;
+    for (moe_arg tensor = 0; tensor < MOE_TENSORS; tensor++) {
+        const char *want = moe_workload_array(w, tensor);
+        if (!want || !moe_model_weights_hold(weights, tensor)) continue;
+        const bool shared = tensor == MOE_ARG_shared_up;
+        const bool up = shared || tensor == MOE_ARG_up || tensor == MOE_ARG_up_bias;
         const int64_t f = shared ? w->layer.shared.f : w->layer.f;
-        const size_t bytes = moe_model_weights_bytes(weights, (moe_weight_role)role);
+        const size_t bytes = moe_model_weights_bytes(weights, tensor);
         const int64_t rows = !up ? 1 : moe_layer_gated(&w->layer) ? 2 * f : f;
         const size_t row = bytes / (size_t)rows;
         char *got = malloc(bytes);
         assert_non_null(got);
-        for (int64_t i = 0; i < moe_model_weights_pieces(weights, (moe_weight_role)role); i++) {
-            if (moe_model_weights_read(weights, (moe_weight_role)role, i, got))
+        for (int64_t i = 0; i < moe_model_weights_pieces(weights, tensor); i++) {
+            if (moe_model_weights_read(weights, tensor, i, got))
                 fail_msg("%s: %s", name, moe_error_text());
             for (int64_t r = 0; r < rows; r++, want += row) {
                 int64_t at = up ? row_of(&weights->layer, f, r) : r;
                 if (memcmp(got + (size_t)at * row, want, row))
-                    fail_msg("%s: role %d of expert %d differs in row %d", name, role, (int)i,
+                    fail_msg("%s: tensor %d of expert %d differs in row %d", name, tensor, (int)i,
                              (int)r);
             }
         }
@@ -166,14 +155,13 @@ static void layers_that_are_not_the_model_s(void **state) {
         write_case(cases[i].type, case_of(cases[i].type)->layer);
         moe_status status = open_as(cases[i].as, cases[i].layer, cases[i].index, &weights);
         bool opened = !status;
-        for (int role = 0; role < MOE_WEIGHT_ROLES && !status; role++) {
-            if (role == MOE_WEIGHT_ROUTER || role == MOE_WEIGHT_ROUTER_BIAS) continue;
-            if (role >= MOE_WEIGHT_SHARED_UP) continue;
-            if (role == MOE_WEIGHT_UP_BIAS && !(weights.layer.bias & MOE_BIAS_UP)) continue;
-            if (role == MOE_WEIGHT_DOWN_BIAS && !(weights.layer.bias & MOE_BIAS_DOWN)) continue;
-            void *piece = malloc(moe_model_weights_bytes(&weights, (moe_weight_role)role));
+        const moe_arg tensors[] = {MOE_ARG_up, MOE_ARG_up_bias, MOE_ARG_down, MOE_ARG_down_bias};
+        for (int t = 0; t < 4 && !status; t++) {
+            const moe_arg tensor = tensors[t];
+            if (!moe_layer_has(&weights.layer, tensor)) continue;
+            void *piece = malloc(moe_model_weights_bytes(&weights, tensor));
             for (int64_t e = 0; e < weights.layer.e && !status; e++)
-                status = moe_model_weights_read(&weights, (moe_weight_role)role, e, piece);
+                status = moe_model_weights_read(&weights, tensor, e, piece);
             free(piece);
         }
         if (status != cases[i].status || !strstr(moe_error_text(), cases[i].says))
@@ -199,7 +187,7 @@ static void published_in_numbers_that_are_none(void **state) {
     snprintf(path, sizeof path, "%s/model.safetensors", folder);
     assert_int_equal(moe_tensor_file_write(path, tensors, 4), MOE_OK);
     assert_int_equal(open_as("qwen3_moe", "d=8 f=8 e=1 k=1", 1, &weights), MOE_OK);
-    assert_int_equal(moe_model_weights_read(&weights, MOE_WEIGHT_UP, 0, piece), MOE_E_UNSUPPORTED);
+    assert_int_equal(moe_model_weights_read(&weights, MOE_ARG_up, 0, piece), MOE_E_UNSUPPORTED);
     assert_non_null(
         strstr(moe_error_text(), "F8_E4M3, which is quantised (FP8); convert the model"));
     moe_model_weights_close(&weights);
@@ -217,8 +205,8 @@ static void write_model(const moe_tensor *tensors, int count) {
 }
 
 /* A piece of a layer in f32. */
-static void read_f32(moe_model_weights *weights, moe_weight_role role, int64_t piece, float *out) {
-    if (moe_model_weights_read(weights, role, piece, out)) fail_msg("%s", moe_error_text());
+static void read_f32(moe_model_weights *weights, moe_arg tensor, int64_t piece, float *out) {
+    if (moe_model_weights_read(weights, tensor, piece, out)) fail_msg("%s", moe_error_text());
 }
 
 /* FP8 with a factor for each 128 x 128: what lies behind column and row 128 has the next one's. */
@@ -248,13 +236,13 @@ static void unpacked_from_fp8(void **state) {
     memcpy(bytes + 130 * F, bits, sizeof bits); /* in the second block of rows, of down */
     write_model(tensors, 7);
     assert_int_equal(open_as("deepseek_v3", "d=136 f=8 e=1 k=1 x=f32", 1, &weights), MOE_OK);
-    read_f32(&weights, MOE_WEIGHT_UP, 0, piece);
+    read_f32(&weights, MOE_ARG_up, 0, piece);
     for (int i = 0; i < 5; i++) {
         assert_true(piece[i] == values[i] * 0.5f);
         assert_true(piece[D + 126 + i] == values[i] * (i < 2 ? 0.5f : 4));
         assert_true(piece[F * D + D + 126 + i] == values[i] * (i < 2 ? 2 : 0.25f));
     }
-    read_f32(&weights, MOE_WEIGHT_DOWN, 0, piece);
+    read_f32(&weights, MOE_ARG_down, 0, piece);
     for (int i = 0; i < 5; i++) {
         assert_true(piece[i] == values[i] * 2);
         assert_true(piece[130 * F + i] == values[i] * 0.25f);
@@ -265,7 +253,7 @@ static void unpacked_from_fp8(void **state) {
     tensors[2].bytes = 4;
     write_model(tensors, 7);
     assert_int_equal(open_as("deepseek_v3", "d=136 f=8 e=1 k=1 x=f32", 1, &weights), MOE_OK);
-    assert_int_equal(moe_model_weights_read(&weights, MOE_WEIGHT_UP, 0, piece), MOE_E_INVALID);
+    assert_int_equal(moe_model_weights_read(&weights, MOE_ARG_up, 0, piece), MOE_E_INVALID);
     assert_non_null(strstr(moe_error_text(), "gate_proj.weight_scale_inv' does not have"));
     moe_model_weights_close(&weights);
 }
@@ -305,12 +293,12 @@ static void unpacked_from_mxfp4(void **state) {
     write_model(tensors, 8);
     assert_int_equal(open_as("gpt_oss", "d=64 f=32 e=2 k=1 act=swiglu_clamp(7,1.702) x=f32 "
                              "router=topk>softmax bias=router,up,down", 1, &weights), MOE_OK);
-    read_f32(&weights, MOE_WEIGHT_UP, 1, piece);
+    read_f32(&weights, MOE_ARG_up, 1, piece);
     const float want[] = {4, -48, 12, -4};
     assert_memory_equal(piece + (F + 2) * D + 32, want, sizeof want); /* behind gate rows */
     for (int i = 0; i < 2 * F * D; i++)
         if (i / 4 != ((F + 2) * D + 32) / 4) assert_true(piece[i] == 0);
-    read_f32(&weights, MOE_WEIGHT_DOWN, 0, piece);
+    read_f32(&weights, MOE_ARG_down, 0, piece);
     assert_true(piece[63 * F + 30] == 4 * 0x1p-7f && piece[63 * F + 31] == 3 * 0x1p-7f);
     moe_model_weights_close(&weights);
 }
@@ -335,12 +323,12 @@ static void other_dtypes(void **state) {
     snprintf(path, sizeof path, "%s/model.safetensors", folder);
     assert_int_equal(moe_tensor_file_write(path, tensors, 4), MOE_OK);
     assert_int_equal(open_as(NULL, "d=8 f=8 e=1 k=1 x=bf16", 1, &weights), MOE_OK);
-    assert_int_equal(moe_model_weights_read(&weights, MOE_WEIGHT_DOWN, 0, piece), MOE_OK);
+    assert_int_equal(moe_model_weights_read(&weights, MOE_ARG_down, 0, piece), MOE_OK);
     assert_int_equal(piece[4], 0x3f80); /* 1 */
     assert_int_equal(piece[63], 0x4789); /* 70000, rounded */
     moe_model_weights_close(&weights);
     assert_int_equal(open_as(NULL, "d=8 f=8 e=1 k=1 x=f16", 1, &weights), MOE_OK);
-    assert_int_equal(moe_model_weights_read(&weights, MOE_WEIGHT_DOWN, 0, piece), MOE_E_INVALID);
+    assert_int_equal(moe_model_weights_read(&weights, MOE_ARG_down, 0, piece), MOE_E_INVALID);
     assert_non_null(strstr(moe_error_text(), "holds 70000, which f16 does not"));
     moe_model_weights_close(&weights);
 }

@@ -4,7 +4,7 @@
 
 #include "models/model_weights.h"
 
-enum { MOE_RUN_INPUTS = 16, MOE_RUN_BUFFERS = MOE_RUN_INPUTS + 9 };
+enum { MOE_RUN_BUFFERS = MOE_CALLER_TENSORS + 1 }; /* the workspace is one, too */
 
 /* Device memory of one run, freed together. */
 typedef struct moe_run_buffers {

@@ -4,11 +4,9 @@
 
 #include "command/run_inputs.h"
 
-enum { MOE_RUN_OUTPUTS = 8 };
-
 /* Host copies of the outputs. */
 typedef struct moe_run_outputs {
-    void *data[MOE_RUN_OUTPUTS]; /* in the order of the table; NULL: not asked for */
+    void *data[MOE_CALLER_TENSORS]; /* by tensor; NULL: not asked for, or an input */
 } moe_run_outputs;
 
 /* Makes device buffers for all outputs and points io at them; counts, mean_probs, losses and, where

@@ -47,11 +47,6 @@ static void *device_pointer(const moe_layer_case *c, int buffer) {
     return (void *)(uintptr_t)c->address[buffer];
 }
 
-/* What every caller gives or asks for. */
-static bool is_usual(const moe_tensor_desc *desc) {
-    return desc->role != MOE_ROLE_OUTPUT || desc->need[MOE_ENTRY_GIVEN] == MOE_NEED_NEEDED;
-}
-
 moe_io layer_io(const moe_layer_case *c, bool all) {
     const moe_sizes sizes = moe_sizes_make(&c->layer, c->tokens, 1);
     moe_io io = {
@@ -65,7 +60,8 @@ moe_io layer_io(const moe_layer_case *c, bool all) {
     };
     for (int i = 0; i < MOE_CALLER_TENSORS; i++) {
         const moe_tensor_desc desc = moe_tensor_describe(&sizes, (moe_arg)i);
-        if (all || is_usual(&desc)) moe_io_set(&io, (moe_arg)i, device_pointer(c, i));
+        const bool usual = desc.role != MOE_ROLE_OUTPUT || moe_tensor_is_result(&desc);
+        if (all || usual) moe_io_set(&io, (moe_arg)i, device_pointer(c, i));
     }
     return io;
 }

@@ -58,39 +58,38 @@ static part whole(const char *pattern, int64_t rows, int64_t columns, moe_dtype 
     return (part){pattern, rows, columns, rows, 0, 1, 0, 1, false, dtype, alone};
 }
 
-/* The parts of a role's piece. Returns how many. */
-static int list_parts(const moe_model_weights *w, moe_weight_role role, part *out) {
+/* The parts of a tensor's piece. Returns how many; 0: no model has such a tensor. */
+static int list_parts(const moe_model_weights *w, moe_arg tensor, part *out) {
     const moe_layer *l = &w->layer;
     const moe_weight_names *n = w->names;
     const char *bias = l->router.key_bias ? n->key_bias : n->router_bias;
     int count = 1;
-    switch (role) {
-    case MOE_WEIGHT_ROUTER:
+    switch ((int)tensor) {
+    case MOE_ARG_router_weight:
         *out = whole(n->router, l->e, l->d, moe_layer_router_dtype(l), true);
         return 1;
-    case MOE_WEIGHT_ROUTER_BIAS: *out = whole(bias, l->e, 1, MOE_F32, true); return 1;
-    case MOE_WEIGHT_UP:
+    case MOE_ARG_router_bias: *out = whole(bias, l->e, 1, MOE_F32, true); return 1;
+    case MOE_ARG_up:
         count = list_halves(w, (halves){n->gate, n->up, n->gate_up}, l->f, l->d, out);
         for (int i = 0; i < count; i++) out[i].turned = n->turned;
         return count;
-    case MOE_WEIGHT_UP_BIAS:
+    case MOE_ARG_up_bias:
         return list_halves(w, (halves){NULL, n->up_bias, n->gate_up ? n->up_bias : NULL}, l->f, 1,
                            out);
-    case MOE_WEIGHT_DOWN:
+    case MOE_ARG_down:
         *out = whole(n->down, l->d, l->f, l->w, false);
         out->turned = n->turned || n->turned_down;
         return 1;
-    case MOE_WEIGHT_DOWN_BIAS: *out = whole(n->down_bias, l->d, 1, l->w, false); return 1;
-    case MOE_WEIGHT_SHARED_UP:
+    case MOE_ARG_down_bias: *out = whole(n->down_bias, l->d, 1, l->w, false); return 1;
+    case MOE_ARG_shared_up:
         count = list_halves(w, (halves){n->shared_gate, n->shared_up, n->shared_gate_up},
                             l->shared.f, l->d, out);
         for (int i = 0; i < count; i++) out[i].alone = true;
         return count;
-    case MOE_WEIGHT_SHARED_DOWN:
+    case MOE_ARG_shared_down:
         *out = whole(n->shared_down, l->d, l->shared.f, l->w, true);
         return 1;
-    case MOE_WEIGHT_SHARED_GATE: *out = whole(n->shared_weight, 1, l->d, l->w, true); return 1;
-    case MOE_WEIGHT_ROLES: break;
+    case MOE_ARG_shared_gate: *out = whole(n->shared_weight, 1, l->d, l->w, true); return 1;
     }
     return 0;
 }
@@ -201,25 +200,30 @@ static moe_status read_part(moe_model_weights *w, const part *p, int64_t expert,
     return status ? moe_fail_context(status, "%s", moe_shards_path(w->shards)) : MOE_OK;
 }
 
-moe_status moe_model_weights_read(moe_model_weights *w, moe_weight_role role, int64_t piece,
+moe_status moe_model_weights_read(moe_model_weights *w, moe_arg tensor, int64_t piece,
                                   void *out) {
     part parts[MAX_PARTS];
-    int count = list_parts(w, role, parts);
+    int count = list_parts(w, tensor, parts);
     for (int i = 0; i < count; i++) MOE_TRY(read_part(w, &parts[i], piece, out));
     return MOE_OK;
 }
 
 /* ------------------------------------------------------------------------------------- opening */
 
-int64_t moe_model_weights_pieces(const moe_model_weights *w, moe_weight_role role) {
+bool moe_model_weights_hold(const moe_model_weights *w, moe_arg tensor) {
     part parts[MAX_PARTS];
-    list_parts(w, role, parts);
+    return list_parts(w, tensor, parts) > 0;
+}
+
+int64_t moe_model_weights_pieces(const moe_model_weights *w, moe_arg tensor) {
+    part parts[MAX_PARTS];
+    list_parts(w, tensor, parts);
     return parts[0].alone ? 1 : moe_layer_held(&w->layer);
 }
 
-size_t moe_model_weights_bytes(const moe_model_weights *w, moe_weight_role role) {
+size_t moe_model_weights_bytes(const moe_model_weights *w, moe_arg tensor) {
     part parts[MAX_PARTS];
-    int count = list_parts(w, role, parts);
+    int count = list_parts(w, tensor, parts);
     size_t elements = 0;
     for (int i = 0; i < count; i++) elements += (size_t)(parts[i].rows * parts[i].columns);
     return elements * moe_dtype_size(parts[0].dtype);
@@ -231,11 +235,11 @@ static bool layout_fits(void *context, const char *prefix, const moe_weight_name
     part parts[MAX_PARTS];
     try.prefix = prefix;
     try.names = names;
-    for (int role = 0; role < MOE_WEIGHT_ROLES; role++) {
+    const moe_arg telling[] = {MOE_ARG_up, MOE_ARG_down};
+    for (size_t t = 0; t < sizeof telling / sizeof *telling; t++) {
         moe_numbers numbers;
         int64_t first;
-        if (role != MOE_WEIGHT_UP && role != MOE_WEIGHT_DOWN) continue;
-        int count = list_parts(&try, (moe_weight_role)role, parts);
+        int count = list_parts(&try, telling[t], parts);
         for (int i = 0; i < count; i++)
             if (!parts[i].pattern || find_part(&try, &parts[i], 0, &numbers, &first)) return false;
     }

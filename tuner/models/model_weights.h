@@ -5,22 +5,8 @@
 #ifndef MOE_MODEL_WEIGHTS_H
 #define MOE_MODEL_WEIGHTS_H
 
+#include "core/tensor.h"
 #include "models/weight_names.h"
-
-/* What moe_io calls them. A piece is what one expert has of it; the router's and the shared
- * expert's have one piece. */
-typedef enum moe_weight_role {
-    MOE_WEIGHT_ROUTER,      /* [e,d] in w's dtype */
-    MOE_WEIGHT_ROUTER_BIAS, /* [e] f32; of the logits or of the keys, as the layer says */
-    MOE_WEIGHT_UP,          /* gated: [2f,d], rows in the layer's layout; else [f,d] */
-    MOE_WEIGHT_UP_BIAS,     /* the same without d */
-    MOE_WEIGHT_DOWN,        /* [d,f] */
-    MOE_WEIGHT_DOWN_BIAS,   /* [d] */
-    MOE_WEIGHT_SHARED_UP,   /* gated: [2F,d], rows in the layer's layout; else [F,d] */
-    MOE_WEIGHT_SHARED_DOWN, /* [d,F] */
-    MOE_WEIGHT_SHARED_GATE, /* [1,d] */
-    MOE_WEIGHT_ROLES
-} moe_weight_role;
 
 typedef struct moe_model_weights {
     moe_shards *shards;
@@ -37,13 +23,17 @@ moe_status moe_model_weights_open(const char *path, const char *type, const moe_
                                   int64_t index, moe_model_weights *out);
 void moe_model_weights_close(moe_model_weights *weights);
 
-/* Pieces of a role, and bytes of one. */
-int64_t moe_model_weights_pieces(const moe_model_weights *weights, moe_weight_role role);
-size_t moe_model_weights_bytes(const moe_model_weights *weights, moe_weight_role role);
+/* True where models have such a tensor. */
+bool moe_model_weights_hold(const moe_model_weights *weights, moe_arg tensor);
+
+/* Pieces of a tensor, and bytes of one. A piece is what one expert has of it; the router's and the
+ * shared expert's tensors have one piece. Shapes are those of moe_io without experts. */
+int64_t moe_model_weights_pieces(const moe_model_weights *weights, moe_arg tensor);
+size_t moe_model_weights_bytes(const moe_model_weights *weights, moe_arg tensor);
 
 /* Reads a piece. MOE_E_NOT_FOUND, MOE_E_INVALID (another shape; a number that the dtype does not
  * hold), MOE_E_UNSUPPORTED (a dtype that is no number), MOE_E_CORRUPT, MOE_E_MEMORY. */
-moe_status moe_model_weights_read(moe_model_weights *weights, moe_weight_role role, int64_t piece,
+moe_status moe_model_weights_read(moe_model_weights *weights, moe_arg tensor, int64_t piece,
                                   void *out);
 
 #endif

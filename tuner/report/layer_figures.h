@@ -4,6 +4,7 @@
 
 #include "core/facts.h"
 #include "core/layer.h"
+#include "core/tensor.h"
 
 /* One tensor as `moetune run` names it. A shape of 0 ends early. */
 typedef struct moe_tensor_row {
@@ -12,7 +13,7 @@ typedef struct moe_tensor_row {
     int64_t shape[4];
 } moe_tensor_row;
 
-enum { MOE_MAX_TENSOR_ROWS = 16 };
+enum { MOE_MAX_TENSOR_ROWS = MOE_CALLER_TENSORS };
 
 /* Every tensor of a layer: inputs, weights, outputs. Returns how many. */
 int moe_layer_tensors(const moe_layer *layer, moe_tensor_row *rows);
