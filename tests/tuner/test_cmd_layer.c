@@ -81,7 +81,7 @@ static void text_and_status(void **state) {
 static void json_is_json(void **state) {
     (void)state;
     static char out[1 << 16];
-    assert_int_equal(run("--json qwen3-30b-a3b", out, sizeof out), 0);
+    assert_int_equal(run("--json --device sim:h100 qwen3-30b-a3b", out, sizeof out), 0);
     json_t *root = json_loads(out, 0, NULL);
     assert_non_null(root);
     json_t *parameters = json_object_get(root, "parameters");
