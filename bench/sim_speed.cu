@@ -146,8 +146,8 @@ __device__ void load(u32 to, const u16 *from, u32 barrier)
 
 __device__ void wait(u32 barrier, int parity)
 {
-    asm volatile("{ .reg .pred done; again: mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;"
-                 " @!done bra again; }" ::"r"(barrier), "r"(parity) : "memory");
+    asm volatile("{ .reg .pred done; again: mbarrier.try_wait.parity.shared::cta.b64 done, [%0], "
+                 "%1; @!done bra again; }" ::"r"(barrier), "r"(parity) : "memory");
 }
 
 __device__ unsigned long long rows(u32 at)
@@ -161,7 +161,8 @@ __device__ void multiply(float (&d)[64], u32 a, u32 b)
                  "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
                  "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"
                  "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,"
-                 "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63}, %64, %65, 1, 1, 1, 0, 0;"
+                 "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63}, %64, %65, 1, "
+                 "1, 1, 0, 0;"
                  : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]),
                        "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]),
                        "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]),
@@ -183,22 +184,26 @@ __device__ void multiply(float (&d)[64], u32 a, u32 b)
 
 // 128x128x64 tiles of ones, so that it does not matter which lines a plain bulk copy brings; two
 // stages, two warpgroups.
-extern "C" __global__ void __launch_bounds__(256) gemm_wgmma(const u16 *a, const u16 *b, float *c, int n, int k)
+extern "C" __global__ void __launch_bounds__(256) gemm_wgmma(const u16 *a, const u16 *b, float *c,
+                                                             int n, int k)
 {
     extern __shared__ __align__(1024) unsigned char tiles[];
     __shared__ unsigned long long full[2];
     int t = threadIdx.x, group = t / 128, steps = k / 64;
     if (t == 0) {
         for (int i = 0; i < 2; i++)
-            asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(window(full + i)) : "memory");
+            asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(window(full + i))
+                         : "memory");
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
     __syncthreads();
     float d[64] = {};
     for (int step = -1; step < steps; step++) {
         if (t == 0 && step + 1 < steps) {
-            u32 stage = (step + 1) % 2, to = window(tiles) + stage * 32768, barrier = window(full + stage);
-            asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], 32768;" ::"r"(barrier) : "memory");
+            u32 stage = (step + 1) % 2, to = window(tiles) + stage * 32768;
+            u32 barrier = window(full + stage);
+            asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], 32768;" ::"r"(barrier)
+                         : "memory");
             load(to, a + (step + 1) * 8192, barrier);
             load(to + 16384, b + (step + 1) * 8192, barrier);
         }

@@ -100,8 +100,8 @@ class Case:
         return {name: getattr(self, name) for name in names}
 
     def permutation(self):
-        """(slots sorted by expert, int64 rows per expert), of the experts held: slot t*k+j is choice j
-        of token t."""
+        """(slots sorted by expert, int64 rows per expert), of the experts held: slot t*k+j is
+        choice j of token t."""
         flat = self.local(self.ids).flatten().long()
         counts = self.torch.bincount(flat, minlength=self.held + 1)[:self.held]
         return self.torch.argsort(flat, stable=True)[:int(counts.sum())], counts

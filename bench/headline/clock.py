@@ -38,8 +38,9 @@ def flaws(timing):
 
 
 def race(clock, runs, cold):
-    """Times prepared runs. Those whose samples spread too far are run a second time, and more often,
-    where the budget allows it; the quieter of the two counts. Returns a list of summaries."""
+    """Times prepared runs. Those whose samples spread too far are run a second time, and more
+    often, where the budget allows it; the quieter of the two counts. Returns a list of
+    summaries."""
     counts = [min(clock.most, rounds(min(clock.sample(run, cold) for _ in range(2)) * 1e-6))
               for run in runs]
     timings = take_turns(clock, runs, counts, cold)
@@ -145,8 +146,8 @@ class CudaClock:
 
 
 class HostClock:
-    """The wall clock, for rivals that run on the CPU beside a simulated GPU: few samples, since they
-    only show that everything runs."""
+    """The wall clock, for rivals that run on the CPU beside a simulated GPU: few samples, since
+    they only show that everything runs."""
     most = LEAST
 
     def __init__(self, torch, place, l2_bytes):

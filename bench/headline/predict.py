@@ -7,9 +7,9 @@ range to reach, and the templates' own predictions.
 
 Times are of the experts (ids and weights given) by `moetune layer --predict`: default configs, the
 best of the forms in which the router stands alone; of row 10, of the router with the index maps;
-`layer` is the best form of the whole layer. The floor is the larger of FLOPs over what large library
-GEMMs reach and bytes of the used weights (of row 10, of x and the router's weights) over what copies
-reach. `must` and `aim` are the range to reach on an H100 (configs.py). Predictions are
+`layer` is the best form of the whole layer. The floor is the larger of FLOPs over what large
+library GEMMs reach and bytes of the used weights (of row 10, of x and the router's weights) over
+what copies reach. `must` and `aim` are the range to reach on an H100 (configs.py). Predictions are
 estimates for ranking, not measurements.
 
 Exit status: 0, 2 misuse, 3 the command failed."""
@@ -106,7 +106,8 @@ def predict(options, config, tokens):
     goal = config.targets[config.tokens.index(tokens)] if config.targets else None
     us = sum(op["ns"] for op in best) / 1000
     return {"row": config.number, "config": config.name, "tokens": tokens,
-            "distribution": config.distribution, "floor_us": floor_us(config, tokens, options.device),
+            "distribution": config.distribution,
+            "floor_us": floor_us(config, tokens, options.device),
             "must_us": goal and goal[0], "aim_us": goal and goal[1], "predicted_us": us,
             "verdict": goal and next(name for holds, name in VERDICTS if holds(us, goal)),
             "layer_us": min(form["ns"] for form in found) / 1000, "ops": best}

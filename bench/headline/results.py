@@ -12,9 +12,9 @@ def device_folder(device_text):
 
 
 class Results:
-    """{head, ceilings, missing, tuned, done, crashed, notes, rows} in one file. `done` names finished
-    cases; `crashed` is [system, where] of what took the GPU's context down; `notes` tells of
-    configurations what their layers leave out."""
+    """{head, ceilings, missing, tuned, done, crashed, notes, rows} in one file. `done` names
+    finished cases; `crashed` is [system, where] of what took the GPU's context down; `notes` tells
+    of configurations what their layers leave out."""
 
     def __init__(self, path, head):
         self.path = path

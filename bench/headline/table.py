@@ -43,12 +43,14 @@ def reasons(missing):
     for entry in missing:
         key = (entry["system"], entry["reason"].splitlines()[0][:150])
         places.setdefault(key, []).append(entry["where"] or "everywhere")
-    return aligned([(system, where[0] + (f" and {len(where) - 1} more" if where[1:] else ""), reason)
+    return aligned([(system,
+                     where[0] + (f" and {len(where) - 1} more" if where[1:] else ""), reason)
                     for (system, reason), where in places.items()])
 
 
 def leads(rows):
-    """For each workload: moetune against the fastest rival. Dense GEMMs are none: they are a bound."""
+    """For each workload: moetune against the fastest rival. Dense GEMMs are none: they are a
+    bound."""
     lines = []
     for key, group in groupby(sorted(rows, key=workload), key=workload):
         group = list(group)
@@ -65,8 +67,8 @@ def leads(rows):
 
 
 def worst(data):
-    """moetune's row of the least share of the roofline, of those that are timed by a GPU; None where
-    there is none."""
+    """moetune's row of the least share of the roofline, of those that are timed by a GPU; None
+    where there is none."""
     ours = [row for row in data["rows"] if row["system"] == "moetune" and row["roofline"]
             and row["timer"] != "model" and row["region"] != "maps"]
     return min(ours, key=lambda row: row["roofline"], default=None)
@@ -87,7 +89,8 @@ def text(data):
     if ahead:
         lines += ["", "moetune's speed over the fastest rival's:"] + ahead
     if any(row.get("noisy") for row in data["rows"]):
-        lines += ["", f"noisy: a CV above {MOST_SPREAD:.0%} (spread), fewer than {WANTED} samples (few)"]
+        lines += ["", f"noisy: a CV above {MOST_SPREAD:.0%} (spread), "
+                      f"fewer than {WANTED} samples (few)"]
     if data.get("notes"):
         lines += ["", "about the configurations:"] + aligned(list(data["notes"].items()))
     if data["missing"]:

@@ -12,8 +12,8 @@ LOSSES = ("switch", "choices", "importance", "load", "z", "entropy")  # ORDER mo
 
 class PlanOptions(Structure):
     """moe_plan_options"""
-    _fields_ = [("size", c_size_t), ("max_tokens", c_int64), ("worst", c_int), ("routing", c_char_p),
-                ("cache", c_char_p), ("any_order", c_bool)]
+    _fields_ = [("size", c_size_t), ("max_tokens", c_int64), ("worst", c_int),
+                ("routing", c_char_p), ("cache", c_char_p), ("any_order", c_bool)]
 
 
 class TensorDesc(Structure):
@@ -75,7 +75,8 @@ class Error(RuntimeError):
 
 def candidates():
     """Where libmoetune.so may be, best first: named, beside the package, built in the repository,
-    and wherever the loader looks. It finds libmoetune_sim.so, the simulated GPU, in its own folder."""
+    and wherever the loader looks. It finds libmoetune_sim.so, the simulated GPU, in its own
+    folder."""
     package = Path(__file__).resolve().parent
     named = os.environ.get("MOETUNE_LIBRARY")
     if named:

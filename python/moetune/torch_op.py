@@ -26,8 +26,9 @@ def moe_layer(plan: int, x: Tensor, router_weight: Optional[Tensor], up: Optiona
               seed: Optional[Tensor] = None, first_expert: int = 0) -> Tensor:
     """y of the layer; its router is replaced by logits, or by ids and weights, where given."""
     return plans[plan].run(x, router_weight=router_weight, up=up, down=down,
-                           router_keys=router_keys, router_bias=router_bias, up_bias=up_bias, down_bias=down_bias,
-                           shared_up=shared_up, shared_down=shared_down, shared_gate=shared_gate,
+                           router_keys=router_keys, router_bias=router_bias, up_bias=up_bias,
+                           down_bias=down_bias, shared_up=shared_up,
+                           shared_down=shared_down, shared_gate=shared_gate,
                            logits=logits, ids=ids, weights=weights, router_noise=router_noise,
                            token_ids=token_ids, expert_table=expert_table, seed=seed,
                            first_expert=first_expert)
@@ -41,8 +42,8 @@ def _(plan, x, *_others, **_named):
 class MoeLayer(torch.nn.Module):
     """A layer of frozen weights, by the names of moe_io, with all that Layer.inputs() lists.
     forward(x [..., d]) routes; forward(x, ids, weights) takes the routing as given, and
-    forward(x, logits=...) what the router's product would give. token_ids of a layer that picks by them,
-    and the seed of one that draws at random, are forward's, too."""
+    forward(x, logits=...) what the router's product would give. token_ids of a layer that picks by
+    them, and the seed of one that draws at random, are forward's, too."""
 
     def __init__(self, plan, first_expert=0, **tensors):
         super().__init__()

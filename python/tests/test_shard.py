@@ -1,5 +1,5 @@
-"""A shard of the experts with a shared expert and a bias of the keys, on a simulated GPU: what a run
-gives, its losses and the next bias included."""
+"""A shard of the experts with a shared expert and a bias of the keys, on a simulated GPU: what a
+run gives, its losses and the next bias included."""
 
 import array
 import math

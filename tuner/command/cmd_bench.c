@@ -175,8 +175,8 @@ int cmd_bench(int argc, char **argv) {
         print_results(&t);
     if (!status && o.json) status = write_json(&t, &o);
     if (!status && o.chart)
-        status = moe_tradeoff_chart(t.bench.tradeoff, t.bench.tradeoffs, o.goal.layer, time_head(&t),
-                                    o.chart);
+        status = moe_tradeoff_chart(t.bench.tradeoff, t.bench.tradeoffs, o.goal.layer,
+                                    time_head(&t), o.chart);
     int result = status ? command_fail(status) : wrong ? COMMAND_FAILED : COMMAND_GOOD;
     moe_bench_free(&t.bench);
     command_tools_close(&t.open);

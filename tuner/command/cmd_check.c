@@ -13,8 +13,9 @@ typedef struct options {
 static const struct argp_option option_table[] = {
     {"junit", KEY_JUNIT, "FILE", 0, "write the results as JUnit XML as well", 0},
     {"matrix", KEY_MATRIX, NULL, 0,
-     "check default configs over every activation, dtype, router rule, capacity and its order, bias, "
-     "shared and local experts, layout, routing, E, k and T: a set that holds every pair of them", 0},
+     "check default configs over every activation, dtype, router rule, capacity and its order, "
+     "bias, shared and local experts, layout, routing, E, k and T: a set that holds every pair of "
+     "them", 0},
     {"full", KEY_FULL, NULL, 0,
      "with --matrix: every activation x dtype x router, the rest in turn (minutes)", 0},
     {"json", KEY_JSON, NULL, 0, "write JSON", 0},
@@ -42,8 +43,8 @@ static const struct argp argp = {
     "in double precision.\n\n"
     "  moetune check --device cuda:0 --layer qwen3-30b-a3b --junit check.xml\n"
     "  moetune check --device sim:a100 --matrix\n\n"
-    "What the database has no plan of is checked with the templates' default configs, in every form "
-    "of the layer. The exit status is 1 if a check failed.",
+    "What the database has no plan of is checked with the templates' default configs, in every "
+    "form of the layer. The exit status is 1 if a check failed.",
     command_goal_children, NULL, NULL,
 };
 

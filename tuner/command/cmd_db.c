@@ -85,7 +85,8 @@ static int run_build(const options *o) {
 static int run_export(const options *o) {
     moe_storage *store;
     moe_records_count count;
-    const char *file = o->goal.db ? o->goal.db : o->arg[0], *folder = o->goal.db ? o->arg[0] : o->arg[1];
+    const char *file = o->goal.db ? o->goal.db : o->arg[0];
+    const char *folder = o->goal.db ? o->arg[0] : o->arg[1];
     if (!file || (o->goal.db && o->arg[1]) || (o->out && folder))
         return misuse("export FILE [DIR | -o DIR]: one database and one folder at most");
     if (!folder) folder = o->out;

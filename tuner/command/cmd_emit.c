@@ -96,7 +96,8 @@ static moe_status render(const moe_gen *gen, const options *o, const moe_op *op,
         status = moe_render(t, op, facts, config, o->plain, out);
         if (status != MOE_E_INVALID) return status;
     }
-    return status == MOE_E_NOT_FOUND ? moe_fail(status, "no template serves this: %s", why) : status;
+    return status == MOE_E_NOT_FOUND ? moe_fail(status, "no template serves this: %s", why)
+                                     : status;
 }
 
 static int write_out(const void *data, size_t size) {

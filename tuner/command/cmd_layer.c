@@ -64,8 +64,8 @@ static const struct argp argp = {
     option_table,
     parse_option,
     "LAYER",
-    "Says what a layer is: its tensors, parameters, bytes, FLOPs a token and router rule, the least "
-    "time for it on a device, and of a config.json also what the whole model has.\n\n"
+    "Says what a layer is: its tensors, parameters, bytes, FLOPs a token and router rule, the "
+    "least time for it on a device, and of a config.json also what the whole model has.\n\n"
     "LAYER is a preset, the path of a Hugging Face config.json, or text such as\n"
     "  d=1024 f=512 e=32 k=8 act=swiglu x=bf16 w=bf16 router=softmax>topk>renorm capacity=1.25",
     NULL,

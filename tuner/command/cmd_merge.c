@@ -38,8 +38,9 @@ static const struct argp argp = {
     option_table, parse_option, "",
     "Averages the experts of a layer into one, as branch-train-merge does with experts that were "
     "trained apart.\n\n"
-    "Every tensor experts.* is averaged over its first dimension by the mix, whose weights are divided "
-    "by their sum; all others are left out. The result is a layer of one expert: d=... f=... e=1 k=1.",
+    "Every tensor experts.* is averaged over its first dimension by the mix, whose weights are "
+    "divided by their sum; all others are left out. The result is a layer of one expert: d=... "
+    "f=... e=1 k=1.",
     NULL, NULL, NULL,
 };
 

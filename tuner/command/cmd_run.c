@@ -87,12 +87,13 @@ static const struct argp argp = {
     "experts.down.bias [e,d]; of a shared expert shared.gate_up [2F,d] or shared.up [F,d], "
     "shared.down [d,F] and, where it has a gate, shared_gate.weight [1,d]; of a noisy router "
     "router.noise [e,d]; of hash token_ids [T] (I32) and router.table [vocabulary,k] (I32); of "
-    "router=given ids [T,k] (I32) and weights [T,k] (F32) instead of router.weight. Output: y [T,d], ids "
-    "[T,k] best first, weights [T,k], 0 where capacity dropped the slot. With --statistics also "
-    "counts [e], mean_probs [e], next_router_bias [e], and losses [6]: Switch's balance, that of "
-    "all choices, CV^2 of importance and of load, z, entropy.\n\n"
-    "With --weights MODEL --moe-layer N the input holds x, and of the router what is no weight. The weights have the names and the "
-    "order of the model's family; --layer is then the config.json beside them unless given.",
+    "router=given ids [T,k] (I32) and weights [T,k] (F32) instead of router.weight. Output: y "
+    "[T,d], ids [T,k] best first, weights [T,k], 0 where capacity dropped the slot. With "
+    "--statistics also counts [e], mean_probs [e], next_router_bias [e], and losses [6]: Switch's "
+    "balance, that of all choices, CV^2 of importance and of load, z, entropy.\n\n"
+    "With --weights MODEL --moe-layer N the input holds x, and of the router what is no weight. "
+    "The weights have the names and the order of the model's family; --layer is then the "
+    "config.json beside them unless given.",
     NULL, NULL, NULL,
 };
 
@@ -133,8 +134,8 @@ static moe_status run(const options *o, const moe_layer *layer, const moe_run_so
     moe_status status = command_tools_open(&goal, TOOLS_DB | TOOLS_DEVICE | TOOLS_BUILDER, &t);
     b.device = t.device;
     if (!status)
-        status = moe_spot_plan(t.db, b.device, t.gen, t.builder, layer, tokens, &plan_options, &plan,
-                               note, sizeof note);
+        status = moe_spot_plan(t.db, b.device, t.gen, t.builder, layer, tokens, &plan_options,
+                               &plan, note, sizeof note);
     if (!status && *note) fprintf(stderr, "moetune run: %s\n", note);
     if (!status) status = run_plan(o, plan, &b, layer, source, tokens);
     moe_plan_destroy(plan);

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_BUDGET = 256, KEY_OP, KEY_TEMPLATE, KEY_STRATEGY, KEY_LIMIT, KEY_DRY_RUN, KEY_JSON, KEY_QUIET };
+enum { KEY_BUDGET = 256, KEY_OP, KEY_TEMPLATE, KEY_STRATEGY, KEY_LIMIT, KEY_DRY_RUN, KEY_JSON,
+      KEY_QUIET };
 enum { DEFAULT_LIMIT = 400 };
 static const double FLOP_RATE = 2e9; /* of a simulated device, until it is learned */
 

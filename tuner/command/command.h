@@ -8,8 +8,8 @@
 /* Exit statuses of every subcommand. */
 enum { COMMAND_GOOD = 0, COMMAND_FAILED = 1, COMMAND_MISUSE = 2, COMMAND_BROKEN = 3 };
 
-/* Prints "moetune: <message of the last failure>" on stderr; returns the exit status that fits: what
- * the user wrote is misuse, what is missing or damaged is broken. */
+/* Prints "moetune: <message of the last failure>" on stderr; returns the exit status that fits:
+ * what the user wrote is misuse, what is missing or damaged is broken. */
 int command_fail(moe_status status);
 
 /* Opens the folder given, or $MOETUNE_TEMPLATES, or the one beside the program: ../templates of a
@@ -20,7 +20,8 @@ moe_status command_templates(const char *given, moe_gen **out);
  * does not. */
 moe_status command_database(const char *path, moe_db **db);
 
-/* Opens a device by name. Where there is no GPU, "auto" is the simulated H100, and stderr says so. */
+/* Opens a device by name. Where there is no GPU, "auto" is the simulated H100, and stderr says
+ * so. */
 moe_status command_device(const char *name, moe_device **out);
 
 /* The facts of a device by name ("auto", "sim:h100", "cuda:0"), by its line of text, or by arch

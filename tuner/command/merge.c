@@ -29,8 +29,8 @@ moe_status moe_mix_parse(const char *text, double *mix, int64_t *count) {
 static moe_status check_shape(const moe_tensor *tensor, int64_t n) {
     const moe_tensor_label name = moe_tensor_label_of(tensor->name);
     if (tensor->rank < 2 || tensor->shape[0] != n)
-        return moe_fail(MOE_E_INVALID, "the mix has %lld weights, and '%s' is of %lld experts; give one "
-                                       "weight an expert",
+        return moe_fail(MOE_E_INVALID, "the mix has %lld weights, and '%s' is of %lld experts; "
+                                       "give one weight an expert",
                         (long long)n, name.text, (long long)(tensor->rank ? tensor->shape[0] : 0));
     return MOE_OK;
 }
@@ -73,7 +73,8 @@ static moe_status add(merged *m, const moe_tensor *tensor, const double *mix, in
     one->shape[0] = 1;
     one->bytes = tensor->bytes / (size_t)n;
     void *data = malloc(one->bytes + 1);
-    if (!data) return moe_fail(MOE_E_MEMORY, "no memory for '%s'", moe_tensor_label_of(one->name).text);
+    if (!data)
+        return moe_fail(MOE_E_MEMORY, "no memory for '%s'", moe_tensor_label_of(one->name).text);
     one->data = data;
     m->count++;
     return average(tensor, mix, n, room, pieces, data);

@@ -17,8 +17,8 @@ void moe_run_buffers_free(moe_run_buffers *b) {
     b->count = 0;
 }
 
-/* What the router has in f32 may be in the weights' dtype, as some models ship it; every such value is
- * exact in f32. */
+/* What the router has in f32 may be in the weights' dtype, as some models ship it; every such value
+ * is exact in f32. */
 static moe_status widen(moe_run_buffers *b, const moe_tensor *tensor, int64_t n, void **out) {
     const size_t bytes = (size_t)n * sizeof(float);
     float *wide = malloc(bytes);

@@ -17,8 +17,8 @@ typedef struct moe_run_buffers {
 moe_status moe_run_buffer(moe_run_buffers *buffers, size_t bytes, void **out);
 void moe_run_buffers_free(moe_run_buffers *buffers);
 
-/* Where inputs come from: weights that have a role from a model where there is one, all else from the
- * file. */
+/* Where inputs come from: weights that have a role from a model where there is one, all else from
+ * the file. */
 typedef struct moe_run_source {
     const moe_tensor_file *file;
     moe_model_weights *weights; /* NULL: none */

@@ -95,7 +95,8 @@ static moe_status add_choice(void *context, const moe_choice *choice) {
 static moe_status add_device(void *context, int64_t device, const moe_facts *facts) {
     reading *r = context;
     moe_ledger *ledger = r->ledger;
-    MOE_TRY(moe_list_grow(&ledger->device, ledger->devices, &ledger->device_room, sizeof *ledger->device));
+    MOE_TRY(moe_list_grow(&ledger->device, ledger->devices, &ledger->device_room,
+                          sizeof *ledger->device));
     ledger->device[ledger->devices++] = (moe_ledger_device){r->store, device, *facts};
     moe_facts_print(facts, r->device, sizeof r->device);
     MOE_TRY(moe_storage_records(r->store, device, add_record, r));

@@ -13,8 +13,8 @@ typedef struct moe_records_count {
 } moe_records_count;
 
 /* Writes every device's rows under a folder, in files of sorted lines; of simulated devices only
- * where `simulated`. Lines that are there already and have no row in the database are kept. MOE_E_IO, MOE_E_INVALID (a file is of a device with
- * other facts), MOE_E_PARSE. */
+ * where `simulated`. Lines that are there already and have no row in the database are kept.
+ * MOE_E_IO, MOE_E_INVALID (a file is of a device with other facts), MOE_E_PARSE. */
 moe_status moe_records_export(moe_storage *store, const char *folder, bool simulated,
                               moe_records_count *out);
 

@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 
-/* Experts that the rows pretend to come from, so that a token's rows lie far apart as in a layer. */
+/* Experts that the rows pretend to come from, so that a token's rows lie far apart as in a
+ * layer. */
 enum { EXPERTS = 64, DROP_ONE_IN = 61 };
 
 /* Only the maps see these experts; the device holds the share of them that the op names. */

@@ -1,5 +1,5 @@
-/* op_down_combine.c - gemm_down and combine at once on trial: y against the reference for given rows of
- * h and given weights. */
+/* op_down_combine.c - gemm_down and combine at once on trial: y against the reference for given
+ * rows of h and given weights. */
 #include "judge/op_kind.h"
 #include "random.h"
 
@@ -10,9 +10,10 @@ static moe_status no_memory(const moe_op_case *c) {
                     (long long)c->spots);
 }
 
-/* Makes want [d], the sum of a token's kept rows; h [k,f], experts [k] and rows [k,d] are scratch. */
-static moe_status sum_token(const moe_op_case *c, const moe_host_layer *in, int64_t token, double *h,
-                            int *experts, double *rows, double *want) {
+/* Makes want [d], the sum of a token's kept rows; h [k,f], experts [k] and rows [k,d] are
+ * scratch. */
+static moe_status sum_token(const moe_op_case *c, const moe_host_layer *in, int64_t token,
+                            double *h, int *experts, double *rows, double *want) {
     const moe_layer *layer = &c->op.layer;
     int64_t d = layer->d, f = layer->f, first = token * layer->k, kept = 0;
     for (int64_t s = first; s < first + layer->k; s++) {

@@ -104,8 +104,8 @@ static void *slice_weights(const moe_op_case *c, const moe_layer *slice, bool up
 
 /* -------------------------------------------------------------------------------------- up */
 
-static moe_status shared_up_reference(moe_op_case *c, int64_t n, const int64_t *tokens, int *experts,
-                                      double *want) {
+static moe_status shared_up_reference(moe_op_case *c, int64_t n, const int64_t *tokens,
+                                      int *experts, double *want) {
     const moe_layer slice = slice_layer(c);
     const moe_host_layer in = {.x = c->work.x, .up = slice_weights(c, &slice, true)};
     for (int64_t i = 0; i < n; i++) experts[i] -= (int)moe_layer_held(&c->op.layer);

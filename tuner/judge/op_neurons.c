@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A neuron of slot j: any, one of every second, fewer the higher its number is, or always the same. */
+/* A neuron of slot j: any, one of every second, fewer the higher its number is, or always the
+ * same. */
 static int draw(const moe_op *op, moe_random random, int64_t slot) {
     const int64_t e = op->layer.e;
     double u = moe_random_uniform(random, (uint64_t)slot);

@@ -25,8 +25,8 @@ moe_status moe_traffic_parse(const char *text, moe_traffic *out) {
     int routing = MOE_ROUTING_ZIPF;
     if (trace) {
         if (!*trace || strlen(trace) >= sizeof traffic.trace)
-            return moe_fail(MOE_E_PARSE, "'%.32s...' should name a file, as in trace:ids.safetensors",
-                            text);
+            return moe_fail(MOE_E_PARSE,
+                            "'%.32s...' should name a file, as in trace:ids.safetensors", text);
         snprintf(traffic.trace, sizeof traffic.trace, "%s", trace);
     } else if (exponent) {
         MOE_TRY(moe_real_parse(exponent, &traffic.exponent));

@@ -14,7 +14,8 @@ typedef struct moe_traffic {
                             traces */
     double exponent;     /* of zipf: popularity of expert i ~ 1/(i+1)^exponent; else 1 */
     char trace[MOE_TRAFFIC_TEXT_SIZE - 8]; /* a safetensors file with ids [n,k] i32 and perhaps
-                                              weights [n,k] f32, as `moetune run` writes it; or "" */
+                                              weights [n,k] f32, as `moetune run` writes it; or
+                                              "" */
 } moe_traffic;
 
 /* MOE_E_PARSE. */

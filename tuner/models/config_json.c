@@ -115,8 +115,8 @@ static moe_status read_shared(const json_t *root, const moe_family *family, moe_
 }
 
 static moe_status read_layer(const json_t *root, const moe_family *family, moe_layer *out) {
-    moe_layer layer = {.size = sizeof layer, .k = family->k_fixed, .bias = family->bias, .layout = family->layout,
-                       .capacity = {.factor = family->capacity}};
+    moe_layer layer = {.size = sizeof layer, .k = family->k_fixed, .bias = family->bias,
+                       .layout = family->layout, .capacity = {.factor = family->capacity}};
     MOE_TRY(moe_config_size(root, usual(family->d, "hidden_size"), &layer.d));
     MOE_TRY(moe_config_size(root, usual(family->f, "moe_intermediate_size"), &layer.f));
     MOE_TRY(moe_config_size(root, family->e, &layer.e));

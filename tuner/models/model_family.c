@@ -15,9 +15,10 @@
 
 /* Of DeepSeek-V3 and its many relatives. */
 #define SIGMOID_WITH_BIAS                                                                          \
-    .e = "n_routed_experts|num_experts", .router = "sigmoid+bias>topk", .renorm = "norm_topk_prob", \
-    .renorm_default = true, .groups = "n_group topk_group", .group_rule = MOE_GROUP_SUM2,          \
-    .scale = "routed_scaling_factor", .shared_count = "n_shared_experts|num_shared_experts"
+    .e = "n_routed_experts|num_experts", .router = "sigmoid+bias>topk",                            \
+    .renorm = "norm_topk_prob", .renorm_default = true, .groups = "n_group topk_group",            \
+    .group_rule = MOE_GROUP_SUM2, .scale = "routed_scaling_factor",                                \
+    .shared_count = "n_shared_experts|num_shared_experts"
 
 static const moe_family families[] = {
     {.types = "mixtral", .f = "intermediate_size", .e = "num_local_experts",
@@ -72,7 +73,8 @@ static const moe_family families[] = {
      .router_dtype = MOE_ROUTER_F32,
      .shared_count = "num_shared_expert"},
     {.types = "ernie4_5_moe", .e = "moe_num_experts", .k = "moe_k",
-     .router = "softmax+bias>topk>renorm", .router_dtype = MOE_ROUTER_F32, .shared_count = "moe_num_shared_experts",
+     .router = "softmax+bias>topk>renorm", .router_dtype = MOE_ROUTER_F32,
+     .shared_count = "moe_num_shared_experts",
      .moe = moe_pattern_interval},
     {.types = "llama4_text", .f = "intermediate_size", .e = "num_local_experts",
      .router = "topk>sigmoid>input", .shared = "intermediate_size", .moe = moe_pattern_interleave,
@@ -105,8 +107,8 @@ enum { FAMILIES = sizeof families / sizeof *families };
 
 enum { TYPE_SIZE = 64 };
 
-/* A name by its letters and digits alone, in small letters, up to what classes end in: "Qwen3Moe" of
- * "Qwen3MoeForCausalLM" and "qwen3_moe" are the same. */
+/* A name by its letters and digits alone, in small letters, up to what classes end in: "Qwen3Moe"
+ * of "Qwen3MoeForCausalLM" and "qwen3_moe" are the same. */
 static void squeeze(const char *name, size_t length, char *out) {
     const char *end = strstr(name, "For");
     size_t used = 0;

@@ -1,5 +1,5 @@
-/* model_mixer.c - parameters of what stands beside the experts in a layer, without norms and biases,
- * which are too few to matter. */
+/* model_mixer.c - parameters of what stands beside the experts in a layer, without norms and
+ * biases, which are too few to matter. */
 #include "models/model_family.h"
 
 #include <math.h>

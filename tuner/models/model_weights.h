@@ -17,8 +17,8 @@ typedef struct moe_model_weights {
 } moe_model_weights;
 
 /* Finds the weights of layer `index` in a file, an index or a folder; `type` is the model's family,
- * NULL if it is not known. Names alone are looked at. MOE_E_NOT_FOUND, MOE_E_UNSUPPORTED (quantised),
- * MOE_E_INVALID, and what moe_shards_open says. */
+ * NULL if it is not known. Names alone are looked at. MOE_E_NOT_FOUND, MOE_E_UNSUPPORTED
+ * (quantised), MOE_E_INVALID, and what moe_shards_open says. */
 moe_status moe_model_weights_open(const char *path, const char *type, const moe_layer *layer,
                                   int64_t index, moe_model_weights *out);
 void moe_model_weights_close(moe_model_weights *weights);

@@ -4,7 +4,8 @@
  *   FP8    NAME is F8_E4M3 [rows,columns]; NAME_scale_inv holds the factor of each 128 x 128
  *          elements (DeepSeek-V3, Kimi-K2, MiniMax-M2)
  *   MXFP4  NAME_blocks is U8 [...,n,16], of which each byte has two elements (E2M1), the low half
- *          first; NAME_scales is U8 [...,n]: 32 elements are multiplied by 2^(scale-127) (gpt-oss) */
+ *          first; NAME_scales is U8 [...,n]: 32 elements are multiplied by 2^(scale-127)
+ *          (gpt-oss) */
 #ifndef MOE_PACKED_NUMBERS_H
 #define MOE_PACKED_NUMBERS_H
 

@@ -19,8 +19,8 @@ const moe_preset_entry moe_preset_list[] = {
     {"base-128-eval", "d=2048 f=8192 e=128 k=1 act=relu " BF16 " router=topk>sigmoid bias=up,down",
      "as base-128, where each token has its best expert"},
     {"c-btm-opt-1.3b", "d=2048 f=8192 e=16 k=4 act=relu " BF16 " router=given bias=up,down",
-     "ids and weights are those of a token's context, whole; c-BTM mixes probabilities of whole models "
-     "where this mixes layers"},
+     "ids and weights are those of a token's context, whole; c-BTM mixes probabilities of whole "
+     "models where this mixes layers"},
     {"dbrx", "d=6144 f=10752 e=16 k=4 act=swiglu " BF16 " router=softmax>topk>renorm", ""},
     {"deepseek-moe-16b",
      "d=2048 f=1408 e=64 k=6 act=swiglu " BF16 " router=softmax>topk shared=2816", ""},
@@ -77,7 +77,8 @@ const moe_preset_entry moe_preset_list[] = {
     {"gshard-600b-train", "d=1024 f=8192 e=2048 k=2 act=relu " BF16
      " router=softmax>topk>renorm(1e-9)>second(paper) capacity=1.25,gshard,min(4)",
      "its paper's law for second experts; Mesh TensorFlow's is second(mesh); a call is a group"},
-    {"hash-layer-64", "d=1024 f=4096 e=64 k=1 act=relu " BF16 " router=softmax>hash>renorm bias=up,down",
+    {"hash-layer-64",
+     "d=1024 f=4096 e=64 k=1 act=relu " BF16 " router=softmax>hash>renorm bias=up,down",
      "every weight is 1"},
     {"hunyuan-a13b", "d=4096 f=3072 e=64 k=8 act=swiglu " BF16
      " router=softmax>topk>renorm router_dtype=f32 shared=3072", ""},
@@ -106,8 +107,8 @@ const moe_preset_entry moe_preset_list[] = {
      "keeping every second expert"},
     {"olmoe-1b-7b", "d=2048 f=1024 e=64 k=8 act=swiglu " BF16 " router=softmax>topk", ""},
     {"peer-1m", "d=1024 f=1 e=1048576 k=128 act=gelu " BF16 " router=peer(8,1024,256) bias=router",
-     "8 heads of 16 neurons, queries of 2*128 as in PEER-pytorch, any d; fold the queries' batch norm "
-     "into router.weight and router.bias"},
+     "8 heads of 16 neurons, queries of 2*128 as in PEER-pytorch, any d; fold the queries' batch "
+     "norm into router.weight and router.bias"},
     {"phi-3.5-moe", "d=4096 f=6400 e=16 k=2 act=swiglu " BF16 " router=topk>sparsemixer(0.01)", ""},
     {"pkm", "d=1024 f=1 e=262144 k=128 act=none " BF16 " router=peer(4,512,256) bias=router",
      "XLM's product-key memory: 4 heads of 32 values, any d; fold the queries' batch norm into "
@@ -134,7 +135,8 @@ const moe_preset_entry moe_preset_list[] = {
      ""},
     {"sparsely-gated-256", "d=512 f=1024 e=256 k=4 act=relu " BF16 " router=topk>softmax",
      "without noise, as evaluated; the sigmoid behind the layer is left to the caller"},
-    {"sparsely-gated-256-train", "d=512 f=1024 e=256 k=4 act=relu " BF16 " router=noisy>topk>softmax",
+    {"sparsely-gated-256-train",
+     "d=512 f=1024 e=256 k=4 act=relu " BF16 " router=noisy>topk>softmax",
      "the sigmoid behind the layer is left to the caller"},
     {"switch-base-128",
      "d=768 f=3072 e=128 k=1 act=relu " BF16 " router=softmax>topk capacity=1.25",

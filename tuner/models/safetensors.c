@@ -88,8 +88,8 @@ static moe_status read_type(const char *name, const json_t *value, moe_tensor_ty
         *out = (moe_tensor_type)type;
         return MOE_OK;
     }
-    return moe_fail(MOE_E_UNSUPPORTED, "tensor '%s': dtype '%s' is not known", moe_tensor_label_of(name).text,
-                    moe_tensor_label_of(text).text);
+    return moe_fail(MOE_E_UNSUPPORTED, "tensor '%s': dtype '%s' is not known",
+                    moe_tensor_label_of(name).text, moe_tensor_label_of(text).text);
 }
 
 /* A count in the header: a whole number from 0 on. */

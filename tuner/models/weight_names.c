@@ -1,9 +1,9 @@
 /* weight_names.c - how families of models call and lay out the tensors of a MoE layer.
  *
  * Each row was read from the code that loads such models: transformers (its modeling files, and
- * conversion_mapping.py, which lists the names in published files) and llama.cpp's tensor_mapping.py.
- * Gemma 4 is left out, whose router reads a norm of its own; Switch and NLLB were published in
- * another file format. */
+ * conversion_mapping.py, which lists the names in published files) and llama.cpp's
+ * tensor_mapping.py. Gemma 4 is left out, whose router reads a norm of its own; Switch and NLLB
+ * were published in another file format. */
 #include "models/weight_names.h"
 
 #include <inttypes.h>
@@ -12,7 +12,8 @@
 
 /* What stands before the block. */
 static const char *const prefixes[] = {
-    "model.", "model.language_model.", "language_model.model.", "backbone.", "transformer.", "", NULL,
+    "model.", "model.language_model.", "language_model.model.", "backbone.", "transformer.", "",
+    NULL,
 };
 
 /* Every way of naming; the last has no types. */
@@ -156,7 +157,8 @@ static moe_status no_names(const moe_shards *shards, int64_t layer) {
                         "model to bf16 first, or take a copy of it that was published in bf16",
                         moe_shards_path(shards), layer, moe_tensor_label_of(packed).text);
     return moe_fail(MOE_E_NOT_FOUND,
-                    "%s: no experts of layer %" PRId64 " by any name that is known; its tensors: %s",
+                    "%s: no experts of layer %" PRId64 " by any name that is known; its tensors: "
+                    "%s",
                     moe_shards_path(shards), layer, *list ? list : "none");
 }
 

@@ -32,9 +32,9 @@ bool moe_weight_name(const moe_shards *shards, const char *prefix, const moe_wei
                      char name[MOE_WEIGHT_NAME_SIZE]);
 
 /* The names that the layer's tensors have, and their prefix. `type` is the family, or NULL; where
- * that does not decide between layouts of the same names, `fits` (with its context) does. The shapes
- * of up and down together are never the same in two of them. MOE_E_NOT_FOUND names some tensors of
- * that layer, MOE_E_UNSUPPORTED a quantised one. */
+ * that does not decide between layouts of the same names, `fits` (with its context) does. The
+ * shapes of up and down together are never the same in two of them. MOE_E_NOT_FOUND names some
+ * tensors of that layer, MOE_E_UNSUPPORTED a quantised one. */
 typedef bool moe_weight_fits(void *context, const char *prefix, const moe_weight_names *names);
 moe_status moe_weight_names_find(const moe_shards *shards, const char *type, int64_t layer,
                                  moe_weight_fits *fits, void *context, const char **prefix,

@@ -108,7 +108,8 @@ static bool was_checked(const moe_checker *checker, const moe_op *op) {
     return false;
 }
 
-/* What is checked at one workload: the plan that the database has, or those of all default forms. */
+/* What is checked at one workload: the plan that the database has, or those of all default
+ * forms. */
 typedef struct workload {
     moe_check_case on;
     moe_cache cache;

@@ -33,12 +33,12 @@ typedef struct moe_check_case {
  * kernels do wrong is in the verdicts. */
 moe_status moe_check_goal(moe_checker *checker, const moe_goal *goal);
 
-/* Checks default configs over all that a layer can be, at T = 0, 1, 7, 64, 129: every activation with
- * every dtype and router (`full`), or a set of rows that holds every pair of settings. */
+/* Checks default configs over all that a layer can be, at T = 0, 1, 7, 64, 129: every activation
+ * with every dtype and router (`full`), or a set of rows that holds every pair of settings. */
 moe_status moe_check_matrix(moe_checker *checker, bool full);
 
-/* Plans of one layer on the same inputs: runs them, judges, and adds a verdict each. `what` names the
- * plans. */
+/* Plans of one layer on the same inputs: runs them, judges, and adds a verdict each. `what` names
+ * the plans. */
 moe_status moe_check_plans(moe_checker *checker, const moe_check_case *on, moe_plan *const *plans,
                            int count, const char *what);
 

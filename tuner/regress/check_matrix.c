@@ -16,19 +16,22 @@ enum { ACT, DTYPE, ROUTER, CAPACITY, PRIORITY, DROP, BIAS, EXPERTS, CHOICES, WID
 
 static const char *const routers[] = {
     "softmax>topk>renorm", "softmax>topk", "topk>softmax", "topk>softmax>input",
-    "sigmoid+bias>groups(4,2,sum2)>topk>renorm>scale(2.5)", "softmax>groups(4,3,max)>topk>scale(16)",
+    "sigmoid+bias>groups(4,2,sum2)>topk>renorm>scale(2.5)",
+    "softmax>groups(4,3,max)>topk>scale(16)",
     "sqrtsoftplus+bias>topk>renorm", "topk>sparsemixer(0.01)", "topk>sparsemixer(0.1)>renorm",
     "base", "expert_choice", "jitter(0.25,all)>noisy>topk>softmax",
     "softmax>topk>renorm>second(paper)", "sqrtsoftplus>hash>renorm", "given", "peer(2,24,128)",
 };
 static const char *const capacities[] = {
-    "none", "1.25", "0.5", "1.25,switch", "1.25,gshard,min(4)", "1.25,tutel", "2,nllb", "0.25,tokens",
+    "none", "1.25", "0.5", "1.25,switch", "1.25,gshard,min(4)", "1.25,tutel", "2,nllb",
+    "0.25,tokens",
 };
 static const unsigned biases[] = {0, MOE_BIAS_ROUTER | MOE_BIAS_UP | MOE_BIAS_DOWN, MOE_BIAS_DOWN};
 static const int64_t experts[] = {4, 8, 40, 60, 64, 257};
 static const int64_t choices[] = {1, 2, 4, 6, 8};
 static const int64_t widths[][2] = {{64, 48}, {136, 72}, {256, 176}}; /* d, f */
-static const moe_shared shared[] = {{0, false}, {1, false}, {2, true}}; /* f: in an expert's widths */
+/* f: in an expert's widths */
+static const moe_shared shared[] = {{0, false}, {1, false}, {2, true}};
 static const int64_t parts[] = {1, 4}; /* devices that share the experts out */
 static const int64_t tuned_at[] = {1, 64, 512};
 static const int64_t tokens[] = {0, 1, 7, 64, 129};
@@ -40,9 +43,11 @@ static moe_act act_of(const int *row) {
     return (moe_act){(moe_act_kind)row[ACT], info->limit, info->alpha};
 }
 
-/* Single neurons, of which their router says how many. What matrices have besides, they have not. */
+/* Single neurons, of which their router says how many. What matrices have besides, they have
+ * not. */
 static void make_neurons(moe_layer *layer) {
-    *layer = (moe_layer){.size = sizeof *layer, .d = layer->d, .f = 1, .e = layer->router.keys * layer->router.keys,
+    *layer = (moe_layer){.size = sizeof *layer, .d = layer->d, .f = 1,
+                         .e = layer->router.keys * layer->router.keys,
                          .k = layer->router.heads * layer->k, .act = layer->act, .x = layer->x,
                          .w = layer->w, .router = layer->router,
                          .bias = layer->bias & MOE_BIAS_ROUTER};
@@ -51,7 +56,8 @@ static void make_neurons(moe_layer *layer) {
 static moe_layer layer_of(const int *row) {
     const moe_shared extra = shared[row[SHARED]];
     moe_layer layer = {
-        .size = sizeof layer, .d = widths[row[WIDTHS]][0], .f = widths[row[WIDTHS]][1], .e = experts[row[EXPERTS]],
+        .size = sizeof layer, .d = widths[row[WIDTHS]][0], .f = widths[row[WIDTHS]][1],
+        .e = experts[row[EXPERTS]],
         .k = choices[row[CHOICES]], .act = act_of(row), .x = (moe_dtype)row[DTYPE],
         .w = (moe_dtype)row[DTYPE], .bias = biases[row[BIAS]], .layout = (moe_layout)row[LAYOUT],
         .priority = (moe_priority)row[PRIORITY], .drop = (moe_drop)row[DROP],
@@ -162,7 +168,8 @@ static moe_status check_row(moe_checker *checker, const int *row) {
 }
 
 /* A level for a factor that the product leaves open: spread evenly, and not in step with the others
- * nor with later tries, which must come to every combination (splitmix64, Steele and others 2014). */
+ * nor with later tries, which must come to every combination (splitmix64, Steele and others
+ * 2014). */
 static int spread(int64_t row, int factor) {
     uint64_t mixed = (uint64_t)(row * FACTORS + factor + 1) * UINT64_C(0x9e3779b97f4a7c15);
     mixed = (mixed ^ mixed >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -170,8 +177,8 @@ static int spread(int64_t row, int factor) {
     return (int)((mixed >> 33) % (uint64_t)factors.levels[factor]);
 }
 
-/* What the product leaves open is drawn until it goes with the rest: there is a legal layer of every
- * row of it. */
+/* What the product leaves open is drawn until it goes with the rest: there is a legal layer of
+ * every row of it. */
 static void fill_row(int64_t i, const int *base, int *row) {
     enum { AWAY = 1 << 20 };
     do {

@@ -184,7 +184,8 @@ static moe_status tell_steps(moe_storage *store, const moe_ask *ask, const moe_b
     for (int i = 0; i < form->steps; i++) {
         step s;
         const moe_plan_step *taken = bucket ? &bucket->step[i] : NULL;
-        MOE_TRY(pass_over(store, ask, form->step[i].op, bucket ? bucket->tokens : tokens, taken, &s));
+        MOE_TRY(pass_over(store, ask, form->step[i].op, bucket ? bucket->tokens : tokens, taken,
+                          &s));
         tell(r, &s, taken, tokens);
     }
     return MOE_OK;

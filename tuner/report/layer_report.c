@@ -60,8 +60,8 @@ static void print_counts(const moe_layer *layer, FILE *to) {
         fprintf(to, "\nshared      one more expert of width %" PRId64 "%s for every token, %.6g M",
                 layer->shared.f, layer->shared.gated ? " and a gate" : "", (double)f.shared / 1e6);
     if (moe_layer_held(layer) < layer->e)
-        fprintf(to, "\ndevice      %" PRId64 " of %" PRId64 " experts, on average %.3g of the %" PRId64
-                    " that a token chooses; all figures are of this device",
+        fprintf(to, "\ndevice      %" PRId64 " of %" PRId64 " experts, on average %.3g of the "
+                    "%" PRId64 " that a token chooses; all figures are of this device",
                 moe_layer_held(layer), layer->e,
                 (double)(layer->k * moe_layer_held(layer)) / (double)layer->e, layer->k);
     fprintf(to, "\nFLOPs       %.6g M a token in the experts, %.6g M in the router\n",
@@ -74,13 +74,13 @@ static void print_model(const moe_model *model, FILE *to) {
     const moe_model_parameters *p = &model->parameters;
     if (model->note) fprintf(to, "note        %s\n", model->note);
     if (!model->layers) return;
-    fprintf(to, "model       %s: %" PRId64 " of %" PRId64 " layers have experts; %.4g G parameters, "
-                "%.4g G active%s\n",
+    fprintf(to, "model       %s: %" PRId64 " of %" PRId64 " layers have experts; %.4g G "
+                "parameters, %.4g G active%s\n",
             model->family, model->moe_layers, model->layers, moe_model_total(p) / 1e9,
             moe_model_active(p) / 1e9,
             p->whole ? "" : ", of the MoE layers alone: keys of the rest are missing");
-    fprintf(to, "            G in experts %.4g, routers %.3g, shared experts %.3g", p->experts / 1e9,
-            p->routers / 1e9, p->shared / 1e9);
+    fprintf(to, "            G in experts %.4g, routers %.3g, shared experts %.3g",
+            p->experts / 1e9, p->routers / 1e9, p->shared / 1e9);
     if (p->whole)
         fprintf(to, ", dense layers %.3g, attention or its like %.3g, embeddings %.3g",
                 p->dense / 1e9, p->mixers / 1e9, p->embeddings / 1e9);
@@ -151,9 +151,9 @@ static json_t *report_json(const moe_layer_report *r, const char *text) {
         "{s:s, s:o, s:{s:I,s:I,s:I,s:I,s:I}, s:I, s:{s:I,s:I}, s:s, s:s, s:o}", "layer", text,
         "tensors", tensors_json(layer), "parameters", "all", (json_int_t)f.all, "active",
         (json_int_t)f.active, "expert", (json_int_t)f.expert, "router", (json_int_t)f.router,
-        "shared", (json_int_t)f.shared, "bytes", (json_int_t)f.bytes, "flops_per_token", "experts", (json_int_t)f.flops, "router",
-        (json_int_t)f.router_flops, "router_rule", rule_of(layer, rule), "device", r->facts->name,
-        "work", loads_json(r));
+        "shared", (json_int_t)f.shared, "bytes", (json_int_t)f.bytes, "flops_per_token", "experts",
+        (json_int_t)f.flops, "router", (json_int_t)f.router_flops, "router_rule",
+        rule_of(layer, rule), "device", r->facts->name, "work", loads_json(r));
     if (root && *r->model->family) json_object_set_new(root, "model", model_json(r->model));
     return root;
 }

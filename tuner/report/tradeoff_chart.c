@@ -88,7 +88,8 @@ static void write_chart(const moe_tradeoff *rows, int64_t n, const char *title,
 moe_status moe_tradeoff_chart(const moe_tradeoff *rows, int64_t n, const char *title,
                               const char *time_head, const char *path) {
     FILE *file = fopen(path, "w");
-    if (!file) return moe_fail(MOE_E_IO, "%s: %s; give another --chart FILE", path, strerror(errno));
+    if (!file)
+        return moe_fail(MOE_E_IO, "%s: %s; give another --chart FILE", path, strerror(errno));
     write_chart(rows, n, title, time_head, file);
     bool bad = ferror(file) != 0;
     bad |= fclose(file) != 0;

@@ -290,7 +290,7 @@ moe_status moe_tune_plan_report(const moe_tuner *tuner, const moe_goal *goal,
         layers += moe_layer_plan_seconds(tuner, &session->layer[i]);
     moe_columns_print(table, stdout);
     if (!status)
-        printf("\nabout %.0f s for ops and %.0f s for whole layers, with %d compilers; budget %.0f s\n",
-               ops, layers, tuner->workers, goal->budget);
+        printf("\nabout %.0f s for ops and %.0f s for whole layers, with %d compilers; budget "
+               "%.0f s\n", ops, layers, tuner->workers, goal->budget);
     return status;
 }

@@ -22,8 +22,8 @@ moe_status moe_spot_plan(moe_db *db, moe_device *device, const moe_gen *gen, moe
 bool moe_form_served(const moe_gen *gen, const moe_facts *facts, const moe_layer *layer,
                      int64_t tokens, const moe_pipeline_info *form, double *ns);
 
-/* The image of an op's default config, from wherever it is quickest, and which that is. It belongs to
- * the builder. MOE_E_COMPILE, and as in moe_candidate_default. */
+/* The image of an op's default config, from wherever it is quickest, and which that is. It belongs
+ * to the builder. MOE_E_COMPILE, and as in moe_candidate_default. */
 moe_status moe_default_image(const moe_op *op, const moe_facts *facts, const moe_gen *gen,
                              moe_builder *builder, moe_candidate *candidate,
                              const moe_image **out);

@@ -1,4 +1,5 @@
-"""Dense GEMMs of the same FLOPs through torch (cuBLAS on a GPU): what it takes without any routing."""
+"""Dense GEMMs of the same FLOPs through torch (cuBLAS on a GPU): what it takes without any
+routing."""
 
 from .system import Runner, System
 

@@ -1,5 +1,5 @@
-"""torch's grouped GEMM on rows that lie ready in expert order: the most that torch can reach. Gather,
-permutation and combination are left out of its time."""
+"""torch's grouped GEMM on rows that lie ready in expert order: the most that torch can reach.
+Gather, permutation and combination are left out of its time."""
 
 from case import activate
 

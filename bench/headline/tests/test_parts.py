@@ -122,7 +122,8 @@ class Clock(unittest.TestCase):
         runs = [self.clock.prepare(runner) for runner in (noisy, quiet)]
         self.clock.most = 50
         first, second = clock.race(self.clock, runs, cold=True)
-        self.assertEqual((first["tries"], first["n"], second["tries"], second["n"]), (2, 100, 1, 50))
+        self.assertEqual((first["tries"], first["n"]), (2, 100))
+        self.assertEqual((second["tries"], second["n"]), (1, 50))
         self.assertLess(first["cv"], clock.MOST_SPREAD)
 
     def test_flaws(self):

@@ -30,7 +30,8 @@ def stand_in(folder, name, text):
 # Runs what stands behind the options; finds an error if it is told to.
 SANITIZER = """echo "$*" >>"$(dirname "$0")/calls"
 while [[ $1 == --* ]]; do [[ $1 == *processes || $1 == *tool || $1 == *code ]] && shift; shift; done
-"$@" || exit; [ ! -e "$(dirname "$0")/bad" ] || { echo "========= Invalid __global__ read"; exit 99; }"""
+"$@" || exit
+[ ! -e "$(dirname "$0")/bad" ] || { echo "========= Invalid __global__ read"; exit 99; }"""
 
 
 class Slices(unittest.TestCase):
