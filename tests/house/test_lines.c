@@ -15,13 +15,13 @@ enum { TOPS = sizeof tops / sizeof tops[0] };
 /* What templates come to is as wide as their values make it; of .txt files only CMake's are
  * code. */
 static bool is_free(const char *path) {
-    if (strstr(path, "tests/gen/golden/")) return true;
+    if (strstr(path, "/golden/")) return true;
     return !strcmp(strrchr(path, '.'), ".txt") && !strstr(path, "CMakeLists");
 }
 
 /* Folders whose lines are still to be wrapped. None may be added; each is struck off when it is
  * done. */
-static const char *const pending[] = {"templates/", "tests/", NULL};
+static const char *const pending[] = {"templates/", "tests/tuner/", NULL};
 
 static int pending_of(const char *path) {
     int at = 0;

@@ -22,13 +22,15 @@ __device__ void barrier_expect(const void *barrier, int bytes)
 
 __device__ void barrier_wait(const void *barrier, int parity)
 {
-    asm volatile("{ .reg .pred done; again: mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;"
+    asm volatile("{ .reg .pred done; again: mbarrier.try_wait.parity.shared::cta.b64 done, [%0], "
+                 "%1;"
                  " @!done bra again; }" ::"r"(window(barrier)), "r"(parity) : "memory");
 }
 
 __device__ void bulk_load(void *to, const void *from, int bytes, const void *barrier)
 {
-    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];"
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], "
+                 "%2, [%3];"
                  ::"r"(window(to)), "l"(from), "r"(bytes), "r"(window(barrier)) : "memory");
 }
 
@@ -61,7 +63,8 @@ __device__ void proxy_fence()
 
 __device__ void cluster_sync()
 {
-    asm volatile("barrier.cluster.arrive.release.aligned; barrier.cluster.wait.acquire.aligned;" ::: "memory");
+    asm volatile("barrier.cluster.arrive.release.aligned; barrier.cluster.wait.acquire.aligned;"
+                 ::: "memory");
 }
 
 __device__ unsigned cluster_rank()
@@ -88,7 +91,8 @@ __device__ unsigned long long matrix(const void *p)
 
 __device__ void multiply(float (&d)[4], const void *a, const void *b)
 {
-    asm volatile("wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0, %1, %2, %3}, %4, %5, 0, 1, 1, 0, 0;"
+    asm volatile("wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0, %1, %2, %3}, %4, %5, 0, "
+                 "1, 1, 0, 0;"
                  : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "l"(matrix(a)), "l"(matrix(b)));
 }
 

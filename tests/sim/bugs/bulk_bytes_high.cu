@@ -18,6 +18,8 @@ extern "C" __global__ void k(const int *in, int *out, int n)
         bulk_load(s, in, 128, &full);
     }
     __syncthreads();
-    asm volatile("{ .reg .pred done; again: mbarrier.try_wait.parity.shared::cta.b64 done, [%0], 0; @!done bra again; }" ::"r"(window(&full)) : "memory"); // BUG
+    asm volatile("{ .reg .pred done; again: mbarrier.try_wait.parity.shared::cta.b64 done, "
+                 "[%0], 0; @!done bra again; }"
+                 ::"r"(window(&full)) : "memory"); // BUG
     out[t] = s[t];
 }

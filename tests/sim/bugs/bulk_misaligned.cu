@@ -15,7 +15,8 @@ extern "C" __global__ void k(const int *in, int *out, int n)
     int *to = out + 4;
 #endif
     if (t == 0) {
-        asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], 64;" ::"l"(to), "r"(window(s)) : "memory"); // BUG
+        asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], 64;"
+                     ::"l"(to), "r"(window(s)) : "memory"); // BUG
         bulk_commit();
         bulk_wait_read();
     }

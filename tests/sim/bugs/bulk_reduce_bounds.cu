@@ -16,7 +16,9 @@ extern "C" __global__ void k(const int *in, int *out, int n)
     int bytes = 128;
 #endif
     if (t == 0) {
-        asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.s32 [%0], [%1], %2;" ::"l"(out), "r"(window(s)), "r"(bytes) : "memory"); // BUG
+        asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.s32 [%0], "
+                     "[%1], %2;"
+                     ::"l"(out), "r"(window(s)), "r"(bytes) : "memory"); // BUG
         bulk_commit();
         bulk_wait_read();
     }

@@ -14,7 +14,9 @@ extern "C" __global__ void k(const int *in, int *out, int n)
     asm volatile("fence.proxy.async;" ::: "memory");
     __syncthreads();
     if (t == 0) {
-        asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.s32 [%0], [%1], 128;" ::"l"(out), "r"(window(s)) : "memory"); // BUG
+        asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.s32 [%0], "
+                     "[%1], 128;"
+                     ::"l"(out), "r"(window(s)) : "memory"); // BUG
         bulk_commit();
         bulk_wait_read();
     }

@@ -12,7 +12,8 @@ extern "C" __global__ void k(const int *in, int *out, int n)
     __syncthreads();
     if (t == 0) {
         for (int i = 0; i < 2; i++) {
-            asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], 128;" ::"l"(out + 32 * i), "r"(window(s[i])) : "memory"); // BUG
+            asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], 128;"
+                         ::"l"(out + 32 * i), "r"(window(s[i])) : "memory"); // BUG
             bulk_commit();
         }
         asm volatile("cp.async.bulk.wait_group.read 1;" ::: "memory");

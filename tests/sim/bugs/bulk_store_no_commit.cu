@@ -10,7 +10,8 @@ extern "C" __global__ void k(const int *in, int *out, int n)
     proxy_fence();
     __syncthreads();
     if (t == 0) {
-        asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], 128;" ::"l"(out), "r"(window(s)) : "memory"); // BUG
+        asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], 128;"
+                     ::"l"(out), "r"(window(s)) : "memory"); // BUG
 #ifndef BUG
         bulk_commit();
 #endif

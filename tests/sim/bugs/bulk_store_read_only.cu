@@ -1,4 +1,4 @@
-// bulk_store_read_only.cu - what a bulk store writes is read when only its source has been waited for
+// bulk_store_read_only.cu - what a bulk store writes is read when only its source was waited for
 // grid=1 block=32 arch=90 expect="missing wait"
 #include "async.cuh"
 
@@ -10,7 +10,8 @@ extern "C" __global__ void k(const int *in, int *out, int n)
     proxy_fence();
     __syncthreads();
     if (t == 0) {
-        asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], 128;" ::"l"(out), "r"(window(s)) : "memory"); // BUG
+        asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], 128;"
+                     ::"l"(out), "r"(window(s)) : "memory"); // BUG
         bulk_commit();
 #ifdef BUG
         bulk_wait_read();

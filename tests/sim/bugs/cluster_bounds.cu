@@ -13,7 +13,8 @@ extern "C" __global__ void k(const int *in, int *out, int n)
     int *last = s + t;
 #endif
     cluster_sync();
-    asm volatile("ld.shared::cluster.s32 %0, [%1];" : "=r"(v) : "r"(there(last, cluster_rank() ^ 1)) : "memory"); // BUG
+    asm volatile("ld.shared::cluster.s32 %0, [%1];"
+                 : "=r"(v) : "r"(there(last, cluster_rank() ^ 1)) : "memory"); // BUG
     cluster_sync();
     out[blockIdx.x * 32 + t] = v;
 }

@@ -8,7 +8,8 @@ extern "C" __global__ void k(const int *in, int *out, int n)
     int t = threadIdx.x, v;
     s[t] = in[blockIdx.x * 32 + t];
     cluster_sync();
-    asm volatile("ld.shared::cluster.s32 %0, [%1];" : "=r"(v) : "r"(there(s + t, cluster_rank() ^ 1)) : "memory"); // BUG
+    asm volatile("ld.shared::cluster.s32 %0, [%1];"
+                 : "=r"(v) : "r"(there(s + t, cluster_rank() ^ 1)) : "memory"); // BUG
 #ifndef BUG
     cluster_sync();
 #endif

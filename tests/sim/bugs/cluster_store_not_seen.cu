@@ -1,4 +1,4 @@
-// cluster_store_not_seen.cu - a peer's stores are read without waiting for the mbarrier at which it arrives
+// cluster_store_not_seen.cu - a peer's stores are read, its mbarrier not waited for
 // grid=2 block=32 arch=90 cluster=2 expect="race"
 #include "async.cuh"
 
@@ -14,8 +14,10 @@ extern "C" __global__ void k(const int *in, int *out, int n)
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
     cluster_sync();
-    asm volatile("st.shared::cluster.s32 [%0], %1;" ::"r"(there(s + t, peer)), "r"(in[blockIdx.x * 32 + t]) : "memory"); // BUG
-    asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(there(&full, peer)) : "memory");
+    asm volatile("st.shared::cluster.s32 [%0], %1;"
+                 ::"r"(there(s + t, peer)), "r"(in[blockIdx.x * 32 + t]) : "memory"); // BUG
+    asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];"
+                 ::"r"(there(&full, peer)) : "memory");
 #ifndef BUG
     barrier_wait(&full, 0);
 #endif

@@ -10,8 +10,10 @@ extern "C" __global__ void k(const int *in, int *out, int n)
     if (t == 0) barrier_init(&full, 32);
     __syncthreads();
     if (t < 32) {
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(window(s + 4 * t)), "l"(in + 4 * t) : "memory"); // BUG
-        asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(window(&full)) : "memory");
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;"
+                     ::"r"(window(s + 4 * t)), "l"(in + 4 * t) : "memory"); // BUG
+        asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];"
+                     ::"r"(window(&full)) : "memory");
 #ifdef BUG
         barrier_wait(&full, 1);
 #else

@@ -8,11 +8,13 @@ extern "C" __global__ void k(const int *in, int *out, int n)
     __shared__ unsigned long long full;
     int t = threadIdx.x;
     if (t == 0) {
-        asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(window(&full)) : "memory"); // BUG
+        asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;"
+                     ::"r"(window(&full)) : "memory"); // BUG
         barrier_expect(&full, 128);
         bulk_load(s, in, 128, &full);
 #ifdef BUG
-        asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(window(&full)) : "memory"); // BUG
+        asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];"
+                     ::"r"(window(&full)) : "memory"); // BUG
 #endif
     }
     __syncthreads();

@@ -13,7 +13,10 @@ extern "C" __global__ void k(const int *in, int *out, int n)
     __syncthreads();
     for (int i = 0; i < 2; i++) {
         multiply_fence();
-        asm volatile("wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0, %1, %2, %3}, {%4, %4, %4, %4}, %5, 1, 1, 1, 0;" : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(left), "l"(matrix(b))); // BUG
+        asm volatile("wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0, %1, %2, %3}, "
+                     "{%4, %4, %4, %4}, %5, 1, 1, 1, 0;"
+                     : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                     : "r"(left), "l"(matrix(b))); // BUG
         multiply_commit();
 #ifndef BUG
         multiply_wait();

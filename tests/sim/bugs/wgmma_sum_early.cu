@@ -14,7 +14,10 @@ extern "C" __global__ void k(const int *in, int *out, int n)
     multiply_fence();
     multiply(d, a, b);
     multiply_commit();
-    asm volatile("wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0, %1, %2, %3}, %4, %5, 0, 1, 1, 0, 0;" : "+f"(e[0]), "+f"(e[1]), "+f"(e[2]), "+f"(e[3]) : "l"(matrix(a)), "l"(matrix(b))); // BUG
+    asm volatile("wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0, %1, %2, %3}, %4, "
+                 "%5, 0, 1, 1, 0, 0;"
+                 : "+f"(e[0]), "+f"(e[1]), "+f"(e[2]), "+f"(e[3])
+                 : "l"(matrix(a)), "l"(matrix(b))); // BUG
     multiply_commit();
     asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
 #ifdef BUG

@@ -1,4 +1,4 @@
-// wgmma_swizzle_phase.cu - a descriptor with a base offset: nobody has seen what hardware makes of it
+// wgmma_swizzle_phase.cu - a descriptor with a base offset: nobody knows what hardware makes of it
 // grid=1 block=128 arch=90 expect="value out of range"
 #include "async.cuh"
 
@@ -17,7 +17,10 @@ extern "C" __global__ void k(const int *in, int *out, int n)
     proxy_fence();
     __syncthreads();
     multiply_fence();
-    asm volatile("wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0, %1, %2, %3}, %4, %5, 0, 1, 1, 0, 0;" : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "l"(matrix(a) | phase), "l"(matrix(b))); // BUG
+    asm volatile("wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0, %1, %2, %3}, %4, "
+                 "%5, 0, 1, 1, 0, 0;"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "l"(matrix(a) | phase), "l"(matrix(b))); // BUG
     multiply_commit();
     multiply_wait();
     out[t] = (int)d[0];
