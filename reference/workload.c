@@ -135,7 +135,8 @@ static bool make_hash(moe_workload *w, moe_routing routing, uint64_t seed) {
     bool made = logits && exact && weights && w->token_ids && w->expert_table;
     if (made) make_table(layer, routing, seed, logits, exact, weights, w->expert_table);
     for (int64_t t = 0; made && t < w->tokens; t++)
-        w->token_ids[t] = (int)(moe_random_bits(moe_random_stream(seed, MOE_ARG_token_ids), (uint64_t)t) %
+        w->token_ids[t] = (int)(moe_random_bits(moe_random_stream(seed, MOE_ARG_token_ids),
+                                                (uint64_t)t) %
                                 (MOE_WORKLOAD_VOCAB + 2)) - 1;
     free(logits);
     free(exact);

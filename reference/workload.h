@@ -2,8 +2,8 @@
  *
  * Everything is at unit scale, so that tolerances have a meaning: x ~ N(0,1), weights ~
  * N(0,1/fan_in) and biases ~ N(0,1/16), rounded to their dtypes. How tokens spread over experts is
- * decided by logits [T,e], which a layer takes in place of its router GEMM; of product keys "expert"
- * is a key of a half, and k what a head takes:
+ * decided by logits [T,e], which a layer takes in place of its router GEMM; of product keys
+ * "expert" is a key of a half, and k what a head takes:
  *
  *   uniform  independent N(0,1)
  *   zipf     -log(i+1) for expert i plus Gumbel noise: the best k are then a sample without

@@ -77,8 +77,9 @@ class Plan:
         token_ids and expert_table; logits replace the router; a router that draws at random draws
         from seed (i64 [1]), and without one nothing. ids and weights are the routing where neither
         router_weight nor logits is given, and outputs otherwise. Outputs (y, counts, losses, ...)
-        are written where given; y is made where not. first_expert is the id of the first expert of up and down, where the layer is a shard
-        (local=N); bias_rate is the step from router_bias to next_router_bias.
+        are written where given; y is made where not. first_expert is the id
+        of the first expert of up and down, where the layer is a shard (local=N);
+        bias_rate is the step from router_bias to next_router_bias.
         With torch tensors the run goes to torch's current stream; else to `stream`, an integer."""
         memory = self.memory(x)
         tensors, routing_given, workspace, _ = self.complete(memory, {**tensors, "x": x})

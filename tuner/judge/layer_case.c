@@ -21,7 +21,8 @@ static moe_status allocate(moe_layer_case *c, int buffer, const void *host, size
     const moe_device_class *class = c->device->class;
     MOE_TRY(class->alloc(c->device->self, bytes, &c->address[buffer]));
     c->bytes[buffer] = bytes;
-    return host && bytes ? class->copy_in(c->device->self, c->address[buffer], host, bytes) : MOE_OK;
+    return host && bytes ? class->copy_in(c->device->self, c->address[buffer], host, bytes)
+                         : MOE_OK;
 }
 
 const void *layer_host(const moe_layer_case *c, moe_arg tensor) {

@@ -112,8 +112,8 @@ static moe_status count_choices(const moe_layer_case *c, results *r) {
     return MOE_OK;
 }
 
-/* Counts follow from the ids, though experts held elsewhere need not be counted. Without tokens every
- * statistic is 0. */
+/* Counts follow from the ids, though experts held elsewhere need not be counted. Without tokens
+ * every statistic is 0. */
 static bool statistics_are_right(const moe_layer_case *c, const results *r,
                                  moe_layer_verdict *out) {
     char text[128];
@@ -200,8 +200,8 @@ static moe_status judge_routing(const moe_layer_case *c, const results *r,
         .ids = ids, .weights = weights, .counts = all && ours ? r->counts : NULL,
         .mean_probs = all && c->address[MOE_ARG_mean_probs] ? r->mean_probs : NULL};
     double slack = c->entry == MOE_ENTRY_LOGITS ? 0 : moe_logit_tolerance(&c->layer);
-    status = moe_check_route(&c->layer, c->spots, c->logits, &in, slack, moe_op_tolerance(&op), &got,
-                             &verdict);
+    status = moe_check_route(&c->layer, c->spots, c->logits, &in, slack, moe_op_tolerance(&op),
+                             &got, &verdict);
     if (!status && !verdict.ok) fail(out, verdict.text);
 out:
     free(ids);

@@ -10,7 +10,8 @@ __device__ void route(const args_route_permute &a, int t) {
     for (int e = 0; e < E; e++) {
         logit[e] = a.logits ? a.logits[t * E + e] : 0;
         taken[e] = false;
-        for (int i = 0; i < D && !a.logits; i++) logit[e] += a.x[t * D + i] * a.router_weight[e * D + i];
+        for (int i = 0; i < D && !a.logits; i++)
+            logit[e] += a.x[t * D + i] * a.router_weight[e * D + i];
         top = max(top, logit[e]);
     }
     for (int e = 0; e < E; e++) all += expf(logit[e] - top);
