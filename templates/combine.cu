@@ -1,6 +1,6 @@
 // combine.cu - y[t] = sum over j of weights[t,j] * y_rows[slot_rows[t,j]], in fp32 and slot order.
-// Weights that have multiplied the experts' inputs do not count again. A shared expert adds its rows
-// behind these, with weight 1 or that of its gate, which every block computes for its tokens.
+// Weights that have multiplied the experts' inputs do not count again. A shared expert adds its
+// rows behind these, with weight 1 or that of its gate, which every block computes for its tokens.
 //
 // A block takes TOKENS tokens and one of SPLIT parts of their width; a thread takes 16 bytes of a
 // token at a time and has GROUP rows in flight. Dropped slots are not read.

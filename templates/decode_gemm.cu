@@ -5,12 +5,13 @@
 //   gemm_down     y_rows[row] = h[row] @ down[expert]^T + bias
 //   down_combine  y[token]    = sum of weight * (h[row] @ down[expert]^T + bias)
 //
-// A block makes N rows x OUT_N columns. Its warps share K: warp w takes the K tiles w, w + WARPS, ...
-// of all ROWS weight rows, through a ring of its own, so that no warp ever waits for another one's
-// copies. At the end the warps' sums meet in shared memory and are added in the warps' order. SPLIT
-// blocks may share the K tiles in turn, see split.cuh, or arrivals.cuh for down_combine.
+// A block makes N rows x OUT_N columns. Its warps share K: warp w takes the K tiles w, w + WARPS,
+// ... of all ROWS weight rows, through a ring of its own, so that no warp ever waits for another
+// one's copies. At the end the warps' sums meet in shared memory and are added in the warps' order.
+// SPLIT blocks may share the K tiles in turn, see split.cuh, or arrivals.cuh for down_combine.
 //
-// With a gate, each 16-row product has eight gate rows and then the eight up rows that pair with them.
+// With a gate, each 16-row product has eight gate rows and then the eight up rows that pair with
+// them.
 % local up = p.kind == "gemm_up"
 % local summed = p.kind == "down_combine"
 % local gated = up and p.gated
@@ -90,8 +91,8 @@ __device__ __forceinline__ int half_of(int r) {
     return HALVES == 2 ? r / 8 % 2 : 0;
 }
 
-// The sums of this warp's K tiles among those of `range`: rows lane/4 and lane/4 + 8 of each 16, tokens 2*(lane%4) and the
-// next of each 8.
+// The sums of this warp's K tiles among those of `range`: rows lane/4 and lane/4 + 8 of each 16,
+// tokens 2*(lane%4) and the next of each 8.
 __device__ __forceinline__ void multiply(const args_$(p.kind) &args, const place &at,
                                          depth_range range, unsigned ring,
                                          float (&sum)[MI][NI][4]) {

@@ -1,8 +1,9 @@
--- decode_gemm.lua - both expert GEMMs for few rows an expert, on sm_80 and up: weights stream once. As
--- down_combine the last block to finish something of a token sums its rows (see arrivals.cuh).
+-- decode_gemm.lua - both expert GEMMs for few rows an expert, on sm_80 and up: weights stream once.
+-- As down_combine the last block to finish something of a token sums its rows (see arrivals.cuh).
 --
 -- Parameters: n rows of x or h and `rows` rows of weights a block; warps, which share K; stages of
--- each warp's ring, 64 elements of K each; split, the blocks that share a tile, each with a part of K.
+-- each warp's ring, 64 elements of K each; split, the blocks that share a tile, each with a part of
+-- K.
 
 local gemm = moe.use("gemm.lua")
 local loads = moe.use("loads.lua")
@@ -46,7 +47,8 @@ local function require_(p, c, d)
     return true
 end
 
--- A ranking estimate: DRAM at the bytes that are under way, L2, and the blocks' own work: a warp's K tile costs its instructions, and no less than its share of a copy's latency.
+-- A ranking estimate: DRAM at the bytes that are under way, L2, and the blocks' own work: a warp's
+-- K tile costs its instructions, and no less than its share of a copy's latency.
 local function cost(p, c, d, b)
     local s = shape(p, c, d)
     if b then s.blocks = b.blocks[1] end

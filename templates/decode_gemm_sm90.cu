@@ -8,15 +8,16 @@
 // A persistent block makes tiles of N rows x OUT_N columns, one after the other. A ring of STAGES x
 // (ROWS + N) rows of 64 elements, with the 128-byte swizzle, keeps as many bytes on their way as
 // memory's latency asks for, across tiles. One warp fetches weights and another one rows, so that
-// weights never wait for the rows or their tokens; one warpgroup multiplies. gemm_down fills its ring
-// with weights before the rows of h are there: the maps that it needs are older than gemm_up.
+// weights never wait for the rows or their tokens; one warpgroup multiplies. gemm_down fills its
+// ring with weights before the rows of h are there: the maps that it needs are older than gemm_up.
 //
-// SPLIT blocks may share a tile's K. As parts of tokens their sums need no meeting, see arrivals.cuh;
-// else they are a cluster that makes one tile, see split.cuh, and no block has a second one.
+// SPLIT blocks may share a tile's K. As parts of tokens their sums need no meeting, see
+// arrivals.cuh; else they are a cluster that makes one tile, see split.cuh, and no block has a
+// second one.
 //
-// Sums come out as [column][row]; with a gate, eight gate columns and the eight up columns that pair
-// with them lie in one thread's registers. 8x8 transposes turn the results around before they are
-// stored; parts of sums are floats and stored as they are.
+// Sums come out as [column][row]; with a gate, eight gate columns and the eight up columns that
+// pair with them lie in one thread's registers. 8x8 transposes turn the results around before they
+// are stored; parts of sums are floats and stored as they are.
 % local up = p.kind == "gemm_up"
 % local summed = p.kind == "down_combine"
 % local gated = up and p.gated

@@ -1,5 +1,5 @@
--- decode_gemm_sm90.lua - both expert GEMMs for few rows an expert, on sm_90a: weights stream once. As
--- down_combine the last block to finish something of a token sums its rows (see arrivals.cuh).
+-- decode_gemm_sm90.lua - both expert GEMMs for few rows an expert, on sm_90a: weights stream once.
+-- As down_combine the last block to finish something of a token sums its rows (see arrivals.cuh).
 --
 -- Parameters: n rows of x or h and `rows` rows of weights a tile; stages of the ring, 64 elements
 -- of K each; blocks an SM; split, the blocks that share a tile, each with a part of K.
@@ -44,8 +44,9 @@ local function require_(p, c, d)
     return true
 end
 
--- A ranking estimate: DRAM at the bytes that are under way, and the busiest SM's own work: a K tile passes through shared memory once and is read once, at most 64 bytes a clock come
--- in, and no ring is faster than its bytes in the 800 ns that one copy takes.
+-- A ranking estimate: DRAM at the bytes that are under way, and the busiest SM's own work: a K tile
+-- passes through shared memory once and is read once, at most 64 bytes a clock come in, and no ring
+-- is faster than its bytes in the 800 ns that one copy takes.
 local function cost(p, c, d)
     local s = shape(p, c)
     local w = loads.work(p, c.n, 1 << 20)

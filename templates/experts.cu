@@ -1,17 +1,18 @@
 // Everything behind the router for few tokens: index maps, both expert GEMMs, activation and the
 // weighted sum, in one persistent kernel.
 //
-// Every block makes the same small maps in shared memory. The work is a list of items: first tiles of
-// h (an expert's N rows times 64 columns, or 128 without a gate), then tiles of y_rows (N rows times
+// Every block makes the same small maps in shared memory. The work is a list of items: first tiles
+// of h (an expert's N rows times 64 columns, or 128 without a gate), then tiles of y_rows (N rows
+// times
 // 128 columns). Item i belongs to block i mod blocks. Weights are the 64-row operand of wgmma and
-// stream once through a ring of STAGES stages; they depend on nothing, so one warp fetches them ahead
-// through both lists without a stop. A second warp gathers the rows of x, or of h once all columns
-// of their tile are there.
+// stream once through a ring of STAGES stages; they depend on nothing, so one warp fetches them
+// ahead through both lists without a stop. A second warp gathers the rows of x, or of h once all
+// columns of their tile are there.
 //
-// Blocks hand over by `flags`, which are zero at the start: [tile] counts the finished column blocks
-// of a tile of h, [512 + block] the tiles of a column block of y_rows. The last to finish a column
-// block sums the rows of every token there, in slot order, so results do not depend on who is last.
-// All blocks must run at once: there is one an SM at most.
+// Blocks hand over by `flags`, which are zero at the start: [tile] counts the finished column
+// blocks of a tile of h, [512 + block] the tiles of a column block of y_rows. The last to finish a
+// column block sums the rows of every token there, in slot order, so results do not depend on who
+// is last. All blocks must run at once: there is one an SM at most.
 % local s = t.lib.shape(p, c)
 % moe.include("types.cuh")
 % moe.include("memory.cuh")
@@ -227,7 +228,8 @@ __device__ __forceinline__ void multiply(float (&sum)[2][N / 2], unsigned ring, 
     __syncwarp();
 }
 
-// Calls use(row, column, half 0, half 1) for the thread's sums of live rows: `column` is of the first
+// Calls use(row, column, half 0, half 1) for the thread's sums of live rows: `column` is of the
+// first
 // 64 weight rows, the second 64 stand in half 1.
 template <typename Use>
 __device__ __forceinline__ void each_sum(const float (&sum)[2][N / 2], const item &at, Use use) {

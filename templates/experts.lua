@@ -27,9 +27,9 @@ local function require_(p, c, d)
 end
 
 -- A ranking estimate: the experts' weights stream once at the bytes under way, or the busiest SM's
--- steps are the limit. Before the first bytes come the launch and the maps, which every block makes;
--- between the halves of the work the stream does not stop, as weights wait for nobody; behind it come
--- the last flags and the sums. Clocks of latencies are round figures.
+-- steps are the limit. Before the first bytes come the launch and the maps, which every block
+-- makes; between the halves of the work the stream does not stop, as weights wait for nobody;
+-- behind it come the last flags and the sums. Clocks of latencies are round figures.
 local function cost(p, c, d)
     local s = shape(p, c)
     local w = loads.work(p, c.n, 1 << 20)

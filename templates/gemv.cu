@@ -3,10 +3,10 @@
 //   gemm_up    h[row]      = act(x[token of row] @ up[expert]^T + bias)      rows are gathered
 //   gemm_down  y_rows[row] = h[row] @ down[expert]^T + bias
 //
-// A warp makes COLUMNS columns of the result for up to 8 rows of an expert. Its lanes share K: lane l
-// takes the 16-byte chunks l, l + 32, ... of each weight row, UNROLL of them on their way at a time,
-// and multiplies them with the same chunks of every row. Weights come past L1, rows through it. SPLIT
-// blocks may share K in turn, see split.cuh.
+// A warp makes COLUMNS columns of the result for up to 8 rows of an expert. Its lanes share K: lane
+// l takes the 16-byte chunks l, l + 32, ... of each weight row, UNROLL of them on their way at a
+// time, and multiplies them with the same chunks of every row. Weights come past L1, rows through
+// it. SPLIT blocks may share K in turn, see split.cuh.
 % local clustered, scratched = t.lib.split.clustered(p, c, d), t.lib.split.scratched(p, c, d)
 % local meets = clustered or scratched
 % local up = p.kind == "gemm_up"
@@ -48,7 +48,8 @@ constexpr int BLOCK_SUMS = ROWS * OUT_N * HALVES;
 
 static_assert(DEPTH % PER == 0, "rows are whole chunks");
 
-// The block's place: its rows are first .. first + rows - 1, its columns column .. column + OUT_N - 1.
+// The block's place: its rows are first .. first + rows - 1, its columns column .. column + OUT_N -
+// 1.
 struct place {
     int expert, first, rows, column;
 };

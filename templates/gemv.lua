@@ -1,8 +1,8 @@
 -- gemv.lua - both expert GEMMs for one or a few rows an expert: matrix times vector, any dtype.
 --
 -- Parameters: warps of a block; columns of the result that a warp makes; unroll, the 16-byte chunks
--- of each weight row that a lane has under way; split, the blocks that share a tile, each with a part
--- of K.
+-- of each weight row that a lane has under way; split, the blocks that share a tile, each with a
+-- part of K.
 
 local gemm = moe.use("gemm.lua")
 local loads = moe.use("loads.lua")

@@ -1,7 +1,7 @@
 // One block makes BM rows x OUT_N columns of one expert's product with its weights, fp32 inside.
 //
-//   gemm_up       h[row]         = act(x[token of row] @ up[expert]^T + bias)      rows are gathered
-//   gemm_down     y_rows[row]    = h[row] @ down[expert]^T + bias
+//   gemm_up       h[row]         = act(x[token of row] @ up[expert]^T + bias)      rows are
+//   gathered gemm_down     y_rows[row]    = h[row] @ down[expert]^T + bias
 //   down_combine  y[token of row] += weight of row * (h[row] @ down[expert]^T + bias)
 //
 // Both operands are K-contiguous, so one ring of STAGES x (BM + BN) rows of BK elements in shared

@@ -25,8 +25,8 @@ local function registers(p, c, s)
     return sums + slices + parts + gather + 36
 end
 
--- Numbers that follow from op and config. The .cu uses `blocks`, and `body`, the bytes of the ring or
--- of the sums that take its place.
+-- Numbers that follow from op and config. The .cu uses `blocks`, and `body`, the bytes of the ring
+-- or of the sums that take its place.
 local function shape(p, c, d)
     local s = gemm.sides(p)
     s.out_n = c.bn // s.halves

@@ -5,11 +5,11 @@
 //   gemm_down  y_rows[row] = h[row] @ down[expert]^T + bias
 //
 // A ring of STAGES x (BM + BN) rows of BK elements, in slices of SLICE elements, each with the
-// swizzle of its row length, stands between them. The weights of a slice come by one bulk copy: with
-// a gate, it brings BN/2 gate rows and then the BN/2 up rows that pair with them (two copies, where
-// the layout interleaves them), so that both meet in one thread's registers. Rows of h come by bulk
-// copies too; rows of x are gathered by 16-byte copies of all producer threads, which arrive at the
-// stage's barrier by themselves.
+// swizzle of its row length, stands between them. The weights of a slice come by one bulk copy:
+// with a gate, it brings BN/2 gate rows and then the BN/2 up rows that pair with them (two copies,
+// where the layout interleaves them), so that both meet in one thread's registers. Rows of h come
+// by bulk copies too; rows of x are gathered by 16-byte copies of all producer threads, which
+// arrive at the stage's barrier by themselves.
 //
 // Two blocks of a cluster take row tiles that follow one another in an expert. Each fetches half of
 // the weights of a stage, for both.

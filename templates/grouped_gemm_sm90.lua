@@ -1,13 +1,13 @@
 -- grouped_gemm_sm90.lua - both expert GEMMs for sm_90a: bulk copies, mbarriers, wgmma.
 --
 -- A persistent block per SM: one producer warpgroup fills a ring in shared memory, one or two
--- consumer warpgroups multiply. Parameters: tile bm x bn (rows of x or h, rows of weights), bk of K a
--- stage; stages of the ring; wgs, the consumers; pingpong, 1: consumers have tiles of their own, so
--- that one stores while the other multiplies, 0: they share the rows of a tile; cluster, 2: blocks
--- with neighbouring row tiles of an expert share what they fetch of its weights; raster and group, the
--- order of an expert's tiles, see stripes.cuh; store, 0: lanes store results, else: the copy engine
--- does, from so many pieces of shared memory a warp; regs, what a thread of the producer keeps of its
--- registers where there are two consumers.
+-- consumer warpgroups multiply. Parameters: tile bm x bn (rows of x or h, rows of weights), bk of K
+-- a stage; stages of the ring; wgs, the consumers; pingpong, 1: consumers have tiles of their own,
+-- so that one stores while the other multiplies, 0: they share the rows of a tile; cluster, 2:
+-- blocks with neighbouring row tiles of an expert share what they fetch of its weights; raster and
+-- group, the order of an expert's tiles, see stripes.cuh; store, 0: lanes store results, else: the
+-- copy engine does, from so many pieces of shared memory a warp; regs, what a thread of the
+-- producer keeps of its registers where there are two consumers.
 
 local gemm = moe.use("gemm.lua")
 local loads = moe.use("loads.lua")
@@ -56,9 +56,10 @@ local function require_stages(c, s, d)
     return true
 end
 
--- Whether a consumer's sums leave too few registers for its epilogue, as seen in the compiler's log:
--- 128 sums leave enough, but where lanes store and add a bias or have no gate; more only where there
--- is no bias, and with an activation only where that is short and all consumers share a tile.
+-- Whether a consumer's sums leave too few registers for its epilogue, as seen in the compiler's
+-- log:
+-- 128 sums leave enough, but where lanes store and add a bias or have no gate; more only where
+-- there is no bias, and with an activation only where that is short and all consumers share a tile.
 local function spills(p, c, s)
     local bias = s.up and p.bias_up or not s.up and p.bias_down
     if s.sums < 128 then return false end
@@ -92,9 +93,9 @@ local function require_(p, c, d)
     return require_stages(c, s, d)
 end
 
--- What the expected loads make: units of work (see stripes.cuh) of a column block, and the DRAM bytes
--- that come again because L2 has lost them: weights for every stripe of rows, or rows for every stripe
--- of columns.
+-- What the expected loads make: units of work (see stripes.cuh) of a column block, and the DRAM
+-- bytes that come again because L2 has lost them: weights for every stripe of rows, or rows for
+-- every stripe of columns.
 local function work(p, c, d, s)
     local w = {units = 0, again = 0}
     local height = c.bm * c.cluster
@@ -115,8 +116,8 @@ local function work(p, c, d, s)
     return w
 end
 
--- Clocks of a tile behind its last product. Instructions of the activation are counted by the special
--- function unit, which takes 8 clocks for a warp, two of them an element.
+-- Clocks of a tile behind its last product. Instructions of the activation are counted by the
+-- special function unit, which takes 8 clocks for a warp, two of them an element.
 local function epilogue(c, s)
     local each = s.up and 16 or c.store > 0 and 2 or 3 -- clocks of a warp for 32 results
     local warps = c.pingpong == 1 and 1 or c.wgs     -- of one SM quarter, at work at once
@@ -126,10 +127,10 @@ local function epilogue(c, s)
     return hopper.drain + pieces * fill + wait
 end
 
--- A ranking estimate: the slowest of DRAM, L2 and the busiest SM's own work. A stage takes the longer
--- of its tensor time and of its passage through shared memory (written once, B read by every 64
--- rows); a tile adds its epilogue, unless consumers alternate; a block starts with the tables and the
--- first copies.
+-- A ranking estimate: the slowest of DRAM, L2 and the busiest SM's own work. A stage takes the
+-- longer of its tensor time and of its passage through shared memory (written once, B read by every
+-- 64 rows); a tile adds its epilogue, unless consumers alternate; a block starts with the tables
+-- and the first copies.
 local function cost(p, c, d)
     local s = shape(p, c)
     local l = loads.work(p, c.bm, c.group) -- for rows and experts

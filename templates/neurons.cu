@@ -6,8 +6,8 @@
 // down, COLUMNS threads side by side. Where these are fewer than the block has, GROUPS of them
 // share the slots, each a run of them in order, and are added in order.
 //
-// SPLIT = 0: a block makes a token. Else `dots` leaves weight * act(up_e . x) in scratch, a neuron a
-// warp, and SPLIT blocks share a token's columns. Values (act=none) have no products.
+// SPLIT = 0: a block makes a token. Else `dots` leaves weight * act(up_e . x) in scratch, a neuron
+// a warp, and SPLIT blocks share a token's columns. Values (act=none) have no products.
 % local multiplies, fused = t.lib.multiplies(p), c.split == 0
 $(moe.include("types.cuh"))
 $(moe.include("memory.cuh"))

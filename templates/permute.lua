@@ -55,10 +55,11 @@ return moe.template {
                              block = 0 } }
     end,
 
-    -- Time: the gate reads all ids for each expert and the weights of a choice four times, at the L2's
-    -- rate of about 2 KB a ns; launches, then by kernel the rounds of dependent memory accesses and, for scatter, what
-    -- a block reads of the counts. Fitted to the simulated H100: a kernel's first accesses take a
-    -- good us, a further tile of count 340 ns; sixteen loads of counts in flight take 600 cycles.
+    -- Time: the gate reads all ids for each expert and the weights of a choice four times, at the
+    -- L2's rate of about 2 KB a ns; launches, then by kernel the rounds of dependent memory
+    -- accesses and, for scatter, what a block reads of the counts. Fitted to the simulated H100: a
+    -- kernel's first accesses take a good us, a further tile of count 340 ns; sixteen loads of
+    -- counts in flight take 600 cycles.
     cost = function(p, c, d)
         local slots, tile = p.t * p.k, c.threads * c.items
         local warps = c.threads // 32

@@ -1,15 +1,16 @@
 // Balanced assignment of tokens to experts (BASE layers) by an auction on the device.
 //
 // scores:  logits of a tile of tokens, stored by expert; sums of probabilities.
-// auction: one grid that stays, with a barrier behind every step. Tokens have prices, 0 at first, and
-//          mostly an owner. In a round each expert that lacks n tokens bids for the n of most value to
-//          it, logit - price, among those it does not own: as much more than the price as leaves each
-//          the value of the next best one, and epsilon more. Each token goes to its highest bidder, of
-//          equal ones the lower expert. Owned tokens stay owned, so in the end all are.
+// auction: one grid that stays, with a barrier behind every step. Tokens have prices, 0 at first,
+// and
+//          mostly an owner. In a round each expert that lacks n tokens bids for the n of most value
+//          to it, logit - price, among those it does not own: as much more than the price as leaves
+//          each the value of the next best one, and epsilon more. Each token goes to its highest
+//          bidder, of equal ones the lower expert. Owned tokens stay owned, so in the end all are.
 //
 // Expert e gets T/E tokens, and one more if e < T%E. An auction that ends by itself is within
-// T * epsilon of the largest sum of logits (reference/balance.c says why). After ROUNDS rounds, as in
-// fairseq, only tokens that nobody has are bid for, which ends it in a few more.
+// T * epsilon of the largest sum of logits (reference/balance.c says why). After ROUNDS rounds, as
+// in fairseq, only tokens that nobody has are bid for, which ends it in a few more.
 //
 // Logits that are not finite count as the smallest that is, and bids are compared as integers, so
 // blocks may come in any order: the result is the same.

@@ -11,8 +11,8 @@ local router = moe.use("route.lua")
 -- Integers in front of the bids: counters, ranges of the blocks, owned tokens; an even number.
 local function head(p, c) return moe.align(2 + 2 * c.blocks + p.e, 2) end
 
--- Predicted ns of the auction: rounds of two barriers, 1 us each, and of what an expert reads of its
--- tokens, five times. Rounds: about 100 for many tokens, fewer for few.
+-- Predicted ns of the auction: rounds of two barriers, 1 us each, and of what an expert reads of
+-- its tokens, five times. Rounds: about 100 for many tokens, fewer for few.
 local function auction(p, c, d)
     local rounds = math.min(100, 20 + p.t // math.max(1, p.e))
     local turns = moe.ceil_div(p.e, c.blocks)

@@ -59,7 +59,8 @@ constexpr int STEPS = KEY_BYTES / 32; // of K: 16 elements, or 8 of f32
 static_assert(KEY_BYTES % 128 == 0, "whole groups of chunks");
 static_assert(TOKENS / 8 % ACROSS == 0 && ROWS / 16 % ALONG == 0, "whole tiles");
 
-// Where chunk `c` of row `r` of keys or queries lies: eight rows' chunks of a column meet all banks.
+// Where chunk `c` of row `r` of keys or queries lies: eight rows' chunks of a column meet all
+// banks.
 __device__ __forceinline__ int key_chunk(int r, int c) {
     return r * KEY_BYTES + (c & ~7 | (c ^ r) & 7) * 16;
 }

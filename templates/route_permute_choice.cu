@@ -4,7 +4,8 @@
 // choose: a block an expert takes the C largest, of equal ones the earlier token, and ranks them in
 //         token order. Every expert has C rows, so a rank is a row at once. Of a shard all experts
 //         choose, and those that are held get rows.
-// maps:   what experts have taken, turned round to slots (t,j) of token t and expert j, 32 of each at
+// maps:   what experts have taken, turned round to slots (t,j) of token t and expert j, 32 of each
+// at
 //         once, and the tables. Given experts may be any: then one block makes the maps as
 //         permute_small does, and the others have nothing to do.
 

@@ -1,22 +1,23 @@
 % local s = t.lib.shape(p, c)
 // From tokens, or from given logits, to chosen experts and their weights, with the sums that load
-// balancing needs: the router of sm_90a. Logits are x @ router_weight^T in fp32, plus router_bias unless
-// that joins the keys.
+// balancing needs: the router of sm_90a. Logits are x @ router_weight^T in fp32, plus router_bias
+// unless that joins the keys.
 % if s.exact then
 // The weights are f32 and reach the tensor cores in parts of bf16, from registers (wgmma_f32.cuh).
 % end
 //
-// A block makes one tile: BT tokens and all experts. One lane copies weights, which may be there before
-// the kernel ahead has ended, and another one tokens into a ring of STAGES stages of BK elements; WGS
-// warpgroups multiply. One operand is tall: its rows are taken 64 by 64 by products of N rows of the
-// other, wide one. Logits then take the ring's place in shared memory, and all warps select, one token
-// each (select.cuh).
+// A block makes one tile: BT tokens and all experts. One lane copies weights, which may be there
+// before the kernel ahead has ended, and another one tokens into a ring of STAGES stages of BK
+// elements; WGS warpgroups multiply. One operand is tall: its rows are taken 64 by 64 by products
+// of N rows of the other, wide one. Logits then take the ring's place in shared memory, and all
+// warps select, one token each (select.cuh).
 //
 % if c.split == 1 then
 // The blocks of a cluster share a tile: each multiplies a part of K and selects for a part of the
 // tokens, whose sums it adds up from all blocks in their order.
 % elseif c.cluster > 1 then
-// The blocks of a cluster take neighbouring tiles; each fetches a part of a stage's weights, for all.
+// The blocks of a cluster take neighbouring tiles; each fetches a part of a stage's weights, for
+// all.
 % end
 % local shares_weights = c.cluster > 1 and c.split == 0
 % local wait_empty = shares_weights and "barrier_wait_cluster" or "barrier_wait"
@@ -135,8 +136,8 @@ __device__ __forceinline__ void release_stage(unsigned empty) {
 using sums = float[M_BLOCKS][N / 2];
 
 % if s.exact then
-// A warpgroup's sums over this block's part of K. Tensor cores cut off what does not fit an addition;
-// the short sums of a stage, added up by rounding ones, keep that from growing with D.
+// A warpgroup's sums over this block's part of K. Tensor cores cut off what does not fit an
+// addition; the short sums of a stage, added up by rounding ones, keep that from growing with D.
 __device__ __forceinline__ void multiply(sums &sum, unsigned ring, const share &mine, int rank) {
     const depth_range range(rank);
     const int row = mine.tall + (int)threadIdx.x / 32 % 4 * 16; // of this warp

@@ -24,9 +24,9 @@ local MOST_SUMS = 128     -- of a thread; more leave too few registers for what 
 -- have reached.
 local NEXT, MEET, CUT, REMOTE_RATE = 1500, 700, 100, 12
 
--- Numbers that follow from op and config. The warpgroups share the tall operand, or where its blocks
--- of 64 rows are uneven, the wide one. exact: f32 weights, which come from registers in three parts;
--- these leave fewer registers for others than those who multiply and copy.
+-- Numbers that follow from op and config. The warpgroups share the tall operand, or where its
+-- blocks of 64 rows are uneven, the wide one. exact: f32 weights, which come from registers in
+-- three parts; these leave fewer registers for others than those who multiply and copy.
 local function shape(p, c)
     local s = {}
     s.exact = p.router_w ~= p.x
@@ -107,10 +107,10 @@ local function behind(p, c, s, d)
     return store + add + rounds * router.choice(p)
 end
 
--- Clocks of a stage: the longest of its tensor time, of its passage through shared memory (written once,
--- both operands read by every product) and of its way in. Of f32 weights there are three products, and
--- pairs of weights, read by lanes of which two meet in a bank, take 13 instructions to cut; a
--- warpgroup's own chain goes from 16 columns to the next.
+-- Clocks of a stage: the longest of its tensor time, of its passage through shared memory (written
+-- once, both operands read by every product) and of its way in. Of f32 weights there are three
+-- products, and pairs of weights, read by lanes of which two meet in a bank, take 13 instructions
+-- to cut; a warpgroup's own chain goes from 16 columns to the next.
 local function stage(p, c, s, d)
     local hopper = loads.hopper
     local tensor = 2 * s.experts * c.bt * c.bk / (d.tensor_rate * hopper.tensor_share)
@@ -126,8 +126,8 @@ local function stage(p, c, s, d)
     return loads.soft_max(3 * tensor, (s.stage + reads) / 128, s.stage / 64, cut, chain)
 end
 
--- A ranking estimate: the slowest of DRAM, L2 and the busiest SM's own work. Blocks of an SM overlap,
--- one's choices with another's products.
+-- A ranking estimate: the slowest of DRAM, L2 and the busiest SM's own work. Blocks of an SM
+-- overlap, one's choices with another's products.
 local function cost(p, c, d, b)
     local s, hopper = shape(p, c), loads.hopper
     local flops = 2 * p.t * p.d * p.e

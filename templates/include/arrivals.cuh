@@ -1,10 +1,10 @@
-// arrivals.cuh - blocks that each make a part of the rows of tokens find out which of them is the last,
-// and that one sums the token's rows: in slot order, so that y does not depend on who it is. Needs XT, D,
-// K, OUT_N, N_BLOCKS, SPLIT and arguments with flags, which are zero at the start.
+// arrivals.cuh - blocks that each make a part of the rows of tokens find out which of them is the
+// last, and that one sums the token's rows: in slot order, so that y does not depend on who it is.
+// Needs XT, D, K, OUT_N, N_BLOCKS, SPLIT and arguments with flags, which are zero at the start.
 //
-// A part is OUT_N columns of a row over one of SPLIT shares of K. It stands as floats in scratch, at
-// [share][slot][column], and is counted by its token's counter for the column block. Where there are
-// more tokens than counters, several share one, and are summed when all of theirs is there.
+// A part is OUT_N columns of a row over one of SPLIT shares of K. It stands as floats in scratch,
+// at [share][slot][column], and is counted by its token's counter for the column block. Where there
+// are more tokens than counters, several share one, and are summed when all of theirs is there.
 % local op = "args_" .. p.kind
 % moe.include("memory.cuh")
 

@@ -61,7 +61,8 @@ __device__ __forceinline__ void add_probabilities(const op_args &a, const float 
     }
 }
 
-// out[e * T + t] = value(logit, t within the tile) of the tile's tokens: each expert's are neighbours.
+// out[e * T + t] = value(logit, t within the tile) of the tile's tokens: each expert's are
+// neighbours.
 template <typename Value>
 __device__ __forceinline__ void store_columns(const op_args &a, const float *logits, int first,
                                               int tokens, float *out, Value value) {

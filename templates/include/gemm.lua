@@ -1,5 +1,5 @@
--- gemm.lua - what templates of expert GEMMs share: the sides of the products, and the work that they
--- are at the expected loads.
+-- gemm.lua - what templates of expert GEMMs share: the sides of the products, and the work that
+-- they are at the expected loads.
 
 -- Rows of x or h times rows of weights: `halves`, gate and up rows where there are both; depth, the
 -- elements of K; width, the columns of the result, which down_combine adds up (`summed`).

@@ -1,5 +1,6 @@
-// input_weight.cuh - the router's weights where they multiply the experts' inputs. Products are linear
-// in x, so a row's sums are scaled instead, before bias and activation: up(w * x) = w * up(x).
+// input_weight.cuh - the router's weights where they multiply the experts' inputs. Products are
+// linear in x, so a row's sums are scaled instead, before bias and activation: up(w * x) = w *
+// up(x).
 
 // The weight of row `row` of an expert; 1 for a shared one, and none for rows from `end` on.
 __device__ __forceinline__ float input_weight(const args_gemm_up &args, int expert, int row, int end) {

@@ -1,5 +1,5 @@
--- loads.lua - what templates' cost functions share: what rows that spread over experts make of tiles,
--- what the start of a kernel and a stream of bytes take, and how several limits combine.
+-- loads.lua - what templates' cost functions share: what rows that spread over experts make of
+-- tiles, what the start of a kernel and a stream of bytes take, and how several limits combine.
 
 -- The work of the op at the expected loads: rows kept, experts that get any, row tiles of bm, and
 -- times that an expert's weights are walked (once for every stripe).
@@ -40,32 +40,33 @@ local function soft_max(...)
     return sum ^ 0.25
 end
 
--- ns from the end of the kernel ahead to the first instructions of the next: where both overlap, its
--- blocks are there already, but only the end of all others lets them pass.
+-- ns from the end of the kernel ahead to the first instructions of the next: where both overlap,
+-- its blocks are there already, but only the end of all others lets them pass.
 local function launch(d) return d.sm >= 90 and 1000 or 2000 end
 
--- ns of a kernel that streams `bytes` from DRAM with `flying` bytes under way, behind its launch: the
--- tables and the first copies take a round trip each, before which nothing streams; no stream is
--- faster than its bytes in the 800 ns that DRAM takes to answer (Little's law).
+-- ns of a kernel that streams `bytes` from DRAM with `flying` bytes under way, behind its launch:
+-- the tables and the first copies take a round trip each, before which nothing streams; no stream
+-- is faster than its bytes in the 800 ns that DRAM takes to answer (Little's law).
 local function stream(d, bytes, flying)
     local slow = soft_max(1, d.bandwidth * 800 / flying)
     return launch(d) + 1500 + bytes / (d.bandwidth * 0.92) * slow
 end
 
--- Of wgmma kernels on an H100. Of the data sheet's tensor rate, what large library GEMMs reach (798 of
--- 949 TFLOP/s at its clock); bytes a clock that L2 sends to each SM when neighbours ask for the same
--- tiles, which published 128 x 256 kernels without multicast need at 778 TFLOP/s (39), and a little
--- more, and those that one SM takes in. Clocks, all of them round figures: from a stage's copies being
--- asked for to its first byte; of a stage's barriers and fences; to drain the tensor cores and start
--- the next tile's sums; of a kernel before it asks for its first stage.
+-- Of wgmma kernels on an H100. Of the data sheet's tensor rate, what large library GEMMs reach (798
+-- of
+-- 949 TFLOP/s at its clock); bytes a clock that L2 sends to each SM when neighbours ask for the
+-- same tiles, which published 128 x 256 kernels without multicast need at 778 TFLOP/s (39), and a
+-- little more, and those that one SM takes in. Clocks, all of them round figures: from a stage's
+-- copies being asked for to its first byte; of a stage's barriers and fences; to drain the tensor
+-- cores and start the next tile's sums; of a kernel before it asks for its first stage.
 local hopper = {tensor_share = 0.84, l2_rate = 44, port = 64, latency = 600, step = 10, drain = 500,
                 start = 2600}
 
 -- Clocks until a stage of `bytes` that was asked for is there.
 local function arrival(bytes) return hopper.latency + bytes / hopper.port end
 
--- Clocks from step to step of K where a product takes `step`: a stage is asked for again once it has
--- been multiplied, and has to be there when its turn comes.
+-- Clocks from step to step of K where a product takes `step`: a stage is asked for again once it
+-- has been multiplied, and has to be there when its turn comes.
 local function turn(step, bytes, stages)
     return soft_max(step, (arrival(bytes) + step) / stages)
 end

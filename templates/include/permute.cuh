@@ -1,13 +1,13 @@
 // permute.cuh - what makers of index maps share: stable ranks of slots among those of the same
-// expert, and the tables of experts. Needs E, K, LOCAL, LISTED, MAP_THREADS (of a block), ITEMS (slots
-// of a thread that are ranked together) and the op's arguments.
+// expert, and the tables of experts. Needs E, K, LOCAL, LISTED, MAP_THREADS (of a block), ITEMS
+// (slots of a thread that are ranked together) and the op's arguments.
 //
 // Slots are taken in choice-major order: all first choices in token order, then all second ones,
 // and so on. Place q of that order is choice q/T of token q%T. A slot's rank is the number of
 // earlier slots with its expert; the slot is kept where the rank is below the capacity.
 //
-// Experts have the device's own numbers here: those it holds are 0 .. LOCAL-1, and shared experts, each
-// with a row for every token, follow up to LISTED.
+// Experts have the device's own numbers here: those it holds are 0 .. LOCAL-1, and shared experts,
+// each with a row for every token, follow up to LISTED.
 
 % moe.include("scan.cuh")
 % moe.include("losses.cuh")
@@ -88,8 +88,8 @@ __device__ __forceinline__ void tile_rank(tile_slots &tile, int *counts) {
 }
 
 // Ranks a loaded tile across the block. Afterwards table[warp][expert] is what the ranks of that
-// warp start from. `table` is [MAP_WARPS][LOCAL]; `running` [LOCAL] counts the slots of all tiles before
-// this one, and then this one's too. Ends with a barrier.
+// warp start from. `table` is [MAP_WARPS][LOCAL]; `running` [LOCAL] counts the slots of all tiles
+// before this one, and then this one's too. Ends with a barrier.
 __device__ __forceinline__ void tile_order(tile_slots &tile, int *table, int *running) {
     int *counts = table + threadIdx.x / 32 * LOCAL;
     __syncwarp(); // the last tile's reads of this row
@@ -134,9 +134,9 @@ __device__ __forceinline__ int rows_of(const op_args &a, const int *total, int e
     return LOCAL == LISTED || e < LOCAL ? min(total[e], a.capacity) : a.tokens;
 }
 
-// First rows into `start` [LISTED+1] from the slots of every expert, `total` [LOCAL]. The block that
-// publishes also writes them, and the tile tables, to global memory: one warp a table. A barrier
-// must follow before others read `start`.
+// First rows into `start` [LISTED+1] from the slots of every expert, `total` [LOCAL]. The block
+// that publishes also writes them, and the tile tables, to global memory: one warp a table. A
+// barrier must follow before others read `start`.
 __device__ __forceinline__ void make_starts(const op_args &a, const int *total, int *start,
                                             bool publish) {
     for (int table = threadIdx.x / 32; table < (publish ? 8 : 1); table += MAP_WARPS) {

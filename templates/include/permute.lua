@@ -8,12 +8,12 @@ local function shared_bytes(p, threads)
     return ((threads // 32 + 2) * p.held + p.listed + 1) * 4
 end
 
--- Predicted ns of all maps by one block, without a launch: the slowest of a warp's own chain, of the
--- instructions of all, and of what one SM sends to L2 and back. Clocks are round figures. The chain: a
--- round trip to memory, then tile after tile the warps' tables and each item, which has its place
--- divided into token and choice, is ranked, and is written; before them, where there are several
--- tiles, the count. A warp executes some 100 instructions an item. Slots of neighbours lie k apart and
--- rows anywhere, so that each takes most of a sector.
+-- Predicted ns of all maps by one block, without a launch: the slowest of a warp's own chain, of
+-- the instructions of all, and of what one SM sends to L2 and back. Clocks are round figures. The
+-- chain: a round trip to memory, then tile after tile the warps' tables and each item, which has
+-- its place divided into token and choice, is ranked, and is written; before them, where there are
+-- several tiles, the count. A warp executes some 100 instructions an item. Slots of neighbours lie
+-- k apart and rows anywhere, so that each takes most of a sector.
 local function alone(p, d, threads, items)
     local slots = p.t * p.k
     local tiles = math.max(1, moe.ceil_div(slots, threads * items))

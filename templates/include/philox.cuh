@@ -1,5 +1,5 @@
-// philox.cuh - random numbers by counter: Philox4x32-10 (Salmon and others 2011). What is drawn depends
-// on the seed and on what it is for, not on which thread draws it, nor on the config.
+// philox.cuh - random numbers by counter: Philox4x32-10 (Salmon and others 2011). What is drawn
+// depends on the seed and on what it is for, not on which thread draws it, nor on the config.
 
 enum draw_stream { DRAW_SECOND, DRAW_NOISE, DRAW_JITTER }; // ORDER moe_draw of reference/draw.h
 

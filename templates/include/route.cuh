@@ -60,14 +60,14 @@ template <int BYTES> struct copies {
     int row = (int)threadIdx.x / CHUNKS, chunk = (int)threadIdx.x % CHUNKS;
 };
 
-// Where chunk `c` of an expert's row `r` lies. With f32 beside 16 bits a lane reads pairs of chunks:
-// there four rows' pairs meet all banks.
+// Where chunk `c` of an expert's row `r` lies. With f32 beside 16 bits a lane reads pairs of
+// chunks: there four rows' pairs meet all banks.
 __device__ __forceinline__ int expert_chunk(int r, int c) {
     return MIXED ? c ^ (r & 3) << 1 : swizzle<ROW>(r, c);
 }
 
-// Starts this thread's copies of a matrix's ROWS rows, from its own first row on. Rows from `rows` on
-// become zeros, and all where !inside; ALL: neither occurs.
+// Starts this thread's copies of a matrix's ROWS rows, from its own first row on. Rows from `rows`
+// on become zeros, and all where !inside; ALL: neither occurs.
 template <int ROWS, int BYTES, bool ALL, typename T>
 __device__ __forceinline__ void load_rows(unsigned to, const T *from, int rows, bool inside) {
     constexpr int AT_ONCE = copies<BYTES>::AT_ONCE;
@@ -175,8 +175,8 @@ __device__ __forceinline__ void multiply_stage(unsigned stage, sums &sum) {
 % end
 }
 
-// Puts a tile's sums into `logits` [BT][PITCH] from column `column`, as far as column `columns`, all
-// behind column `part`.
+// Puts a tile's sums into `logits` [BT][PITCH] from column `column`, as far as column `columns`,
+// all behind column `part`.
 // Warps that share K follow each other. `bias` [E] or NULL.
 __device__ __forceinline__ void store_tile(const sums &sum, float *logits, int part, int column,
                                            int columns, const float *bias) {
@@ -211,8 +211,8 @@ __device__ __forceinline__ const RT *tile_weights(const op_args &a, int tile) {
 }
 
 // Logits of BT tokens for `tiles` tiles of experts, over `steps` stages from `first_step`, into
-// `logits`, whose column 0 is the first tile's first expert; the other matrix's columns start at WIDTH.
-// A barrier must follow.
+// `logits`, whose column 0 is the first tile's first expert; the other matrix's columns start at
+// WIDTH. A barrier must follow.
 __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, float *logits,
                                             int first_token, int first_tile, int tiles,
                                             int first_step, int steps, const float *bias) {
@@ -258,7 +258,8 @@ __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, flo
         if (++stage == STAGES) stage = 0;
         if (++step < steps) continue;
         if (OVER_RING) __syncthreads();
-        // A column that changes from tile to tile keeps addresses of stores out of the loop's registers.
+        // A column that changes from tile to tile keeps addresses of stores out of the loop's
+        // registers.
         const int matrix = ROUTERS > 1 ? tile / BLOCKS_E : 0;
         store_tile(sum, logits, matrix * WIDTH, (tile - matrix * BLOCKS_E) * BE,
                    min(E - first_tile % BLOCKS_E * BE, PITCH - 4), matrix ? nullptr : bias);

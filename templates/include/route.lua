@@ -111,8 +111,8 @@ end
 -- Cycles that a warp takes to select for one token.
 local function choice(p) return 400 + p.k * (110 + moe.ceil_div(p.e, 32) * 8) end
 
--- Issue slots of a warp: of a stage, which are fragments, products and copies; and of a tile's sums,
--- which warps that share K put down one after the other.
+-- Issue slots of a warp: of a stage, which are fragments, products and copies; and of a tile's
+-- sums, which warps that share K put down one after the other.
 local function issue(p, c)
     local row = bk(p, c) * p.xbytes
     local warps_e = math.min(c.warps, c.be // 16)
@@ -124,19 +124,19 @@ local function issue(p, c)
     return stage, warps_k * (tiles_e * tiles_t * 16 + 60)
 end
 
--- Bytes that a stage moves through shared memory: it is written once, and read by the warps, each of
--- which multiplies its own experts with all tokens.
+-- Bytes that a stage moves through shared memory: it is written once, and read by the warps, each
+-- of which multiplies its own experts with all tokens.
 local function passed_bytes(p, c)
     local warps_e = math.min(c.warps, c.be // 16)
     return stage_bytes(p, c) + (c.be * p.router_wbytes + warps_e * c.bt * p.xbytes) * bk(p, c)
 end
 
--- Predicted ns of the first kernel. A block's stages arrive from L2, at 32 B a clock for each SM of the
--- device and at most 64 for one, pass shared memory at 128, and are multiplied meanwhile, at half of
--- the tensor peak; then, if split = 0, each warp selects its tokens one by one. DRAM gives x again for
--- every tile of experts if the blocks at work do not keep it in L2. Assumed: 800 ns until the first
--- stage is there, 150 cycles that a stage's own chain takes, and 900 from a copy's issue to its use,
--- over the stages between. `most`, or nil, is how many blocks there are at most.
+-- Predicted ns of the first kernel. A block's stages arrive from L2, at 32 B a clock for each SM of
+-- the device and at most 64 for one, pass shared memory at 128, and are multiplied meanwhile, at
+-- half of the tensor peak; then, if split = 0, each warp selects its tokens one by one. DRAM gives
+-- x again for every tile of experts if the blocks at work do not keep it in L2. Assumed: 800 ns
+-- until the first stage is there, 150 cycles that a stage's own chain takes, and 900 from a copy's
+-- issue to its use, over the stages between. `most`, or nil, is how many blocks there are at most.
 local function first_kernel(p, c, d, b, most)
     local clock = d.clock / 1000
     local each = most and moe.ceil_div(blocks(p, c), most) or 1 -- tiles of tokens of a block
@@ -168,7 +168,8 @@ local function first_kernel(p, c, d, b, most)
 end
 
 -- Predicted ns of the selection from slices by `blocks` blocks at once of `warps` warps, without a
--- launch: what the slices' sums take to write and read, and each warp's tokens one by one. A lane has
+-- launch: what the slices' sums take to write and read, and each warp's tokens one by one. A lane
+-- has
 -- 16 sums under way, so it takes as many rounds through the L2, of 600 cycles, to have all.
 local function selection(p, c, d, blocks, warps)
     local partial = 2 * c.split * p.t * p.e * routers(p) * 4 / (2 * d.bandwidth)

@@ -1,5 +1,5 @@
-// select.cuh - what becomes of the logits of a block's tokens: choices, weights, counts and sums. Needs
-// E, K, THREADS and the op's arguments.
+// select.cuh - what becomes of the logits of a block's tokens: choices, weights, counts and sums.
+// Needs E, K, THREADS and the op's arguments.
 % moe.include("rule.cuh")
 
 using op_args = args_$(p.kind);

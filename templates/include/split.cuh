@@ -1,11 +1,11 @@
-// split.cuh - SPLIT neighbouring blocks share a tile, each with a part of K, so that few tiles keep all
-// SMs busy. Needs BLOCK_SUMS, the sums that a block makes, and a template with `lib.split`.
+// split.cuh - SPLIT neighbouring blocks share a tile, each with a part of K, so that few tiles keep
+// all SMs busy. Needs BLOCK_SUMS, the sums that a block makes, and a template with `lib.split`.
 //
 // The sums of all shares meet, and are added in the order of K: the same input gives the same bits,
 // whoever comes first. From sm_90 on the blocks are a cluster and read one another's shared memory,
 // where each keeps its sums at the same place; every block then finishes a part of the tile. Below,
-// sums go to scratch, and a second kernel adds and finishes: its launch costs what counting arrivals
-// would, and no counter has to be zero again for the next launch.
+// sums go to scratch, and a second kernel adds and finishes: its launch costs what counting
+// arrivals would, and no counter has to be zero again for the next launch.
 % local split = t.lib.split
 
 __device__ __forceinline__ int share_of_block() {
@@ -34,8 +34,8 @@ __device__ __forceinline__ float load_share(unsigned from, int share) {
     return out;
 }
 
-// The total of sum `at`, of which each block keeps its share at sums[at]. Between two barriers of the
-// cluster: all shares must be there, and no block may end or reuse `sums` before all have read.
+// The total of sum `at`, of which each block keeps its share at sums[at]. Between two barriers of
+// the cluster: all shares must be there, and no block may end or reuse `sums` before all have read.
 __device__ __forceinline__ float add_shares(const float *sums, int at) {
     float total = 0.0f;
 #pragma unroll

@@ -5,12 +5,12 @@ local loads = moe.use("loads.lua")
 
 local VALUES = {1, 2, 4, 8}
 
--- Round figures: ns of two barriers of a cluster with reads of its shared memory between, which take
--- some 200 clocks each; and of a kernel that adds sums from scratch, behind its launch.
+-- Round figures: ns of two barriers of a cluster with reads of its shared memory between, which
+-- take some 200 clocks each; and of a kernel that adds sums from scratch, behind its launch.
 local MEETING, ADDING = 400, 1200
 
--- Whether the sums of shares meet before anything is made of them. down_combine needs no meeting: it
--- adds parts of rows anyway, see arrivals.cuh.
+-- Whether the sums of shares meet before anything is made of them. down_combine needs no meeting:
+-- it adds parts of rows anyway, see arrivals.cuh.
 local function meets(p, c) return c.split > 1 and p.kind ~= "down_combine" end
 
 -- Where they meet: in shared memory of a cluster or, before there were clusters, in scratch.

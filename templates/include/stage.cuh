@@ -1,11 +1,11 @@
 // stage.cuh - results on their way out: a warp packs them in shared memory, the copy engine writes
 // them. Needs XT, STORE, OUT_N, PIECE, WIDTH.
 //
-// A warp has STORE pieces of 16 rows x PIECE columns, laid out as the tensor map's boxes are: 64 or 32
-// columns are swizzled; 40, 48 and 56 are not, as eight of their rows meet the banks evenly anyway.
-// It fills one while the copy engine still reads the others. A box that would reach behind an
-// expert's last row is not for the copy engine, since the rows there are the next expert's: lanes
-// copy it.
+// A warp has STORE pieces of 16 rows x PIECE columns, laid out as the tensor map's boxes are: 64 or
+// 32 columns are swizzled; 40, 48 and 56 are not, as eight of their rows meet the banks evenly
+// anyway. It fills one while the copy engine still reads the others. A box that would reach behind
+// an expert's last row is not for the copy engine, since the rows there are the next expert's:
+// lanes copy it.
 % moe.include("memory.cuh")
 % moe.include("tma.cuh")
 

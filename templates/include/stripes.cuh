@@ -1,16 +1,17 @@
-// stripes.cuh - which tiles a persistent block of a grouped GEMM makes, and in which order. Needs LISTED,
-// BM, HEIGHT (rows of a tile, of all blocks of a cluster), OUT_N, N_BLOCKS, CLUSTER, GROUP, RASTER.
+// stripes.cuh - which tiles a persistent block of a grouped GEMM makes, and in which order. Needs
+// LISTED, BM, HEIGHT (rows of a tile, of all blocks of a cluster), OUT_N, N_BLOCKS, CLUSTER, GROUP,
+// RASTER.
 //
-// Work is dealt out in units that take about the same time: a tile; or, of an expert's last row tile
-// that has no more than BM/2 rows, two neighbouring column blocks, as rows of nobody are not
+// Work is dealt out in units that take about the same time: a tile; or, of an expert's last row
+// tile that has no more than BM/2 rows, two neighbouring column blocks, as rows of nobody are not
 // multiplied by whole 64. Cluster c makes units c, c + clusters, ...: no block gets more than one
 // unit more than another, whatever the router did. That alone takes 7% off gemm_up of 512 experts
-// with 320 rows each; tiles dealt out one by one would lose it again, since an expert has 12 of them
-// and 132 SMs are a multiple of that: the short tiles would always meet the same blocks.
+// with 320 rows each; tiles dealt out one by one would lose it again, since an expert has 12 of
+// them and 132 SMs are a multiple of that: the short tiles would always meet the same blocks.
 //
 // Units follow one another expert by expert, in stripes of GROUP row tiles with all columns (RASTER
-// 0), or of GROUP column blocks with all rows (1): blocks that run together share weights and rows in
-// L2, and DRAM gives each expert's weights once. Heavy experts first would not shorten the tail,
+// 0), or of GROUP column blocks with all rows (1): blocks that run together share weights and rows
+// in L2, and DRAM gives each expert's weights once. Heavy experts first would not shorten the tail,
 // which is one unit in any order, and would leave the light experts, which want DRAM more than the
 // tensor cores, to compete with one another at the end instead of filling the heavy ones' gaps.
 % moe.include("walk.cuh")
@@ -52,8 +53,8 @@ struct place {
 };
 
 // Goes through this block's tiles. Whole warps step it, and know the tile.
-// Goes through this block's tiles. Whole warps step it, and know the tile. There is one way out of a
-// step, so that the compiler knows that warps stay together.
+// Goes through this block's tiles. Whole warps step it, and know the tile. There is one way out of
+// a step, so that the compiler knows that warps stay together.
 struct tile_walk {
     place at;
     int unit, step;

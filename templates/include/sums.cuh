@@ -1,5 +1,5 @@
-// sums.cuh - sums of rows in memory: cleared, added to in any order, rounded to y. See sums.lua. Needs
-// XT, D, the op's arguments, and a template with `lib.sums` and its parameters.
+// sums.cuh - sums of rows in memory: cleared, added to in any order, rounded to y. See sums.lua.
+// Needs XT, D, the op's arguments, and a template with `lib.sums` and its parameters.
 //
 // Nobody waits for additions by vectors of red; those by the copy engine have a wait of their own.
 % local op = "args_" .. p.kind
@@ -18,8 +18,8 @@ __device__ __forceinline__ sum_type *sums_of(const $(op) &args) {
     return $(wide and "(float *)args.scratch" or "args.y");
 }
 
-// What a row of the kernel's own numbering is added to, and how much of it; may be older than the kernel
-// ahead.
+// What a row of the kernel's own numbering is added to, and how much of it; may be older than the
+// kernel ahead.
 struct row_target {
     int token;
     float weight;
@@ -37,7 +37,8 @@ __device__ __forceinline__ row_target find_target(const $(op) &args, int row) {
 % if c.bulk == 1 then
 
 // Adds `columns` sums of a row in shared memory to those of its token, from `column` on. Behind an
-// async_proxy_fence of those who wrote the row, and a barrier; tensor_store_commit and _wait follow.
+// async_proxy_fence of those who wrote the row, and a barrier; tensor_store_commit and _wait
+// follow.
 __device__ __forceinline__ void add_row(const $(op) &args, int token, unsigned from, int column,
                                         int columns) {
     asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.$(bulk_type) [%0], [%1], %2;"

@@ -1,13 +1,15 @@
--- sums.lua - what templates share that add up the weighted rows of a token in memory, in whatever order
--- they come: kernels that clear the sums before and round them behind, and what all of it costs.
+-- sums.lua - what templates share that add up the weighted rows of a token in memory, in whatever
+-- order they come: kernels that clear the sums before and round them behind, and what all of it
+-- costs.
 --
--- Sums have the dtype of y and stand in y itself, or (wide) are fp32 and stand in scratch. Wide ones
--- cost a pass over them and, where they outgrow L2, twice the traffic of the others. The others are
--- rounded at every addition, which makes the error of y, next to that of a pipeline that rounds each
--- row once, 1.25 times as large for 4 rows a token and 1.48 times for 8: only up to 4 are added so.
+-- Sums have the dtype of y and stand in y itself, or (wide) are fp32 and stand in scratch. Wide
+-- ones cost a pass over them and, where they outgrow L2, twice the traffic of the others. The
+-- others are rounded at every addition, which makes the error of y, next to that of a pipeline that
+-- rounds each row once, 1.25 times as large for 4 rows a token and 1.48 times for 8: only up to 4
+-- are added so.
 --
--- Lanes add with vectors of red or (bulk) put rows into shared memory, from where the copy engine adds
--- them.
+-- Lanes add with vectors of red or (bulk) put rows into shared memory, from where the copy engine
+-- adds them.
 
 local loads = moe.use("loads.lua")
 
@@ -50,8 +52,8 @@ local function launch(p, c, d, main)
 end
 
 -- For cost functions, of `rows` rows: DRAM bytes that the additions cause where the sums outgrow L2
--- (a sector that is not there is read and written again); clocks an SM of L2, which adds at half the
--- rate at which it is written; and ns of the other kernels.
+-- (a sector that is not there is read and written again); clocks an SM of L2, which adds at half
+-- the rate at which it is written; and ns of the other kernels.
 local function cost(p, c, d, rows)
     local size = p.t * p.d * element(p, c)
     local there = math.min(1, 0.6 * d.l2 / size)

@@ -1,9 +1,9 @@
 // tma.cuh - bulk tensor copies between global and shared memory (sm_90).
 //
-// One thread copies a box. Coordinates are elements, fastest dimension first; that one, in bytes, is a
-// multiple of 16, and those of a store are not negative. What lies outside the tensor is read as zero
-// and not written. Boxes in shared memory start at multiples of 128 bytes (of 1024 with a 128-byte
-// swizzle) and are swizzled by absolute address: bits 4-6 ^= bits 7-9.
+// One thread copies a box. Coordinates are elements, fastest dimension first; that one, in bytes,
+// is a multiple of 16, and those of a store are not negative. What lies outside the tensor is read
+// as zero and not written. Boxes in shared memory start at multiples of 128 bytes (of 1024 with a
+// 128-byte swizzle) and are swizzled by absolute address: bits 4-6 ^= bits 7-9.
 % moe.include("memory.cuh")
 
 // What the runtime encodes. Kernels take it in their arguments, which must be __grid_constant__.

@@ -39,8 +39,8 @@ __device__ __forceinline__ float warp_max(float v) {
     return key_value(__reduce_max_sync(~0u, order_key(v)));
 }
 
-// Lane j < COUNT gets the place of the j-th largest key, which is i*32 + lane for a lane's key[i]; of
-// equal keys the lower place comes first. These keys become 0.
+// Lane j < COUNT gets the place of the j-th largest key, which is i*32 + lane for a lane's key[i];
+// of equal keys the lower place comes first. These keys become 0.
 template <int COUNT, int PER> __device__ __forceinline__ int take(unsigned (&key)[PER]) {
     const int lane = (int)threadIdx.x % 32;
     int mine = 0;

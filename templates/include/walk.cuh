@@ -41,8 +41,8 @@ __device__ __forceinline__ void find_expert(const tile_map &map, int row_tile, i
 }
 
 // Tile number `at` of all, its rows HEIGHT apart; false behind the last. Called by whole warps, for
-// `at` that only grow: `expert` is where the search goes on. Row tiles of an expert that share their
-// weights are neighbours.
+// `at` that only grow: `expert` is where the search goes on. Row tiles of an expert that share
+// their weights are neighbours.
 template <int HEIGHT>
 __device__ __forceinline__ bool find_place(const tile_map &map, int at, int &expert,
                                            walk_place &out) {

@@ -1,6 +1,6 @@
 // weights_box.cuh - bulk copies of an expert's weights, 64 of K each: of up, both halves of some
-// columns, half after half, whatever the layout. Boxes are those of weights_box.lua. Needs HALVES and
-// ROW_BYTES.
+// columns, half after half, whatever the layout. Boxes are those of weights_box.lua. Needs HALVES
+// and ROW_BYTES.
 % local up = p.kind ~= "gemm_down"
 % local apart = p.layout ~= "interleaved"
 % if up then

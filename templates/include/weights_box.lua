@@ -1,6 +1,6 @@
--- weights_box.lua - maps for bulk copies of weights, in boxes of bk of K by some columns, swizzled by
--- their rows' length. A box of up holds both halves of its columns, unless only one is asked for or the
--- layout interleaves their rows. Where there is a shared expert, its map follows.
+-- weights_box.lua - maps for bulk copies of weights, in boxes of bk of K by some columns, swizzled
+-- by their rows' length. A box of up holds both halves of its columns, unless only one is asked for
+-- or the layout interleaves their rows. Where there is a shared expert, its map follows.
 
 local function with_shared(p, name, box, shared_box)
     local swizzle = 2 * box[1]

@@ -7,7 +7,8 @@
 //
 // The products that a template needs are made for the n in t.lib.columns(p, c, d).
 
-// A descriptor of rows from `address`, a multiple of eight rows; + 2 is 16 elements further along K.
+// A descriptor of rows from `address`, a multiple of eight rows; + 2 is 16 elements further along
+// K.
 template <int ROW_BYTES = 128>
 __device__ __forceinline__ unsigned long long matrix_of(unsigned address) {
     static_assert(ROW_BYTES == 128 || ROW_BYTES == 64, "row length");

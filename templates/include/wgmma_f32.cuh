@@ -1,9 +1,9 @@
-// wgmma_f32.cuh - d += a * b^T of a warpgroup, where a [64,16] is f32 and b is bf16, as exact as if both
-// were f32.
+// wgmma_f32.cuh - d += a * b^T of a warpgroup, where a [64,16] is f32 and b is bf16, as exact as if
+// both were f32.
 //
 // The 24 significant bits of an f32 number make three bf16 numbers of 8 each, from which it is the
-// exact sum; so three products, of a in registers, do. Numbers below 2^-102 lose bits that bf16 does not
-// reach; one that is not finite gives NaN. Registers are laid out as those of mma.cuh.
+// exact sum; so three products, of a in registers, do. Numbers below 2^-102 lose bits that bf16
+// does not reach; one that is not finite gives NaN. Registers are laid out as those of mma.cuh.
 //
 // The products that a template needs are made for the n in t.lib.columns(p, c, d).
 
@@ -36,8 +36,8 @@ __device__ __forceinline__ unsigned cut(float &low, float &high) {
     return __byte_perm(a, b, 0x7632);
 }
 
-// A lane's part of 16 columns from `k` on, a multiple of 16 below 32, of its warp's 16 rows. These start
-// at `rows` and have 32 elements, with the 128-byte swizzle.
+// A lane's part of 16 columns from `k` on, a multiple of 16 below 32, of its warp's 16 rows. These
+// start at `rows` and have 32 elements, with the 128-byte swizzle.
 __device__ __forceinline__ void load_parts(unsigned rows, int k, unsigned (&part)[3][4]) {
     const int g = (int)threadIdx.x % 32 / 4, q = (int)threadIdx.x % 4;
 #pragma unroll

@@ -12,8 +12,8 @@
 [[maybe_unused]] constexpr int K = 2;
 [[maybe_unused]] constexpr int SHARED = 0;
 // combine.cu - y[t] = sum over j of weights[t,j] * y_rows[slot_rows[t,j]], in fp32 and slot order.
-// Weights that have multiplied the experts' inputs do not count again. A shared expert adds its rows
-// behind these, with weight 1 or that of its gate, which every block computes for its tokens.
+// Weights that have multiplied the experts' inputs do not count again. A shared expert adds its
+// rows behind these, with weight 1 or that of its gate, which every block computes for its tokens.
 //
 // A block takes TOKENS tokens and one of SPLIT parts of their width; a thread takes 16 bytes of a
 // token at a time and has GROUP rows in flight. Dropped slots are not read.
@@ -203,17 +203,17 @@ template <int ROW_BYTES> __device__ __forceinline__ int swizzle(int r, int c) {
 // sm_90. NVRTC declares no intrinsics for it.
 
 // Waits until the kernels ahead on the stream have ended and their writes are visible. Nothing that
-// the last of them made may be read before, and no global memory written; those before it have ended
-// already, as every kernel lets the next one start only after its own wait: load_older reads what they
-// made, and asynchronous copies do.
+// the last of them made may be read before, and no global memory written; those before it have
+// ended already, as every kernel lets the next one start only after its own wait: load_older reads
+// what they made, and asynchronous copies do.
 __device__ __forceinline__ void dependency_wait() {
 #if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
 
-// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then what
-// it held before a kernel wrote there.
+// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then
+// what it held before a kernel wrote there.
 __device__ __forceinline__ int load_older(const int *from) {
     int out;
     asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];" : "=r"(out) : "l"(from));

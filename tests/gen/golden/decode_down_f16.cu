@@ -24,12 +24,13 @@
 //   gemm_down     y_rows[row] = h[row] @ down[expert]^T + bias
 //   down_combine  y[token]    = sum of weight * (h[row] @ down[expert]^T + bias)
 //
-// A block makes N rows x OUT_N columns. Its warps share K: warp w takes the K tiles w, w + WARPS, ...
-// of all ROWS weight rows, through a ring of its own, so that no warp ever waits for another one's
-// copies. At the end the warps' sums meet in shared memory and are added in the warps' order. SPLIT
-// blocks may share the K tiles in turn, see split.cuh, or arrivals.cuh for down_combine.
+// A block makes N rows x OUT_N columns. Its warps share K: warp w takes the K tiles w, w + WARPS,
+// ... of all ROWS weight rows, through a ring of its own, so that no warp ever waits for another
+// one's copies. At the end the warps' sums meet in shared memory and are added in the warps' order.
+// SPLIT blocks may share the K tiles in turn, see split.cuh, or arrivals.cuh for down_combine.
 //
-// With a gate, each 16-row product has eight gate rows and then the eight up rows that pair with them.
+// With a gate, each 16-row product has eight gate rows and then the eight up rows that pair with
+// them.
 // types.cuh - element types and their conversions. Generated CUDA includes no header of NVIDIA's.
 //
 // bf16 and f16 are bare bits in memory; arithmetic is done in float. f32 is float, so that the name
@@ -217,17 +218,17 @@ template <int ROW_BYTES> __device__ __forceinline__ int swizzle(int r, int c) {
 // sm_90. NVRTC declares no intrinsics for it.
 
 // Waits until the kernels ahead on the stream have ended and their writes are visible. Nothing that
-// the last of them made may be read before, and no global memory written; those before it have ended
-// already, as every kernel lets the next one start only after its own wait: load_older reads what they
-// made, and asynchronous copies do.
+// the last of them made may be read before, and no global memory written; those before it have
+// ended already, as every kernel lets the next one start only after its own wait: load_older reads
+// what they made, and asynchronous copies do.
 __device__ __forceinline__ void dependency_wait() {
 #if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
 
-// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then what
-// it held before a kernel wrote there.
+// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then
+// what it held before a kernel wrote there.
 __device__ __forceinline__ int load_older(const int *from) {
     int out;
     asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];" : "=r"(out) : "l"(from));
@@ -387,14 +388,14 @@ __device__ __forceinline__ constexpr int row_step(int expert) {
 __device__ __forceinline__ const WT *expert_weights(const args_gemm_down &args, int expert) {
     return args.down + (long long)expert * D * F;
 }
-// split.cuh - SPLIT neighbouring blocks share a tile, each with a part of K, so that few tiles keep all
-// SMs busy. Needs BLOCK_SUMS, the sums that a block makes, and a template with `lib.split`.
+// split.cuh - SPLIT neighbouring blocks share a tile, each with a part of K, so that few tiles keep
+// all SMs busy. Needs BLOCK_SUMS, the sums that a block makes, and a template with `lib.split`.
 //
 // The sums of all shares meet, and are added in the order of K: the same input gives the same bits,
 // whoever comes first. From sm_90 on the blocks are a cluster and read one another's shared memory,
 // where each keeps its sums at the same place; every block then finishes a part of the tile. Below,
-// sums go to scratch, and a second kernel adds and finishes: its launch costs what counting arrivals
-// would, and no counter has to be zero again for the next launch.
+// sums go to scratch, and a second kernel adds and finishes: its launch costs what counting
+// arrivals would, and no counter has to be zero again for the next launch.
 
 __device__ __forceinline__ int share_of_block() {
     return (int)blockIdx.x % SPLIT;
@@ -439,8 +440,8 @@ __device__ __forceinline__ int half_of(int r) {
     return HALVES == 2 ? r / 8 % 2 : 0;
 }
 
-// The sums of this warp's K tiles among those of `range`: rows lane/4 and lane/4 + 8 of each 16, tokens 2*(lane%4) and the
-// next of each 8.
+// The sums of this warp's K tiles among those of `range`: rows lane/4 and lane/4 + 8 of each 16,
+// tokens 2*(lane%4) and the next of each 8.
 __device__ __forceinline__ void multiply(const args_gemm_down &args, const place &at,
                                          depth_range range, unsigned ring,
                                          float (&sum)[MI][NI][4]) {

@@ -27,15 +27,16 @@
 // A persistent block makes tiles of N rows x OUT_N columns, one after the other. A ring of STAGES x
 // (ROWS + N) rows of 64 elements, with the 128-byte swizzle, keeps as many bytes on their way as
 // memory's latency asks for, across tiles. One warp fetches weights and another one rows, so that
-// weights never wait for the rows or their tokens; one warpgroup multiplies. gemm_down fills its ring
-// with weights before the rows of h are there: the maps that it needs are older than gemm_up.
+// weights never wait for the rows or their tokens; one warpgroup multiplies. gemm_down fills its
+// ring with weights before the rows of h are there: the maps that it needs are older than gemm_up.
 //
-// SPLIT blocks may share a tile's K. As parts of tokens their sums need no meeting, see arrivals.cuh;
-// else they are a cluster that makes one tile, see split.cuh, and no block has a second one.
+// SPLIT blocks may share a tile's K. As parts of tokens their sums need no meeting, see
+// arrivals.cuh; else they are a cluster that makes one tile, see split.cuh, and no block has a
+// second one.
 //
-// Sums come out as [column][row]; with a gate, eight gate columns and the eight up columns that pair
-// with them lie in one thread's registers. 8x8 transposes turn the results around before they are
-// stored; parts of sums are floats and stored as they are.
+// Sums come out as [column][row]; with a gate, eight gate columns and the eight up columns that
+// pair with them lie in one thread's registers. 8x8 transposes turn the results around before they
+// are stored; parts of sums are floats and stored as they are.
 // types.cuh - element types and their conversions. Generated CUDA includes no header of NVIDIA's.
 //
 // bf16 and f16 are bare bits in memory; arithmetic is done in float. f32 is float, so that the name
@@ -303,10 +304,10 @@ template <int COUNT> __device__ __forceinline__ void registers_lower() {
 }
 // tma.cuh - bulk tensor copies between global and shared memory (sm_90).
 //
-// One thread copies a box. Coordinates are elements, fastest dimension first; that one, in bytes, is a
-// multiple of 16, and those of a store are not negative. What lies outside the tensor is read as zero
-// and not written. Boxes in shared memory start at multiples of 128 bytes (of 1024 with a 128-byte
-// swizzle) and are swizzled by absolute address: bits 4-6 ^= bits 7-9.
+// One thread copies a box. Coordinates are elements, fastest dimension first; that one, in bytes,
+// is a multiple of 16, and those of a store are not negative. What lies outside the tensor is read
+// as zero and not written. Boxes in shared memory start at multiples of 128 bytes (of 1024 with a
+// 128-byte swizzle) and are swizzled by absolute address: bits 4-6 ^= bits 7-9.
 
 // What the runtime encodes. Kernels take it in their arguments, which must be __grid_constant__.
 struct __align__(128) tensor_map {
@@ -427,7 +428,8 @@ __device__ __forceinline__ void async_proxy_fence() {
 //
 // The products that a template needs are made for the n in t.lib.columns(p, c, d).
 
-// A descriptor of rows from `address`, a multiple of eight rows; + 2 is 16 elements further along K.
+// A descriptor of rows from `address`, a multiple of eight rows; + 2 is 16 elements further along
+// K.
 template <int ROW_BYTES = 128>
 __device__ __forceinline__ unsigned long long matrix_of(unsigned address) {
     static_assert(ROW_BYTES == 128 || ROW_BYTES == 64, "row length");
@@ -466,17 +468,17 @@ __device__ __forceinline__ void wgmma(float (&d)[4], unsigned long long a,
 // sm_90. NVRTC declares no intrinsics for it.
 
 // Waits until the kernels ahead on the stream have ended and their writes are visible. Nothing that
-// the last of them made may be read before, and no global memory written; those before it have ended
-// already, as every kernel lets the next one start only after its own wait: load_older reads what they
-// made, and asynchronous copies do.
+// the last of them made may be read before, and no global memory written; those before it have
+// ended already, as every kernel lets the next one start only after its own wait: load_older reads
+// what they made, and asynchronous copies do.
 __device__ __forceinline__ void dependency_wait() {
 #if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
 
-// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then what
-// it held before a kernel wrote there.
+// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then
+// what it held before a kernel wrote there.
 __device__ __forceinline__ int load_older(const int *from) {
     int out;
     asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];" : "=r"(out) : "l"(from));
@@ -628,8 +630,8 @@ __device__ __forceinline__ void find_expert(const tile_map &map, int row_tile, i
 }
 
 // Tile number `at` of all, its rows HEIGHT apart; false behind the last. Called by whole warps, for
-// `at` that only grow: `expert` is where the search goes on. Row tiles of an expert that share their
-// weights are neighbours.
+// `at` that only grow: `expert` is where the search goes on. Row tiles of an expert that share
+// their weights are neighbours.
 template <int HEIGHT>
 __device__ __forceinline__ bool find_place(const tile_map &map, int at, int &expert,
                                            walk_place &out) {
@@ -665,8 +667,8 @@ __device__ __forceinline__ const WT *expert_weights(const args_down_combine &arg
     return args.down + (long long)expert * D * F;
 }
 // weights_box.cuh - bulk copies of an expert's weights, 64 of K each: of up, both halves of some
-// columns, half after half, whatever the layout. Boxes are those of weights_box.lua. Needs HALVES and
-// ROW_BYTES.
+// columns, half after half, whatever the layout. Boxes are those of weights_box.lua. Needs HALVES
+// and ROW_BYTES.
 
 // COLUMNS columns from `column` on of half 0, and behind them, where gated, of half 1.
 template <int COLUMNS>
@@ -682,14 +684,14 @@ __device__ __forceinline__ void load_down_rows(unsigned to, const tensor_map &ma
                                                int k, int column, int expert) {
     tensor_load(to, map, full, k, column, expert);
 }
-// split.cuh - SPLIT neighbouring blocks share a tile, each with a part of K, so that few tiles keep all
-// SMs busy. Needs BLOCK_SUMS, the sums that a block makes, and a template with `lib.split`.
+// split.cuh - SPLIT neighbouring blocks share a tile, each with a part of K, so that few tiles keep
+// all SMs busy. Needs BLOCK_SUMS, the sums that a block makes, and a template with `lib.split`.
 //
 // The sums of all shares meet, and are added in the order of K: the same input gives the same bits,
 // whoever comes first. From sm_90 on the blocks are a cluster and read one another's shared memory,
 // where each keeps its sums at the same place; every block then finishes a part of the tile. Below,
-// sums go to scratch, and a second kernel adds and finishes: its launch costs what counting arrivals
-// would, and no counter has to be zero again for the next launch.
+// sums go to scratch, and a second kernel adds and finishes: its launch costs what counting
+// arrivals would, and no counter has to be zero again for the next launch.
 
 __device__ __forceinline__ int share_of_block() {
     return (int)blockIdx.x % SPLIT;
@@ -703,13 +705,13 @@ struct depth_range {
 __device__ __forceinline__ depth_range range_of(int share, int steps) {
     return {share * steps / SPLIT, (share + 1) * steps / SPLIT};
 }
-// arrivals.cuh - blocks that each make a part of the rows of tokens find out which of them is the last,
-// and that one sums the token's rows: in slot order, so that y does not depend on who it is. Needs XT, D,
-// K, OUT_N, N_BLOCKS, SPLIT and arguments with flags, which are zero at the start.
+// arrivals.cuh - blocks that each make a part of the rows of tokens find out which of them is the
+// last, and that one sums the token's rows: in slot order, so that y does not depend on who it is.
+// Needs XT, D, K, OUT_N, N_BLOCKS, SPLIT and arguments with flags, which are zero at the start.
 //
-// A part is OUT_N columns of a row over one of SPLIT shares of K. It stands as floats in scratch, at
-// [share][slot][column], and is counted by its token's counter for the column block. Where there are
-// more tokens than counters, several share one, and are summed when all of theirs is there.
+// A part is OUT_N columns of a row over one of SPLIT shares of K. It stands as floats in scratch,
+// at [share][slot][column], and is counted by its token's counter for the column block. Where there
+// are more tokens than counters, several share one, and are summed when all of theirs is there.
 
 constexpr int COUNTERS = 1024 / N_BLOCKS; // of a column block
 

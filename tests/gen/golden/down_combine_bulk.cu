@@ -23,8 +23,8 @@
 [[maybe_unused]] constexpr int LISTED = 128;
 // One block makes BM rows x OUT_N columns of one expert's product with its weights, fp32 inside.
 //
-//   gemm_up       h[row]         = act(x[token of row] @ up[expert]^T + bias)      rows are gathered
-//   gemm_down     y_rows[row]    = h[row] @ down[expert]^T + bias
+//   gemm_up       h[row]         = act(x[token of row] @ up[expert]^T + bias)      rows are
+//   gathered gemm_down     y_rows[row]    = h[row] @ down[expert]^T + bias
 //   down_combine  y[token of row] += weight of row * (h[row] @ down[expert]^T + bias)
 //
 // Both operands are K-contiguous, so one ring of STAGES x (BM + BN) rows of BK elements in shared
@@ -219,17 +219,17 @@ template <int ROW_BYTES> __device__ __forceinline__ int swizzle(int r, int c) {
 // sm_90. NVRTC declares no intrinsics for it.
 
 // Waits until the kernels ahead on the stream have ended and their writes are visible. Nothing that
-// the last of them made may be read before, and no global memory written; those before it have ended
-// already, as every kernel lets the next one start only after its own wait: load_older reads what they
-// made, and asynchronous copies do.
+// the last of them made may be read before, and no global memory written; those before it have
+// ended already, as every kernel lets the next one start only after its own wait: load_older reads
+// what they made, and asynchronous copies do.
 __device__ __forceinline__ void dependency_wait() {
 #if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
 
-// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then what
-// it held before a kernel wrote there.
+// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then
+// what it held before a kernel wrote there.
 __device__ __forceinline__ int load_older(const int *from) {
     int out;
     asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];" : "=r"(out) : "l"(from));
@@ -387,16 +387,16 @@ struct args_down_combine {
     int tokens;
 };
 
-// sums.cuh - sums of rows in memory: cleared, added to in any order, rounded to y. See sums.lua. Needs
-// XT, D, the op's arguments, and a template with `lib.sums` and its parameters.
+// sums.cuh - sums of rows in memory: cleared, added to in any order, rounded to y. See sums.lua.
+// Needs XT, D, the op's arguments, and a template with `lib.sums` and its parameters.
 //
 // Nobody waits for additions by vectors of red; those by the copy engine have a wait of their own.
 // tma.cuh - bulk tensor copies between global and shared memory (sm_90).
 //
-// One thread copies a box. Coordinates are elements, fastest dimension first; that one, in bytes, is a
-// multiple of 16, and those of a store are not negative. What lies outside the tensor is read as zero
-// and not written. Boxes in shared memory start at multiples of 128 bytes (of 1024 with a 128-byte
-// swizzle) and are swizzled by absolute address: bits 4-6 ^= bits 7-9.
+// One thread copies a box. Coordinates are elements, fastest dimension first; that one, in bytes,
+// is a multiple of 16, and those of a store are not negative. What lies outside the tensor is read
+// as zero and not written. Boxes in shared memory start at multiples of 128 bytes (of 1024 with a
+// 128-byte swizzle) and are swizzled by absolute address: bits 4-6 ^= bits 7-9.
 
 // What the runtime encodes. Kernels take it in their arguments, which must be __grid_constant__.
 struct __align__(128) tensor_map {
@@ -516,8 +516,8 @@ __device__ __forceinline__ sum_type *sums_of(const args_down_combine &args) {
     return (float *)args.scratch;
 }
 
-// What a row of the kernel's own numbering is added to, and how much of it; may be older than the kernel
-// ahead.
+// What a row of the kernel's own numbering is added to, and how much of it; may be older than the
+// kernel ahead.
 struct row_target {
     int token;
     float weight;
@@ -530,7 +530,8 @@ __device__ __forceinline__ row_target find_target(const args_down_combine &args,
 }
 
 // Adds `columns` sums of a row in shared memory to those of its token, from `column` on. Behind an
-// async_proxy_fence of those who wrote the row, and a barrier; tensor_store_commit and _wait follow.
+// async_proxy_fence of those who wrote the row, and a barrier; tensor_store_commit and _wait
+// follow.
 __device__ __forceinline__ void add_row(const args_down_combine &args, int token, unsigned from, int column,
                                         int columns) {
     asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;"

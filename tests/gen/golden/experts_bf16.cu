@@ -17,17 +17,18 @@
 // Everything behind the router for few tokens: index maps, both expert GEMMs, activation and the
 // weighted sum, in one persistent kernel.
 //
-// Every block makes the same small maps in shared memory. The work is a list of items: first tiles of
-// h (an expert's N rows times 64 columns, or 128 without a gate), then tiles of y_rows (N rows times
+// Every block makes the same small maps in shared memory. The work is a list of items: first tiles
+// of h (an expert's N rows times 64 columns, or 128 without a gate), then tiles of y_rows (N rows
+// times
 // 128 columns). Item i belongs to block i mod blocks. Weights are the 64-row operand of wgmma and
-// stream once through a ring of STAGES stages; they depend on nothing, so one warp fetches them ahead
-// through both lists without a stop. A second warp gathers the rows of x, or of h once all columns
-// of their tile are there.
+// stream once through a ring of STAGES stages; they depend on nothing, so one warp fetches them
+// ahead through both lists without a stop. A second warp gathers the rows of x, or of h once all
+// columns of their tile are there.
 //
-// Blocks hand over by `flags`, which are zero at the start: [tile] counts the finished column blocks
-// of a tile of h, [512 + block] the tiles of a column block of y_rows. The last to finish a column
-// block sums the rows of every token there, in slot order, so results do not depend on who is last.
-// All blocks must run at once: there is one an SM at most.
+// Blocks hand over by `flags`, which are zero at the start: [tile] counts the finished column
+// blocks of a tile of h, [512 + block] the tiles of a column block of y_rows. The last to finish a
+// column block sums the rows of every token there, in slot order, so results do not depend on who
+// is last. All blocks must run at once: there is one an SM at most.
 // types.cuh - element types and their conversions. Generated CUDA includes no header of NVIDIA's.
 //
 // bf16 and f16 are bare bits in memory; arithmetic is done in float. f32 is float, so that the name
@@ -295,10 +296,10 @@ template <int COUNT> __device__ __forceinline__ void registers_lower() {
 }
 // tma.cuh - bulk tensor copies between global and shared memory (sm_90).
 //
-// One thread copies a box. Coordinates are elements, fastest dimension first; that one, in bytes, is a
-// multiple of 16, and those of a store are not negative. What lies outside the tensor is read as zero
-// and not written. Boxes in shared memory start at multiples of 128 bytes (of 1024 with a 128-byte
-// swizzle) and are swizzled by absolute address: bits 4-6 ^= bits 7-9.
+// One thread copies a box. Coordinates are elements, fastest dimension first; that one, in bytes,
+// is a multiple of 16, and those of a store are not negative. What lies outside the tensor is read
+// as zero and not written. Boxes in shared memory start at multiples of 128 bytes (of 1024 with a
+// 128-byte swizzle) and are swizzled by absolute address: bits 4-6 ^= bits 7-9.
 
 // What the runtime encodes. Kernels take it in their arguments, which must be __grid_constant__.
 struct __align__(128) tensor_map {
@@ -419,7 +420,8 @@ __device__ __forceinline__ void async_proxy_fence() {
 //
 // The products that a template needs are made for the n in t.lib.columns(p, c, d).
 
-// A descriptor of rows from `address`, a multiple of eight rows; + 2 is 16 elements further along K.
+// A descriptor of rows from `address`, a multiple of eight rows; + 2 is 16 elements further along
+// K.
 template <int ROW_BYTES = 128>
 __device__ __forceinline__ unsigned long long matrix_of(unsigned address) {
     static_assert(ROW_BYTES == 128 || ROW_BYTES == 64, "row length");
@@ -458,17 +460,17 @@ __device__ __forceinline__ void wgmma(float (&d)[4], unsigned long long a,
 // sm_90. NVRTC declares no intrinsics for it.
 
 // Waits until the kernels ahead on the stream have ended and their writes are visible. Nothing that
-// the last of them made may be read before, and no global memory written; those before it have ended
-// already, as every kernel lets the next one start only after its own wait: load_older reads what they
-// made, and asynchronous copies do.
+// the last of them made may be read before, and no global memory written; those before it have
+// ended already, as every kernel lets the next one start only after its own wait: load_older reads
+// what they made, and asynchronous copies do.
 __device__ __forceinline__ void dependency_wait() {
 #if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
 
-// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then what
-// it held before a kernel wrote there.
+// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then
+// what it held before a kernel wrote there.
 __device__ __forceinline__ int load_older(const int *from) {
     int out;
     asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];" : "=r"(out) : "l"(from));
@@ -601,8 +603,8 @@ struct ring_place {
     }
 };
 // weights_box.cuh - bulk copies of an expert's weights, 64 of K each: of up, both halves of some
-// columns, half after half, whatever the layout. Boxes are those of weights_box.lua. Needs HALVES and
-// ROW_BYTES.
+// columns, half after half, whatever the layout. Boxes are those of weights_box.lua. Needs HALVES
+// and ROW_BYTES.
 
 // COLUMNS columns from `column` on of half 0, and behind them, where gated, of half 1.
 template <int COLUMNS>
@@ -872,7 +874,8 @@ __device__ __forceinline__ void multiply(float (&sum)[2][N / 2], unsigned ring, 
     __syncwarp();
 }
 
-// Calls use(row, column, half 0, half 1) for the thread's sums of live rows: `column` is of the first
+// Calls use(row, column, half 0, half 1) for the thread's sums of live rows: `column` is of the
+// first
 // 64 weight rows, the second 64 stand in half 1.
 template <typename Use>
 __device__ __forceinline__ void each_sum(const float (&sum)[2][N / 2], const item &at, Use use) {

@@ -30,11 +30,11 @@
 //   gemm_down  y_rows[row] = h[row] @ down[expert]^T + bias
 //
 // A ring of STAGES x (BM + BN) rows of BK elements, in slices of SLICE elements, each with the
-// swizzle of its row length, stands between them. The weights of a slice come by one bulk copy: with
-// a gate, it brings BN/2 gate rows and then the BN/2 up rows that pair with them (two copies, where
-// the layout interleaves them), so that both meet in one thread's registers. Rows of h come by bulk
-// copies too; rows of x are gathered by 16-byte copies of all producer threads, which arrive at the
-// stage's barrier by themselves.
+// swizzle of its row length, stands between them. The weights of a slice come by one bulk copy:
+// with a gate, it brings BN/2 gate rows and then the BN/2 up rows that pair with them (two copies,
+// where the layout interleaves them), so that both meet in one thread's registers. Rows of h come
+// by bulk copies too; rows of x are gathered by 16-byte copies of all producer threads, which
+// arrive at the stage's barrier by themselves.
 //
 // Two blocks of a cluster take row tiles that follow one another in an expert. Each fetches half of
 // the weights of a stage, for both.
@@ -305,10 +305,10 @@ template <int COUNT> __device__ __forceinline__ void registers_lower() {
 }
 // tma.cuh - bulk tensor copies between global and shared memory (sm_90).
 //
-// One thread copies a box. Coordinates are elements, fastest dimension first; that one, in bytes, is a
-// multiple of 16, and those of a store are not negative. What lies outside the tensor is read as zero
-// and not written. Boxes in shared memory start at multiples of 128 bytes (of 1024 with a 128-byte
-// swizzle) and are swizzled by absolute address: bits 4-6 ^= bits 7-9.
+// One thread copies a box. Coordinates are elements, fastest dimension first; that one, in bytes,
+// is a multiple of 16, and those of a store are not negative. What lies outside the tensor is read
+// as zero and not written. Boxes in shared memory start at multiples of 128 bytes (of 1024 with a
+// 128-byte swizzle) and are swizzled by absolute address: bits 4-6 ^= bits 7-9.
 
 // What the runtime encodes. Kernels take it in their arguments, which must be __grid_constant__.
 struct __align__(128) tensor_map {
@@ -429,7 +429,8 @@ __device__ __forceinline__ void async_proxy_fence() {
 //
 // The products that a template needs are made for the n in t.lib.columns(p, c, d).
 
-// A descriptor of rows from `address`, a multiple of eight rows; + 2 is 16 elements further along K.
+// A descriptor of rows from `address`, a multiple of eight rows; + 2 is 16 elements further along
+// K.
 template <int ROW_BYTES = 128>
 __device__ __forceinline__ unsigned long long matrix_of(unsigned address) {
     static_assert(ROW_BYTES == 128 || ROW_BYTES == 64, "row length");
@@ -468,17 +469,17 @@ __device__ __forceinline__ void wgmma(float (&d)[128], unsigned long long a,
 // sm_90. NVRTC declares no intrinsics for it.
 
 // Waits until the kernels ahead on the stream have ended and their writes are visible. Nothing that
-// the last of them made may be read before, and no global memory written; those before it have ended
-// already, as every kernel lets the next one start only after its own wait: load_older reads what they
-// made, and asynchronous copies do.
+// the last of them made may be read before, and no global memory written; those before it have
+// ended already, as every kernel lets the next one start only after its own wait: load_older reads
+// what they made, and asynchronous copies do.
 __device__ __forceinline__ void dependency_wait() {
 #if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
 
-// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then what
-// it held before a kernel wrote there.
+// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then
+// what it held before a kernel wrote there.
 __device__ __forceinline__ int load_older(const int *from) {
     int out;
     asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];" : "=r"(out) : "l"(from));
@@ -636,19 +637,20 @@ struct ring_place {
         stage %= STAGES;
     }
 };
-// stripes.cuh - which tiles a persistent block of a grouped GEMM makes, and in which order. Needs LISTED,
-// BM, HEIGHT (rows of a tile, of all blocks of a cluster), OUT_N, N_BLOCKS, CLUSTER, GROUP, RASTER.
+// stripes.cuh - which tiles a persistent block of a grouped GEMM makes, and in which order. Needs
+// LISTED, BM, HEIGHT (rows of a tile, of all blocks of a cluster), OUT_N, N_BLOCKS, CLUSTER, GROUP,
+// RASTER.
 //
-// Work is dealt out in units that take about the same time: a tile; or, of an expert's last row tile
-// that has no more than BM/2 rows, two neighbouring column blocks, as rows of nobody are not
+// Work is dealt out in units that take about the same time: a tile; or, of an expert's last row
+// tile that has no more than BM/2 rows, two neighbouring column blocks, as rows of nobody are not
 // multiplied by whole 64. Cluster c makes units c, c + clusters, ...: no block gets more than one
 // unit more than another, whatever the router did. That alone takes 7% off gemm_up of 512 experts
-// with 320 rows each; tiles dealt out one by one would lose it again, since an expert has 12 of them
-// and 132 SMs are a multiple of that: the short tiles would always meet the same blocks.
+// with 320 rows each; tiles dealt out one by one would lose it again, since an expert has 12 of
+// them and 132 SMs are a multiple of that: the short tiles would always meet the same blocks.
 //
 // Units follow one another expert by expert, in stripes of GROUP row tiles with all columns (RASTER
-// 0), or of GROUP column blocks with all rows (1): blocks that run together share weights and rows in
-// L2, and DRAM gives each expert's weights once. Heavy experts first would not shorten the tail,
+// 0), or of GROUP column blocks with all rows (1): blocks that run together share weights and rows
+// in L2, and DRAM gives each expert's weights once. Heavy experts first would not shorten the tail,
 // which is one unit in any order, and would leave the light experts, which want DRAM more than the
 // tensor cores, to compete with one another at the end instead of filling the heavy ones' gaps.
 // walk.cuh - how a persistent block walks the tiles of all experts. Needs LISTED, and N_BLOCKS, the
@@ -693,8 +695,8 @@ __device__ __forceinline__ void find_expert(const tile_map &map, int row_tile, i
 }
 
 // Tile number `at` of all, its rows HEIGHT apart; false behind the last. Called by whole warps, for
-// `at` that only grow: `expert` is where the search goes on. Row tiles of an expert that share their
-// weights are neighbours.
+// `at` that only grow: `expert` is where the search goes on. Row tiles of an expert that share
+// their weights are neighbours.
 template <int HEIGHT>
 __device__ __forceinline__ bool find_place(const tile_map &map, int at, int &expert,
                                            walk_place &out) {
@@ -775,8 +777,8 @@ struct place {
 };
 
 // Goes through this block's tiles. Whole warps step it, and know the tile.
-// Goes through this block's tiles. Whole warps step it, and know the tile. There is one way out of a
-// step, so that the compiler knows that warps stay together.
+// Goes through this block's tiles. Whole warps step it, and know the tile. There is one way out of
+// a step, so that the compiler knows that warps stay together.
 struct tile_walk {
     place at;
     int unit, step;

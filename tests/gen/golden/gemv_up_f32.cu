@@ -21,10 +21,10 @@
 //   gemm_up    h[row]      = act(x[token of row] @ up[expert]^T + bias)      rows are gathered
 //   gemm_down  y_rows[row] = h[row] @ down[expert]^T + bias
 //
-// A warp makes COLUMNS columns of the result for up to 8 rows of an expert. Its lanes share K: lane l
-// takes the 16-byte chunks l, l + 32, ... of each weight row, UNROLL of them on their way at a time,
-// and multiplies them with the same chunks of every row. Weights come past L1, rows through it. SPLIT
-// blocks may share K in turn, see split.cuh.
+// A warp makes COLUMNS columns of the result for up to 8 rows of an expert. Its lanes share K: lane
+// l takes the 16-byte chunks l, l + 32, ... of each weight row, UNROLL of them on their way at a
+// time, and multiplies them with the same chunks of every row. Weights come past L1, rows through
+// it. SPLIT blocks may share K in turn, see split.cuh.
 // types.cuh - element types and their conversions. Generated CUDA includes no header of NVIDIA's.
 //
 // bf16 and f16 are bare bits in memory; arithmetic is done in float. f32 is float, so that the name
@@ -212,17 +212,17 @@ template <int ROW_BYTES> __device__ __forceinline__ int swizzle(int r, int c) {
 // sm_90. NVRTC declares no intrinsics for it.
 
 // Waits until the kernels ahead on the stream have ended and their writes are visible. Nothing that
-// the last of them made may be read before, and no global memory written; those before it have ended
-// already, as every kernel lets the next one start only after its own wait: load_older reads what they
-// made, and asynchronous copies do.
+// the last of them made may be read before, and no global memory written; those before it have
+// ended already, as every kernel lets the next one start only after its own wait: load_older reads
+// what they made, and asynchronous copies do.
 __device__ __forceinline__ void dependency_wait() {
 #if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
 
-// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then what
-// it held before a kernel wrote there.
+// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then
+// what it held before a kernel wrote there.
 __device__ __forceinline__ int load_older(const int *from) {
     int out;
     asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];" : "=r"(out) : "l"(from));
@@ -399,14 +399,14 @@ __device__ __forceinline__ constexpr int row_step(int expert) {
 __device__ __forceinline__ const WT *expert_weights(const args_gemm_up &args, int expert) {
     return args.up + (long long)expert * 2 * F * D;
 }
-// split.cuh - SPLIT neighbouring blocks share a tile, each with a part of K, so that few tiles keep all
-// SMs busy. Needs BLOCK_SUMS, the sums that a block makes, and a template with `lib.split`.
+// split.cuh - SPLIT neighbouring blocks share a tile, each with a part of K, so that few tiles keep
+// all SMs busy. Needs BLOCK_SUMS, the sums that a block makes, and a template with `lib.split`.
 //
 // The sums of all shares meet, and are added in the order of K: the same input gives the same bits,
 // whoever comes first. From sm_90 on the blocks are a cluster and read one another's shared memory,
 // where each keeps its sums at the same place; every block then finishes a part of the tile. Below,
-// sums go to scratch, and a second kernel adds and finishes: its launch costs what counting arrivals
-// would, and no counter has to be zero again for the next launch.
+// sums go to scratch, and a second kernel adds and finishes: its launch costs what counting
+// arrivals would, and no counter has to be zero again for the next launch.
 
 __device__ __forceinline__ int share_of_block() {
     return (int)blockIdx.x % SPLIT;
@@ -423,7 +423,8 @@ __device__ __forceinline__ depth_range range_of(int share, int steps) {
 
 static_assert(DEPTH % PER == 0, "rows are whole chunks");
 
-// The block's place: its rows are first .. first + rows - 1, its columns column .. column + OUT_N - 1.
+// The block's place: its rows are first .. first + rows - 1, its columns column .. column + OUT_N -
+// 1.
 struct place {
     int expert, first, rows, column;
 };

@@ -21,8 +21,8 @@
 // down, COLUMNS threads side by side. Where these are fewer than the block has, GROUPS of them
 // share the slots, each a run of them in order, and are added in order.
 //
-// SPLIT = 0: a block makes a token. Else `dots` leaves weight * act(up_e . x) in scratch, a neuron a
-// warp, and SPLIT blocks share a token's columns. Values (act=none) have no products.
+// SPLIT = 0: a block makes a token. Else `dots` leaves weight * act(up_e . x) in scratch, a neuron
+// a warp, and SPLIT blocks share a token's columns. Values (act=none) have no products.
 // types.cuh - element types and their conversions. Generated CUDA includes no header of NVIDIA's.
 //
 // bf16 and f16 are bare bits in memory; arithmetic is done in float. f32 is float, so that the name
@@ -208,17 +208,17 @@ template <int ROW_BYTES> __device__ __forceinline__ int swizzle(int r, int c) {
 // sm_90. NVRTC declares no intrinsics for it.
 
 // Waits until the kernels ahead on the stream have ended and their writes are visible. Nothing that
-// the last of them made may be read before, and no global memory written; those before it have ended
-// already, as every kernel lets the next one start only after its own wait: load_older reads what they
-// made, and asynchronous copies do.
+// the last of them made may be read before, and no global memory written; those before it have
+// ended already, as every kernel lets the next one start only after its own wait: load_older reads
+// what they made, and asynchronous copies do.
 __device__ __forceinline__ void dependency_wait() {
 #if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
 
-// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then what
-// it held before a kernel wrote there.
+// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then
+// what it held before a kernel wrote there.
 __device__ __forceinline__ int load_older(const int *from) {
     int out;
     asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];" : "=r"(out) : "l"(from));

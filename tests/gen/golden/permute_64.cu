@@ -51,17 +51,17 @@ constexpr int MAP_THREADS = THREADS;
 // sm_90. NVRTC declares no intrinsics for it.
 
 // Waits until the kernels ahead on the stream have ended and their writes are visible. Nothing that
-// the last of them made may be read before, and no global memory written; those before it have ended
-// already, as every kernel lets the next one start only after its own wait: load_older reads what they
-// made, and asynchronous copies do.
+// the last of them made may be read before, and no global memory written; those before it have
+// ended already, as every kernel lets the next one start only after its own wait: load_older reads
+// what they made, and asynchronous copies do.
 __device__ __forceinline__ void dependency_wait() {
 #if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
 
-// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then what
-// it held before a kernel wrote there.
+// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then
+// what it held before a kernel wrote there.
 __device__ __forceinline__ int load_older(const int *from) {
     int out;
     asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];" : "=r"(out) : "l"(from));
@@ -77,15 +77,15 @@ __device__ __forceinline__ void dependents_launch() {
 }
 
 // permute.cuh - what makers of index maps share: stable ranks of slots among those of the same
-// expert, and the tables of experts. Needs E, K, LOCAL, LISTED, MAP_THREADS (of a block), ITEMS (slots
-// of a thread that are ranked together) and the op's arguments.
+// expert, and the tables of experts. Needs E, K, LOCAL, LISTED, MAP_THREADS (of a block), ITEMS
+// (slots of a thread that are ranked together) and the op's arguments.
 //
 // Slots are taken in choice-major order: all first choices in token order, then all second ones,
 // and so on. Place q of that order is choice q/T of token q%T. A slot's rank is the number of
 // earlier slots with its expert; the slot is kept where the rank is below the capacity.
 //
-// Experts have the device's own numbers here: those it holds are 0 .. LOCAL-1, and shared experts, each
-// with a row for every token, follow up to LISTED.
+// Experts have the device's own numbers here: those it holds are 0 .. LOCAL-1, and shared experts,
+// each with a row for every token, follow up to LISTED.
 
 // scan.cuh - prefix sums by one warp.
 
@@ -259,8 +259,8 @@ __device__ __forceinline__ void tile_rank(tile_slots &tile, int *counts) {
 }
 
 // Ranks a loaded tile across the block. Afterwards table[warp][expert] is what the ranks of that
-// warp start from. `table` is [MAP_WARPS][LOCAL]; `running` [LOCAL] counts the slots of all tiles before
-// this one, and then this one's too. Ends with a barrier.
+// warp start from. `table` is [MAP_WARPS][LOCAL]; `running` [LOCAL] counts the slots of all tiles
+// before this one, and then this one's too. Ends with a barrier.
 __device__ __forceinline__ void tile_order(tile_slots &tile, int *table, int *running) {
     int *counts = table + threadIdx.x / 32 * LOCAL;
     __syncwarp(); // the last tile's reads of this row
@@ -305,9 +305,9 @@ __device__ __forceinline__ int rows_of(const op_args &a, const int *total, int e
     return LOCAL == LISTED || e < LOCAL ? min(total[e], a.capacity) : a.tokens;
 }
 
-// First rows into `start` [LISTED+1] from the slots of every expert, `total` [LOCAL]. The block that
-// publishes also writes them, and the tile tables, to global memory: one warp a table. A barrier
-// must follow before others read `start`.
+// First rows into `start` [LISTED+1] from the slots of every expert, `total` [LOCAL]. The block
+// that publishes also writes them, and the tile tables, to global memory: one warp a table. A
+// barrier must follow before others read `start`.
 __device__ __forceinline__ void make_starts(const op_args &a, const int *total, int *start,
                                             bool publish) {
     for (int table = threadIdx.x / 32; table < (publish ? 8 : 1); table += MAP_WARPS) {

@@ -124,17 +124,17 @@ template <typename T> __device__ __forceinline__ void pack_chunk(const float *in
 // sm_90. NVRTC declares no intrinsics for it.
 
 // Waits until the kernels ahead on the stream have ended and their writes are visible. Nothing that
-// the last of them made may be read before, and no global memory written; those before it have ended
-// already, as every kernel lets the next one start only after its own wait: load_older reads what they
-// made, and asynchronous copies do.
+// the last of them made may be read before, and no global memory written; those before it have
+// ended already, as every kernel lets the next one start only after its own wait: load_older reads
+// what they made, and asynchronous copies do.
 __device__ __forceinline__ void dependency_wait() {
 #if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
 
-// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then what
-// it held before a kernel wrote there.
+// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then
+// what it held before a kernel wrote there.
 __device__ __forceinline__ int load_older(const int *from) {
     int out;
     asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];" : "=r"(out) : "l"(from));
@@ -310,8 +310,8 @@ __device__ __forceinline__ void split_tf32(unsigned v, unsigned &big, unsigned &
 }
 
 constexpr int THREADS = WARPS * 32;
-// select.cuh - what becomes of the logits of a block's tokens: choices, weights, counts and sums. Needs
-// E, K, THREADS and the op's arguments.
+// select.cuh - what becomes of the logits of a block's tokens: choices, weights, counts and sums.
+// Needs E, K, THREADS and the op's arguments.
 // rule.cuh - what a router's rule makes of a token's logits, by one warp: keys, groups, weights.
 // Needs E, K and topk.cuh; a token's logits, `row` [E], are shared or global memory.
 //
@@ -358,8 +358,8 @@ __device__ __forceinline__ float warp_max(float v) {
     return key_value(__reduce_max_sync(~0u, order_key(v)));
 }
 
-// Lane j < COUNT gets the place of the j-th largest key, which is i*32 + lane for a lane's key[i]; of
-// equal keys the lower place comes first. These keys become 0.
+// Lane j < COUNT gets the place of the j-th largest key, which is i*32 + lane for a lane's key[i];
+// of equal keys the lower place comes first. These keys become 0.
 template <int COUNT, int PER> __device__ __forceinline__ int take(unsigned (&key)[PER]) {
     const int lane = (int)threadIdx.x % 32;
     int mine = 0;
@@ -588,14 +588,14 @@ template <int BYTES> struct copies {
     int row = (int)threadIdx.x / CHUNKS, chunk = (int)threadIdx.x % CHUNKS;
 };
 
-// Where chunk `c` of an expert's row `r` lies. With f32 beside 16 bits a lane reads pairs of chunks:
-// there four rows' pairs meet all banks.
+// Where chunk `c` of an expert's row `r` lies. With f32 beside 16 bits a lane reads pairs of
+// chunks: there four rows' pairs meet all banks.
 __device__ __forceinline__ int expert_chunk(int r, int c) {
     return MIXED ? c ^ (r & 3) << 1 : swizzle<ROW>(r, c);
 }
 
-// Starts this thread's copies of a matrix's ROWS rows, from its own first row on. Rows from `rows` on
-// become zeros, and all where !inside; ALL: neither occurs.
+// Starts this thread's copies of a matrix's ROWS rows, from its own first row on. Rows from `rows`
+// on become zeros, and all where !inside; ALL: neither occurs.
 template <int ROWS, int BYTES, bool ALL, typename T>
 __device__ __forceinline__ void load_rows(unsigned to, const T *from, int rows, bool inside) {
     constexpr int AT_ONCE = copies<BYTES>::AT_ONCE;
@@ -654,8 +654,8 @@ __device__ __forceinline__ void multiply_stage(unsigned stage, sums &sum) {
     for (int i = 0; i < TILES_E * TILES_T * 4; i++) (&sum[0][0][0])[i] += (&part[0][0][0])[i];
 }
 
-// Puts a tile's sums into `logits` [BT][PITCH] from column `column`, as far as column `columns`, all
-// behind column `part`.
+// Puts a tile's sums into `logits` [BT][PITCH] from column `column`, as far as column `columns`,
+// all behind column `part`.
 // Warps that share K follow each other. `bias` [E] or NULL.
 __device__ __forceinline__ void store_tile(const sums &sum, float *logits, int part, int column,
                                            int columns, const float *bias) {
@@ -690,8 +690,8 @@ __device__ __forceinline__ const RT *tile_weights(const op_args &a, int tile) {
 }
 
 // Logits of BT tokens for `tiles` tiles of experts, over `steps` stages from `first_step`, into
-// `logits`, whose column 0 is the first tile's first expert; the other matrix's columns start at WIDTH.
-// A barrier must follow.
+// `logits`, whose column 0 is the first tile's first expert; the other matrix's columns start at
+// WIDTH. A barrier must follow.
 __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, float *logits,
                                             int first_token, int first_tile, int tiles,
                                             int first_step, int steps, const float *bias) {
@@ -737,7 +737,8 @@ __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, flo
         if (++stage == STAGES) stage = 0;
         if (++step < steps) continue;
         if (OVER_RING) __syncthreads();
-        // A column that changes from tile to tile keeps addresses of stores out of the loop's registers.
+        // A column that changes from tile to tile keeps addresses of stores out of the loop's
+        // registers.
         const int matrix = ROUTERS > 1 ? tile / BLOCKS_E : 0;
         store_tile(sum, logits, matrix * WIDTH, (tile - matrix * BLOCKS_E) * BE,
                    min(E - first_tile % BLOCKS_E * BE, PITCH - 4), matrix ? nullptr : bias);

@@ -24,7 +24,8 @@
 // choose: a block an expert takes the C largest, of equal ones the earlier token, and ranks them in
 //         token order. Every expert has C rows, so a rank is a row at once. Of a shard all experts
 //         choose, and those that are held get rows.
-// maps:   what experts have taken, turned round to slots (t,j) of token t and expert j, 32 of each at
+// maps:   what experts have taken, turned round to slots (t,j) of token t and expert j, 32 of each
+// at
 //         once, and the tables. Given experts may be any: then one block makes the maps as
 //         permute_small does, and the others have nothing to do.
 
@@ -133,17 +134,17 @@ template <typename T> __device__ __forceinline__ void pack_chunk(const float *in
 // sm_90. NVRTC declares no intrinsics for it.
 
 // Waits until the kernels ahead on the stream have ended and their writes are visible. Nothing that
-// the last of them made may be read before, and no global memory written; those before it have ended
-// already, as every kernel lets the next one start only after its own wait: load_older reads what they
-// made, and asynchronous copies do.
+// the last of them made may be read before, and no global memory written; those before it have
+// ended already, as every kernel lets the next one start only after its own wait: load_older reads
+// what they made, and asynchronous copies do.
 __device__ __forceinline__ void dependency_wait() {
 #if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
 
-// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then what
-// it held before a kernel wrote there.
+// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then
+// what it held before a kernel wrote there.
 __device__ __forceinline__ int load_older(const int *from) {
     int out;
     asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];" : "=r"(out) : "l"(from));
@@ -331,8 +332,8 @@ __device__ __forceinline__ void split_tf32(unsigned v, unsigned &big, unsigned &
 }
 
 constexpr int THREADS = WARPS * 32;
-// select.cuh - what becomes of the logits of a block's tokens: choices, weights, counts and sums. Needs
-// E, K, THREADS and the op's arguments.
+// select.cuh - what becomes of the logits of a block's tokens: choices, weights, counts and sums.
+// Needs E, K, THREADS and the op's arguments.
 // rule.cuh - what a router's rule makes of a token's logits, by one warp: keys, groups, weights.
 // Needs E, K and topk.cuh; a token's logits, `row` [E], are shared or global memory.
 //
@@ -379,8 +380,8 @@ __device__ __forceinline__ float warp_max(float v) {
     return key_value(__reduce_max_sync(~0u, order_key(v)));
 }
 
-// Lane j < COUNT gets the place of the j-th largest key, which is i*32 + lane for a lane's key[i]; of
-// equal keys the lower place comes first. These keys become 0.
+// Lane j < COUNT gets the place of the j-th largest key, which is i*32 + lane for a lane's key[i];
+// of equal keys the lower place comes first. These keys become 0.
 template <int COUNT, int PER> __device__ __forceinline__ int take(unsigned (&key)[PER]) {
     const int lane = (int)threadIdx.x % 32;
     int mine = 0;
@@ -609,14 +610,14 @@ template <int BYTES> struct copies {
     int row = (int)threadIdx.x / CHUNKS, chunk = (int)threadIdx.x % CHUNKS;
 };
 
-// Where chunk `c` of an expert's row `r` lies. With f32 beside 16 bits a lane reads pairs of chunks:
-// there four rows' pairs meet all banks.
+// Where chunk `c` of an expert's row `r` lies. With f32 beside 16 bits a lane reads pairs of
+// chunks: there four rows' pairs meet all banks.
 __device__ __forceinline__ int expert_chunk(int r, int c) {
     return MIXED ? c ^ (r & 3) << 1 : swizzle<ROW>(r, c);
 }
 
-// Starts this thread's copies of a matrix's ROWS rows, from its own first row on. Rows from `rows` on
-// become zeros, and all where !inside; ALL: neither occurs.
+// Starts this thread's copies of a matrix's ROWS rows, from its own first row on. Rows from `rows`
+// on become zeros, and all where !inside; ALL: neither occurs.
 template <int ROWS, int BYTES, bool ALL, typename T>
 __device__ __forceinline__ void load_rows(unsigned to, const T *from, int rows, bool inside) {
     constexpr int AT_ONCE = copies<BYTES>::AT_ONCE;
@@ -659,8 +660,8 @@ __device__ __forceinline__ void multiply_stage(unsigned stage, sums &sum) {
     for (int i = 0; i < STEPS; i += WARPS_K) multiply_step(stage, i + warp_k, sum);
 }
 
-// Puts a tile's sums into `logits` [BT][PITCH] from column `column`, as far as column `columns`, all
-// behind column `part`.
+// Puts a tile's sums into `logits` [BT][PITCH] from column `column`, as far as column `columns`,
+// all behind column `part`.
 // Warps that share K follow each other. `bias` [E] or NULL.
 __device__ __forceinline__ void store_tile(const sums &sum, float *logits, int part, int column,
                                            int columns, const float *bias) {
@@ -695,8 +696,8 @@ __device__ __forceinline__ const RT *tile_weights(const op_args &a, int tile) {
 }
 
 // Logits of BT tokens for `tiles` tiles of experts, over `steps` stages from `first_step`, into
-// `logits`, whose column 0 is the first tile's first expert; the other matrix's columns start at WIDTH.
-// A barrier must follow.
+// `logits`, whose column 0 is the first tile's first expert; the other matrix's columns start at
+// WIDTH. A barrier must follow.
 __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, float *logits,
                                             int first_token, int first_tile, int tiles,
                                             int first_step, int steps, const float *bias) {
@@ -742,7 +743,8 @@ __device__ __forceinline__ void make_logits(const op_args &a, unsigned ring, flo
         if (++stage == STAGES) stage = 0;
         if (++step < steps) continue;
         if (OVER_RING) __syncthreads();
-        // A column that changes from tile to tile keeps addresses of stores out of the loop's registers.
+        // A column that changes from tile to tile keeps addresses of stores out of the loop's
+        // registers.
         const int matrix = ROUTERS > 1 ? tile / BLOCKS_E : 0;
         store_tile(sum, logits, matrix * WIDTH, (tile - matrix * BLOCKS_E) * BE,
                    min(E - first_tile % BLOCKS_E * BE, PITCH - 4), matrix ? nullptr : bias);
@@ -833,7 +835,8 @@ __device__ __forceinline__ void add_probabilities(const op_args &a, const float 
     }
 }
 
-// out[e * T + t] = value(logit, t within the tile) of the tile's tokens: each expert's are neighbours.
+// out[e * T + t] = value(logit, t within the tile) of the tile's tokens: each expert's are
+// neighbours.
 template <typename Value>
 __device__ __forceinline__ void store_columns(const op_args &a, const float *logits, int first,
                                               int tokens, float *out, Value value) {
@@ -955,15 +958,15 @@ __device__ __forceinline__ void pick_all(pick_tables &s, int count, unsigned lim
 }
 
 // permute.cuh - what makers of index maps share: stable ranks of slots among those of the same
-// expert, and the tables of experts. Needs E, K, LOCAL, LISTED, MAP_THREADS (of a block), ITEMS (slots
-// of a thread that are ranked together) and the op's arguments.
+// expert, and the tables of experts. Needs E, K, LOCAL, LISTED, MAP_THREADS (of a block), ITEMS
+// (slots of a thread that are ranked together) and the op's arguments.
 //
 // Slots are taken in choice-major order: all first choices in token order, then all second ones,
 // and so on. Place q of that order is choice q/T of token q%T. A slot's rank is the number of
 // earlier slots with its expert; the slot is kept where the rank is below the capacity.
 //
-// Experts have the device's own numbers here: those it holds are 0 .. LOCAL-1, and shared experts, each
-// with a row for every token, follow up to LISTED.
+// Experts have the device's own numbers here: those it holds are 0 .. LOCAL-1, and shared experts,
+// each with a row for every token, follow up to LISTED.
 
 // scan.cuh - prefix sums by one warp.
 
@@ -1137,8 +1140,8 @@ __device__ __forceinline__ void tile_rank(tile_slots &tile, int *counts) {
 }
 
 // Ranks a loaded tile across the block. Afterwards table[warp][expert] is what the ranks of that
-// warp start from. `table` is [MAP_WARPS][LOCAL]; `running` [LOCAL] counts the slots of all tiles before
-// this one, and then this one's too. Ends with a barrier.
+// warp start from. `table` is [MAP_WARPS][LOCAL]; `running` [LOCAL] counts the slots of all tiles
+// before this one, and then this one's too. Ends with a barrier.
 __device__ __forceinline__ void tile_order(tile_slots &tile, int *table, int *running) {
     int *counts = table + threadIdx.x / 32 * LOCAL;
     __syncwarp(); // the last tile's reads of this row
@@ -1183,9 +1186,9 @@ __device__ __forceinline__ int rows_of(const op_args &a, const int *total, int e
     return LOCAL == LISTED || e < LOCAL ? min(total[e], a.capacity) : a.tokens;
 }
 
-// First rows into `start` [LISTED+1] from the slots of every expert, `total` [LOCAL]. The block that
-// publishes also writes them, and the tile tables, to global memory: one warp a table. A barrier
-// must follow before others read `start`.
+// First rows into `start` [LISTED+1] from the slots of every expert, `total` [LOCAL]. The block
+// that publishes also writes them, and the tile tables, to global memory: one warp a table. A
+// barrier must follow before others read `start`.
 __device__ __forceinline__ void make_starts(const op_args &a, const int *total, int *start,
                                             bool publish) {
     for (int table = threadIdx.x / 32; table < (publish ? 8 : 1); table += MAP_WARPS) {

@@ -17,17 +17,18 @@
 [[maybe_unused]] constexpr int E = 128;
 [[maybe_unused]] constexpr int K = 6;
 // From tokens, or from given logits, to chosen experts and their weights, with the sums that load
-// balancing needs: the router of sm_90a. Logits are x @ router_weight^T in fp32, plus router_bias unless
-// that joins the keys.
+// balancing needs: the router of sm_90a. Logits are x @ router_weight^T in fp32, plus router_bias
+// unless that joins the keys.
 // The weights are f32 and reach the tensor cores in parts of bf16, from registers (wgmma_f32.cuh).
 //
-// A block makes one tile: BT tokens and all experts. One lane copies weights, which may be there before
-// the kernel ahead has ended, and another one tokens into a ring of STAGES stages of BK elements; WGS
-// warpgroups multiply. One operand is tall: its rows are taken 64 by 64 by products of N rows of the
-// other, wide one. Logits then take the ring's place in shared memory, and all warps select, one token
-// each (select.cuh).
+// A block makes one tile: BT tokens and all experts. One lane copies weights, which may be there
+// before the kernel ahead has ended, and another one tokens into a ring of STAGES stages of BK
+// elements; WGS warpgroups multiply. One operand is tall: its rows are taken 64 by 64 by products
+// of N rows of the other, wide one. Logits then take the ring's place in shared memory, and all
+// warps select, one token each (select.cuh).
 //
-// The blocks of a cluster take neighbouring tiles; each fetches a part of a stage's weights, for all.
+// The blocks of a cluster take neighbouring tiles; each fetches a part of a stage's weights, for
+// all.
 // types.cuh - element types and their conversions. Generated CUDA includes no header of NVIDIA's.
 //
 // bf16 and f16 are bare bits in memory; arithmetic is done in float. f32 is float, so that the name
@@ -295,10 +296,10 @@ template <int COUNT> __device__ __forceinline__ void registers_lower() {
 }
 // tma.cuh - bulk tensor copies between global and shared memory (sm_90).
 //
-// One thread copies a box. Coordinates are elements, fastest dimension first; that one, in bytes, is a
-// multiple of 16, and those of a store are not negative. What lies outside the tensor is read as zero
-// and not written. Boxes in shared memory start at multiples of 128 bytes (of 1024 with a 128-byte
-// swizzle) and are swizzled by absolute address: bits 4-6 ^= bits 7-9.
+// One thread copies a box. Coordinates are elements, fastest dimension first; that one, in bytes,
+// is a multiple of 16, and those of a store are not negative. What lies outside the tensor is read
+// as zero and not written. Boxes in shared memory start at multiples of 128 bytes (of 1024 with a
+// 128-byte swizzle) and are swizzled by absolute address: bits 4-6 ^= bits 7-9.
 
 // What the runtime encodes. Kernels take it in their arguments, which must be __grid_constant__.
 struct __align__(128) tensor_map {
@@ -419,7 +420,8 @@ __device__ __forceinline__ void async_proxy_fence() {
 //
 // The products that a template needs are made for the n in t.lib.columns(p, c, d).
 
-// A descriptor of rows from `address`, a multiple of eight rows; + 2 is 16 elements further along K.
+// A descriptor of rows from `address`, a multiple of eight rows; + 2 is 16 elements further along
+// K.
 template <int ROW_BYTES = 128>
 __device__ __forceinline__ unsigned long long matrix_of(unsigned address) {
     static_assert(ROW_BYTES == 128 || ROW_BYTES == 64, "row length");
@@ -458,17 +460,17 @@ __device__ __forceinline__ void wgmma(float (&d)[48], unsigned long long a,
 // sm_90. NVRTC declares no intrinsics for it.
 
 // Waits until the kernels ahead on the stream have ended and their writes are visible. Nothing that
-// the last of them made may be read before, and no global memory written; those before it have ended
-// already, as every kernel lets the next one start only after its own wait: load_older reads what they
-// made, and asynchronous copies do.
+// the last of them made may be read before, and no global memory written; those before it have
+// ended already, as every kernel lets the next one start only after its own wait: load_older reads
+// what they made, and asynchronous copies do.
 __device__ __forceinline__ void dependency_wait() {
 #if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
 
-// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then what
-// it held before a kernel wrote there.
+// A load past L1, for use before dependency_wait: nothing says that an SM's L1 has lost by then
+// what it held before a kernel wrote there.
 __device__ __forceinline__ int load_older(const int *from) {
     int out;
     asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];" : "=r"(out) : "l"(from));
@@ -482,12 +484,12 @@ __device__ __forceinline__ void dependents_launch() {
     asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
 }
-// wgmma_f32.cuh - d += a * b^T of a warpgroup, where a [64,16] is f32 and b is bf16, as exact as if both
-// were f32.
+// wgmma_f32.cuh - d += a * b^T of a warpgroup, where a [64,16] is f32 and b is bf16, as exact as if
+// both were f32.
 //
 // The 24 significant bits of an f32 number make three bf16 numbers of 8 each, from which it is the
-// exact sum; so three products, of a in registers, do. Numbers below 2^-102 lose bits that bf16 does not
-// reach; one that is not finite gives NaN. Registers are laid out as those of mma.cuh.
+// exact sum; so three products, of a in registers, do. Numbers below 2^-102 lose bits that bf16
+// does not reach; one that is not finite gives NaN. Registers are laid out as those of mma.cuh.
 //
 // The products that a template needs are made for the n in t.lib.columns(p, c, d).
 
@@ -512,8 +514,8 @@ __device__ __forceinline__ unsigned cut(float &low, float &high) {
     return __byte_perm(a, b, 0x7632);
 }
 
-// A lane's part of 16 columns from `k` on, a multiple of 16 below 32, of its warp's 16 rows. These start
-// at `rows` and have 32 elements, with the 128-byte swizzle.
+// A lane's part of 16 columns from `k` on, a multiple of 16 below 32, of its warp's 16 rows. These
+// start at `rows` and have 32 elements, with the 128-byte swizzle.
 __device__ __forceinline__ void load_parts(unsigned rows, int k, unsigned (&part)[3][4]) {
     const int g = (int)threadIdx.x % 32 / 4, q = (int)threadIdx.x % 4;
 #pragma unroll
@@ -572,8 +574,8 @@ constexpr bool LOGIT_BIAS = false;
 constexpr int FULL = 180224, EMPTY = FULL + STAGES * 8, SCALES = EMPTY + STAGES * 8;
 constexpr int COUNTS = SCALES + OWN * 8;
 
-// select.cuh - what becomes of the logits of a block's tokens: choices, weights, counts and sums. Needs
-// E, K, THREADS and the op's arguments.
+// select.cuh - what becomes of the logits of a block's tokens: choices, weights, counts and sums.
+// Needs E, K, THREADS and the op's arguments.
 // rule.cuh - what a router's rule makes of a token's logits, by one warp: keys, groups, weights.
 // Needs E, K and topk.cuh; a token's logits, `row` [E], are shared or global memory.
 //
@@ -620,8 +622,8 @@ __device__ __forceinline__ float warp_max(float v) {
     return key_value(__reduce_max_sync(~0u, order_key(v)));
 }
 
-// Lane j < COUNT gets the place of the j-th largest key, which is i*32 + lane for a lane's key[i]; of
-// equal keys the lower place comes first. These keys become 0.
+// Lane j < COUNT gets the place of the j-th largest key, which is i*32 + lane for a lane's key[i];
+// of equal keys the lower place comes first. These keys become 0.
 template <int COUNT, int PER> __device__ __forceinline__ int take(unsigned (&key)[PER]) {
     const int lane = (int)threadIdx.x % 32;
     int mine = 0;
@@ -913,8 +915,8 @@ __device__ __forceinline__ void release_stage(unsigned empty) {
 
 using sums = float[M_BLOCKS][N / 2];
 
-// A warpgroup's sums over this block's part of K. Tensor cores cut off what does not fit an addition;
-// the short sums of a stage, added up by rounding ones, keep that from growing with D.
+// A warpgroup's sums over this block's part of K. Tensor cores cut off what does not fit an
+// addition; the short sums of a stage, added up by rounding ones, keep that from growing with D.
 __device__ __forceinline__ void multiply(sums &sum, unsigned ring, const share &mine, int rank) {
     const depth_range range(rank);
     const int row = mine.tall + (int)threadIdx.x / 32 % 4 * 16; // of this warp
