@@ -32,18 +32,32 @@ function(moetune_helpers name folder)
     target_link_libraries(${name} ${scope} moe_tuner ${CMOCKA_LIBRARY})
 endfunction()
 
-# moetune_test(NAME SOURCE HELPERS)
+# moetune_register(NAME TEST LABEL SECONDS [VARIABLES...]): a run of a program.
+function(moetune_register name test label seconds)
+    add_test(NAME ${name} COMMAND ${test} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(${name} PROPERTIES LABELS "${label}" TIMEOUT ${seconds}
+        SKIP_RETURN_CODE 77 ENVIRONMENT
+        "MOETUNE_BINARY=${CMAKE_BINARY_DIR}/moetune;OMP_WAIT_POLICY=passive;${ARGN}")
+endfunction()
+
+# moetune_test(NAME SOURCE HELPERS). What MOE_SWEEP widens also runs wide, under the label slow.
 function(moetune_test test source helpers)
     file(STRINGS ${source} label LIMIT_COUNT 1 REGEX "label: [a-z]+")
     string(REGEX REPLACE ".*label: ([a-z]+).*" "\\1" label "${label}")
+    if(NOT label MATCHES "^(unit|golden|compile|sim|gpu)$")
+        message(FATAL_ERROR
+            "${source}: the first line should say label: unit, golden, compile, sim or gpu")
+    endif()
     add_executable(${test} ${source})
     # Optimising what runs once takes longer than running it; what tests call is optimised.
     target_compile_options(${test} PRIVATE -O0)
     target_link_libraries(${test} PRIVATE ${helpers})
     target_link_options(${test} PRIVATE ${link_fast})
-    add_test(NAME ${test} COMMAND ${test} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-    set_tests_properties(${test} PROPERTIES LABELS "${label}" TIMEOUT 300 SKIP_RETURN_CODE 77
-        ENVIRONMENT "MOETUNE_BINARY=${CMAKE_BINARY_DIR}/moetune;OMP_WAIT_POLICY=passive")
+    moetune_register(${test} ${test} ${label} 300)
+    file(STRINGS ${source} wide LIMIT_COUNT 1 REGEX "MOE_SWEEP=N")
+    if(wide)
+        moetune_register(${test}_wide ${test} slow 1800 MOE_SWEEP=24)
+    endif()
 endfunction()
 
 file(GLOB folders CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/*)

@@ -1,6 +1,7 @@
 /* label: sim
  * test_experts.c - the fused kernel behind the router on the simulated H100: defaults and random
- * configs on awkward shapes, other orders of warps and blocks, and the same bits in every run. */
+ * configs on awkward shapes, other orders of warps and blocks, and the same bits in every run.
+ * MOE_SWEEP=N checks N configs instead of a few, and more orders. */
 #include "fixture.h"
 #include "judge/op_case.h"
 
