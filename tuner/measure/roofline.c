@@ -87,7 +87,8 @@ moe_work_size moe_experts_work(const moe_layer *layer, int64_t tokens, moe_routi
 moe_work_size moe_layer_work(const moe_layer *layer, int64_t tokens, moe_routing routing) {
     moe_work_size work = add(route_work(layer, (double)tokens),
                              moe_experts_work(layer, tokens, routing));
-    work.bytes -= (double)tokens * (double)layer->d * x_size(layer); /* x is needed twice, moved once */
+    /* x is needed twice, moved once */
+    work.bytes -= (double)tokens * (double)layer->d * x_size(layer);
     return work;
 }
 
