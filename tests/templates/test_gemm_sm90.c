@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #define TEMPLATE "grouped_gemm_sm90"
-enum { SWEEP = 8, SEEDS = 2, SWEEP_SEEDS = 20 };
+enum { SWEEP = 4, SEEDS = 1, SWEEP_SEEDS = 20 };
 
 static void check(fixture *f, const char *layer, int64_t tokens, moe_routing routing,
                   const char *config) {
