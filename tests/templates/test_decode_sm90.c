@@ -1,6 +1,6 @@
 /* label: sim
- * test_decode_sm90.c - the GEMM for few rows an expert, of sm_90a; see decode_case.h. MOE_SWEEP=N checks
- * N random configs and N orders of warps instead of a few. */
+ * test_decode_sm90.c - the GEMM for few rows an expert, of sm_90a; see decode_case.h. MOE_SWEEP=N
+ * checks N random configs and N orders of warps instead of a few. */
 #include "decode_case.h"
 
 #include <setjmp.h>
