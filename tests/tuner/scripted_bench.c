@@ -93,9 +93,11 @@ void scripted_bench_open(scripted_bench *bench, moe_heart *heart) {
         .progress = moe_progress_start(true), .meter = {bench->device, MOE_TIMER_EVENTS, ""}};
     need(moe_storage_device(bench->storage, tuner->facts, &tuner->device_row));
     moe_tuner_provenance(bench->device, "13.0", &tuner->provenance);
+    if (!heart) need(moe_storage_bulk_begin(bench->storage));
 }
 
 void scripted_bench_close(scripted_bench *bench) {
+    if (!bench->tuner.heart) need(moe_storage_bulk_end(bench->storage));
     moe_storage_close(bench->storage);
     moe_device_close(bench->device);
     bench->storage = NULL;

@@ -30,7 +30,8 @@ typedef struct scripted_bench {
 void scripted_bench_make(scripted_bench *bench, scripted_shop *shop);
 void scripted_bench_remove(scripted_bench *bench);
 
-/* Opens device and database as a process does at its start, and closes them as at its end. */
+/* Opens device and database as a process does at its start, and closes them as at its end. Where no
+ * heart says that the process may die, a disk is waited for at its end alone. */
 void scripted_bench_open(scripted_bench *bench, moe_heart *heart);
 void scripted_bench_close(scripted_bench *bench);
 
