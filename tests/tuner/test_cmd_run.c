@@ -411,6 +411,21 @@ static int remove_folder(void **state) {
     return system(command);
 }
 
+/* The help names every tensor that files may hold, by all its names. */
+static void help_lists_tensors(void **state) {
+    (void)state;
+    static char text[16384];
+    assert_int_equal(run_with("--help", text, sizeof text), 0);
+    const char *const layers[] = {"d=8 f=8 e=2 k=1", "d=8 f=8 e=2 k=1 act=relu"};
+    for (int i = 0; i < 2 * MOE_CALLER_TENSORS; i++) {
+        moe_layer layer;
+        moe_tensor_desc desc;
+        assert_int_equal(moe_layer_parse(layers[i % 2], &layer), MOE_OK);
+        assert_int_equal(moe_layer_tensor(&layer, 1, i / 2, &desc), MOE_OK);
+        if (desc.file && !strstr(text, desc.file)) fail_msg("no %s in\n%s", desc.file, text);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_layer_on_given_tensors),
@@ -420,6 +435,7 @@ int main(void) {
         cmocka_unit_test(files_that_do_not_fit),
         cmocka_unit_test(a_layer_of_a_published_model),
         cmocka_unit_test(models_that_do_not_fit),
+        cmocka_unit_test(help_lists_tensors),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,5 +1,6 @@
 /* cmd_run.c - moetune run: one layer on given tensors. */
 #include "command/command_tools.h"
+#include "command/run_help.h"
 #include "command/run_outputs.h"
 #include "models/presets.h"
 #include "tune/spot.h"
@@ -78,24 +79,21 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
     return 0;
 }
 
-static const struct argp argp = {
-    option_table, parse_option, "",
-    "Runs a layer on tensors from a safetensors file.\n\n"
-    "Input: x [T,d], router.weight [e,d], experts.gate_up [e,2f,d] (gate rows, then up rows) or, "
-    "without a gate, experts.up [e,f,d], experts.down [e,d,f]; where the layer has biases, "
-    "router.bias [e] (F32), experts.gate_up.bias [e,2f] or experts.up.bias [e,f], and "
-    "experts.down.bias [e,d]; of a shared expert shared.gate_up [2F,d] or shared.up [F,d], "
-    "shared.down [d,F] and, where it has a gate, shared_gate.weight [1,d]; of a noisy router "
-    "router.noise [e,d]; of hash token_ids [T] (I32) and router.table [vocabulary,k] (I32); of "
-    "router=given ids [T,k] (I32) and weights [T,k] (F32) instead of router.weight. Output: y "
-    "[T,d], ids [T,k] best first, weights [T,k], 0 where capacity dropped the slot. With "
-    "--statistics also counts [e], mean_probs [e], next_router_bias [e], and losses [6]: Switch's "
-    "balance, that of all choices, CV^2 of importance and of load, z, entropy.\n\n"
-    "With --weights MODEL --moe-layer N the input holds x, and of the router what is no weight. "
+static const char help_start[] = "Runs a layer on tensors from a safetensors file.\n\v";
+static const char help_end[] =
+    "\nWith --weights MODEL --moe-layer N the input holds x, and of the router what is no weight. "
     "The weights have the names and the order of the model's family; --layer is then the "
-    "config.json beside them unless given.",
-    NULL, NULL, NULL,
-};
+    "config.json beside them unless given.";
+
+static void parse(int argc, char **argv, options *out) {
+    static char help[8192];
+    moe_text text = moe_text_start(help, sizeof help);
+    moe_text_add(&text, "%s", help_start);
+    moe_run_help(&text);
+    moe_text_add(&text, "%s", help_end);
+    const struct argp argp = {option_table, parse_option, "", help, NULL, NULL, NULL};
+    argp_parse(&argp, argc, argv, 0, NULL, out);
+}
 
 static moe_status run_plan(const options *o, const moe_plan *plan, moe_run_buffers *b,
                            const moe_layer *layer, const moe_run_source *source, int64_t tokens) {
@@ -173,7 +171,7 @@ int cmd_run(int argc, char **argv) {
     moe_tensor_file *file = NULL;
     moe_model_weights weights = {0};
     int64_t tokens = 0;
-    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    parse(argc, argv, &o);
     moe_status status = choose_layer(&o, &model);
     if (!status) status = moe_tensor_file_open(o.input, &file);
     if (!status) status = count_tokens(file, &tokens);
