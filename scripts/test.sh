@@ -9,6 +9,25 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PATH:$PWD/.deps/bin"
 
+# run PRESET FOLDER [CTEST ARGUMENTS]: the tests of a preset, why some did not run, and a last line.
+run() {
+    local preset=$1 report=$PWD/$2/tests.xml status=0
+    shift 2
+    ctest --preset "$preset" -j "$(nproc)" --output-junit "$report" "$@" || status=$?
+    awk -F '"' -v preset="$preset" '
+        $1 ~ /^\t(tests|failures|skipped)=/ { count[substr($1, 2, length($1) - 2)] = $2 }
+        /<testcase / { name = $2; notrun = /status="notrun"/ }
+        notrun && sub(/.*<system-out>/, "") {
+            sub(/<\/system-out>.*/, "")
+            print name ": " $0
+        }
+        END {
+            printf "%s: %d tests, %d failed, %d did not run\n", preset, count["tests"],
+                count["failures"], count["skipped"]
+        }' "$report"
+    return "$status"
+}
+
 all=
 if [ "${1:-}" = --all ]; then
     all=yes
@@ -16,7 +35,7 @@ if [ "${1:-}" = --all ]; then
 fi
 bash scripts/setup.sh
 bash scripts/build.sh debug
-ctest --preset debug -j "$(nproc)" -L 'unit|golden' "$@"
+run debug build-debug -L 'unit|golden' "$@"
 bash scripts/build.sh default
-[ -z "$all" ] || ctest --preset slow -j "$(nproc)" "$@"
-exec ctest --preset default -j "$(nproc)" "$@"
+[ -z "$all" ] || run slow build "$@"
+run default build "$@"
