@@ -86,6 +86,7 @@ void scripted_bench_open(scripted_bench *bench, moe_heart *heart) {
     moe_tuner *tuner = &bench->tuner;
     need(moe_storage_open(bench->db, &bench->storage));
     bench->device = scripted_open(bench->script);
+    bench->script->patience = heart ? &heart->patience : NULL;
     *tuner = (moe_tuner){
         .device = bench->device, .facts = moe_device_facts(bench->device), .gen = bench->shop->gen,
         .store = bench->storage, .pool = bench->shop->pool, .builder = bench->shop->builder,

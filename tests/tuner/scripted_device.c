@@ -95,10 +95,16 @@ static bool befalls(const scripted_kernel *kernel, int64_t launch) {
     return !kernel->until || (launch >= kernel->from && launch < kernel->until);
 }
 
+/* Tests wait no longer than they must, and no healthy process is taken for one that hangs. */
+static void hang(script *s) {
+    if (s->patience) *s->patience = 0;
+    for (;;) pause();
+}
+
 /* Where a call waits for the device, what its kernels have done comes out. */
 static moe_status settle(scripted *self) {
     if (self->coming == SCRIPTED_DIES) raise(SIGKILL);
-    while (self->coming == SCRIPTED_HANGS) pause();
+    if (self->coming == SCRIPTED_HANGS) hang(self->script);
     self->lost |= self->coming == SCRIPTED_LOST;
     return self->lost ? context_lost() : MOE_OK;
 }

@@ -41,6 +41,7 @@ typedef struct script {
     double gap;    /* ns before each kernel that is not part of a graph */
     double drift;  /* each launch takes longer than the one before it by this share of the first */
     int64_t launches, opened; /* up to now */
+    volatile int64_t *patience; /* of whoever watches: none is left once a kernel hangs; or NULL */
     bool graphs;         /* it can record them; before it is opened */
     bool refuse_graphs;  /* but does not make them */
     bool forget;         /* plays all of a graph but its last event */

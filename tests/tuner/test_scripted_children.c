@@ -15,7 +15,6 @@
 
 enum { CANDIDATES = 20, RACED = 12 /* a launch that is in a race */ };
 enum { ENOUGH = 5 /* deaths that one candidate may cause before it lets go: the test must end */ };
-enum { PATIENCE = 2 };
 
 static const char op[] = "combine t=4 d=16 e=4 k=2 x=f32";
 static scripted_shop shop;
@@ -55,7 +54,6 @@ static int end(scripted_bench *bench) {
 
 static int tune_op(void *context, moe_heart *heart) {
     scripted_bench *bench = context;
-    heart->patience = PATIENCE;
     scripted_bench_open(bench, heart);
     scripted_tune(bench, op);
     return end(bench);
