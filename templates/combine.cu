@@ -26,7 +26,8 @@ constexpr int GROUP = (PARTS + ROUNDS - 1) / ROUNDS; // of them, loaded before a
 
 static_assert(D % WIDTH == 0, "rows are whole chunks");
 
-__device__ __forceinline__ void sum_rows(const XT *y_rows, $(weighted and "const float *weight, " or "")const int *row,
+% local weight = weighted and "const float *weight, " or ""
+__device__ __forceinline__ void sum_rows(const XT *y_rows, $(weight)const int *row,
                                          int chunk_at, float (&sum)[WIDTH]) {
 #pragma unroll
     for (int j0 = 0; j0 < PARTS; j0 += GROUP) {
@@ -41,7 +42,8 @@ __device__ __forceinline__ void sum_rows(const XT *y_rows, $(weighted and "const
             float value[WIDTH];
             unpack_chunk<XT>(part[j].word, value);
 #pragma unroll
-            for (int i = 0; i < WIDTH; i++) sum[i] += $(weighted and "weight[j0 + j] * " or "")value[i];
+            for (int i = 0; i < WIDTH; i++)
+                sum[i] += $(weighted and "weight[j0 + j] * " or "")value[i];
         }
     }
 }

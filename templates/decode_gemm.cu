@@ -106,7 +106,8 @@ __device__ __forceinline__ void multiply(const args_$(p.kind) &args, const place
     int token[N / STEP];
 #pragma unroll
     for (int i = 0; i < N / STEP; i++)
-        token[i] = i * STEP < my_rows ? (unsigned)args.row_slots[at.row + my_row + i * STEP] / K : 0;
+        token[i] =
+            i * STEP < my_rows ? (unsigned)args.row_slots[at.row + my_row + i * STEP] / K : 0;
     const XT *rows = args.x + my_chunk * $(16 // p.xbytes);
 % else
     const XT *rows = args.h + my_chunk * $(16 // p.xbytes) + (long long)(at.row + my_row) * DEPTH;
@@ -120,7 +121,8 @@ __device__ __forceinline__ void multiply(const args_$(p.kind) &args, const place
         for (int i = 0; i < ROWS / STEP; i++) {
             const int r = my_row + i * STEP, column = at.column + column_of(r);
             const bool live = inside && (WIDTH % OUT_N == 0 || column < WIDTH);
-            const WT *from = weights + (long long)(half_of(r) * half_step + column * COLUMN_ROWS) * k_step + k;
+            const WT *from =
+                weights + (long long)(half_of(r) * half_step + column * COLUMN_ROWS) * k_step + k;
             copy_async(to + r * ROW_BYTES + swizzle<ROW_BYTES>(r, my_chunk) * 16,
                        live ? from : weights, live);
         }
@@ -134,7 +136,8 @@ __device__ __forceinline__ void multiply(const args_$(p.kind) &args, const place
         }
     };
 
-    const unsigned a_at = ring + (lane & 15) * ROW_BYTES + swizzle<ROW_BYTES>(lane & 7, lane >> 4) * 16;
+    const unsigned a_at =
+        ring + (lane & 15) * ROW_BYTES + swizzle<ROW_BYTES>(lane & 7, lane >> 4) * 16;
     const unsigned b_at = ring + WEIGHT_BYTES + (lane & 7) * ROW_BYTES +
                           swizzle<ROW_BYTES>(lane & 7, lane >> 3) * 16;
     auto step = [&](int stage) {
@@ -202,7 +205,8 @@ __device__ __forceinline__ float value_of(const args_$(p.kind) &args, const plac
         value[half] *= input_weight(args, at.expert, at.row + token, at.end);
 % end
 % if bias then
-        $(summed and "if (share_of_block() == 0) " or "")value[half] += to_float($(bias)[(long long)at.expert * WEIGHT_ROWS + half * half_rows(at.expert) +
+        $(summed and "if (share_of_block() == 0) " or "")value[half] += to_float(
+            $(bias)[(long long)at.expert * WEIGHT_ROWS + half * half_rows(at.expert) +
                                         (at.column + column) * COLUMN_ROWS]);
 % end
     }
@@ -213,7 +217,8 @@ __device__ __forceinline__ float value_of(const args_$(p.kind) &args, const plac
 // What the block notes of its rows.
 struct row_notes {
     int *slot; // [N]
-    int *full; // [N] first how many parts its counter waits for, at the end the counter if it is full
+    // [N] first how many parts its counter waits for, at the end the counter if it is full
+    int *full;
 };
 
 __device__ __forceinline__ void note_rows(const args_down_combine &args, const place &at,
@@ -289,7 +294,8 @@ $(moe.symbol(scratched and "share" or nil))(const args_$(p.kind) args) {
     for (int i = 0; i < SUMS; i++) mine[i * 32] = sum[i / 4 / NI][i / 4 % NI][i % 4];
     __syncthreads();
 % if meets then
-    float *share = $(scratched and "shares_of(args, tile) + share_of_block() * BLOCK_SUMS" or "sums");
+    float *share =
+        $(scratched and "shares_of(args, tile) + share_of_block() * BLOCK_SUMS" or "sums");
     for (int i = threadIdx.x; i < BLOCK_SUMS; i += THREADS) share[i] = add_warps(sums, i);
 % end
 % if clustered then

@@ -43,7 +43,9 @@ local function require_(p, c, d)
         return false, "more stages than a warp has K tiles"
     end
     if c.rows > 16 and s.out_n >= 2 * s.width then return false, "rows is beyond the result" end
-    if s.summed and s.n_blocks > 1024 then return false, "more column blocks than there are flags" end
+    if s.summed and s.n_blocks > 1024 then
+        return false, "more column blocks than there are flags"
+    end
     return true
 end
 

@@ -153,7 +153,8 @@ __device__ __forceinline__ void fetch_rows(const args_$(p.kind) &args, const til
             const unsigned full = ring + FULL + to.stage * 8;
             barrier_wait(ring + EMPTY + to.stage * 8, to.phase ^ 1);
             barrier_arrive_expect(full, N * ROW_BYTES);
-            tensor_load(ring + to.stage * STAGE_BYTES + WEIGHT_BYTES, args.map[$(shared and 2 or 1)], full, k, at.row);
+            tensor_load(ring + to.stage * STAGE_BYTES + WEIGHT_BYTES,
+                        args.map[$(shared and 2 or 1)], full, k, at.row);
         }
     }
 }
@@ -177,7 +178,8 @@ __device__ __forceinline__ void multiply(float (&sum)[M_BLOCKS][N / 2], depth_ra
         for (int k = 0; k < BK / 16; k++)
 #pragma unroll
             for (int m = 0; m < M_BLOCKS; m++)
-                wgmma(sum[m], a + m * (64 * ROW_BYTES >> 4) + k * 2, b + k * 2, k_tile + k > range.first);
+                wgmma(sum[m], a + m * (64 * ROW_BYTES >> 4) + k * 2, b + k * 2,
+                      k_tile + k > range.first);
         wgmma_commit();
         // One step stays under way; the stage of the one before is free.
         if (k_tile > range.first) {
@@ -288,7 +290,8 @@ __device__ __forceinline__ void finish(const args_$(p.kind) &args,
 % if weighs then
         float scale[2]; // of the rows whose sums this lane has
 #pragma unroll
-        for (int v = 0; v < 2; v++) scale[v] = input_weight(args, at.expert, at.row + j * 8 + 2 * q + v, at.end);
+        for (int v = 0; v < 2; v++)
+            scale[v] = input_weight(args, at.expert, at.row + j * 8 + 2 * q + v, at.end);
 % end
 #pragma unroll
         for (int i0 = 0; i0 < GROUPS; i0 += COUNT) {
@@ -389,7 +392,8 @@ $(moe.symbol())(const __grid_constant__ args_$(p.kind) args) {
 % if up then
     dependency_wait(); // for the maps; gemm_down's are older than the kernel ahead
 % end
-    const tile_map map = load_map(args.tile_start + $(moe.tile(c.n)) * (LISTED + 1), args.expert_start,
+    const tile_map map = load_map(args.tile_start + $(moe.tile(c.n)) * (LISTED + 1),
+                                  args.expert_start,
                                   args.expert_rows, (int *)(memory + TABLES));
     __syncthreads();
     if (threadIdx.x / 32 == WEIGHT_WARP) {

@@ -40,7 +40,9 @@ local function require_(p, c, d)
     if split.meets(p, c) and c.stages > math.max(2, s.share) then
         return false, "more stages than a share has K tiles"
     end
-    if s.summed and s.n_blocks > 1024 then return false, "more column blocks than there are flags" end
+    if s.summed and s.n_blocks > 1024 then
+        return false, "more column blocks than there are flags"
+    end
     return true
 end
 
@@ -79,7 +81,9 @@ end
 local function default(p, d)
     local function deepest(try, n, rows, blocks, shares)
         for _, stages in ipairs{24, 16, 12, 8, 6, 4, 3, 2} do
-            if try{n = n, rows = rows, stages = stages, blocks = blocks, split = shares} then return end
+            if try{n = n, rows = rows, stages = stages, blocks = blocks, split = shares} then
+                return
+            end
         end
     end
     return loads.best(0.98, function(try)

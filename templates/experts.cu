@@ -67,7 +67,8 @@ __device__ __forceinline__ void rank_slots(const args_experts &a, const maps &m,
         const bool leads = id >= 0 && rank == 0;
         m.size[p] = leads ? min(count, a.capacity) : 0;
         m.row[p] = id >= 0 && rank < a.capacity ? rank : -1;
-        if (leads && blockIdx.x == 0 && a.counts) a.counts[$(p.held < p.e and "a.first_expert + " or "")id] = count;
+        if (leads && blockIdx.x == 0 && a.counts)
+            a.counts[$(p.held < p.e and "a.first_expert + " or "")id] = count;
     }
 }
 
@@ -100,7 +101,8 @@ __device__ __forceinline__ maps make_maps(const args_experts &a, int *memory) {
     const maps m = place_maps(memory);
     const int slots = a.tokens * K;
     for (int p = threadIdx.x; p < slots; p += THREADS) {
-        const int id = a.ids[p % a.tokens * K + p / a.tokens]$(p.held < p.e and " - a.first_expert" or "");
+        const int id =
+            a.ids[p % a.tokens * K + p / a.tokens]$(p.held < p.e and " - a.first_expert" or "");
         m.id[p] = (unsigned)id < (unsigned)LOCAL ? id : -1;
     }
     if (threadIdx.x == 0) *m.tiles = 0;
@@ -178,7 +180,8 @@ __device__ __forceinline__ void gather(const args_experts &args, const maps &m, 
 #pragma unroll
         for (int n = 0; n < COPIES; n++) {
             const int row = n * STEP < my_rows ? at.row + my_row + n * STEP : at.row;
-            from[n] = at.up ? args.x + (long long)((unsigned)m.slot[row] / K) * D : args.h + (long long)row * F;
+            from[n] = at.up ? args.x + (long long)((unsigned)m.slot[row] / K) * D
+                            : args.h + (long long)row * F;
         }
         for (int step = 0; step < steps_of(at); step++, to.advance()) {
             const unsigned stage = ring + to.stage * STAGE_BYTES + WEIGHT_BYTES;

@@ -16,7 +16,8 @@
 % local input = up and "args.x" or "args.h"
 % local result = up and "args.h" or "args.y_rows"
 % local weighs = up and p.weigh == "input"
-% local value = gated and "activate(value[0], value[1])" or up and "activate(value[0])" or "value[0]"
+% local value = gated and "activate(value[0], value[1])" or up and "activate(value[0])"
+%     or "value[0]"
 % moe.include("types.cuh")
 % moe.include("memory.cuh")
 % moe.include("tiles.cuh")
@@ -58,7 +59,8 @@ struct place {
 __device__ __forceinline__ bool find_place(const args_$(p.kind) &args, int number, int *shared,
                                            place &out) {
     row_tile tile;
-    if (!find_tile<THREADS, LISTED>(args.tile_start + $(moe.tile(8)) * (LISTED + 1), args.expert_start,
+    if (!find_tile<THREADS, LISTED>(args.tile_start + $(moe.tile(8)) * (LISTED + 1),
+                                    args.expert_start,
                                args.expert_rows, number / N_BLOCKS, shared, tile))
         return false;
     const int local = tile.index * N_BLOCKS + number % N_BLOCKS;
@@ -119,7 +121,8 @@ __device__ __forceinline__ float add_lanes(float v) {
 }
 
 // Makes a result of its sums.
-__device__ __forceinline__ void store_result(const args_$(p.kind) &args, const place &at, int r, int c,
+__device__ __forceinline__ void store_result(const args_$(p.kind) &args, const place &at, int r,
+                                             int c,
                                              float (&value)[HALVES]) {
     const int column = at.column + c;
     if (column >= WIDTH) return;
@@ -228,7 +231,8 @@ $(moe.symbol(scratched and "share" or nil))(const args_$(p.kind) args) {
 }
 % if scratched then
 
-extern "C" __global__ void __launch_bounds__(THREADS) $(moe.symbol("add"))(const args_$(p.kind) args) {
+extern "C" __global__ void __launch_bounds__(THREADS)
+$(moe.symbol("add"))(const args_$(p.kind) args) {
     __shared__ int shared[5];
     place at;
     if (find_place(args, blockIdx.x, shared, at))

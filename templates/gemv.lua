@@ -30,7 +30,9 @@ local function require_(p, c, d)
     if c.unroll > 1 and 16 * c.unroll * 32 * c.split >= 2 * s.depth * p.wbytes then
         return false, "unroll is beyond K"
     end
-    if c.columns > 1 and s.out_n >= 2 * s.width then return false, "columns are beyond the result" end
+    if c.columns > 1 and s.out_n >= 2 * s.width then
+        return false, "columns are beyond the result"
+    end
     return true
 end
 

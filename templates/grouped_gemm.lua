@@ -168,7 +168,9 @@ local function default(p, d)
     return loads.best(0.98, function(try)
         for _, from in ipairs(candidates) do
             for math_ = p.x == "f32" and 0 or 1, 1 do
-                for wide = p.kind == "down_combine" and 0 or 1, 1 do try(with(from, math_, wide)) end
+                for wide = p.kind == "down_combine" and 0 or 1, 1 do
+                    try(with(from, math_, wide))
+                end
             end
         end
     end, function(c) return require_(p, c, d) and cost(p, c, d).ns end)

@@ -55,7 +55,8 @@ constexpr int HEIGHT = BM * CLUSTER;         // rows of a cluster's tile
 
 constexpr int SLICE = BK < 64 ? BK : 64, SLICES = BK / SLICE, ROW_BYTES = SLICE * $(p.wbytes);
 constexpr int A_SLICE = BM * ROW_BYTES, B_SLICE = BN * ROW_BYTES;
-constexpr int A_BYTES = A_SLICE * SLICES, B_BYTES = B_SLICE * SLICES, STAGE_BYTES = A_BYTES + B_BYTES;
+constexpr int A_BYTES = A_SLICE * SLICES, B_BYTES = B_SLICE * SLICES;
+constexpr int STAGE_BYTES = A_BYTES + B_BYTES;
 
 // What stands behind the ring.
 constexpr int STAGING = STAGES * STAGE_BYTES, TABLES = STAGING + $(s.staging);
@@ -109,7 +110,8 @@ __device__ __forceinline__ void fetch(const args_$(p.kind) &args, unsigned stage
 %     local to = "weights + (" .. half .. " * OUT_N + first) * ROW_BYTES, "
 %     local column, slice = "at.column + first", "at.expert - LOCAL"
 %     local order = not up and column or apart and half .. ", " .. column or column .. ", " .. half
-%     local sliced = not up and slice .. ", " .. column or apart and order .. ", " .. slice or column .. ", " .. slice .. ", " .. half
+%     local sliced = not up and slice .. ", " .. column or apart and order .. ", " .. slice
+%         or column .. ", " .. slice .. ", " .. half
 %     if shared then
         if (at.expert >= LOCAL)
             tensor_load_multicast($(to)args.map[1], full, 3, k + i * SLICE, $(sliced));
@@ -118,12 +120,14 @@ __device__ __forceinline__ void fetch(const args_$(p.kind) &args, unsigned stage
         tensor_load_multicast($(to)args.map[0], full, 3, k + i * SLICE, $(order), at.expert);
 %   end
 % else
-        $(up and "load_up_rows<OUT_N>" or "load_down_rows")(weights, args.map[0], $(shared and "args.map[1], " or "")full,
+        $(up and "load_up_rows<OUT_N>" or "load_down_rows")(
+            weights, args.map[0], $(shared and "args.map[1], " or "")full,
                                   k + i * SLICE, at.column, at.expert);
 % end
 % if not up then
         for (int m = 0; m < live; m++)
-            tensor_load(stage + i * A_SLICE + m * 64 * ROW_BYTES, args.map[$(shared and 2 or 1)], full,
+            tensor_load(stage + i * A_SLICE + m * 64 * ROW_BYTES,
+                        args.map[$(shared and 2 or 1)], full,
                         k + i * SLICE, at.row + m * 64);
 % end
     }
@@ -226,7 +230,8 @@ __device__ __forceinline__ void pass_over(unsigned ring, ring_place &from, int c
         for (int k_tile = 0; k_tile < K_TILES; k_tile++) {
             barrier_wait(ring + FULL + at.stage * 8, at.phase);
 %   for block = 0, c.cluster - 1 do
-            $(c.cluster == 2 and "barrier_arrive_remote" or "barrier_arrive")(ring + EMPTY + at.stage * 8$(c.cluster == 2 and ", " .. block or ""));
+            $(c.cluster == 2 and "barrier_arrive_remote" or "barrier_arrive")(
+                ring + EMPTY + at.stage * 8$(c.cluster == 2 and ", " .. block or ""));
 %   end
             at.advance();
         }
@@ -249,7 +254,9 @@ struct addends {
         for (int h = 0; h < HALVES; h++)
 #pragma unroll
             for (int e = 0; e < 2; e++)
-                half[h][e] = inside ? to_float(from[$(up and "h * half_rows(at.expert) + (at.column + column + e) * COLUMN_ROWS" or "at.column + column + e")]) : 0.0f;
+% local in_half = "h * half_rows(at.expert) + (at.column + column + e) * COLUMN_ROWS"
+                half[h][e] =
+                    inside ? to_float(from[$(up and in_half or "at.column + column + e")]) : 0.0f;
     }
 };
 
@@ -257,14 +264,16 @@ struct addends {
 % local takes = (weighs and ", float scale" or "") .. (bias and ", const addends &add" or "")
 // Two neighbouring results of a thread: columns 8j + 2q and the next, in row lane/4 + 8*half of the
 // warp's 16.
-__device__ __forceinline__ unsigned two_results(const float (&sum)[BN / 2], int j, int half$(takes)) {
+__device__ __forceinline__ unsigned two_results(const float (&sum)[BN / 2], int j,
+                                                int half$(takes)) {
     float v[2];
 #pragma unroll
     for (int e = 0; e < 2; e++) {
         float of[HALVES];
 #pragma unroll
         for (int h = 0; h < HALVES; h++)
-            of[h] = $(weighs and "scale * " or "")sum[(h * OUT_N / 8 + j) * 4 + half * 2 + e]$(bias and " + add.half[h][e]" or "");
+            of[h] = $(weighs and "scale * " or "")sum[(h * OUT_N / 8 + j) * 4 + half * 2 + e]
+                    $(bias and " + add.half[h][e]" or "");
         v[e] = $(gated and "activate(of[0], of[1])" or up and "activate(of[0])" or "of[0]");
     }
     return pack2<XT>(v[0], v[1]);
@@ -293,8 +302,10 @@ __device__ __forceinline__ void finish(const args_$(p.kind) &args,
 %   if bias then
                 const addends add($(bias), at, j * 8 + (int)threadIdx.x % 4 * 2);
 %   end
-                low = two_results(sum[m], j, 0$(weighs and ", scale[0]" or "")$(bias and ", add" or ""));
-                high = two_results(sum[m], j, 1$(weighs and ", scale[1]" or "")$(bias and ", add" or ""));
+                low = two_results(sum[m], j,
+                                  0$(weighs and ", scale[0]" or "")$(bias and ", add" or ""));
+                high = two_results(sum[m], j,
+                                   1$(weighs and ", scale[1]" or "")$(bias and ", add" or ""));
             });
             out.send(args.map[$(s.maps - 1)], $(result), row, at.column + column, at.end - row);
         }
@@ -324,7 +335,8 @@ __device__ __forceinline__ void finish(const args_$(p.kind) &args,
 %   if bias then
                     const addends add($(bias), at, (j + i) * 8 + q * 2);
 %   end
-                    word[i] = two_results(sum[m], j + i, half$(weighs and ", scale" or "")$(bias and ", add" or ""));
+                    word[i] = two_results(
+                        sum[m], j + i, half$(weighs and ", scale" or "")$(bias and ", add" or ""));
                 }
                 exchange<COUNT>(word, q);
                 const int column = COUNT == 4 ? (j + q) * 8

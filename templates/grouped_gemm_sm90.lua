@@ -73,7 +73,9 @@ local function spills(p, c, s)
 end
 
 local function require_(p, c, d)
-    if c.pingpong == 1 and c.wgs == 1 then return false, "one consumer has nobody to alternate with" end
+    if c.pingpong == 1 and c.wgs == 1 then
+        return false, "one consumer has nobody to alternate with"
+    end
     if c.pingpong == 0 and c.bm % (64 * c.wgs) ~= 0 then
         return false, "consumers share a tile's rows by whole 64"
     end
@@ -108,7 +110,8 @@ local function work(p, c, d, s)
         w.units = w.units + n * math.max(least, units)
         local row_bytes = rows * s.depth * p.xbytes
         if c.raster == 0 and weights > d.l2 / 2 then
-            w.again = w.again + n * alive * (math.max(1, math.ceil(rows / height / c.group)) - 1) * weights
+            local groups = math.max(1, math.ceil(rows / height / c.group))
+            w.again = w.again + n * alive * (groups - 1) * weights
         elseif c.raster == 1 and row_bytes > d.l2 / 2 then
             w.again = w.again + n * (math.ceil(s.n_blocks / c.group) - 1) * row_bytes
         end

@@ -75,7 +75,8 @@ $(moe.symbol("scan"))(const args_permute a) {
 #pragma unroll
     for (int i = 0; i < PER_WARP; i++) {
         const int block = warp * PER_WARP + i;
-        count[i] = block < live && expert < LOCAL ? block_counts(a)[(size_t)block * LOCAL + expert] : 0;
+        count[i] =
+            block < live && expert < LOCAL ? block_counts(a)[(size_t)block * LOCAL + expert] : 0;
         sum += count[i];
     }
     sums[warp][lane] = sum;

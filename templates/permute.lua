@@ -51,8 +51,8 @@ return moe.template {
         if c.scan == 1 then add("scan", { "fixed", moe.ceil_div(p.held, 32) }, 1024, 0) end
         add("scatter", all, c.threads, scatter_bytes(p, c))
         return { kernels = kernels, align = 1, deterministic = true,
-                 scratch = { fixed = (c.scan + c.blocks) * p.held * 4, token = gate and p.k * 4 or 0,
-                             block = 0 } }
+                 scratch = { fixed = (c.scan + c.blocks) * p.held * 4,
+                             token = gate and p.k * 4 or 0, block = 0 } }
     end,
 
     -- Time: the gate reads all ids for each expert and the weights of a choice four times, at the

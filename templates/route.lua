@@ -52,7 +52,8 @@ return moe.template {
     cost = function(p, c, d, b)
         return {
             flops = 2 * p.t * p.d * p.e * router.routers(p),
-            bytes = (p.t * p.xbytes + p.e * router.routers(p) * p.router_wbytes) * p.d + p.t * p.k * 8,
+            bytes = (p.t * p.xbytes + p.e * router.routers(p) * p.router_wbytes) * p.d +
+                p.t * p.k * 8,
             ns = router.predict(p, c, d, b),
         }
     end,

@@ -31,7 +31,8 @@ constexpr int ROUNDS = 100;
 
 // What lives in scratch, in this order. The counters are zero when the auction starts.
 struct market {
-    int *counters;           // [2] arrivals at barriers; tokens that were given out for the first time
+    // [2] arrivals at barriers; tokens that were given out for the first time
+    int *counters;
     float *ranges;           // [BLOCKS][2] smallest and largest score that a block has seen
     int *owned;              // [E] tokens of an expert
     unsigned long long *bid; // [T] highest bid: key of the price, then E-1 - expert; 0: none

@@ -52,7 +52,8 @@ constexpr int SCAN_THREADS = SCANNERS * 32, RING = $(t.lib.ring);
 constexpr int KEY_BYTES = HALF * (int)sizeof(WT), TILE = ROWS * KEY_BYTES;
 constexpr int PLANE = TOKENS * KEY_BYTES;          // of queries:
 constexpr int PLANES = sizeof(WT) == 2 ? 2 : 1;    // rounded, and what that left out
-constexpr int ACROSS = $(t.lib.across(c)), ALONG = SCANNERS / ACROSS; // warps that share tokens, rows
+// warps that share tokens, rows
+constexpr int ACROSS = $(t.lib.across(c)), ALONG = SCANNERS / ACROSS;
 constexpr int TILES_R = ROWS / 16 / ALONG, TILES_T = TOKENS / 8 / ACROSS; // 16x8 products of a warp
 constexpr int STEPS = KEY_BYTES / 32; // of K: 16 elements, or 8 of f32
 

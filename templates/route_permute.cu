@@ -22,7 +22,8 @@ $(moe.include("permute.cuh"))
 % if c.blocks > 1 then
 
 constexpr int PAIRS = (LOCAL + 1) / 2;
-constexpr int SHARE_GROUPS = $(t.lib.groups(p)); // most groups of shares that the second kernel forms
+// most groups of shares that the second kernel forms
+constexpr int SHARE_GROUPS = $(t.lib.groups(p));
 constexpr int TOGETHER = K < END / (LOCAL * 4) ? K : END / (LOCAL * 4); // choices counted at once
 
 static_assert(TOGETHER > 0, "the router's memory holds one choice's counts");

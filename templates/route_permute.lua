@@ -27,7 +27,8 @@ local function legal(p, c, d)
     if c.blocks > 1 and c.split > 0 then
         return false, "split is for few tokens"
     end
-    if c.split > 0 and (c.map_threads > 512 and p.e > 512 or c.map_threads > 256 and p.e > 1536) then
+    if c.split > 0 and
+       (c.map_threads > 512 and p.e > 512 or c.map_threads > 256 and p.e > 1536) then
         return false, "the selecting warps take too many registers"
     end
     if c.map_threads * c.items > 4096 then
@@ -148,7 +149,8 @@ return moe.template {
     cost = function(p, c, d, b)
         return {
             flops = 2 * p.t * p.d * p.e * router.routers(p),
-            bytes = (p.t * p.xbytes + p.e * router.routers(p) * p.router_wbytes) * p.d + p.t * p.k * 20 + p.e * 40,
+            bytes = (p.t * p.xbytes + p.e * router.routers(p) * p.router_wbytes) * p.d +
+                p.t * p.k * 20 + p.e * 40,
             ns = predict(p, c, d, b),
         }
     end,

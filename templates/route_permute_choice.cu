@@ -69,7 +69,8 @@ $(moe.symbol("choose"))(const args_route_permute a) {
     int *slots = a.row_slots + (held ? start_of(a, own) : 0);
     const float *mine = probabilities(a) + (size_t)e * a.tokens;
     int *rank = ranks(a) + (size_t)e * a.tokens;
-    auto key = [&](int t) { return __float_as_uint(mine[t]) + 1; }; // probabilities are no less than 0
+    // probabilities are no less than 0
+    auto key = [&](int t) { return __float_as_uint(mine[t]) + 1; };
     const pick_limit last = rows ? pick_nth(pick, a.tokens, rows, key) : pick_limit{~0u, 0};
     pick_all(pick, a.tokens, last.key, last.equal, key, [&](int t, int r) {
         rank[t] = r;

@@ -48,7 +48,8 @@ constexpr int SLICE_ROW = SLICE * (int)sizeof(RT), SLICE_BYTES = EXPERTS * SLICE
 constexpr int WEIGHT_BYTES = SLICES * SLICE_BYTES, TOKEN_BYTES = BT * ROW_BYTES;
 constexpr int STAGE_BYTES = $(s.stage);                  // weights, then tokens
 constexpr int N = $(s.n), M_BLOCKS = $(s.m_blocks);     // of a warpgroup's products
-constexpr int PART = $(s.part), BOX = $(t.lib.box(s.part)); // experts that a block fetches, of a copy
+// experts that a block fetches, of a copy
+constexpr int PART = $(s.part), BOX = $(t.lib.box(s.part));
 constexpr int OWN = $(s.own);                           // tokens that a block selects for
 constexpr int RELEASERS = $(s.exact and "32" or "128"); // threads, one of which gives a stage back
 constexpr int PITCH = $(s.pitch); // floats of a token's logits, so that stores meet all banks
@@ -66,7 +67,8 @@ struct share {
     int tall, wide;
 
     __device__ __forceinline__ explicit share(int group)
-        : tall($(s.share_tall and "group * M_BLOCKS * 64" or "0")), wide($(s.share_tall and "0" or "group * N")) {}
+        : tall($(s.share_tall and "group * M_BLOCKS * 64" or "0")),
+          wide($(s.share_tall and "0" or "group * N")) {}
 };
 
 // K tiles first .. end-1 are this block's.
@@ -74,13 +76,15 @@ struct depth_range {
     int first, end;
 
     __device__ __forceinline__ explicit depth_range(int rank)
-        : first($(c.split == 1 and "rank * K_TILES / CLUSTER" or "0")), end($(c.split == 1 and "(rank + 1) * K_TILES / CLUSTER" or "K_TILES")) {}
+        : first($(c.split == 1 and "rank * K_TILES / CLUSTER" or "0")),
+          end($(c.split == 1 and "(rank + 1) * K_TILES / CLUSTER" or "K_TILES")) {}
 };
 
 __device__ __forceinline__ void start_barriers(unsigned ring) {
     if (threadIdx.x >= STAGES) return;
     barrier_init(ring + FULL + threadIdx.x * 8, 2); // weights and tokens
-    barrier_init(ring + EMPTY + threadIdx.x * 8, MULTIPLIERS * 32 / RELEASERS$(shares_weights and " * CLUSTER" or ""));
+    barrier_init(ring + EMPTY + threadIdx.x * 8,
+                 MULTIPLIERS * 32 / RELEASERS$(shares_weights and " * CLUSTER" or ""));
     barrier_init_fence();
 }
 
@@ -96,14 +100,16 @@ __device__ __forceinline__ void fetch_weights(const args_route &a, unsigned ring
 #pragma unroll
         for (int i = 0; i < SLICES * PART; i += BOX) {
             const int slice = i / PART, row = i % PART$(shares_weights and " + rank * PART" or "");
-            $(shares_weights and "tensor_load_multicast" or "tensor_load")(stage + slice * SLICE_BYTES + row * SLICE_ROW, a.map[0], full,
-                        $(shares_weights and "(1 << CLUSTER) - 1, " or "")k_tile * BK + slice * SLICE, row);
+            $(shares_weights and "tensor_load_multicast" or "tensor_load")(
+                stage + slice * SLICE_BYTES + row * SLICE_ROW, a.map[0], full,
+                $(shares_weights and "(1 << CLUSTER) - 1, " or "")k_tile * BK + slice * SLICE, row);
         }
     }
 }
 
 // One lane brings the tokens of all stages.
-__device__ __forceinline__ void fetch_tokens(const args_route &a, unsigned ring, int rank, int first) {
+__device__ __forceinline__ void fetch_tokens(const args_route &a, unsigned ring, int rank,
+                                             int first) {
     const depth_range range(rank);
     ring_place to;
 #pragma unroll 1
@@ -111,7 +117,8 @@ __device__ __forceinline__ void fetch_tokens(const args_route &a, unsigned ring,
         const unsigned full = ring + FULL + to.stage * 8;
         $(wait_empty)(ring + EMPTY + to.stage * 8, to.phase ^ 1);
         barrier_arrive_expect(full, TOKEN_BYTES);
-        tensor_load(ring + to.stage * STAGE_BYTES + WEIGHT_BYTES, a.map[1], full, k_tile * BK, first);
+        tensor_load(ring + to.stage * STAGE_BYTES + WEIGHT_BYTES, a.map[1], full, k_tile * BK,
+                    first);
     }
 }
 
@@ -148,7 +155,8 @@ __device__ __forceinline__ void multiply(sums &sum, unsigned ring, const share &
     for (int k_tile = range.first; k_tile < range.end; k_tile++, from.advance()) {
         const unsigned stage = ring + from.stage * STAGE_BYTES;
         barrier_wait(ring + FULL + from.stage * 8, from.phase);
-        const unsigned long long wide = matrix_of<ROW_BYTES>(stage + WEIGHT_BYTES + mine.wide * ROW_BYTES);
+        const unsigned long long wide = matrix_of<ROW_BYTES>(stage + WEIGHT_BYTES +
+                                                             mine.wide * ROW_BYTES);
         sums part;
 #pragma unroll
         for (int k = 0; k < BK; k += 16)
@@ -174,7 +182,8 @@ __device__ __forceinline__ void multiply(sums &sum, unsigned ring, const share &
 % else
 // A warpgroup's sums over this block's part of K.
 __device__ __forceinline__ void multiply(sums &sum, unsigned ring, const share &mine, int rank) {
-    constexpr int TALL_AT = $(c.tall == 1 and "WEIGHT_BYTES" or "0"), WIDE_AT = WEIGHT_BYTES - TALL_AT;
+    constexpr int TALL_AT = $(c.tall == 1 and "WEIGHT_BYTES" or "0");
+    constexpr int WIDE_AT = WEIGHT_BYTES - TALL_AT;
     const depth_range range(rank);
     ring_place from;
     unsigned release = 0;
@@ -182,8 +191,10 @@ __device__ __forceinline__ void multiply(sums &sum, unsigned ring, const share &
     for (int k_tile = range.first; k_tile < range.end; k_tile++, from.advance()) {
         const unsigned stage = ring + from.stage * STAGE_BYTES;
         barrier_wait(ring + FULL + from.stage * 8, from.phase);
-        const unsigned long long tall = matrix_of<ROW_BYTES>(stage + TALL_AT + mine.tall * ROW_BYTES);
-        const unsigned long long wide = matrix_of<ROW_BYTES>(stage + WIDE_AT + mine.wide * ROW_BYTES);
+        const unsigned long long tall = matrix_of<ROW_BYTES>(stage + TALL_AT +
+                                                             mine.tall * ROW_BYTES);
+        const unsigned long long wide = matrix_of<ROW_BYTES>(stage + WIDE_AT +
+                                                             mine.wide * ROW_BYTES);
         wgmma_fence();
 #pragma unroll
         for (int k = 0; k < BK / 16; k++)
@@ -210,7 +221,9 @@ __device__ __forceinline__ void store_logits(const sums &sum, float *logits, con
                                              const float *bias) {
     constexpr int KEPT = (E + 3) / 4 * 4;
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32 % 4;
-    const auto biased = [&](float v, int expert) { return bias && expert < E ? v + bias[expert] : v; };
+    const auto biased = [&](float v, int expert) {
+        return bias && expert < E ? v + bias[expert] : v;
+    };
 #pragma unroll
     for (int m = 0; m < M_BLOCKS; m++)
 #pragma unroll
@@ -252,8 +265,8 @@ __device__ __forceinline__ void add_parts(float *logits, int own) {
 % end
 // The block's logits of its tile from x and the weights; of a part of K, if it has that. A barrier
 // must follow.
-__device__ __forceinline__ void make_logits(const args_route &a, unsigned ring, float *logits, int rank,
-                                            int first) {
+__device__ __forceinline__ void make_logits(const args_route &a, unsigned ring, float *logits,
+                                            int rank, int first) {
     // From a shuffle, so that descriptors stay in uniform registers.
     const int warp = __shfl_sync(~0u, (int)threadIdx.x / 32, 0);
     if (warp < MULTIPLIERS) {
@@ -261,7 +274,8 @@ __device__ __forceinline__ void make_logits(const args_route &a, unsigned ring, 
         sums sum;
         multiply(sum, ring, mine, rank);
         __syncthreads(); // all of the ring is read
-        store_logits(sum, logits, mine, LOGIT_BIAS$(c.split == 1 and " && rank == 0" or "") ? a.router_bias : nullptr);
+        store_logits(sum, logits, mine,
+                     LOGIT_BIAS$(c.split == 1 and " && rank == 0" or "") ? a.router_bias : nullptr);
         return;
     }
     if (warp == TOKEN_WARP && threadIdx.x % 32 == 0) fetch_tokens(a, ring, rank, first);
@@ -273,8 +287,10 @@ $(moe.symbol())(const __grid_constant__ args_route a) {
     extern __shared__ __align__(1024) unsigned char memory[];
     const unsigned ring = shared_address(memory);
     const int rank = $(c.cluster > 1 and "(int)cluster_rank()" or "0");
-    const int first = (int)blockIdx.x$(c.split == 1 and " / CLUSTER" or "") * BT; // token of the tile,
-    const int own = $(c.split == 1 and "rank * OWN" or "0");              // and of this block behind it
+    // token of the tile,
+    const int first = (int)blockIdx.x$(c.split == 1 and " / CLUSTER" or "") * BT;
+    // and of this block behind it
+    const int own = $(c.split == 1 and "rank * OWN" or "0");
     start_barriers(ring);
     $(shares_weights and "cluster_sync" or "__syncthreads")();
     if (threadIdx.x == WEIGHT_WARP * 32 && !a.logits) fetch_weights(a, ring, rank);

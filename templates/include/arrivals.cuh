@@ -40,7 +40,8 @@ __device__ __forceinline__ bool arrive(const $(op) &args, int counter, int block
 
 // Four columns of a token: the sum of its kept rows.
 __device__ __forceinline__ void sum_token(const $(op) &args, int t, int column) {
-    constexpr int MOST = 8 / SPLIT, AT_ONCE = K < MOST ? K : MOST; // rows loaded before any is added
+    // rows loaded before any is added
+    constexpr int MOST = 8 / SPLIT, AT_ONCE = K < MOST ? K : MOST;
     float sum[4] = {};
 #pragma unroll 1
     for (int j0 = 0; j0 < K; j0 += AT_ONCE) {

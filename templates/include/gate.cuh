@@ -84,7 +84,8 @@ __device__ __forceinline__ void cut_choice(const args_permute &a, int expert, ga
             rank += w < warp ? counts[w] : 0;
             seen += counts[w];
         }
-        if (mine) masked[slot] = key > cut.key || (key == cut.key && rank < cut.equal) ? expert : -1;
+        if (mine)
+            masked[slot] = key > cut.key || (key == cut.key && rank < cut.equal) ? expert : -1;
     }
 }
 

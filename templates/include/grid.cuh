@@ -10,7 +10,8 @@ __device__ __forceinline__ void grid_barrier(int *counter, int round) {
         atomicAdd(counter, 1);
         int come = 0;
         while (come < all)
-            asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(come) : "l"(counter) : "memory");
+            asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(come) : "l"(counter)
+                         : "memory");
     }
     __syncthreads();
 }

@@ -4,7 +4,8 @@
 % moe.include("philox.cuh")
 
 constexpr int JITTER_THREADS = 128; // route.lua
-constexpr float LEAST = $(moe.float(1 - p.router_jitter_input)), RANGE = $(moe.float(2 * p.router_jitter_input));
+constexpr float LEAST = $(moe.float(1 - p.router_jitter_input));
+constexpr float RANGE = $(moe.float(2 * p.router_jitter_input));
 
 // Four columns from `column` on of one token.
 __device__ __forceinline__ void jitter_columns(const op_args &a, unsigned long long seed, int token,

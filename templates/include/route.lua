@@ -32,7 +32,8 @@ local function shared_bytes(p, c)
         return math.max(ring_bytes(p, c), c.bt * (c.be + 4) * 4)
     end
     local logits = c.bt * (moe.align(p.e, 16) * routers(p) + 4) * 4
-    local both = p.e <= c.be and routers(p) == 1 and math.max(ring_bytes(p, c), logits) or ring_bytes(p, c) + logits
+    local both = p.e <= c.be and routers(p) == 1 and math.max(ring_bytes(p, c), logits) or
+        ring_bytes(p, c) + logits
     return both + p.e * 4 + c.bt * 8
 end
 local function select_bytes(p, c) return (c.warps + 1) * p.e * 4 + c.warps * 8 end
@@ -120,7 +121,8 @@ local function issue(p, c)
     local tiles_e, tiles_t = c.be // 16 // warps_e, c.bt // 8
     local products = tiles_e * tiles_t * (p.router_w == "f32" and 8 or 1)
     local copies = 6 * moe.ceil_div(stage_bytes(p, c) // 16, c.warps * 32)
-    local stage = row // 32 // warps_k * (tiles_e + moe.ceil_div(tiles_t, 2) + products) + copies + 40
+    local stage = row // 32 // warps_k * (tiles_e + moe.ceil_div(tiles_t, 2) + products) + copies +
+        40
     return stage, warps_k * (tiles_e * tiles_t * 16 + 60)
 end
 
@@ -246,8 +248,8 @@ local function with(first, own)
     return all
 end
 
-return { params = params, whole = whole, with = with, supports = supports, legal = legal, gemm_legal = gemm_legal,
-         predict = predict,
+return { params = params, whole = whole, with = with, supports = supports, legal = legal,
+         gemm_legal = gemm_legal, predict = predict,
          plain = plain, routers = routers, shares = shares, behind_jitter = behind_jitter,
          common = common, first_kernel = first_kernel, selection = selection, choice = choice,
          shared_bytes = shared_bytes, select_bytes = select_bytes, sums = sums }

@@ -10,7 +10,8 @@
 
 // What a rule may ask of a token beside its logits.
 struct token_facts {
-    const int *ids = nullptr;                 // [K] of the table, where experts are picked by it; NULL: none
+    // [K] of the table, where experts are picked by it; NULL: none
+    const int *ids = nullptr;
     const unsigned long long *seed = nullptr; // NULL: nothing is drawn
     int token = 0;                            // its number
 };

@@ -17,7 +17,8 @@ constexpr unsigned PIECE_SWIZZLE = PIECE == 64 ? 0x70 : PIECE == 32 ? 0x30 : 0; 
 template <int COUNT>
 __device__ __forceinline__ void store_matrix(unsigned address, const unsigned (&in)[4]) {
     if constexpr (COUNT == 4)
-        asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address),
+        asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};"
+                     ::"r"(address),
                      "r"(in[0]), "r"(in[1]), "r"(in[2]), "r"(in[3])
                      : "memory");
     else
@@ -57,7 +58,8 @@ struct outbox {
 #pragma unroll
         for (int i = 0; i < COUNT; i += 2) {
             unsigned out[4];
-            const unsigned to = piece() + piece_place(lane & 15, i + (i + 1 < COUNT ? lane / 16 : 0));
+            const unsigned to =
+                piece() + piece_place(lane & 15, i + (i + 1 < COUNT ? lane / 16 : 0));
             words(i, out[0], out[1]);
             if (i + 1 < COUNT) {
                 words(i + 1, out[2], out[3]);

@@ -84,7 +84,8 @@ struct tile_walk {
             tile = RASTER ? b : a;
             block = RASTER ? a : b;
         }
-        at.row = map.start[at.expert] + tile * HEIGHT$(c.cluster == 2 and " + (int)cluster_rank() * BM" or "");
+        at.row = map.start[at.expert] +
+                 tile * HEIGHT$(c.cluster == 2 and " + (int)cluster_rank() * BM" or "");
         at.end = map.start[at.expert] + rows;
         at.column = block * OUT_N;
         return true;

@@ -41,7 +41,8 @@ __device__ __forceinline__ row_target find_target(const $(op) &args, int row) {
 // follow.
 __device__ __forceinline__ void add_row(const $(op) &args, int token, unsigned from, int column,
                                         int columns) {
-    asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.$(bulk_type) [%0], [%1], %2;"
+    asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.$(bulk_type) "
+                 "[%0], [%1], %2;"
                  ::"l"(sums_of(args) + (long long)token * D + column), "r"(from),
                  "r"(columns * (int)sizeof(sum_type))
                  : "memory");

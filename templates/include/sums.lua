@@ -34,7 +34,9 @@ local function tokens(p, c) return math.max(1, 16384 // (p.d * element(p, c))) e
 local function legal(p, c, d)
     if p.x == "f32" then return c.wide == 0, "fp32 sums are as wide as they get" end
     if c.wide == 1 then return true end
-    if p.x == "bf16" and d.sm < 90 then return false, "bf16 has no additions in memory before sm_90" end
+    if p.x == "bf16" and d.sm < 90 then
+        return false, "bf16 has no additions in memory before sm_90"
+    end
     return p.k <= MOST_ROUNDED, "so many roundings would be seen in y"
 end
 
@@ -66,5 +68,5 @@ local function cost(p, c, d, rows)
             clocks = 2 * added / (d.sms * loads.l2_rate(d)), ns = passes}
 end
 
-return {params = params, legal = legal, launch = launch, pitch = pitch, tokens = tokens, cost = cost,
-        threads = THREADS}
+return {params = params, legal = legal, launch = launch, pitch = pitch, tokens = tokens,
+        cost = cost, threads = THREADS}

@@ -26,7 +26,8 @@ __device__ __forceinline__ void tensor_prefetch(const tensor_map &map) {
 %   end
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             $(table.concat(params, ", "))) {
-    asm volatile("cp.async.bulk.tensor.$(rank)d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.$(rank)d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {$(table.concat(names, ", "))}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), $(table.concat(inputs, ", "))
                  : "memory");
@@ -37,8 +38,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       $(table.concat(params, ", "))) {
-    asm volatile("cp.async.bulk.tensor.$(rank)d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {$(table.concat(names, ", "))}], [%2], %$(3 + rank);" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.$(rank)d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {$(table.concat(names, ", "))}], [%2], "
+                 "%$(3 + rank);" ::"r"(to),
                  "l"(&map), "r"(barrier), $(table.concat(inputs, ", ")), "h"(blocks)
                  : "memory");
 }

@@ -11,7 +11,8 @@
 constexpr int COLUMN_ROWS = $(apart and 1 or 2);
 
 __device__ __forceinline__ constexpr int half_rows(int expert) {
-    return $(not apart and "1" or up and p.shared_experts > 1 and "expert < LOCAL ? F : SHARED * F" or "F");
+% local parted = p.shared_experts > 1 and "expert < LOCAL ? F : SHARED * F"
+    return $(not apart and "1" or up and parted or "F");
 }
 
 __device__ __forceinline__ constexpr int row_step(int expert) {
@@ -21,7 +22,9 @@ __device__ __forceinline__ constexpr int row_step(int expert) {
 __device__ __forceinline__ const WT *expert_weights(const args_$(p.kind) &args, int expert) {
 % if p.shared_experts > 0 then
     if (expert >= LOCAL)
-        return args.shared_$(name) + (long long)(expert - LOCAL) * $(up and "F * COLUMN_ROWS * D" or "F");
+        return args.shared_$(name) +
+               (long long)(expert - LOCAL) * $(up and "F * COLUMN_ROWS * D" or "F");
 % end
-    return args.$(name) + (long long)expert * $(up and (p.gated and "2 * F" or "F") or "D") * $(up and "D" or "F");
+    return args.$(name) +
+           (long long)expert * $(up and (p.gated and "2 * F" or "F") or "D") * $(up and "D" or "F");
 }

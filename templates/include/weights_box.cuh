@@ -3,13 +3,14 @@
 // and ROW_BYTES.
 % local up = p.kind ~= "gemm_down"
 % local apart = p.layout ~= "interleaved"
+% local shared_map = p.shared_experts > 0 and "const tensor_map &shared, " or ""
 % if up then
 
 // COLUMNS columns from `column` on of half 0, and behind them, where gated, of half 1.
 template <int COLUMNS>
 __device__ __forceinline__ void load_up_rows(unsigned to, const tensor_map &map,
-                                             $(p.shared_experts > 0 and "const tensor_map &shared, " or "")unsigned full,
-                                             int k, int column, int expert) {
+                                             $(shared_map)unsigned full, int k, int column,
+                                             int expert) {
 %   if p.shared_experts > 0 then
     if (expert >= LOCAL) {
 %     if apart then
@@ -36,8 +37,8 @@ __device__ __forceinline__ void load_up_rows(unsigned to, const tensor_map &map,
 
 // Columns from `column` on.
 __device__ __forceinline__ void load_down_rows(unsigned to, const tensor_map &map,
-                                               $(p.shared_experts > 0 and "const tensor_map &shared, " or "")unsigned full,
-                                               int k, int column, int expert) {
+                                               $(shared_map)unsigned full, int k, int column,
+                                               int expert) {
 %   if p.shared_experts > 0 then
     if (expert >= LOCAL) {
         tensor_load(to, shared, full, k, expert - LOCAL, column);

@@ -21,7 +21,8 @@ __device__ __forceinline__ void wgmma(float (&d)[$(n // 2)], const unsigned (&a)
                  ".reg .pred add;\n\t"
                  "setp.ne.b32 add, %$(at + 5), 0;\n\t"
                  "wgmma.mma_async.sync.aligned.m64n$(n)k16.f32.bf16.bf16 "
-                 "{$(table.concat(names, ", "))}, {%$(at), %$(at + 1), %$(at + 2), %$(at + 3)}, %$(at + 4), add, 1, 1, 0;\n\t"
+                 "{$(table.concat(names, ", "))}, {%$(at), %$(at + 1), %$(at + 2), %$(at + 3)}, "
+                 "%$(at + 4), add, 1, 1, 0;\n\t"
                  "}"
                  : $(table.concat(sums, ", "))
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"((int)add));
@@ -45,7 +46,8 @@ __device__ __forceinline__ void load_parts(unsigned rows, int k, unsigned (&part
         const int chunk = k / 4 + i / 2 * 2 + q / 2;
         const unsigned from = rows + (g + i % 2 * 8) * 128 + (chunk ^ g) * 16 + q % 2 * 8;
         float low, high;
-        asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(low), "=f"(high) : "r"(from) : "memory");
+        asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(low), "=f"(high) : "r"(from)
+                     : "memory");
 #pragma unroll
         for (int p = 0; p < 3; p++) part[p][i] = cut(low, high);
     }

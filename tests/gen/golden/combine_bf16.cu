@@ -266,7 +266,8 @@ __device__ __forceinline__ void sum_rows(const XT *y_rows, const float *weight, 
             float value[WIDTH];
             unpack_chunk<XT>(part[j].word, value);
 #pragma unroll
-            for (int i = 0; i < WIDTH; i++) sum[i] += weight[j0 + j] * value[i];
+            for (int i = 0; i < WIDTH; i++)
+                sum[i] += weight[j0 + j] * value[i];
         }
     }
 }

@@ -386,7 +386,8 @@ __device__ __forceinline__ constexpr int row_step(int expert) {
 }
 
 __device__ __forceinline__ const WT *expert_weights(const args_gemm_down &args, int expert) {
-    return args.down + (long long)expert * D * F;
+    return args.down +
+           (long long)expert * D * F;
 }
 // split.cuh - SPLIT neighbouring blocks share a tile, each with a part of K, so that few tiles keep
 // all SMs busy. Needs BLOCK_SUMS, the sums that a block makes, and a template with `lib.split`.
@@ -474,7 +475,8 @@ __device__ __forceinline__ void multiply(const args_gemm_down &args, const place
         for (int i = 0; i < ROWS / STEP; i++) {
             const int r = my_row + i * STEP, column = at.column + column_of(r);
             const bool live = inside && (WIDTH % OUT_N == 0 || column < WIDTH);
-            const WT *from = weights + (long long)(half_of(r) * half_step + column * COLUMN_ROWS) * k_step + k;
+            const WT *from =
+                weights + (long long)(half_of(r) * half_step + column * COLUMN_ROWS) * k_step + k;
             copy_async(to + r * ROW_BYTES + swizzle<ROW_BYTES>(r, my_chunk) * 16,
                        live ? from : weights, live);
         }
@@ -488,7 +490,8 @@ __device__ __forceinline__ void multiply(const args_gemm_down &args, const place
         }
     };
 
-    const unsigned a_at = ring + (lane & 15) * ROW_BYTES + swizzle<ROW_BYTES>(lane & 7, lane >> 4) * 16;
+    const unsigned a_at =
+        ring + (lane & 15) * ROW_BYTES + swizzle<ROW_BYTES>(lane & 7, lane >> 4) * 16;
     const unsigned b_at = ring + WEIGHT_BYTES + (lane & 7) * ROW_BYTES +
                           swizzle<ROW_BYTES>(lane & 7, lane >> 3) * 16;
     auto step = [&](int stage) {
@@ -590,7 +593,8 @@ moe_gemm_down_000000000000_share(const args_gemm_down args) {
 #pragma unroll
     for (int i = 0; i < SUMS; i++) mine[i * 32] = sum[i / 4 / NI][i / 4 % NI][i % 4];
     __syncthreads();
-    float *share = shares_of(args, tile) + share_of_block() * BLOCK_SUMS;
+    float *share =
+        shares_of(args, tile) + share_of_block() * BLOCK_SUMS;
     for (int i = threadIdx.x; i < BLOCK_SUMS; i += THREADS) share[i] = add_warps(sums, i);
 }
 

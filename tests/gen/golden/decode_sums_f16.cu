@@ -392,7 +392,8 @@ __device__ __forceinline__ constexpr int row_step(int expert) {
 }
 
 __device__ __forceinline__ const WT *expert_weights(const args_down_combine &args, int expert) {
-    return args.down + (long long)expert * D * F;
+    return args.down +
+           (long long)expert * D * F;
 }
 // split.cuh - SPLIT neighbouring blocks share a tile, each with a part of K, so that few tiles keep
 // all SMs busy. Needs BLOCK_SUMS, the sums that a block makes, and a template with `lib.split`.
@@ -456,7 +457,8 @@ __device__ __forceinline__ bool arrive(const args_down_combine &args, int counte
 
 // Four columns of a token: the sum of its kept rows.
 __device__ __forceinline__ void sum_token(const args_down_combine &args, int t, int column) {
-    constexpr int MOST = 8 / SPLIT, AT_ONCE = K < MOST ? K : MOST; // rows loaded before any is added
+    // rows loaded before any is added
+    constexpr int MOST = 8 / SPLIT, AT_ONCE = K < MOST ? K : MOST;
     float sum[4] = {};
 #pragma unroll 1
     for (int j0 = 0; j0 < K; j0 += AT_ONCE) {
@@ -559,7 +561,8 @@ __device__ __forceinline__ void multiply(const args_down_combine &args, const pl
         for (int i = 0; i < ROWS / STEP; i++) {
             const int r = my_row + i * STEP, column = at.column + column_of(r);
             const bool live = inside && (WIDTH % OUT_N == 0 || column < WIDTH);
-            const WT *from = weights + (long long)(half_of(r) * half_step + column * COLUMN_ROWS) * k_step + k;
+            const WT *from =
+                weights + (long long)(half_of(r) * half_step + column * COLUMN_ROWS) * k_step + k;
             copy_async(to + r * ROW_BYTES + swizzle<ROW_BYTES>(r, my_chunk) * 16,
                        live ? from : weights, live);
         }
@@ -573,7 +576,8 @@ __device__ __forceinline__ void multiply(const args_down_combine &args, const pl
         }
     };
 
-    const unsigned a_at = ring + (lane & 15) * ROW_BYTES + swizzle<ROW_BYTES>(lane & 7, lane >> 4) * 16;
+    const unsigned a_at =
+        ring + (lane & 15) * ROW_BYTES + swizzle<ROW_BYTES>(lane & 7, lane >> 4) * 16;
     const unsigned b_at = ring + WEIGHT_BYTES + (lane & 7) * ROW_BYTES +
                           swizzle<ROW_BYTES>(lane & 7, lane >> 3) * 16;
     auto step = [&](int stage) {
@@ -644,7 +648,8 @@ __device__ __forceinline__ float value_of(const args_down_combine &args, const p
 // What the block notes of its rows.
 struct row_notes {
     int *slot; // [N]
-    int *full; // [N] first how many parts its counter waits for, at the end the counter if it is full
+    // [N] first how many parts its counter waits for, at the end the counter if it is full
+    int *full;
 };
 
 __device__ __forceinline__ void note_rows(const args_down_combine &args, const place &at,

@@ -320,7 +320,8 @@ __device__ __forceinline__ void tensor_prefetch(const tensor_map &map) {
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1)
                  : "memory");
@@ -331,8 +332,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4}], [%2], "
+                 "%5;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "h"(blocks)
                  : "memory");
 }
@@ -347,7 +350,8 @@ __device__ __forceinline__ void tensor_store(const tensor_map &map, unsigned fro
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1, int c2) {
-    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4, %5}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2)
                  : "memory");
@@ -358,8 +362,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1, int c2) {
-    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], %6;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], "
+                 "%6;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "h"(blocks)
                  : "memory");
 }
@@ -374,7 +380,8 @@ __device__ __forceinline__ void tensor_store(const tensor_map &map, unsigned fro
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1, int c2, int c3) {
-    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4, %5, %6}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "r"(c3)
                  : "memory");
@@ -385,8 +392,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1, int c2, int c3) {
-    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4, %5, %6}], [%2], %7;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4, %5, %6}], [%2], "
+                 "%7;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "h"(blocks)
                  : "memory");
 }
@@ -664,7 +673,8 @@ __device__ __forceinline__ constexpr int row_step(int expert) {
 }
 
 __device__ __forceinline__ const WT *expert_weights(const args_down_combine &args, int expert) {
-    return args.down + (long long)expert * D * F;
+    return args.down +
+           (long long)expert * D * F;
 }
 // weights_box.cuh - bulk copies of an expert's weights, 64 of K each: of up, both halves of some
 // columns, half after half, whatever the layout. Boxes are those of weights_box.lua. Needs HALVES
@@ -673,15 +683,15 @@ __device__ __forceinline__ const WT *expert_weights(const args_down_combine &arg
 // COLUMNS columns from `column` on of half 0, and behind them, where gated, of half 1.
 template <int COLUMNS>
 __device__ __forceinline__ void load_up_rows(unsigned to, const tensor_map &map,
-                                             unsigned full,
-                                             int k, int column, int expert) {
+                                             unsigned full, int k, int column,
+                                             int expert) {
     tensor_load(to, map, full, k, column, 0, expert);
 }
 
 // Columns from `column` on.
 __device__ __forceinline__ void load_down_rows(unsigned to, const tensor_map &map,
-                                               unsigned full,
-                                               int k, int column, int expert) {
+                                               unsigned full, int k, int column,
+                                               int expert) {
     tensor_load(to, map, full, k, column, expert);
 }
 // split.cuh - SPLIT neighbouring blocks share a tile, each with a part of K, so that few tiles keep
@@ -745,7 +755,8 @@ __device__ __forceinline__ bool arrive(const args_down_combine &args, int counte
 
 // Four columns of a token: the sum of its kept rows.
 __device__ __forceinline__ void sum_token(const args_down_combine &args, int t, int column) {
-    constexpr int MOST = 8 / SPLIT, AT_ONCE = K < MOST ? K : MOST; // rows loaded before any is added
+    // rows loaded before any is added
+    constexpr int MOST = 8 / SPLIT, AT_ONCE = K < MOST ? K : MOST;
     float sum[4] = {};
 #pragma unroll 1
     for (int j0 = 0; j0 < K; j0 += AT_ONCE) {
@@ -833,7 +844,8 @@ __device__ __forceinline__ void fetch_rows(const args_down_combine &args, const 
             const unsigned full = ring + FULL + to.stage * 8;
             barrier_wait(ring + EMPTY + to.stage * 8, to.phase ^ 1);
             barrier_arrive_expect(full, N * ROW_BYTES);
-            tensor_load(ring + to.stage * STAGE_BYTES + WEIGHT_BYTES, args.map[1], full, k, at.row);
+            tensor_load(ring + to.stage * STAGE_BYTES + WEIGHT_BYTES,
+                        args.map[1], full, k, at.row);
         }
     }
 }
@@ -853,7 +865,8 @@ __device__ __forceinline__ void multiply(float (&sum)[M_BLOCKS][N / 2], depth_ra
         for (int k = 0; k < BK / 16; k++)
 #pragma unroll
             for (int m = 0; m < M_BLOCKS; m++)
-                wgmma(sum[m], a + m * (64 * ROW_BYTES >> 4) + k * 2, b + k * 2, k_tile + k > range.first);
+                wgmma(sum[m], a + m * (64 * ROW_BYTES >> 4) + k * 2, b + k * 2,
+                      k_tile + k > range.first);
         wgmma_commit();
         // One step stays under way; the stage of the one before is free.
         if (k_tile > range.first) {
@@ -945,7 +958,8 @@ moe_down_combine_000000000000(const __grid_constant__ args_down_combine args) {
         barrier_init(ring + EMPTY + threadIdx.x * 8, 1);
         barrier_init_fence();
     }
-    const tile_map map = load_map(args.tile_start + 0 * (LISTED + 1), args.expert_start,
+    const tile_map map = load_map(args.tile_start + 0 * (LISTED + 1),
+                                  args.expert_start,
                                   args.expert_rows, (int *)(memory + TABLES));
     __syncthreads();
     if (threadIdx.x / 32 == WEIGHT_WARP) {

@@ -449,7 +449,8 @@ __device__ __forceinline__ constexpr int row_step(int expert) {
 }
 
 __device__ __forceinline__ const WT *expert_weights(const args_gemm_up &args, int expert) {
-    return args.up + (long long)expert * 2 * F * D;
+    return args.up +
+           (long long)expert * 2 * F * D;
 }
 // split.cuh - SPLIT neighbouring blocks share a tile, each with a part of K, so that few tiles keep
 // all SMs busy. Needs BLOCK_SUMS, the sums that a block makes, and a template with `lib.split`.
@@ -641,7 +642,8 @@ __device__ __forceinline__ void multiply(const args_gemm_up &args, const place &
     int token[N / STEP];
 #pragma unroll
     for (int i = 0; i < N / STEP; i++)
-        token[i] = i * STEP < my_rows ? (unsigned)args.row_slots[at.row + my_row + i * STEP] / K : 0;
+        token[i] =
+            i * STEP < my_rows ? (unsigned)args.row_slots[at.row + my_row + i * STEP] / K : 0;
     const XT *rows = args.x + my_chunk * 8;
 
     auto copy = [&](int stage, int k_tile) {
@@ -652,7 +654,8 @@ __device__ __forceinline__ void multiply(const args_gemm_up &args, const place &
         for (int i = 0; i < ROWS / STEP; i++) {
             const int r = my_row + i * STEP, column = at.column + column_of(r);
             const bool live = inside && (WIDTH % OUT_N == 0 || column < WIDTH);
-            const WT *from = weights + (long long)(half_of(r) * half_step + column * COLUMN_ROWS) * k_step + k;
+            const WT *from =
+                weights + (long long)(half_of(r) * half_step + column * COLUMN_ROWS) * k_step + k;
             copy_async(to + r * ROW_BYTES + swizzle<ROW_BYTES>(r, my_chunk) * 16,
                        live ? from : weights, live);
         }
@@ -666,7 +669,8 @@ __device__ __forceinline__ void multiply(const args_gemm_up &args, const place &
         }
     };
 
-    const unsigned a_at = ring + (lane & 15) * ROW_BYTES + swizzle<ROW_BYTES>(lane & 7, lane >> 4) * 16;
+    const unsigned a_at =
+        ring + (lane & 15) * ROW_BYTES + swizzle<ROW_BYTES>(lane & 7, lane >> 4) * 16;
     const unsigned b_at = ring + WEIGHT_BYTES + (lane & 7) * ROW_BYTES +
                           swizzle<ROW_BYTES>(lane & 7, lane >> 3) * 16;
     auto step = [&](int stage) {
@@ -730,7 +734,8 @@ __device__ __forceinline__ float value_of(const args_gemm_up &args, const place 
 #pragma unroll
     for (int half = 0; half < HALVES; half++) {
         value[half] = add_shares(sums, sum_at(column, half, token));
-        value[half] += to_float(args.up_bias[(long long)at.expert * WEIGHT_ROWS + half * half_rows(at.expert) +
+        value[half] += to_float(
+            args.up_bias[(long long)at.expert * WEIGHT_ROWS + half * half_rows(at.expert) +
                                         (at.column + column) * COLUMN_ROWS]);
     }
     return activate(value[0], value[1]);
@@ -770,7 +775,8 @@ moe_gemm_up_000000000000(const args_gemm_up args) {
 #pragma unroll
     for (int i = 0; i < SUMS; i++) mine[i * 32] = sum[i / 4 / NI][i / 4 % NI][i % 4];
     __syncthreads();
-    float *share = sums;
+    float *share =
+        sums;
     for (int i = threadIdx.x; i < BLOCK_SUMS; i += THREADS) share[i] = add_warps(sums, i);
     cluster_sync();
     finish(args, at, sums, share_of_block() * THREADS + threadIdx.x, SPLIT * THREADS);

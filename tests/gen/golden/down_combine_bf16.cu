@@ -478,7 +478,8 @@ __device__ __forceinline__ constexpr int row_step(int expert) {
 }
 
 __device__ __forceinline__ const WT *expert_weights(const args_down_combine &args, int expert) {
-    return args.down + (long long)expert * D * F;
+    return args.down +
+           (long long)expert * D * F;
 }
 
 static_assert(STEP % 8 == 0, "a thread's rows must share their swizzle");

@@ -409,7 +409,8 @@ __device__ __forceinline__ void tensor_prefetch(const tensor_map &map) {
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1)
                  : "memory");
@@ -420,8 +421,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4}], [%2], "
+                 "%5;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "h"(blocks)
                  : "memory");
 }
@@ -436,7 +439,8 @@ __device__ __forceinline__ void tensor_store(const tensor_map &map, unsigned fro
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1, int c2) {
-    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4, %5}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2)
                  : "memory");
@@ -447,8 +451,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1, int c2) {
-    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], %6;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], "
+                 "%6;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "h"(blocks)
                  : "memory");
 }
@@ -463,7 +469,8 @@ __device__ __forceinline__ void tensor_store(const tensor_map &map, unsigned fro
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1, int c2, int c3) {
-    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4, %5, %6}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "r"(c3)
                  : "memory");
@@ -474,8 +481,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1, int c2, int c3) {
-    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4, %5, %6}], [%2], %7;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4, %5, %6}], [%2], "
+                 "%7;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "h"(blocks)
                  : "memory");
 }
@@ -534,7 +543,8 @@ __device__ __forceinline__ row_target find_target(const args_down_combine &args,
 // follow.
 __device__ __forceinline__ void add_row(const args_down_combine &args, int token, unsigned from, int column,
                                         int columns) {
-    asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;"
+    asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 "
+                 "[%0], [%1], %2;"
                  ::"l"(sums_of(args) + (long long)token * D + column), "r"(from),
                  "r"(columns * (int)sizeof(sum_type))
                  : "memory");
@@ -608,7 +618,8 @@ __device__ __forceinline__ constexpr int row_step(int expert) {
 }
 
 __device__ __forceinline__ const WT *expert_weights(const args_down_combine &args, int expert) {
-    return args.down + (long long)expert * D * F;
+    return args.down +
+           (long long)expert * D * F;
 }
 
 constexpr int PITCH = 544;            // bytes from a row of staged sums to the next

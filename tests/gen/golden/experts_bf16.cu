@@ -312,7 +312,8 @@ __device__ __forceinline__ void tensor_prefetch(const tensor_map &map) {
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1)
                  : "memory");
@@ -323,8 +324,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4}], [%2], "
+                 "%5;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "h"(blocks)
                  : "memory");
 }
@@ -339,7 +342,8 @@ __device__ __forceinline__ void tensor_store(const tensor_map &map, unsigned fro
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1, int c2) {
-    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4, %5}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2)
                  : "memory");
@@ -350,8 +354,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1, int c2) {
-    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], %6;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], "
+                 "%6;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "h"(blocks)
                  : "memory");
 }
@@ -366,7 +372,8 @@ __device__ __forceinline__ void tensor_store(const tensor_map &map, unsigned fro
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1, int c2, int c3) {
-    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4, %5, %6}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "r"(c3)
                  : "memory");
@@ -377,8 +384,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1, int c2, int c3) {
-    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4, %5, %6}], [%2], %7;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4, %5, %6}], [%2], "
+                 "%7;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "h"(blocks)
                  : "memory");
 }
@@ -609,15 +618,15 @@ struct ring_place {
 // COLUMNS columns from `column` on of half 0, and behind them, where gated, of half 1.
 template <int COLUMNS>
 __device__ __forceinline__ void load_up_rows(unsigned to, const tensor_map &map,
-                                             unsigned full,
-                                             int k, int column, int expert) {
+                                             unsigned full, int k, int column,
+                                             int expert) {
     tensor_load(to, map, full, k, column, 0, expert);
 }
 
 // Columns from `column` on.
 __device__ __forceinline__ void load_down_rows(unsigned to, const tensor_map &map,
-                                               unsigned full,
-                                               int k, int column, int expert) {
+                                               unsigned full, int k, int column,
+                                               int expert) {
     tensor_load(to, map, full, k, column, expert);
 }
 // losses.cuh - how evenly the router loads its experts, from its sums over all tokens (see moe_loss
@@ -713,7 +722,8 @@ __device__ __forceinline__ void rank_slots(const args_experts &a, const maps &m,
         const bool leads = id >= 0 && rank == 0;
         m.size[p] = leads ? min(count, a.capacity) : 0;
         m.row[p] = id >= 0 && rank < a.capacity ? rank : -1;
-        if (leads && blockIdx.x == 0 && a.counts) a.counts[id] = count;
+        if (leads && blockIdx.x == 0 && a.counts)
+            a.counts[id] = count;
     }
 }
 
@@ -746,7 +756,8 @@ __device__ __forceinline__ maps make_maps(const args_experts &a, int *memory) {
     const maps m = place_maps(memory);
     const int slots = a.tokens * K;
     for (int p = threadIdx.x; p < slots; p += THREADS) {
-        const int id = a.ids[p % a.tokens * K + p / a.tokens];
+        const int id =
+            a.ids[p % a.tokens * K + p / a.tokens];
         m.id[p] = (unsigned)id < (unsigned)LOCAL ? id : -1;
     }
     if (threadIdx.x == 0) *m.tiles = 0;
@@ -824,7 +835,8 @@ __device__ __forceinline__ void gather(const args_experts &args, const maps &m, 
 #pragma unroll
         for (int n = 0; n < COPIES; n++) {
             const int row = n * STEP < my_rows ? at.row + my_row + n * STEP : at.row;
-            from[n] = at.up ? args.x + (long long)((unsigned)m.slot[row] / K) * D : args.h + (long long)row * F;
+            from[n] = at.up ? args.x + (long long)((unsigned)m.slot[row] / K) * D
+                            : args.h + (long long)row * F;
         }
         for (int step = 0; step < steps_of(at); step++, to.advance()) {
             const unsigned stage = ring + to.stage * STAGE_BYTES + WEIGHT_BYTES;

@@ -321,7 +321,8 @@ __device__ __forceinline__ void tensor_prefetch(const tensor_map &map) {
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1)
                  : "memory");
@@ -332,8 +333,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4}], [%2], "
+                 "%5;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "h"(blocks)
                  : "memory");
 }
@@ -348,7 +351,8 @@ __device__ __forceinline__ void tensor_store(const tensor_map &map, unsigned fro
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1, int c2) {
-    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4, %5}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2)
                  : "memory");
@@ -359,8 +363,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1, int c2) {
-    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], %6;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], "
+                 "%6;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "h"(blocks)
                  : "memory");
 }
@@ -375,7 +381,8 @@ __device__ __forceinline__ void tensor_store(const tensor_map &map, unsigned fro
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1, int c2, int c3) {
-    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4, %5, %6}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "r"(c3)
                  : "memory");
@@ -386,8 +393,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1, int c2, int c3) {
-    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4, %5, %6}], [%2], %7;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4, %5, %6}], [%2], "
+                 "%7;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "h"(blocks)
                  : "memory");
 }
@@ -523,7 +532,8 @@ constexpr int HEIGHT = BM * CLUSTER;         // rows of a cluster's tile
 
 constexpr int SLICE = BK < 64 ? BK : 64, SLICES = BK / SLICE, ROW_BYTES = SLICE * 2;
 constexpr int A_SLICE = BM * ROW_BYTES, B_SLICE = BN * ROW_BYTES;
-constexpr int A_BYTES = A_SLICE * SLICES, B_BYTES = B_SLICE * SLICES, STAGE_BYTES = A_BYTES + B_BYTES;
+constexpr int A_BYTES = A_SLICE * SLICES, B_BYTES = B_SLICE * SLICES;
+constexpr int STAGE_BYTES = A_BYTES + B_BYTES;
 
 // What stands behind the ring.
 constexpr int STAGING = STAGES * STAGE_BYTES, TABLES = STAGING + 32768;
@@ -552,8 +562,8 @@ struct ring_place {
 
 // Columns from `column` on.
 __device__ __forceinline__ void load_down_rows(unsigned to, const tensor_map &map,
-                                               unsigned full,
-                                               int k, int column, int expert) {
+                                               unsigned full, int k, int column,
+                                               int expert) {
     tensor_load(to, map, full, k, column, expert);
 }
 // weights.cuh - where the rows of an expert's weights stand: half h of column c begins at element
@@ -574,7 +584,8 @@ __device__ __forceinline__ constexpr int row_step(int expert) {
 }
 
 __device__ __forceinline__ const WT *expert_weights(const args_gemm_down &args, int expert) {
-    return args.down + (long long)expert * D * F;
+    return args.down +
+           (long long)expert * D * F;
 }
 // stripes.cuh - which tiles a persistent block of a grouped GEMM makes, and in which order. Needs
 // LISTED, BM, HEIGHT (rows of a tile, of all blocks of a cluster), OUT_N, N_BLOCKS, CLUSTER, GROUP,
@@ -747,7 +758,8 @@ struct tile_walk {
             tile = RASTER ? b : a;
             block = RASTER ? a : b;
         }
-        at.row = map.start[at.expert] + tile * HEIGHT;
+        at.row = map.start[at.expert] +
+                 tile * HEIGHT;
         at.end = map.start[at.expert] + rows;
         at.column = block * OUT_N;
         return true;
@@ -771,7 +783,8 @@ constexpr unsigned PIECE_SWIZZLE = PIECE == 64 ? 0x70 : PIECE == 32 ? 0x30 : 0; 
 template <int COUNT>
 __device__ __forceinline__ void store_matrix(unsigned address, const unsigned (&in)[4]) {
     if constexpr (COUNT == 4)
-        asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address),
+        asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};"
+                     ::"r"(address),
                      "r"(in[0]), "r"(in[1]), "r"(in[2]), "r"(in[3])
                      : "memory");
     else
@@ -811,7 +824,8 @@ struct outbox {
 #pragma unroll
         for (int i = 0; i < COUNT; i += 2) {
             unsigned out[4];
-            const unsigned to = piece() + piece_place(lane & 15, i + (i + 1 < COUNT ? lane / 16 : 0));
+            const unsigned to =
+                piece() + piece_place(lane & 15, i + (i + 1 < COUNT ? lane / 16 : 0));
             words(i, out[0], out[1]);
             if (i + 1 < COUNT) {
                 words(i + 1, out[2], out[3]);
@@ -863,10 +877,12 @@ __device__ __forceinline__ void fetch(const args_gemm_down &args, unsigned stage
 #pragma unroll
     for (int i = 0; i < SLICES; i++) {
         const unsigned weights = stage + A_BYTES + i * B_SLICE;
-        load_down_rows(weights, args.map[0], full,
+        load_down_rows(
+            weights, args.map[0], full,
                                   k + i * SLICE, at.column, at.expert);
         for (int m = 0; m < live; m++)
-            tensor_load(stage + i * A_SLICE + m * 64 * ROW_BYTES, args.map[1], full,
+            tensor_load(stage + i * A_SLICE + m * 64 * ROW_BYTES,
+                        args.map[1], full,
                         k + i * SLICE, at.row + m * 64);
     }
 }
@@ -936,20 +952,23 @@ struct addends {
         for (int h = 0; h < HALVES; h++)
 #pragma unroll
             for (int e = 0; e < 2; e++)
-                half[h][e] = inside ? to_float(from[at.column + column + e]) : 0.0f;
+                half[h][e] =
+                    inside ? to_float(from[at.column + column + e]) : 0.0f;
     }
 };
 
 // Two neighbouring results of a thread: columns 8j + 2q and the next, in row lane/4 + 8*half of the
 // warp's 16.
-__device__ __forceinline__ unsigned two_results(const float (&sum)[BN / 2], int j, int half, const addends &add) {
+__device__ __forceinline__ unsigned two_results(const float (&sum)[BN / 2], int j,
+                                                int half, const addends &add) {
     float v[2];
 #pragma unroll
     for (int e = 0; e < 2; e++) {
         float of[HALVES];
 #pragma unroll
         for (int h = 0; h < HALVES; h++)
-            of[h] = sum[(h * OUT_N / 8 + j) * 4 + half * 2 + e] + add.half[h][e];
+            of[h] = sum[(h * OUT_N / 8 + j) * 4 + half * 2 + e]
+                     + add.half[h][e];
         v[e] = of[0];
     }
     return pack2<XT>(v[0], v[1]);
@@ -970,8 +989,10 @@ __device__ __forceinline__ void finish(const args_gemm_down &args,
             out.fill([&](int j, unsigned &low, unsigned &high) {
                 j += column / 8;
                 const addends add(args.down_bias, at, j * 8 + (int)threadIdx.x % 4 * 2);
-                low = two_results(sum[m], j, 0, add);
-                high = two_results(sum[m], j, 1, add);
+                low = two_results(sum[m], j,
+                                  0, add);
+                high = two_results(sum[m], j,
+                                   1, add);
             });
             out.send(args.map[2], args.y_rows, row, at.column + column, at.end - row);
         }

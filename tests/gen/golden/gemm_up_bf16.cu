@@ -481,7 +481,8 @@ __device__ __forceinline__ constexpr int row_step(int expert) {
 }
 
 __device__ __forceinline__ const WT *expert_weights(const args_gemm_up &args, int expert) {
-    return args.up + (long long)expert * 2 * F * D;
+    return args.up +
+           (long long)expert * 2 * F * D;
 }
 
 static_assert(STEP % 8 == 0, "a thread's rows must share their swizzle");

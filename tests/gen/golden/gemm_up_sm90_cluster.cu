@@ -321,7 +321,8 @@ __device__ __forceinline__ void tensor_prefetch(const tensor_map &map) {
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1)
                  : "memory");
@@ -332,8 +333,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4}], [%2], "
+                 "%5;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "h"(blocks)
                  : "memory");
 }
@@ -348,7 +351,8 @@ __device__ __forceinline__ void tensor_store(const tensor_map &map, unsigned fro
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1, int c2) {
-    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4, %5}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2)
                  : "memory");
@@ -359,8 +363,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1, int c2) {
-    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], %6;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], "
+                 "%6;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "h"(blocks)
                  : "memory");
 }
@@ -375,7 +381,8 @@ __device__ __forceinline__ void tensor_store(const tensor_map &map, unsigned fro
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1, int c2, int c3) {
-    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4, %5, %6}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "r"(c3)
                  : "memory");
@@ -386,8 +393,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1, int c2, int c3) {
-    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4, %5, %6}], [%2], %7;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4, %5, %6}], [%2], "
+                 "%7;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "h"(blocks)
                  : "memory");
 }
@@ -614,7 +623,8 @@ constexpr int HEIGHT = BM * CLUSTER;         // rows of a cluster's tile
 
 constexpr int SLICE = BK < 64 ? BK : 64, SLICES = BK / SLICE, ROW_BYTES = SLICE * 2;
 constexpr int A_SLICE = BM * ROW_BYTES, B_SLICE = BN * ROW_BYTES;
-constexpr int A_BYTES = A_SLICE * SLICES, B_BYTES = B_SLICE * SLICES, STAGE_BYTES = A_BYTES + B_BYTES;
+constexpr int A_BYTES = A_SLICE * SLICES, B_BYTES = B_SLICE * SLICES;
+constexpr int STAGE_BYTES = A_BYTES + B_BYTES;
 
 // What stands behind the ring.
 constexpr int STAGING = STAGES * STAGE_BYTES, TABLES = STAGING + 0;
@@ -808,7 +818,8 @@ struct tile_walk {
             tile = RASTER ? b : a;
             block = RASTER ? a : b;
         }
-        at.row = map.start[at.expert] + tile * HEIGHT + (int)cluster_rank() * BM;
+        at.row = map.start[at.expert] +
+                 tile * HEIGHT + (int)cluster_rank() * BM;
         at.end = map.start[at.expert] + rows;
         at.column = block * OUT_N;
         return true;
@@ -921,8 +932,10 @@ __device__ __forceinline__ void pass_over(unsigned ring, ring_place &from, int c
         ring_place at = from;
         for (int k_tile = 0; k_tile < K_TILES; k_tile++) {
             barrier_wait(ring + FULL + at.stage * 8, at.phase);
-            barrier_arrive_remote(ring + EMPTY + at.stage * 8, 0);
-            barrier_arrive_remote(ring + EMPTY + at.stage * 8, 1);
+            barrier_arrive_remote(
+                ring + EMPTY + at.stage * 8, 0);
+            barrier_arrive_remote(
+                ring + EMPTY + at.stage * 8, 1);
             at.advance();
         }
     }
@@ -933,14 +946,16 @@ __device__ __forceinline__ void pass_over(unsigned ring, ring_place &from, int c
 
 // Two neighbouring results of a thread: columns 8j + 2q and the next, in row lane/4 + 8*half of the
 // warp's 16.
-__device__ __forceinline__ unsigned two_results(const float (&sum)[BN / 2], int j, int half) {
+__device__ __forceinline__ unsigned two_results(const float (&sum)[BN / 2], int j,
+                                                int half) {
     float v[2];
 #pragma unroll
     for (int e = 0; e < 2; e++) {
         float of[HALVES];
 #pragma unroll
         for (int h = 0; h < HALVES; h++)
-            of[h] = sum[(h * OUT_N / 8 + j) * 4 + half * 2 + e];
+            of[h] = sum[(h * OUT_N / 8 + j) * 4 + half * 2 + e]
+                    ;
         v[e] = activate(of[0], of[1]);
     }
     return pack2<XT>(v[0], v[1]);
@@ -963,7 +978,8 @@ __device__ __forceinline__ void finish(const args_gemm_up &args,
                 unsigned word[COUNT];
 #pragma unroll
                 for (int i = 0; i < COUNT; i++) {
-                    word[i] = two_results(sum[m], j + i, half);
+                    word[i] = two_results(
+                        sum[m], j + i, half);
                 }
                 exchange<COUNT>(word, q);
                 const int column = COUNT == 4 ? (j + q) * 8

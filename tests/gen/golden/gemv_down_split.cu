@@ -334,7 +334,8 @@ __device__ __forceinline__ constexpr int row_step(int expert) {
 }
 
 __device__ __forceinline__ const WT *expert_weights(const args_gemm_down &args, int expert) {
-    return args.down + (long long)expert * D * F;
+    return args.down +
+           (long long)expert * D * F;
 }
 // split.cuh - SPLIT neighbouring blocks share a tile, each with a part of K, so that few tiles keep
 // all SMs busy. Needs BLOCK_SUMS, the sums that a block makes, and a template with `lib.split`.
@@ -494,7 +495,8 @@ struct place {
 __device__ __forceinline__ bool find_place(const args_gemm_down &args, int number, int *shared,
                                            place &out) {
     row_tile tile;
-    if (!find_tile<THREADS, LISTED>(args.tile_start + 0 * (LISTED + 1), args.expert_start,
+    if (!find_tile<THREADS, LISTED>(args.tile_start + 0 * (LISTED + 1),
+                                    args.expert_start,
                                args.expert_rows, number / N_BLOCKS, shared, tile))
         return false;
     const int local = tile.index * N_BLOCKS + number % N_BLOCKS;
@@ -555,7 +557,8 @@ __device__ __forceinline__ float add_lanes(float v) {
 }
 
 // Makes a result of its sums.
-__device__ __forceinline__ void store_result(const args_gemm_down &args, const place &at, int r, int c,
+__device__ __forceinline__ void store_result(const args_gemm_down &args, const place &at, int r,
+                                             int c,
                                              float (&value)[HALVES]) {
     const int column = at.column + c;
     if (column >= WIDTH) return;

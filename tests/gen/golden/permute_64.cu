@@ -329,7 +329,8 @@ __device__ __forceinline__ void make_starts(const op_args &a, const int *total, 
 __device__ __forceinline__ void write_counts(const op_args &a, const int *total) {
     for (int e = threadIdx.x; e < LISTED; e += MAP_THREADS) {
         a.expert_rows[e] = rows_of(a, total, e);
-        if (a.counts && e < LOCAL) a.counts[e] = total[e];
+        if (a.counts && e < LOCAL)
+            a.counts[e] = total[e];
     }
     for (int e = threadIdx.x; a.mean_probs && e < E; e += MAP_THREADS)
         a.mean_probs[e] = (float)a.prob_sums[e] * FIXED_SHARE / (float)a.tokens;
@@ -342,7 +343,8 @@ __device__ __forceinline__ void write_gaps(const op_args &a, const int *total,
     if (a.row_align == 1) return;
     for (int e = part * MAP_WARPS + (int)threadIdx.x / 32; e < LISTED; e += parts * MAP_WARPS) {
         const int end = start[e + 1];
-        for (int row = start[e] + rows_of(a, total, e) + (int)threadIdx.x % 32; row < end; row += 32)
+        for (int row = start[e] + rows_of(a, total, e) + (int)threadIdx.x % 32; row < end;
+             row += 32)
             a.row_slots[row] = -1;
     }
 }
@@ -377,7 +379,8 @@ __device__ __forceinline__ void write_maps_alone(const op_args &a, const map_tab
         int expert[AT_ONCE];
 #pragma unroll
         for (int j = 0; j < AT_ONCE; j++)
-            expert[j] = i + j * MAP_THREADS < places ? own_number(a, a.ids[i + j * MAP_THREADS]) : -1;
+            expert[j] =
+                i + j * MAP_THREADS < places ? own_number(a, a.ids[i + j * MAP_THREADS]) : -1;
 #pragma unroll
         for (int j = 0; j < AT_ONCE; j++)
             if (is_expert(expert[j])) atomicAdd(&m.total[expert[j]], 1);

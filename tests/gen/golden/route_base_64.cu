@@ -402,7 +402,8 @@ __device__ __forceinline__ int choose(keys &key) { return take<K>(key); }
 
 // What a rule may ask of a token beside its logits.
 struct token_facts {
-    const int *ids = nullptr;                 // [K] of the table, where experts are picked by it; NULL: none
+    // [K] of the table, where experts are picked by it; NULL: none
+    const int *ids = nullptr;
     const unsigned long long *seed = nullptr; // NULL: nothing is drawn
     int token = 0;                            // its number
 };
@@ -964,7 +965,8 @@ __device__ __forceinline__ void grid_barrier(int *counter, int round) {
         atomicAdd(counter, 1);
         int come = 0;
         while (come < all)
-            asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(come) : "l"(counter) : "memory");
+            asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(come) : "l"(counter)
+                         : "memory");
     }
     __syncthreads();
 }
@@ -974,7 +976,8 @@ constexpr int ROUNDS = 100;
 
 // What lives in scratch, in this order. The counters are zero when the auction starts.
 struct market {
-    int *counters;           // [2] arrivals at barriers; tokens that were given out for the first time
+    // [2] arrivals at barriers; tokens that were given out for the first time
+    int *counters;
     float *ranges;           // [BLOCKS][2] smallest and largest score that a block has seen
     int *owned;              // [E] tokens of an expert
     unsigned long long *bid; // [T] highest bid: key of the price, then E-1 - expert; 0: none

@@ -421,7 +421,8 @@ __device__ __forceinline__ float normal(const drawn &d) {
 
 // What a rule may ask of a token beside its logits.
 struct token_facts {
-    const int *ids = nullptr;                 // [K] of the table, where experts are picked by it; NULL: none
+    // [K] of the table, where experts are picked by it; NULL: none
+    const int *ids = nullptr;
     const unsigned long long *seed = nullptr; // NULL: nothing is drawn
     int token = 0;                            // its number
 };
@@ -604,7 +605,8 @@ __device__ __forceinline__ void select_tokens(const op_args &a, const float *log
 // router reads.
 
 constexpr int JITTER_THREADS = 128; // route.lua
-constexpr float LEAST = 0.99f, RANGE = 0.02f;
+constexpr float LEAST = 0.99f;
+constexpr float RANGE = 0.02f;
 
 // Four columns from `column` on of one token.
 __device__ __forceinline__ void jitter_columns(const op_args &a, unsigned long long seed, int token,

@@ -387,7 +387,8 @@ __device__ __forceinline__ int choose(keys &key) { return take<K>(key); }
 
 // What a rule may ask of a token beside its logits.
 struct token_facts {
-    const int *ids = nullptr;                 // [K] of the table, where experts are picked by it; NULL: none
+    // [K] of the table, where experts are picked by it; NULL: none
+    const int *ids = nullptr;
     const unsigned long long *seed = nullptr; // NULL: nothing is drawn
     int token = 0;                            // its number
 };

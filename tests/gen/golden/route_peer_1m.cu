@@ -409,7 +409,8 @@ __device__ __forceinline__ int choose(keys &key) { return take<K>(key); }
 
 // What a rule may ask of a token beside its logits.
 struct token_facts {
-    const int *ids = nullptr;                 // [K] of the table, where experts are picked by it; NULL: none
+    // [K] of the table, where experts are picked by it; NULL: none
+    const int *ids = nullptr;
     const unsigned long long *seed = nullptr; // NULL: nothing is drawn
     int token = 0;                            // its number
 };
@@ -836,7 +837,8 @@ constexpr int SCAN_THREADS = SCANNERS * 32, RING = 2;
 constexpr int KEY_BYTES = HALF * (int)sizeof(WT), TILE = ROWS * KEY_BYTES;
 constexpr int PLANE = TOKENS * KEY_BYTES;          // of queries:
 constexpr int PLANES = sizeof(WT) == 2 ? 2 : 1;    // rounded, and what that left out
-constexpr int ACROSS = 2, ALONG = SCANNERS / ACROSS; // warps that share tokens, rows
+// warps that share tokens, rows
+constexpr int ACROSS = 2, ALONG = SCANNERS / ACROSS;
 constexpr int TILES_R = ROWS / 16 / ALONG, TILES_T = TOKENS / 8 / ACROSS; // 16x8 products of a warp
 constexpr int STEPS = KEY_BYTES / 32; // of K: 16 elements, or 8 of f32
 

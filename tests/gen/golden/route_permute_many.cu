@@ -413,7 +413,8 @@ __device__ __forceinline__ int choose(keys &key) { return take<K>(key); }
 
 // What a rule may ask of a token beside its logits.
 struct token_facts {
-    const int *ids = nullptr;                 // [K] of the table, where experts are picked by it; NULL: none
+    // [K] of the table, where experts are picked by it; NULL: none
+    const int *ids = nullptr;
     const unsigned long long *seed = nullptr; // NULL: nothing is drawn
     int token = 0;                            // its number
 };
@@ -1027,7 +1028,8 @@ __device__ __forceinline__ void make_starts(const op_args &a, const int *total, 
 __device__ __forceinline__ void write_counts(const op_args &a, const int *total) {
     for (int e = threadIdx.x; e < LISTED; e += MAP_THREADS) {
         a.expert_rows[e] = rows_of(a, total, e);
-        if (a.counts && e < LOCAL) a.counts[e] = total[e];
+        if (a.counts && e < LOCAL)
+            a.counts[e] = total[e];
     }
     for (int e = threadIdx.x; a.mean_probs && e < E; e += MAP_THREADS)
         a.mean_probs[e] = (float)a.prob_sums[e] * FIXED_SHARE / (float)a.tokens;
@@ -1040,7 +1042,8 @@ __device__ __forceinline__ void write_gaps(const op_args &a, const int *total,
     if (a.row_align == 1) return;
     for (int e = part * MAP_WARPS + (int)threadIdx.x / 32; e < LISTED; e += parts * MAP_WARPS) {
         const int end = start[e + 1];
-        for (int row = start[e] + rows_of(a, total, e) + (int)threadIdx.x % 32; row < end; row += 32)
+        for (int row = start[e] + rows_of(a, total, e) + (int)threadIdx.x % 32; row < end;
+             row += 32)
             a.row_slots[row] = -1;
     }
 }
@@ -1075,7 +1078,8 @@ __device__ __forceinline__ void write_maps_alone(const op_args &a, const map_tab
         int expert[AT_ONCE];
 #pragma unroll
         for (int j = 0; j < AT_ONCE; j++)
-            expert[j] = i + j * MAP_THREADS < places ? own_number(a, a.ids[i + j * MAP_THREADS]) : -1;
+            expert[j] =
+                i + j * MAP_THREADS < places ? own_number(a, a.ids[i + j * MAP_THREADS]) : -1;
 #pragma unroll
         for (int j = 0; j < AT_ONCE; j++)
             if (is_expert(expert[j])) atomicAdd(&m.total[expert[j]], 1);
@@ -1096,7 +1100,8 @@ __device__ __forceinline__ void write_maps_alone(const op_args &a, const map_tab
 
 
 constexpr int PAIRS = (LOCAL + 1) / 2;
-constexpr int SHARE_GROUPS = 16; // most groups of shares that the second kernel forms
+// most groups of shares that the second kernel forms
+constexpr int SHARE_GROUPS = 16;
 constexpr int TOGETHER = K < END / (LOCAL * 4) ? K : END / (LOCAL * 4); // choices counted at once
 
 static_assert(TOGETHER > 0, "the router's memory holds one choice's counts");

@@ -312,7 +312,8 @@ __device__ __forceinline__ void tensor_prefetch(const tensor_map &map) {
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1)
                  : "memory");
@@ -323,8 +324,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4}], [%2], "
+                 "%5;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "h"(blocks)
                  : "memory");
 }
@@ -339,7 +342,8 @@ __device__ __forceinline__ void tensor_store(const tensor_map &map, unsigned fro
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1, int c2) {
-    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4, %5}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2)
                  : "memory");
@@ -350,8 +354,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1, int c2) {
-    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], %6;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], "
+                 "%6;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "h"(blocks)
                  : "memory");
 }
@@ -366,7 +372,8 @@ __device__ __forceinline__ void tensor_store(const tensor_map &map, unsigned fro
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1, int c2, int c3) {
-    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4, %5, %6}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "r"(c3)
                  : "memory");
@@ -377,8 +384,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1, int c2, int c3) {
-    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4, %5, %6}], [%2], %7;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4, %5, %6}], [%2], "
+                 "%7;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "h"(blocks)
                  : "memory");
 }
@@ -500,7 +509,8 @@ __device__ __forceinline__ void wgmma(float (&d)[48], const unsigned (&a)[4],
                  ".reg .pred add;\n\t"
                  "setp.ne.b32 add, %53, 0;\n\t"
                  "wgmma.mma_async.sync.aligned.m64n96k16.f32.bf16.bf16 "
-                 "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47}, {%48, %49, %50, %51}, %52, add, 1, 1, 0;\n\t"
+                 "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47}, {%48, %49, %50, %51}, "
+                 "%52, add, 1, 1, 0;\n\t"
                  "}"
                  : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]), "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]), "+f"(d[16]), "+f"(d[17]), "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]), "+f"(d[24]), "+f"(d[25]), "+f"(d[26]), "+f"(d[27]), "+f"(d[28]), "+f"(d[29]), "+f"(d[30]), "+f"(d[31]), "+f"(d[32]), "+f"(d[33]), "+f"(d[34]), "+f"(d[35]), "+f"(d[36]), "+f"(d[37]), "+f"(d[38]), "+f"(d[39]), "+f"(d[40]), "+f"(d[41]), "+f"(d[42]), "+f"(d[43]), "+f"(d[44]), "+f"(d[45]), "+f"(d[46]), "+f"(d[47])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"((int)add));
@@ -523,7 +533,8 @@ __device__ __forceinline__ void load_parts(unsigned rows, int k, unsigned (&part
         const int chunk = k / 4 + i / 2 * 2 + q / 2;
         const unsigned from = rows + (g + i % 2 * 8) * 128 + (chunk ^ g) * 16 + q % 2 * 8;
         float low, high;
-        asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(low), "=f"(high) : "r"(from) : "memory");
+        asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(low), "=f"(high) : "r"(from)
+                     : "memory");
 #pragma unroll
         for (int p = 0; p < 3; p++) part[p][i] = cut(low, high);
     }
@@ -564,7 +575,8 @@ constexpr int SLICE_ROW = SLICE * (int)sizeof(RT), SLICE_BYTES = EXPERTS * SLICE
 constexpr int WEIGHT_BYTES = SLICES * SLICE_BYTES, TOKEN_BYTES = BT * ROW_BYTES;
 constexpr int STAGE_BYTES = 45056;                  // weights, then tokens
 constexpr int N = 96, M_BLOCKS = 1;     // of a warpgroup's products
-constexpr int PART = 64, BOX = 64; // experts that a block fetches, of a copy
+// experts that a block fetches, of a copy
+constexpr int PART = 64, BOX = 64;
 constexpr int OWN = 96;                           // tokens that a block selects for
 constexpr int RELEASERS = 32; // threads, one of which gives a stage back
 constexpr int PITCH = 132; // floats of a token's logits, so that stores meet all banks
@@ -651,7 +663,8 @@ __device__ __forceinline__ int choose(keys &key) { return take<K>(key); }
 
 // What a rule may ask of a token beside its logits.
 struct token_facts {
-    const int *ids = nullptr;                 // [K] of the table, where experts are picked by it; NULL: none
+    // [K] of the table, where experts are picked by it; NULL: none
+    const int *ids = nullptr;
     const unsigned long long *seed = nullptr; // NULL: nothing is drawn
     int token = 0;                            // its number
 };
@@ -856,7 +869,8 @@ struct share {
     int tall, wide;
 
     __device__ __forceinline__ explicit share(int group)
-        : tall(group * M_BLOCKS * 64), wide(0) {}
+        : tall(group * M_BLOCKS * 64),
+          wide(0) {}
 };
 
 // K tiles first .. end-1 are this block's.
@@ -864,13 +878,15 @@ struct depth_range {
     int first, end;
 
     __device__ __forceinline__ explicit depth_range(int rank)
-        : first(0), end(K_TILES) {}
+        : first(0),
+          end(K_TILES) {}
 };
 
 __device__ __forceinline__ void start_barriers(unsigned ring) {
     if (threadIdx.x >= STAGES) return;
     barrier_init(ring + FULL + threadIdx.x * 8, 2); // weights and tokens
-    barrier_init(ring + EMPTY + threadIdx.x * 8, MULTIPLIERS * 32 / RELEASERS * CLUSTER);
+    barrier_init(ring + EMPTY + threadIdx.x * 8,
+                 MULTIPLIERS * 32 / RELEASERS * CLUSTER);
     barrier_init_fence();
 }
 
@@ -886,14 +902,16 @@ __device__ __forceinline__ void fetch_weights(const args_route &a, unsigned ring
 #pragma unroll
         for (int i = 0; i < SLICES * PART; i += BOX) {
             const int slice = i / PART, row = i % PART + rank * PART;
-            tensor_load_multicast(stage + slice * SLICE_BYTES + row * SLICE_ROW, a.map[0], full,
-                        (1 << CLUSTER) - 1, k_tile * BK + slice * SLICE, row);
+            tensor_load_multicast(
+                stage + slice * SLICE_BYTES + row * SLICE_ROW, a.map[0], full,
+                (1 << CLUSTER) - 1, k_tile * BK + slice * SLICE, row);
         }
     }
 }
 
 // One lane brings the tokens of all stages.
-__device__ __forceinline__ void fetch_tokens(const args_route &a, unsigned ring, int rank, int first) {
+__device__ __forceinline__ void fetch_tokens(const args_route &a, unsigned ring, int rank,
+                                             int first) {
     const depth_range range(rank);
     ring_place to;
 #pragma unroll 1
@@ -901,7 +919,8 @@ __device__ __forceinline__ void fetch_tokens(const args_route &a, unsigned ring,
         const unsigned full = ring + FULL + to.stage * 8;
         barrier_wait_cluster(ring + EMPTY + to.stage * 8, to.phase ^ 1);
         barrier_arrive_expect(full, TOKEN_BYTES);
-        tensor_load(ring + to.stage * STAGE_BYTES + WEIGHT_BYTES, a.map[1], full, k_tile * BK, first);
+        tensor_load(ring + to.stage * STAGE_BYTES + WEIGHT_BYTES, a.map[1], full, k_tile * BK,
+                    first);
     }
 }
 
@@ -927,7 +946,8 @@ __device__ __forceinline__ void multiply(sums &sum, unsigned ring, const share &
     for (int k_tile = range.first; k_tile < range.end; k_tile++, from.advance()) {
         const unsigned stage = ring + from.stage * STAGE_BYTES;
         barrier_wait(ring + FULL + from.stage * 8, from.phase);
-        const unsigned long long wide = matrix_of<ROW_BYTES>(stage + WEIGHT_BYTES + mine.wide * ROW_BYTES);
+        const unsigned long long wide = matrix_of<ROW_BYTES>(stage + WEIGHT_BYTES +
+                                                             mine.wide * ROW_BYTES);
         sums part;
 #pragma unroll
         for (int k = 0; k < BK; k += 16)
@@ -957,7 +977,9 @@ __device__ __forceinline__ void store_logits(const sums &sum, float *logits, con
                                              const float *bias) {
     constexpr int KEPT = (E + 3) / 4 * 4;
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32 % 4;
-    const auto biased = [&](float v, int expert) { return bias && expert < E ? v + bias[expert] : v; };
+    const auto biased = [&](float v, int expert) {
+        return bias && expert < E ? v + bias[expert] : v;
+    };
 #pragma unroll
     for (int m = 0; m < M_BLOCKS; m++)
 #pragma unroll
@@ -973,8 +995,8 @@ __device__ __forceinline__ void store_logits(const sums &sum, float *logits, con
 
 // The block's logits of its tile from x and the weights; of a part of K, if it has that. A barrier
 // must follow.
-__device__ __forceinline__ void make_logits(const args_route &a, unsigned ring, float *logits, int rank,
-                                            int first) {
+__device__ __forceinline__ void make_logits(const args_route &a, unsigned ring, float *logits,
+                                            int rank, int first) {
     // From a shuffle, so that descriptors stay in uniform registers.
     const int warp = __shfl_sync(~0u, (int)threadIdx.x / 32, 0);
     if (warp < MULTIPLIERS) {
@@ -982,7 +1004,8 @@ __device__ __forceinline__ void make_logits(const args_route &a, unsigned ring, 
         sums sum;
         multiply(sum, ring, mine, rank);
         __syncthreads(); // all of the ring is read
-        store_logits(sum, logits, mine, LOGIT_BIAS ? a.router_bias : nullptr);
+        store_logits(sum, logits, mine,
+                     LOGIT_BIAS ? a.router_bias : nullptr);
         return;
     }
     if (warp == TOKEN_WARP && threadIdx.x % 32 == 0) fetch_tokens(a, ring, rank, first);
@@ -994,8 +1017,10 @@ moe_route_000000000000(const __grid_constant__ args_route a) {
     extern __shared__ __align__(1024) unsigned char memory[];
     const unsigned ring = shared_address(memory);
     const int rank = (int)cluster_rank();
-    const int first = (int)blockIdx.x * BT; // token of the tile,
-    const int own = 0;              // and of this block behind it
+    // token of the tile,
+    const int first = (int)blockIdx.x * BT;
+    // and of this block behind it
+    const int own = 0;
     start_barriers(ring);
     cluster_sync();
     if (threadIdx.x == WEIGHT_WARP * 32 && !a.logits) fetch_weights(a, ring, rank);

@@ -311,7 +311,8 @@ __device__ __forceinline__ void tensor_prefetch(const tensor_map &map) {
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1)
                  : "memory");
@@ -322,8 +323,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4}], [%2], "
+                 "%5;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "h"(blocks)
                  : "memory");
 }
@@ -338,7 +341,8 @@ __device__ __forceinline__ void tensor_store(const tensor_map &map, unsigned fro
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1, int c2) {
-    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4, %5}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2)
                  : "memory");
@@ -349,8 +353,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1, int c2) {
-    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], %6;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], "
+                 "%6;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "h"(blocks)
                  : "memory");
 }
@@ -365,7 +371,8 @@ __device__ __forceinline__ void tensor_store(const tensor_map &map, unsigned fro
 
 __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, unsigned barrier,
                                             int c0, int c1, int c2, int c3) {
-    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%3, %4, %5, %6}], [%2];" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "r"(c3)
                  : "memory");
@@ -376,8 +383,10 @@ __device__ __forceinline__ void tensor_load(unsigned to, const tensor_map &map, 
 __device__ __forceinline__ void tensor_load_multicast(unsigned to, const tensor_map &map,
                                                       unsigned barrier, unsigned short blocks,
                                                       int c0, int c1, int c2, int c3) {
-    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3, %4, %5, %6}], [%2], %7;" ::"r"(to),
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile"
+                 ".mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4, %5, %6}], [%2], "
+                 "%7;" ::"r"(to),
                  "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "h"(blocks)
                  : "memory");
 }
@@ -537,7 +546,8 @@ constexpr int SLICE_ROW = SLICE * (int)sizeof(RT), SLICE_BYTES = EXPERTS * SLICE
 constexpr int WEIGHT_BYTES = SLICES * SLICE_BYTES, TOKEN_BYTES = BT * ROW_BYTES;
 constexpr int STAGE_BYTES = 49152;                  // weights, then tokens
 constexpr int N = 256, M_BLOCKS = 1;     // of a warpgroup's products
-constexpr int PART = 256, BOX = 256; // experts that a block fetches, of a copy
+// experts that a block fetches, of a copy
+constexpr int PART = 256, BOX = 256;
 constexpr int OWN = 32;                           // tokens that a block selects for
 constexpr int RELEASERS = 128; // threads, one of which gives a stage back
 constexpr int PITCH = 264; // floats of a token's logits, so that stores meet all banks
@@ -624,7 +634,8 @@ __device__ __forceinline__ int choose(keys &key) { return take<K>(key); }
 
 // What a rule may ask of a token beside its logits.
 struct token_facts {
-    const int *ids = nullptr;                 // [K] of the table, where experts are picked by it; NULL: none
+    // [K] of the table, where experts are picked by it; NULL: none
+    const int *ids = nullptr;
     const unsigned long long *seed = nullptr; // NULL: nothing is drawn
     int token = 0;                            // its number
 };
@@ -874,7 +885,8 @@ struct share {
     int tall, wide;
 
     __device__ __forceinline__ explicit share(int group)
-        : tall(group * M_BLOCKS * 64), wide(0) {}
+        : tall(group * M_BLOCKS * 64),
+          wide(0) {}
 };
 
 // K tiles first .. end-1 are this block's.
@@ -882,13 +894,15 @@ struct depth_range {
     int first, end;
 
     __device__ __forceinline__ explicit depth_range(int rank)
-        : first(rank * K_TILES / CLUSTER), end((rank + 1) * K_TILES / CLUSTER) {}
+        : first(rank * K_TILES / CLUSTER),
+          end((rank + 1) * K_TILES / CLUSTER) {}
 };
 
 __device__ __forceinline__ void start_barriers(unsigned ring) {
     if (threadIdx.x >= STAGES) return;
     barrier_init(ring + FULL + threadIdx.x * 8, 2); // weights and tokens
-    barrier_init(ring + EMPTY + threadIdx.x * 8, MULTIPLIERS * 32 / RELEASERS);
+    barrier_init(ring + EMPTY + threadIdx.x * 8,
+                 MULTIPLIERS * 32 / RELEASERS);
     barrier_init_fence();
 }
 
@@ -904,14 +918,16 @@ __device__ __forceinline__ void fetch_weights(const args_route &a, unsigned ring
 #pragma unroll
         for (int i = 0; i < SLICES * PART; i += BOX) {
             const int slice = i / PART, row = i % PART;
-            tensor_load(stage + slice * SLICE_BYTES + row * SLICE_ROW, a.map[0], full,
-                        k_tile * BK + slice * SLICE, row);
+            tensor_load(
+                stage + slice * SLICE_BYTES + row * SLICE_ROW, a.map[0], full,
+                k_tile * BK + slice * SLICE, row);
         }
     }
 }
 
 // One lane brings the tokens of all stages.
-__device__ __forceinline__ void fetch_tokens(const args_route &a, unsigned ring, int rank, int first) {
+__device__ __forceinline__ void fetch_tokens(const args_route &a, unsigned ring, int rank,
+                                             int first) {
     const depth_range range(rank);
     ring_place to;
 #pragma unroll 1
@@ -919,7 +935,8 @@ __device__ __forceinline__ void fetch_tokens(const args_route &a, unsigned ring,
         const unsigned full = ring + FULL + to.stage * 8;
         barrier_wait(ring + EMPTY + to.stage * 8, to.phase ^ 1);
         barrier_arrive_expect(full, TOKEN_BYTES);
-        tensor_load(ring + to.stage * STAGE_BYTES + WEIGHT_BYTES, a.map[1], full, k_tile * BK, first);
+        tensor_load(ring + to.stage * STAGE_BYTES + WEIGHT_BYTES, a.map[1], full, k_tile * BK,
+                    first);
     }
 }
 
@@ -934,7 +951,8 @@ using sums = float[M_BLOCKS][N / 2];
 
 // A warpgroup's sums over this block's part of K.
 __device__ __forceinline__ void multiply(sums &sum, unsigned ring, const share &mine, int rank) {
-    constexpr int TALL_AT = WEIGHT_BYTES, WIDE_AT = WEIGHT_BYTES - TALL_AT;
+    constexpr int TALL_AT = WEIGHT_BYTES;
+    constexpr int WIDE_AT = WEIGHT_BYTES - TALL_AT;
     const depth_range range(rank);
     ring_place from;
     unsigned release = 0;
@@ -942,8 +960,10 @@ __device__ __forceinline__ void multiply(sums &sum, unsigned ring, const share &
     for (int k_tile = range.first; k_tile < range.end; k_tile++, from.advance()) {
         const unsigned stage = ring + from.stage * STAGE_BYTES;
         barrier_wait(ring + FULL + from.stage * 8, from.phase);
-        const unsigned long long tall = matrix_of<ROW_BYTES>(stage + TALL_AT + mine.tall * ROW_BYTES);
-        const unsigned long long wide = matrix_of<ROW_BYTES>(stage + WIDE_AT + mine.wide * ROW_BYTES);
+        const unsigned long long tall = matrix_of<ROW_BYTES>(stage + TALL_AT +
+                                                             mine.tall * ROW_BYTES);
+        const unsigned long long wide = matrix_of<ROW_BYTES>(stage + WIDE_AT +
+                                                             mine.wide * ROW_BYTES);
         wgmma_fence();
 #pragma unroll
         for (int k = 0; k < BK / 16; k++)
@@ -969,7 +989,9 @@ __device__ __forceinline__ void store_logits(const sums &sum, float *logits, con
                                              const float *bias) {
     constexpr int KEPT = (E + 3) / 4 * 4;
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32 % 4;
-    const auto biased = [&](float v, int expert) { return bias && expert < E ? v + bias[expert] : v; };
+    const auto biased = [&](float v, int expert) {
+        return bias && expert < E ? v + bias[expert] : v;
+    };
 #pragma unroll
     for (int m = 0; m < M_BLOCKS; m++)
 #pragma unroll
@@ -1003,8 +1025,8 @@ __device__ __forceinline__ void add_parts(float *logits, int own) {
 
 // The block's logits of its tile from x and the weights; of a part of K, if it has that. A barrier
 // must follow.
-__device__ __forceinline__ void make_logits(const args_route &a, unsigned ring, float *logits, int rank,
-                                            int first) {
+__device__ __forceinline__ void make_logits(const args_route &a, unsigned ring, float *logits,
+                                            int rank, int first) {
     // From a shuffle, so that descriptors stay in uniform registers.
     const int warp = __shfl_sync(~0u, (int)threadIdx.x / 32, 0);
     if (warp < MULTIPLIERS) {
@@ -1012,7 +1034,8 @@ __device__ __forceinline__ void make_logits(const args_route &a, unsigned ring, 
         sums sum;
         multiply(sum, ring, mine, rank);
         __syncthreads(); // all of the ring is read
-        store_logits(sum, logits, mine, LOGIT_BIAS && rank == 0 ? a.router_bias : nullptr);
+        store_logits(sum, logits, mine,
+                     LOGIT_BIAS && rank == 0 ? a.router_bias : nullptr);
         return;
     }
     if (warp == TOKEN_WARP && threadIdx.x % 32 == 0) fetch_tokens(a, ring, rank, first);
@@ -1024,8 +1047,10 @@ moe_route_000000000000(const __grid_constant__ args_route a) {
     extern __shared__ __align__(1024) unsigned char memory[];
     const unsigned ring = shared_address(memory);
     const int rank = (int)cluster_rank();
-    const int first = (int)blockIdx.x / CLUSTER * BT; // token of the tile,
-    const int own = rank * OWN;              // and of this block behind it
+    // token of the tile,
+    const int first = (int)blockIdx.x / CLUSTER * BT;
+    // and of this block behind it
+    const int own = rank * OWN;
     start_barriers(ring);
     __syncthreads();
     if (threadIdx.x == WEIGHT_WARP * 32 && !a.logits) fetch_weights(a, ring, rank);
