@@ -14,7 +14,7 @@ $(moe.include("pdl.cuh"))
 %   moe.include("activation.cuh")
 % end
 using XT = $(p.x);
-using WT = XT;
+using WT = $(p.shared_gated and p.w or "XT");
 $(moe.args())
 
 constexpr int WIDTH = per_chunk<XT>();

@@ -72,10 +72,12 @@ const moe_field moe_op_fields[] = {
 enum { ROW_T = 0, ROW_LAYER = 1, ROW_WEIGH = ROW_LAYER + MOE_LAYER_FIELDS, ROW_ROUTING, ROW_CACHE };
 
 /* What an op of the kind depends on. Sums of rows depend on the experts only where some are
- * elsewhere, and rows with them. */
+ * elsewhere, and rows with them; on weights, only where the shared expert has a gate. */
 static uint64_t depends(moe_op_kind kind, const moe_layer *layer) {
-    bool whole = kind == MOE_OP_combine && moe_layer_held(layer) == layer->e;
-    return kinds[kind].layer & FIELDS & ~(whole ? F(E) | F(LOCAL) : 0);
+    const uint64_t fields = kinds[kind].layer & FIELDS;
+    if (kind != MOE_OP_combine) return fields;
+    const uint64_t whole = moe_layer_held(layer) == layer->e ? F(E) | F(LOCAL) : 0;
+    return fields & ~(whole | (layer->shared.gated ? 0 : F(W)));
 }
 
 static uint64_t shape_mask(const moe_op *op) { return depends(op->kind, &op->layer) << ROW_LAYER; }
@@ -173,7 +175,7 @@ moe_status moe_op_parse(const char *text, moe_op *out) {
     if (status) return moe_fail_context(status, "op");
     MOE_TRY(moe_fields_parse(moe_op_fields, "op", text, &op));
     MOE_TRY(check_sizes(&op, text));
-    if (!(kinds[op.kind].layer & F(W)) || !moe_text_has_key(text, "w")) op.layer.w = op.layer.x;
+    if (!(depends(op.kind, &op.layer) & F(W)) || !moe_text_has_key(text, "w")) op.layer.w = op.layer.x;
     if (!(depends(op.kind, &op.layer) & F(E))) op.layer.e = op.layer.k;
     if (is_of_neurons(op.kind, &op.layer)) blank_neurons(op.kind, &op.layer);
     else if (moe_layer_neurons(&op.layer))

@@ -68,7 +68,6 @@ static moe_status make(moe_op_case *c, uint64_t seed) {
     size_t element = moe_dtype_size(layer->x);
     int64_t values = c->pairs * layer->d;
     set_experts(layer);
-    layer->w = layer->x; /* of the gate; the op does not name it, since layers have both alike */
     c->width = layer->d;
     MOE_TRY(moe_workload_init(&c->work, layer, c->op.t, MOE_ROUTING_UNIFORM, seed,
                               layer->shared.gated ? MOE_MAKE_X | MOE_MAKE_GATE : 0));
