@@ -175,7 +175,8 @@ moe_status moe_op_parse(const char *text, moe_op *out) {
     if (status) return moe_fail_context(status, "op");
     MOE_TRY(moe_fields_parse(moe_op_fields, "op", text, &op));
     MOE_TRY(check_sizes(&op, text));
-    if (!(depends(op.kind, &op.layer) & F(W)) || !moe_text_has_key(text, "w")) op.layer.w = op.layer.x;
+    if (!(depends(op.kind, &op.layer) & F(W)) || !moe_text_has_key(text, "w"))
+        op.layer.w = op.layer.x;
     if (!(depends(op.kind, &op.layer) & F(E))) op.layer.e = op.layer.k;
     if (is_of_neurons(op.kind, &op.layer)) blank_neurons(op.kind, &op.layer);
     else if (moe_layer_neurons(&op.layer))
