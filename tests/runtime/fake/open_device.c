@@ -15,6 +15,7 @@ int main(int argc, char **argv) {
     moe_status (*open_device)(const char *, moe_device **) = NULL;
     const char *(*text)(const moe_device *) = NULL, *(*status_text)(moe_status) = NULL;
     const char *(*error)(void) = NULL;
+    void (*close_device)(moe_device *) = NULL;
     char line[1024];
     moe_device *device = NULL;
     void *library = argc == 3 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL;
@@ -23,9 +24,12 @@ int main(int argc, char **argv) {
     *(void **)&text = find(library, "moe_device_text");
     *(void **)&status_text = find(library, "moe_status_text");
     *(void **)&error = find(library, "moe_error_text");
+    *(void **)&close_device = find(library, "moe_device_close");
     moe_status status = open_device(argv[2], &device);
     printf("%s: %s\n", status_text(status), status ? error() : text(device));
     FILE *maps = fopen("/proc/self/maps", "r");
     while (maps && fgets(line, sizeof line, maps)) fputs(line, stdout);
+    if (maps) fclose(maps);
+    close_device(device);
     return status ? 1 : 0;
 }
