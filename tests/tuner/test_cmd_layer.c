@@ -95,7 +95,9 @@ static void json_is_json(void **state) {
     assert_int_equal(json_integer_value(json_object_get(work, "tokens")), 1);
     assert_true(fabs(json_real_value(json_object_get(work, "experts_touched")) - 8. / 128) < 1e-9);
     json_decref(root);
-    assert_int_equal(run("--json tests/tuner/configs/mixtral-8x7b.json", out, sizeof out), 0);
+    assert_int_equal(run("--json --device sim:h100 tests/tuner/configs/mixtral-8x7b.json", out,
+                         sizeof out),
+                     0);
     root = json_loads(out, 0, NULL);
     json_t *model = json_object_get(root, "model");
     assert_int_equal(json_integer_value(json_object_get(model, "moe_layers")), 32);
