@@ -24,50 +24,55 @@
  * makes integers, which are right or wrong. */
 #include "tolerance.h"
 
+#include "core/args.h"
 #include "core/number.h"
 
 #include <math.h>
 
 enum { SUM_FACTOR = 4 };
 
-static const struct {
+/* A row for each op. */
+typedef struct shape {
     double tail;
-    double roundings; /* to the layer's dtype */
-    double sums;      /* fp32 sums of fan_in() products each */
-} shapes[MOE_OP_COUNT] = {
-    [MOE_OP_route] = {8, 0, 1},      [MOE_OP_permute] = {0, 0, 0},
-    [MOE_OP_gemm_up] = {12, 1, 1}, /* of a sum; of a product see tail_of */
-    [MOE_OP_gemm_down] = {10, 1, 1}, [MOE_OP_combine] = {16, 1, 1},
-    [MOE_OP_route_permute] = {8, 0, 1},
-    [MOE_OP_experts] = {16, 1.74, 1.42}, /* three roundings, two sums: squares add */
-    [MOE_OP_down_combine] = {16, 1, 1.42}, /* roundings: see roundings_of */
-    [MOE_OP_neurons] = {16, 1, 1.42},
+    double tail_of_product; /* where the activation multiplies; 0: the same */
+    double roundings;       /* to the layer's dtype */
+    bool kept;              /* and those of sums that are kept in it: see roundings_of */
+    double sums;            /* fp32 sums */
+    size_t products;        /* of each: where moe_layer has their number */
+} shape;
+
+#define AT(member) offsetof(moe_layer, member)
+static const shape shapes[MOE_OP_COUNT] = {
+    [MOE_OP_route] = {.tail = 8, .sums = 1, .products = AT(d)},
+    [MOE_OP_permute] = {.products = AT(k)}, /* no sums of products */
+    [MOE_OP_gemm_up] = {.tail = 12, .tail_of_product = 32, .roundings = 1, .sums = 1,
+                        .products = AT(d)},
+    [MOE_OP_gemm_down] = {.tail = 10, .roundings = 1, .sums = 1, .products = AT(f)},
+    [MOE_OP_combine] = {.tail = 16, .roundings = 1, .sums = 1, .products = AT(k)},
+    [MOE_OP_route_permute] = {.tail = 8, .sums = 1, .products = AT(d)},
+    /* Three roundings, two sums: squares add. */
+    [MOE_OP_experts] = {.tail = 16, .roundings = 1.74, .sums = 1.42, .products = AT(d)},
+    [MOE_OP_down_combine] = {.tail = 16, .kept = true, .sums = 1.42, .products = AT(f)},
+    [MOE_OP_neurons] = {.tail = 16, .roundings = 1, .sums = 1.42, .products = AT(d)},
 };
+#undef AT
 
 static double tail_of(const moe_op *op) {
+    const shape *row = &shapes[op->kind];
     bool product = moe_act_table[op->layer.act.kind].product;
-    return op->kind == MOE_OP_gemm_up && product ? 32 : shapes[op->kind].tail;
+    return product && row->tail_of_product > 0 ? row->tail_of_product : row->tail;
 }
 
 /* Sums of rows may be kept in the layer's dtype: the row is rounded, and then every sum of up to 4
  * rows, whose size grows to that of y. Squares add: 1 + 1/k + 2/k + ... + 1. */
 static double roundings_of(const moe_op *op) {
     double most = (double)(op->layer.k < 4 ? op->layer.k : 4);
-    return op->kind == MOE_OP_down_combine ? sqrt(1 + (most + 1) / 2) : shapes[op->kind].roundings;
+    return shapes[op->kind].kept ? sqrt(1 + (most + 1) / 2) : shapes[op->kind].roundings;
 }
 
 /* Products in one output's sum. */
 static double fan_in(moe_op_kind kind, const moe_layer *layer) {
-    switch (kind) {
-    case MOE_OP_route:
-    case MOE_OP_route_permute:
-    case MOE_OP_experts:
-    case MOE_OP_neurons:
-    case MOE_OP_gemm_up: return (double)layer->d;
-    case MOE_OP_gemm_down:
-    case MOE_OP_down_combine: return (double)layer->f;
-    default: return (double)layer->k;
-    }
+    return (double)*(const int64_t *)((const char *)layer + shapes[kind].products);
 }
 
 moe_error_stats moe_compare(const double *got, const double *want, int64_t n) {
@@ -93,8 +98,7 @@ moe_error_stats moe_compare(const double *got, const double *want, int64_t n) {
 
 /* Noise multiplies the error of a logit's second product by a normal number. */
 static double noise_of(moe_op_kind kind, const moe_layer *layer) {
-    bool routes = kind == MOE_OP_route || kind == MOE_OP_route_permute;
-    return routes && layer->router.noise ? 6 : 1;
+    return moe_op_writes(kind, MOE_ARG_ids) && layer->router.noise ? 6 : 1;
 }
 
 /* A query that meets 16-bit keys as two 16-bit numbers keeps so much of what it is. */

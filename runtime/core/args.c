@@ -57,6 +57,16 @@ const moe_op_arg *moe_op_args(moe_op_kind kind, int *count) {
     return op_args[kind].args;
 }
 
+static bool uses(moe_op_kind kind, moe_arg arg, moe_use use) {
+    for (int i = 0; i < op_args[kind].count; i++)
+        if (op_args[kind].args[i].arg == arg) return op_args[kind].args[i].use == use;
+    return false;
+}
+
+bool moe_op_reads(moe_op_kind kind, moe_arg arg) { return uses(kind, arg, MOE_USE_IN); }
+
+bool moe_op_writes(moe_op_kind kind, moe_arg arg) { return uses(kind, arg, MOE_USE_OUT); }
+
 const int moe_tile_heights[MOE_TILE_HEIGHTS] = {8, 16, 32, 64, 128, 192, 256};
 
 size_t moe_args_pack(moe_op_kind kind, int64_t maps, const moe_arg_values *values, void *buffer) {

@@ -51,6 +51,10 @@ typedef struct moe_op_arg {
 /* The arguments of an op's kernels in order; *count gets their number. */
 const moe_op_arg *moe_op_args(moe_op_kind kind, int *count);
 
+/* True where its kernels are there to read the argument, or to write it. */
+bool moe_op_reads(moe_op_kind kind, moe_arg arg);
+bool moe_op_writes(moe_op_kind kind, moe_arg arg);
+
 /* A value for every argument; pointers are device addresses. */
 typedef struct moe_arg_values {
     uint64_t value[MOE_ARG_COUNT];

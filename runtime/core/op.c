@@ -1,6 +1,7 @@
 /* op.c - one step of a layer under a workload. */
 #include "core/op.h"
 
+#include "core/args.h"
 #include "core/capacity.h"
 #include "core/router.h"
 
@@ -88,10 +89,10 @@ uint64_t moe_op_mask(const moe_op *op) {
 }
 
 /* A step knows of how many of the experts that it sees the shared one is made. Its gate is known
- * to those that sum. */
+ * to those that sum, and so make y. */
 static moe_shared shared_of(moe_op_kind kind, const moe_layer *layer, int64_t f) {
-    bool sums = kind == MOE_OP_combine || kind == MOE_OP_down_combine || kind == MOE_OP_experts;
-    return (moe_shared){moe_layer_shared_experts(layer) * f, layer->shared.gated && sums};
+    bool gated = layer->shared.gated && moe_op_writes(kind, MOE_ARG_y);
+    return (moe_shared){moe_layer_shared_experts(layer) * f, gated};
 }
 
 /* Ops that know of no hidden width: whether what they deal with are single neurons. */

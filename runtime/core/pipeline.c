@@ -1,6 +1,8 @@
 /* pipeline.c - every way in which steps make a layer. */
 #include "core/pipeline.h"
 
+#include "core/args.h"
+
 const char *const moe_collective_names[] = {
 #define MOE_COLLECTIVE(name, help) #name,
 #include "core/collective.def"
@@ -58,6 +60,14 @@ bool moe_pipeline_has(const moe_pipeline_info *pipeline, moe_op_kind kind) {
     return false;
 }
 
+static bool routes(const moe_pipeline_info *pipeline) {
+    for (int i = 0; i < pipeline->steps; i++) {
+        const moe_pipeline_step *step = &pipeline->step[i];
+        if (step->kind == MOE_STEP_KERNEL && moe_op_writes(step->op, MOE_ARG_ids)) return true;
+    }
+    return false;
+}
+
 static bool has_collective(const moe_pipeline_info *pipeline) {
     for (int i = 0; i < pipeline->steps; i++)
         if (pipeline->step[i].kind == MOE_STEP_COLLECTIVE) return true;
@@ -65,10 +75,8 @@ static bool has_collective(const moe_pipeline_info *pipeline) {
 }
 
 bool moe_pipeline_suits(const moe_pipeline_info *pipeline, const moe_layer *layer) {
-    bool routes = moe_pipeline_has(pipeline, MOE_OP_route) ||
-                  moe_pipeline_has(pipeline, MOE_OP_route_permute);
     return pipeline->direction == MOE_FORWARD && !has_collective(pipeline) &&
-           routes == moe_layer_routes(layer) &&
+           routes(pipeline) == moe_layer_routes(layer) &&
            moe_pipeline_has(pipeline, MOE_OP_neurons) == moe_layer_neurons(layer);
 }
 

@@ -39,7 +39,7 @@ static const struct room {
     {"tuner/models", CORE, "jansson"},
     {"tuner/compile", DEVICE " gen", "dl xxhash"},
     {"tuner/measure", DEVICE " tuner/text", "cupti"},
-    {"tuner/judge", RUNTIME " reference tuner/models", ""},
+    {"tuner/judge", RUNTIME " reference tuner/models tuner/measure", ""},
     {"tuner/search", CORE " gen", ""},
     {"tuner/store", RUNTIME " gen tuner/compile", "sqlite"},
     {"tuner/tune", TUNE " tuner/store", ""},

@@ -310,6 +310,7 @@ static void tolerances_have_teeth(void **state) {
             assert_true(moe_op_tolerance(&op) == 0);
             continue;
         }
+        assert_true(moe_op_tolerance(&op) > 0 && moe_op_tolerance_l2(&op) > 0); /* has a row */
         assert_true(moe_op_tolerance(&op) < 0.2); /* a wrong element is off by about 1 */
         assert_true(moe_op_tolerance_l2(&op) < 1 / sqrt(2048)); /* one lost product of d */
         op.layer.x = op.layer.w = MOE_F32;

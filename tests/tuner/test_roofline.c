@@ -1,7 +1,7 @@
 /* label: unit
  * The expected load of every class of routing, against that of random tokens; what shared experts
  * and shards of the experts have to do. */
-#include "measure/roofline.h"
+#include "judge/op_work.h"
 #include "reference.h"
 #include "report/waste.h"
 #include "workload.h"
@@ -130,8 +130,19 @@ static void padding_counts_shared_rows(void **state) {
     assert_true(waste.dropped < 1e-9);
 }
 
+/* A kind of op without a row would get no candidates, and be as fast as light. */
+static void every_op_has_work(void **state) {
+    (void)state;
+    for (int kind = 0; kind < MOE_OP_COUNT; kind++) {
+        const moe_work_size work = work_of("d=64 f=64 e=64 k=4", (moe_op_kind)kind, TOKENS);
+        assert_true(work.bytes > 0 && work.flops >= 0);
+        assert_true(moe_op_wish((moe_op_kind)kind) > 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_op_has_work),
         cmocka_unit_test(loads_are_as_expected),
         cmocka_unit_test(shared_experts_are_counted),
         cmocka_unit_test(shards_have_their_share),

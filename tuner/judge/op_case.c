@@ -4,12 +4,6 @@
 
 #include <stdlib.h>
 
-static const op_kind *const kinds[MOE_OP_COUNT] = {
-#define MOE_OP(name, fields, workload, help, args) [MOE_OP_##name] = &op_##name,
-#include "core/op.def"
-#undef MOE_OP
-};
-
 static void buffers_free(moe_device *device, op_buffers *buffers) {
     for (int i = 0; i < MOE_ARG_COUNT; i++)
         if (buffers->address[i]) device->class->free(device->self, buffers->address[i]);
@@ -52,7 +46,7 @@ moe_status moe_op_case_open(moe_device *device, const moe_op *op, uint64_t seed,
     moe_op_case *c = calloc(1, sizeof *c);
     if (!c) return moe_fail(MOE_E_MEMORY, "no memory for an op");
     c->device = device;
-    c->kind = kinds[op->kind];
+    c->kind = op_kind_of(op->kind);
     c->op = *op;
     c->slots = op->t * op->layer.k;
     c->pairs = moe_row_pairs(&op->layer, op->t);

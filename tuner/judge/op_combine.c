@@ -99,8 +99,22 @@ static moe_status judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
                          c->spot, out);
 }
 
+/* Of a device of several that hold the experts: the mean over these. */
+static double held_share(const moe_layer *layer) {
+    return (double)moe_layer_held(layer) / (double)layer->e;
+}
+
+static moe_work_size work(const moe_op *op) {
+    const moe_layer *l = &op->layer;
+    double t = (double)op->t, k = (double)l->k, row = (double)l->d * moe_x_bytes(l);
+    double rows = k * held_share(l) + (double)moe_layer_shared_experts(l) + 1; /* y's, too */
+    return (moe_work_size){0, t * rows * row + t * k * 8};
+}
+
 const op_kind op_combine = {
     .make = make,
     .lay_out = lay_out,
     .judge = judge,
+    .work = work,
+    .wish = 16,
 };

@@ -84,9 +84,20 @@ static moe_status judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
                          c->spot, out);
 }
 
+static moe_work_size work(const moe_op *op) {
+    const moe_layer *l = &op->layer;
+    const moe_expected at = moe_expect(l, op->t, op->routing);
+    double t = (double)op->t, k = (double)l->k, d = (double)l->d, f = (double)l->f;
+    double rows = at.rows * f + t * d;
+    return (moe_work_size){2 * at.rows * d * f, at.experts * d * f * moe_w_bytes(l) +
+                                                    rows * moe_x_bytes(l) + t * k * 8};
+}
+
 const op_kind op_down_combine = {
     .make = make,
     .lay_out = lay_out,
     .judge = judge,
     .checks = OP_AGAIN,
+    .work = work,
+    .wish = 150,
 };

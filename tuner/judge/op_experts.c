@@ -85,9 +85,15 @@ static moe_status judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
     return MOE_OK;
 }
 
+static moe_work_size work(const moe_op *op) {
+    return moe_experts_work(&op->layer, op->t, op->routing);
+}
+
 const op_kind op_experts = {
     .make = make,
     .lay_out = lay_out,
     .judge = judge,
     .checks = OP_AGAIN,
+    .work = work,
+    .wish = 120,
 };

@@ -2,6 +2,7 @@
 #include "judge/op_kind.h"
 #include "random.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -222,14 +223,35 @@ static moe_status down_judge(moe_op_case *c, op_layout *layout, moe_verdict *out
     return judge_rows(c, layout, MOE_ARG_y_rows, out);
 }
 
+static moe_work_size up_work(const moe_op *op) {
+    const moe_layer *l = &op->layer;
+    const moe_expected at = moe_expect(l, op->t, op->routing);
+    double d = (double)l->d, up = (double)moe_layer_up_rows(l);
+    double rows = fmin((double)op->t, at.rows) * d + at.rows * (double)l->f;
+    return (moe_work_size){2 * at.rows * d * up,
+                           at.experts * d * up * moe_w_bytes(l) + rows * moe_x_bytes(l)};
+}
+
 const op_kind op_gemm_up = {
     .make = up_make,
     .lay_out = up_lay_out,
     .judge = up_judge,
+    .work = up_work,
+    .wish = 150,
 };
+
+static moe_work_size down_work(const moe_op *op) {
+    const moe_layer *l = &op->layer;
+    const moe_expected at = moe_expect(l, op->t, op->routing);
+    double d = (double)l->d, f = (double)l->f;
+    return (moe_work_size){2 * at.rows * d * f, at.experts * d * f * moe_w_bytes(l) +
+                                                    at.rows * (f + d) * moe_x_bytes(l)};
+}
 
 const op_kind op_gemm_down = {
     .make = down_make,
     .lay_out = down_lay_out,
     .judge = down_judge,
+    .work = down_work,
+    .wish = 150,
 };

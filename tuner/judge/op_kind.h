@@ -1,10 +1,12 @@
-/* op_kind.h - what differs between the kinds of ops on trial; private to op_*.c and trial.c. */
+/* op_kind.h - what differs between the kinds of ops on trial: a row each, in the op's own file;
+ * private to op_*.c and trial.c. */
 #ifndef MOE_OP_KIND_H
 #define MOE_OP_KIND_H
 
 #include "core/args.h"
 #include "judge/maps.h"
 #include "judge/op_case.h"
+#include "judge/op_work.h"
 #include "workload.h"
 
 enum { OP_LAYOUTS = 4, OP_SPOT_FLOPS = 1000000000, OP_SPOT_TOKENS = 4096 };
@@ -39,10 +41,16 @@ typedef struct op_kind {
     /* Judges the outputs. */
     moe_status (*judge)(moe_op_case *c, op_layout *layout, moe_verdict *out);
     unsigned checks; /* OP_*: further runs */
+    moe_work_size (*work)(const moe_op *op);
+    int wish; /* candidates worth trying, next to others': see moe_op_wish */
 } op_kind;
 
-extern const op_kind op_route, op_permute, op_gemm_up, op_gemm_down, op_combine, op_route_permute,
-    op_experts, op_down_combine, op_neurons;
+#define MOE_OP(name, fields, workload, help, args) extern const op_kind op_##name;
+#include "core/op.def"
+#undef MOE_OP
+
+/* The row of a kind. */
+const op_kind *op_kind_of(moe_op_kind kind);
 
 struct moe_op_case {
     moe_device *device;

@@ -80,8 +80,14 @@ static moe_status judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
     return out->ok ? judge_counts(c, out) : MOE_OK;
 }
 
+static moe_work_size work(const moe_op *op) {
+    return moe_experts_work(&op->layer, op->t, op->routing);
+}
+
 const op_kind op_neurons = {
     .make = make,
     .lay_out = lay_out,
     .judge = judge,
+    .work = work,
+    .wish = 60,
 };

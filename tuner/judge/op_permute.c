@@ -153,9 +153,16 @@ static moe_status judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
     return out->ok ? op_judge_mean_probs(c, NULL, out) : MOE_OK;
 }
 
+static moe_work_size work(const moe_op *op) {
+    double maps = (double)(op->layer.k * 3 + moe_layer_shared_experts(&op->layer) * 2);
+    return (moe_work_size){0, (double)op->t * maps * 4};
+}
+
 const op_kind op_permute = {
     .make = make,
     .lay_out = op_lay_out_maps,
     .judge = judge,
     .checks = OP_OTHER_ALIGN,
+    .work = work,
+    .wish = 30,
 };

@@ -168,9 +168,13 @@ static moe_status judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
     return op_judge_route(c, out);
 }
 
+static moe_work_size work(const moe_op *op) { return moe_router_work(&op->layer, op->t); }
+
 const op_kind op_route = {
     .make = op_make_route,
     .lay_out = lay_out,
     .judge = judge,
     .checks = OP_LOGITS,
+    .work = work,
+    .wish = 60,
 };

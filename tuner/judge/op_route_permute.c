@@ -66,9 +66,18 @@ static moe_status judge(moe_op_case *c, op_layout *layout, moe_verdict *out) {
     return c->entry == MOE_ENTRY_GIVEN ? judge_given(c, layout, out) : judge_routed(c, layout, out);
 }
 
+static moe_work_size work(const moe_op *op) {
+    moe_work_size work = moe_router_work(&op->layer, op->t);
+    double maps = (double)(op->layer.k + moe_layer_shared_experts(&op->layer)) * 2;
+    work.bytes += (double)op->t * maps * 4;
+    return work;
+}
+
 const op_kind op_route_permute = {
     .make = make,
     .lay_out = lay_out,
     .judge = judge,
     .checks = OP_OTHER_ALIGN | OP_GIVEN | OP_LOGITS,
+    .work = work,
+    .wish = 60,
 };

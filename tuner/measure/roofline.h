@@ -1,4 +1,5 @@
-/* roofline.h - the least work that an op or a layer has to do, and the least time for it. */
+/* roofline.h - the least work that a layer has to do, and the least time for it. What an op has to
+ * do stands in its kind's row: see judge/op_work.h. */
 #ifndef MOE_ROOFLINE_H
 #define MOE_ROOFLINE_H
 
@@ -11,7 +12,19 @@ typedef struct moe_work_size {
     double bytes; /* of weights, inputs and outputs, each moved once */
 } moe_work_size;
 
-moe_work_size moe_op_work(const moe_op *op);
+/* Rows that experts keep, and experts with any: shared ones too, which get all tokens. */
+typedef struct moe_expected {
+    double rows, experts;
+} moe_expected;
+
+moe_expected moe_expect(const moe_layer *layer, int64_t tokens, moe_routing routing);
+
+/* Bytes of an element between the kernels, and of one of the experts' weights. */
+double moe_x_bytes(const moe_layer *layer);
+double moe_w_bytes(const moe_layer *layer);
+
+/* The router alone. */
+moe_work_size moe_router_work(const moe_layer *layer, int64_t tokens);
 
 /* The whole layer: what lies between its steps does not count as moved. */
 moe_work_size moe_layer_work(const moe_layer *layer, int64_t tokens, moe_routing routing);

@@ -2,7 +2,7 @@
 #include "report/tune_report.h"
 
 #include "core/capacity.h"
-#include "measure/roofline.h"
+#include "judge/op_work.h"
 #include "report/waste.h"
 #include "search/candidates.h"
 #include "text/columns.h"

@@ -1,7 +1,7 @@
 /* op_candidate.c - one candidate of an op: verified before it is timed, and stored before the next
  * is begun. */
+#include "judge/op_work.h"
 #include "measure/outcome.h"
-#include "measure/roofline.h"
 #include "tune/op_search.h"
 
 #include <math.h>

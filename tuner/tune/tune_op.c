@@ -2,7 +2,7 @@
  *
  * Candidates compile ahead in other processes while one runs on the device. On a GPU the best of
  * them then race. */
-#include "measure/roofline.h"
+#include "judge/op_work.h"
 #include "tune/op_search.h"
 
 #include <math.h>

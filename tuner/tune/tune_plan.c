@@ -1,27 +1,10 @@
 /* tune_plan.c - how a tune spends its budget. */
 #include "tune/tune_plan.h"
 
-#include "measure/roofline.h"
+#include "core/args.h"
+#include "judge/op_work.h"
 
 #include <math.h>
-
-/* Candidates of an op that are worth trying, next to the others': what is large and slow has more
- * to win. */
-static const int wish[MOE_OP_COUNT] = {
-    [MOE_OP_route] = 60, [MOE_OP_permute] = 30, [MOE_OP_gemm_up] = 150, [MOE_OP_gemm_down] = 150,
-    [MOE_OP_combine] = 16, [MOE_OP_route_permute] = 60, [MOE_OP_experts] = 120,
-    [MOE_OP_down_combine] = 150, [MOE_OP_neurons] = 60,
-};
-
-/* Which tensors of a layer an op reads: inputs that have to be made. */
-static const struct {
-    bool up, down, rows; /* rows: T*k of the inner or outer width */
-} reads[MOE_OP_COUNT] = {
-    [MOE_OP_gemm_up] = {.up = true}, [MOE_OP_gemm_down] = {.down = true, .rows = true},
-    [MOE_OP_combine] = {.rows = true}, [MOE_OP_experts] = {.up = true, .down = true},
-    [MOE_OP_down_combine] = {.down = true, .rows = true},
-    [MOE_OP_neurons] = {.up = true, .down = true},
-};
 
 enum { FEWEST = 8 }; /* candidates of an op, however small the budget */
 
@@ -51,13 +34,15 @@ static double setup_seconds(const moe_tuner *tuner, const moe_layer *layer, int6
     return all / (NUMBERS_A_CORE * cores) + 2 * all / COPY + REFERENCE_A_CORE / cores;
 }
 
+/* Inputs that have to be made; what else an op reads is small. */
 static double op_elements(const moe_op *op) {
     const moe_layer *l = &op->layer;
-    double d = (double)l->d, f = (double)l->f, e = (double)l->e, elements = 0;
-    if (reads[op->kind].up) elements += e * d * (double)moe_layer_up_rows(l);
-    if (reads[op->kind].down) elements += e * d * f;
-    if (reads[op->kind].rows)
-        elements += (double)(op->t * l->k) * (op->kind == MOE_OP_combine ? d : f);
+    double d = (double)l->d, f = (double)l->f, e = (double)l->e;
+    double slots = (double)(op->t * l->k), elements = 0;
+    if (moe_op_reads(op->kind, MOE_ARG_up)) elements += e * d * (double)moe_layer_up_rows(l);
+    if (moe_op_reads(op->kind, MOE_ARG_down)) elements += e * d * f;
+    if (moe_op_reads(op->kind, MOE_ARG_h)) elements += slots * f;
+    if (moe_op_reads(op->kind, MOE_ARG_y_rows)) elements += slots * d;
     return elements;
 }
 
@@ -94,10 +79,10 @@ void moe_tune_plan(const moe_tuner *tuner, const moe_op_result *op, int64_t coun
     for (int64_t i = 0; i < count; i++) {
         out[i] = plan_of(tuner, &op[i].op);
         fixed += moe_op_plan_seconds(&out[i]);
-        wished += wish[op[i].op.kind] * fmax(out[i].compile, out[i].measure);
+        wished += moe_op_wish(op[i].op.kind) * fmax(out[i].compile, out[i].measure);
     }
     for (int64_t i = 0; i < count; i++) {
-        double fit = fmax(0, seconds - fixed) * wish[op[i].op.kind] / wished;
+        double fit = fmax(0, seconds - fixed) * moe_op_wish(op[i].op.kind) / wished;
         out[i].limit = fit < (double)tuner->limit ? (int64_t)fit : tuner->limit;
         if (out[i].limit < FEWEST) out[i].limit = FEWEST < tuner->limit ? FEWEST : tuner->limit;
     }
