@@ -16,6 +16,7 @@ enum { T = 5, ALIGN = 16 };
 #define KEYS "d=64 f=32 e=8 k=2 x=f16 router=sigmoid+bias>topk>renorm"
 #define NOISY "d=64 f=32 e=8 k=2 router=noisy>topk>softmax"
 #define HASH "d=64 f=32 e=8 k=2 router=sqrtsoftplus>hash>renorm"
+#define NOISY_F32 "d=64 f=32 e=8 k=2 router=noisy>topk>softmax router_dtype=f32"
 #define PEER "d=64 f=1 e=256 k=8 act=gelu router=peer(4,16,128)"
 #define GIVEN "d=64 f=32 e=8 k=2 router=given"
 
@@ -50,6 +51,7 @@ static const struct {
     {KEYS, "router_bias router.bias f32 [8] NN- 4"},
     {KEYS, "next_router_bias next_router_bias f32 [8] oo- 4"},
     {NOISY, "router_noise router.noise bf16 [8,64] N-- 16"},
+    {NOISY_F32, "router_noise router.noise f32 [8,64] N-- 16"},
     {NOISY, "seed - u64 [1] oo- 8"},
     {HASH, "token_ids token_ids i32 [5] NN- 4"},
     {HASH, "expert_table router.table i32 [-1,2] NN- 4"},
@@ -107,6 +109,9 @@ static void test_absent(void **unused) {
     } table[] = {
         {PLAIN, "router_bias up_bias down_bias shared_up shared_down shared_gate router_keys "
                 "router_noise token_ids expert_table seed next_router_bias"},
+        {PLAIN " bias=up", "router_bias down_bias"},
+        {PLAIN " bias=down", "router_bias up_bias"},
+        {PLAIN " bias=router", "up_bias down_bias"},
         {GIVEN, "router_weight logits"},
         {PEER, "mean_probs losses slot_rows"},
     };
