@@ -50,6 +50,9 @@ static void test_statistics(void **state) {
 static void test_steps(void **state) {
     (void)state;
     static const seeded_bug bugs[] = {
+        /* First, while y is that of the right kernels: only poison tells. */
+        {"the last token's rows left out", "combine.cu", "if (token >= tokens ||",
+         "if (first + token >= a.tokens - 1 ||", "y["},
         {"a capacity of one more", MAPS, "if (rank < a.capacity) row",
          "if (rank < a.capacity + (tile.expert[i] < 7)) row", "slot_rows["},
         {"a dropped slot has a row", MAPS, "a.slot_rows[tile.slot[i]] = row;",
@@ -58,8 +61,6 @@ static void test_steps(void **state) {
          "or \"up, float gate\"", "y["},
         {"up's biases left out", "decode_gemm.cu", "(up and p.bias_up or",
          "(false and p.bias_up or", "y["},
-        {"the last token's rows left out", "combine.cu", "if (token >= tokens ||",
-         "if (first + token >= a.tokens - 1 ||", "y["},
         {"weights of the next choice", "combine.cu", "\"a.weights[(size_t)first * K + i]\"",
          "\"a.weights[(size_t)first * K + (i ^ 1)]\"", "y["},
     };
@@ -67,10 +68,21 @@ static void test_steps(void **state) {
                      MOE_ENTRY_LOGITS, bugs);
 }
 
+/* A part of the experts: there the judge of routers leaves counts to that of layers. */
+static void test_part_of_the_experts(void **state) {
+    (void)state;
+    static const seeded_bug bugs[] = {
+        {"choices counted twice", SELECT, "atomicAdd(&a.counts[e], counts[e]);",
+         "atomicAdd(&a.counts[e], 2 * counts[e]);", "counts["},
+    };
+    SEEDED_TRY_LAYER(A100, "d=64 f=32 e=8 k=2 local=4", 12, MOE_ENTRY_ROUTER, bugs);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_statistics),
         cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_part_of_the_experts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
