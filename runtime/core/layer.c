@@ -279,6 +279,7 @@ moe_status moe_layer_print(const moe_layer *given, char *text, size_t size) {
 moe_status moe_layer_settle(const moe_layer *layer, moe_layer *out) {
     char text[MOE_LAYER_TEXT_SIZE];
     MOE_TRY(print(layer, text, sizeof text));
+    MOE_TRY(moe_layer_check_fields(layer)); /* whose words name a field of the struct */
     moe_status status = parse(text, out);
     return status == MOE_E_PARSE ? MOE_E_INVALID : status; /* of a struct: a number is out of
                                                               range */

@@ -1,6 +1,6 @@
-/* label: unit - what a layer's tensors are, against DESIGN's and moetune.h's words for them, written
- * out here by hand: name, key in files, dtype, shape, needs by entry (N needed, o optional, - unused)
- * and alignment; and what the workspace keeps of its own. */
+/* label: unit - what a layer's tensors are, against what DESIGN and moetune.h say, written out here
+ * by hand: name, key in files, dtype, shape, needs by entry (N needed, o optional, - unused) and
+ * alignment; and what the workspace keeps of its own. */
 #include "check.h"
 
 #include "core/tensor.h"
