@@ -26,6 +26,9 @@
 #define MOE_MAKE_DOWN (MOE_MAKE(down) | MOE_MAKE(down_bias) | MOE_MAKE(shared_down))
 #define MOE_MAKE_GATE MOE_MAKE(shared_gate)
 #define MOE_MAKE_ALL ((UINT64_C(1) << MOE_CALLER_TENSORS) - 1)
+#define MOE_MAKE_BEHIND_ROUTER (MOE_MAKE_ALL & ~(MOE_MAKE_ROUTER | MOE_MAKE_LOGITS))
+
+_Static_assert(MOE_CALLER_TENSORS < 64, "a set of tensors is a bit for each");
 
 /* token_ids, expert_table and the seed of what the router draws are there whatever is made. */
 typedef struct moe_workload {

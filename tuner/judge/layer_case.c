@@ -156,17 +156,18 @@ static moe_status make_routing(moe_layer_case *c, moe_routing routing, const int
     return MOE_OK;
 }
 
-/* What is not made: what the router reads, or what stands in for its product. */
-static const uint64_t idle[MOE_ENTRY_COUNT] = {
-    [MOE_ENTRY_ROUTER] = MOE_MAKE_LOGITS,
-    [MOE_ENTRY_LOGITS] = MOE_MAKE_ROUTER,
-    [MOE_ENTRY_GIVEN] = MOE_MAKE_ROUTER | MOE_MAKE_LOGITS,
-};
+/* What a run by the case's entry looks at. */
+static uint64_t used_tensors(const moe_layer_case *c) {
+    const moe_sizes sizes = moe_sizes_make(&c->layer, c->tokens, 1);
+    uint64_t used = 0;
+    for (moe_arg i = 0; (int)i < MOE_CALLER_TENSORS; i++)
+        if (moe_tensor_need(&sizes, i, c->entry)) used |= UINT64_C(1) << i;
+    return used;
+}
 
 static moe_status make(moe_layer_case *c, moe_routing routing, const int *ids,
                        const float *weights, uint64_t seed) {
-    MOE_TRY(moe_workload_init(&c->work, &c->layer, c->tokens, routing, seed,
-                              MOE_MAKE_ALL & ~idle[c->entry]));
+    MOE_TRY(moe_workload_init(&c->work, &c->layer, c->tokens, routing, seed, used_tensors(c)));
     MOE_TRY(choose_tokens(c));
     if (c->entry == MOE_ENTRY_GIVEN)
         MOE_TRY(make_routing(c, routing, ids, weights, seed));

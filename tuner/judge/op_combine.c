@@ -69,8 +69,7 @@ static moe_status make(moe_op_case *c, uint64_t seed) {
     int64_t values = c->pairs * layer->d;
     set_experts(layer);
     c->width = layer->d;
-    MOE_TRY(moe_workload_init(&c->work, layer, c->op.t, MOE_ROUTING_UNIFORM, seed,
-                              layer->shared.gated ? MOE_MAKE_X | MOE_MAKE_GATE : 0));
+    MOE_TRY(op_make_inputs(c, seed));
     MOE_TRY(make_routing(c, seed));
     MOE_TRY(op_choose_spots(c, c->op.t, OP_SPOT_TOKENS));
     c->slot_values = malloc((size_t)values * element);

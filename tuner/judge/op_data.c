@@ -15,6 +15,17 @@ moe_status op_upload(moe_op_case *c, op_buffers *to, moe_arg arg, const void *ho
     return host ? class->copy_in(c->device->self, to->address[arg], host, bytes) : MOE_OK;
 }
 
+/* Logits are made for the runs that are given them. */
+moe_status op_make_inputs(moe_op_case *c, uint64_t seed) {
+    int count;
+    const moe_op_arg *args = moe_op_args(c->op.kind, &count);
+    uint64_t read = 0;
+    for (int i = 0; i < count; i++)
+        if ((int)args[i].arg < MOE_CALLER_TENSORS) read |= UINT64_C(1) << args[i].arg;
+    return moe_workload_init(&c->work, &c->op.layer, c->op.t, c->op.routing, seed,
+                             read & ~MOE_MAKE_LOGITS);
+}
+
 moe_status op_upload_inputs(moe_op_case *c) {
     int count;
     const moe_op_arg *args = moe_op_args(c->op.kind, &count);

@@ -59,7 +59,7 @@ static moe_status make(moe_op_case *c, uint64_t seed) {
     const moe_layer *layer = &c->op.layer;
     int64_t values = c->slots * layer->f;
     c->width = layer->d;
-    MOE_TRY(moe_workload_init(&c->work, layer, c->op.t, c->op.routing, seed, MOE_MAKE_DOWN));
+    MOE_TRY(op_make_inputs(c, seed));
     MOE_TRY(op_make_ids(c, seed));
     c->slot_values = malloc((size_t)values * moe_dtype_size(layer->x));
     if (!c->slot_values) return no_memory(c);

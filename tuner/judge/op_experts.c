@@ -24,7 +24,7 @@ static moe_status make(moe_op_case *c, uint64_t seed) {
     int64_t token_flops = 2 * layer->d * layer->k * (moe_layer_up_rows(layer) + layer->f);
     c->width = layer->d;
     MOE_TRY(moe_workload_init(&c->work, layer, c->op.t, c->op.routing, seed,
-                              MOE_MAKE_X | MOE_MAKE_UP | MOE_MAKE_DOWN));
+                              MOE_MAKE_BEHIND_ROUTER));
     MOE_TRY(op_make_ids(c, seed));
     MOE_TRY(op_choose_spots(c, c->op.t, OP_SPOT_FLOPS / token_flops));
     MOE_TRY(op_refer_layer(c));

@@ -144,8 +144,7 @@ static moe_status up_reference(moe_op_case *c) {
 static moe_status up_make(moe_op_case *c, uint64_t seed) {
     const moe_layer *layer = &c->op.layer;
     c->width = layer->f;
-    MOE_TRY(moe_workload_init(&c->work, layer, c->op.t, c->op.routing, seed,
-                              MOE_MAKE_X | MOE_MAKE_UP));
+    MOE_TRY(op_make_inputs(c, seed));
     MOE_TRY(op_make_ids(c, seed));
     MOE_TRY(choose_slots(c, 2 * layer->d * moe_layer_up_rows(layer)));
     MOE_TRY(up_reference(c));
@@ -203,7 +202,7 @@ static moe_status down_make(moe_op_case *c, uint64_t seed) {
     size_t element = moe_dtype_size(layer->x);
     int64_t values = c->pairs * layer->f;
     c->width = layer->d;
-    MOE_TRY(moe_workload_init(&c->work, layer, c->op.t, c->op.routing, seed, MOE_MAKE_DOWN));
+    MOE_TRY(op_make_inputs(c, seed));
     MOE_TRY(op_make_ids(c, seed));
     c->slot_values = malloc((size_t)values * element);
     if (!c->slot_values) return no_memory(c);

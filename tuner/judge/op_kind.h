@@ -82,6 +82,9 @@ struct moe_op_case {
 /* Allocates a device buffer; host data (may be NULL) is copied into it. */
 moe_status op_upload(moe_op_case *c, op_buffers *to, moe_arg arg, const void *host, size_t bytes);
 
+/* Makes the case's workload: of tensors that callers give, those that the op's kernels read. */
+moe_status op_make_inputs(moe_op_case *c, uint64_t seed);
+
 /* Uploads every input of the op's kernels that the case's workload holds. */
 moe_status op_upload_inputs(moe_op_case *c);
 

@@ -40,8 +40,7 @@ static moe_status make_outputs(moe_op_case *c) {
 
 moe_status op_make_route(moe_op_case *c, uint64_t seed) {
     const moe_layer *layer = &c->op.layer;
-    MOE_TRY(moe_workload_init(&c->work, layer, c->op.t, c->op.routing, seed,
-                              MOE_MAKE_X | MOE_MAKE_ROUTER));
+    MOE_TRY(op_make_inputs(c, seed));
     int64_t spots = OP_SPOT_FLOPS / (2 * moe_layer_router_work(layer));
     bool whole = moe_layer_rule(layer)->whole; /* then no token can be judged by itself */
     MOE_TRY(op_choose_spots(c, c->op.t, whole ? c->op.t : spots));
