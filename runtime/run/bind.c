@@ -7,18 +7,20 @@
 
 #include <stdint.h>
 
-/* Why a layer has not got an output that somebody may ask for. */
+/* Sums of the router that an output is made from. */
+typedef enum sums { NONE, PROBS, LOADS } sums;
+
 static const struct {
     moe_arg output;
-    const char *why;
-} refusals[] = {
-    {MOE_ARG_losses, "the rule of this router loads all experts alike, and there is nothing to "
-                     "even out"},
-    {MOE_ARG_mean_probs, "experts of f=1 are looked up one by one; there are no logits of all of "
-                         "them"},
-    {MOE_ARG_slot_rows, "experts of f=1 are looked up one by one; there are no rows"},
-    {MOE_ARG_next_bias, "the router's keys have no bias"},
+    sums sums;
+    const char *why; /* a layer has not got it, and somebody may ask for it */
+} written[] = {
+#define MOE_WRITTEN(name, zero, sums, why) {MOE_ARG_##name, sums, why},
+#include "core/tensor.def"
+#undef MOE_WRITTEN
 };
+
+enum { WRITTEN = sizeof written / sizeof *written };
 
 static moe_status check_routing(const moe_layer *layer, const moe_io *io) {
     if (!moe_layer_routes(layer) && !io->routing_given)
@@ -35,12 +37,13 @@ static moe_status check_routing(const moe_layer *layer, const moe_io *io) {
 
 /* What a layer has no answer to must not be asked for. */
 static moe_status check_outputs(const moe_layer *layer, const moe_io *io) {
-    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
-        moe_arg output = refusals[i].output;
-        if (!moe_io_pointer(io, output) || moe_layer_has(layer, output)) continue;
+    for (int i = 0; i < WRITTEN; i++) {
+        const moe_arg output = written[i].output;
+        if (moe_tensor_place(output) == MOE_PLACE_OWN || !moe_io_pointer(io, output)) continue;
+        if (moe_layer_has(layer, output)) continue;
         const moe_sizes sizes = moe_sizes_make(layer, 0, 1);
         return moe_fail(MOE_E_UNSUPPORTED, "io.%s must be NULL: %s",
-                        moe_tensor_describe(&sizes, output).name, refusals[i].why);
+                        moe_tensor_describe(&sizes, output).name, written[i].why);
     }
     return MOE_OK;
 }
@@ -74,15 +77,21 @@ static moe_status bind_all(const moe_layer *layer, const moe_io *io, moe_arg_val
     return MOE_OK;
 }
 
+/* Sums that nobody asks for are not made. */
+static void leave_out_sums(moe_arg_values *values) {
+    sums asked = NONE;
+    for (int i = 0; i < WRITTEN; i++)
+        if (values->value[written[i].output] && written[i].sums > asked) asked = written[i].sums;
+    if (asked < LOADS) values->value[MOE_ARG_loss_sums] = 0;
+    if (asked < PROBS) values->value[MOE_ARG_prob_sums] = 0;
+}
+
 moe_status moe_bind(const moe_layer *layer, const moe_io *io, moe_arg_values *values) {
     MOE_TRY(check_routing(layer, io));
     MOE_TRY(check_outputs(layer, io));
     MOE_TRY(bind_all(layer, io, values));
     values->value[MOE_ARG_first_expert] = (uint64_t)io->first_expert;
     values->value[MOE_ARG_vocab] = (uint64_t)io->vocab;
-    /* Sums that nobody asks for are not made. */
-    bool losses = values->value[MOE_ARG_losses] || values->value[MOE_ARG_next_bias];
-    if (!losses) values->value[MOE_ARG_loss_sums] = 0;
-    if (!losses && !values->value[MOE_ARG_mean_probs]) values->value[MOE_ARG_prob_sums] = 0;
+    leave_out_sums(values);
     return MOE_OK;
 }

@@ -6,18 +6,18 @@
 
 #include "core/tensor.h"
 
-typedef enum when { ALWAYS, ROUTED, UNROUTED } when;
+typedef enum zero { ALWAYS, ROUTED, UNROUTED, NEVER } zero;
 
 static const struct {
     moe_arg tensor;
-    when when;
+    zero zero;
 } rows[] = {
-    {MOE_ARG_counts, ALWAYS},       {MOE_ARG_prob_sums, ROUTED}, {MOE_ARG_loss_sums, ROUTED},
-    {MOE_ARG_mean_probs, UNROUTED}, {MOE_ARG_losses, UNROUTED},  {MOE_ARG_flags, UNROUTED},
+#define MOE_WRITTEN(name, zero, sums, why) {MOE_ARG_##name, zero},
+#include "core/tensor.def"
+#undef MOE_WRITTEN
 };
 
 enum { ROWS = sizeof rows / sizeof *rows };
-_Static_assert((int)ROWS <= (int)MOE_MAX_FILLS, "MOE_MAX_FILLS is too small");
 
 /* Pointers of the caller's that a run has no kernels for are filled all the same. */
 static uint64_t address(moe_arg tensor, const moe_io *io, const moe_arg_values *values) {
@@ -30,7 +30,8 @@ int moe_fills(const moe_layer *layer, const moe_io *io, bool routed, const moe_a
     int count = 0;
     for (int i = 0; i < ROWS; i++) {
         const uint64_t to = address(rows[i].tensor, io, values);
-        if (!to || rows[i].when == (routed ? UNROUTED : ROUTED)) continue;
+        const zero not_now = routed ? UNROUTED : ROUTED;
+        if (!to || rows[i].zero == NEVER || rows[i].zero == not_now) continue;
         const moe_sizes sizes = moe_sizes_make(layer, 0, 1);
         out[count++] = (moe_fill){to, (size_t)moe_sizes_bytes(&sizes, rows[i].tensor)};
     }

@@ -4,7 +4,12 @@
 
 #include "core/args.h"
 
-enum { MOE_MAX_FILLS = 6 };
+enum {
+    MOE_MAX_FILLS = 0
+#define MOE_WRITTEN(name, zero, sums, why) +1
+#include "core/tensor.def"
+#undef MOE_WRITTEN
+};
 
 typedef struct moe_fill {
     uint64_t to; /* a device address */

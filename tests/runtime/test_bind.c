@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include "core/layer.h"
+#include "core/tensor.h"
 #include "run/bind.h"
 
 #include <stdint.h>
@@ -80,11 +81,59 @@ static void test_draws(void **unused) {
     assert_true(values.value[MOE_ARG_seed] == 0);
 }
 
+/* Whatever output a layer lacks, who asks for it is told why. */
+static void test_outputs_that_layers_lack(void **unused) {
+    (void)unused;
+    static const char *const texts[] = {"d=64 f=32 e=8 k=2", "d=64 f=32 e=8 k=1 router=base",
+                                        "d=64 f=1 e=64 k=8 act=none router=peer(2,8,128)"};
+    int lacking = 0;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        moe_layer layer;
+        CHECK(moe_layer_parse(texts[i], &layer));
+        for (moe_arg arg = 0; (int)arg < MOE_CALLER_TENSORS; arg++) {
+            const moe_sizes sizes = moe_sizes_make(&layer, 0, 1);
+            const moe_tensor_desc desc = moe_tensor_describe(&sizes, arg);
+            moe_arg_values values = {0};
+            moe_io io = {.size = sizeof io};
+            char message[80];
+            if (desc.role != MOE_ROLE_OUTPUT || desc.present) continue;
+            moe_io_set(&io, arg, (void *)(uintptr_t)0x1000);
+            snprintf(message, sizeof message, "io.%s must be NULL: ", desc.name);
+            CHECK_FAILS(moe_bind(&layer, &io, &values), MOE_E_UNSUPPORTED, message);
+            lacking++;
+        }
+    }
+    assert_true(lacking >= 6);
+}
+
+/* A router makes the sums that some output wants, and no others. */
+static void test_sums_that_are_asked_for(void **unused) {
+    (void)unused;
+    static const struct {
+        moe_arg output;
+        bool probs, loads;
+    } cases[] = {{MOE_ARG_counts, false, false}, {MOE_ARG_mean_probs, true, false},
+                 {MOE_ARG_losses, true, true}, {MOE_ARG_next_bias, true, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        moe_io io;
+        moe_arg_values values = {0};
+        const moe_layer layer = layer_of("sigmoid+bias>topk>renorm", &io);
+        values.value[MOE_ARG_prob_sums] = values.value[MOE_ARG_loss_sums] = 0x4000;
+        io.router_bias = io.x;
+        moe_io_set(&io, cases[i].output, io.x);
+        CHECK(moe_bind(&layer, &io, &values));
+        assert_int_equal(values.value[MOE_ARG_prob_sums] != 0, cases[i].probs);
+        assert_int_equal(values.value[MOE_ARG_loss_sums] != 0, cases[i].loads);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_given),
         cmocka_unit_test(test_tables),
         cmocka_unit_test(test_draws),
+        cmocka_unit_test(test_outputs_that_layers_lack),
+        cmocka_unit_test(test_sums_that_are_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
