@@ -164,7 +164,7 @@ static moe_status check_neurons(const moe_layer *layer) {
     return MOE_OK;
 }
 
-moe_status moe_layer_check_fields(const moe_layer *layer) {
+static moe_status check_ranges(const moe_layer *layer) {
     for (const moe_field *field = moe_layer_fields; field->name; field++) {
         if (!field->type->integer) continue;
         int64_t value = *(const int64_t *)((const char *)layer + field->offset);
@@ -173,6 +173,11 @@ moe_status moe_layer_check_fields(const moe_layer *layer) {
                             (long long)value, (long long)field->minimum,
                             (long long)field->maximum);
     }
+    return MOE_OK;
+}
+
+moe_status moe_layer_check_fields(const moe_layer *layer) {
+    MOE_TRY(check_ranges(layer));
     if (layer->k > layer->e)
         return moe_fail(MOE_E_INVALID, "layer: k=%lld is more than e=%lld experts",
                         (long long)layer->k, (long long)layer->e);
@@ -279,7 +284,7 @@ moe_status moe_layer_print(const moe_layer *given, char *text, size_t size) {
 moe_status moe_layer_settle(const moe_layer *layer, moe_layer *out) {
     char text[MOE_LAYER_TEXT_SIZE];
     MOE_TRY(print(layer, text, sizeof text));
-    MOE_TRY(moe_layer_check_fields(layer)); /* whose words name a field of the struct */
+    MOE_TRY(check_ranges(layer)); /* whose words name a member */
     moe_status status = parse(text, out);
     return status == MOE_E_PARSE ? MOE_E_INVALID : status; /* of a struct: a number is out of
                                                               range */
