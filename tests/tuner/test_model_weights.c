@@ -333,6 +333,115 @@ static void other_dtypes(void **state) {
     moe_model_weights_close(&weights);
 }
 
+/* ------------------------------------------------------------------------ nothing in silence */
+
+#define MLP "model.layers.1.mlp."
+
+/* One expert of d = f = 8 as Qwen3 and DeepSeek call it, with a further tensor unless NULL. */
+static void write_tiny(moe_tensor_type router, const void *values, const char *further) {
+    static const uint16_t zeros[64];
+    const moe_tensor tensors[] = {
+        {MLP "gate.weight", router, 2, {1, 8}, values, 8 * moe_tensor_type_size(router)},
+        {MLP "experts.0.gate_proj.weight", MOE_TENSOR_BF16, 2, {8, 8}, zeros, sizeof zeros},
+        {MLP "experts.0.up_proj.weight", MOE_TENSOR_BF16, 2, {8, 8}, zeros, sizeof zeros},
+        {MLP "experts.0.down_proj.weight", MOE_TENSOR_BF16, 2, {8, 8}, zeros, sizeof zeros},
+        {further, MOE_TENSOR_BF16, 1, {8}, zeros, 16},
+    };
+    write_model(tensors, further ? 5 : 4);
+}
+
+/* A router in f32 is not rounded to the weights' dtype, nor one in theirs called f32; whatever the
+ * family does, and whatever the text says. */
+static void routers_keep_their_dtype(void **state) {
+    (void)state;
+    static const char *const layers[] = {"d=8 f=8 e=1 k=1", "d=8 f=8 e=1 k=1 router_dtype=f32"};
+    float wide[8];
+    uint16_t narrow[8];
+    char piece[32];
+    for (int i = 0; i < 8; i++) {
+        wide[i] = 1 + (float)i * 0x1p-20f;
+        narrow[i] = (uint16_t)(0x3f80 + i);
+    }
+    for (int i = 0; i < 2; i++) {
+        moe_model_weights weights;
+        write_tiny(MOE_TENSOR_F32, wide, NULL);
+        assert_int_equal(open_as("qwen3_moe", layers[i], 1, &weights), MOE_OK);
+        assert_int_equal(weights.layer.router_dtype, MOE_ROUTER_F32);
+        assert_int_equal(moe_model_weights_bytes(&weights, MOE_ARG_router_weight), sizeof wide);
+        read_f32(&weights, MOE_ARG_router_weight, 0, (float *)(void *)piece);
+        assert_memory_equal(piece, wide, sizeof wide);
+        moe_model_weights_close(&weights);
+        write_tiny(MOE_TENSOR_BF16, narrow, NULL);
+        assert_int_equal(open_as("hunyuan", layers[i], 1, &weights), MOE_OK);
+        assert_int_equal(weights.layer.router_dtype, MOE_ROUTER_W);
+        assert_int_equal(moe_model_weights_bytes(&weights, MOE_ARG_router_weight), sizeof narrow);
+        read_f32(&weights, MOE_ARG_router_weight, 0, (float *)(void *)piece);
+        assert_memory_equal(piece, narrow, sizeof narrow);
+        moe_model_weights_close(&weights);
+    }
+}
+
+static void what_nobody_reads_is_named(void **state) {
+    (void)state;
+    static const float router[8];
+    static const struct {
+        const char *further, *says; /* NULL: it is harmless */
+    } cases[] = {
+        {MLP "shared_experts.down_proj.bias", "it is a bias of a shared expert"},
+        {MLP "experts.0.down_proj.bias", "it is of an expert, or a part of one"},
+        {MLP "experts.1.down_proj.weight", "see its e"},
+        {MLP "experts.0.down_proj.weight_scale_inv", "a scale of weights that have none"},
+        {MLP "experts.0.down_proj.input_scale", "a scale of quantised weights"},
+        {MLP "experts.0.down_proj.lora_A.weight", "merge it into the weights first"},
+        {MLP "gate.per_expert_factor", "say --as FAMILY"},
+        {MLP "experts._extra_state", NULL},
+        {MLP "tokens_per_expert", NULL},
+        {"model.layers.1.self_attn.q_proj.bias", NULL},
+        {"model.layers.11.mlp.gate.bias", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        moe_model_weights weights;
+        write_tiny(MOE_TENSOR_F32, router, cases[i].further);
+        moe_status status = open_as("qwen3_moe", "d=8 f=8 e=1 k=1", 1, &weights);
+        if (status != (cases[i].says ? MOE_E_UNSUPPORTED : MOE_OK) ||
+            (cases[i].says && (!strstr(moe_error_text(), cases[i].says) ||
+                               !strstr(moe_error_text(), cases[i].further))))
+            fail_msg("%s: status %d, '%s'", cases[i].further, status, moe_error_text());
+        if (!status) moe_model_weights_close(&weights);
+    }
+}
+
+/* Rows of gate and up in turn look like rows one after the other: without gpt-oss's biases, and of
+ * no family that is known, nothing tells. Nor is a known family read by another one's names. */
+static void layouts_are_not_guessed(void **state) {
+    (void)state;
+    static const model_case like_gpt_oss = {
+        .name = "like gpt-oss", .type = "gpt_oss",
+        .layer = "d=32 f=16 e=4 k=2 router=topk>softmax", .router = MLP "router.weight",
+        .gate_up = MLP "experts.gate_up_proj", .down = MLP "experts.down_proj", .turned = true,
+        .turned_down = true, .alternating = true};
+    static const struct {
+        const char *as, *says;
+    } cases[] = {
+        {NULL, "say --as FAMILY"},
+        {"brand_new_moe", "'brand_new_moe' is no family that is known; say --as FAMILY"},
+        {"llama4_text", "not called as llama4_text calls them, but as gpt_oss does"},
+        {"gpt_oss", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        moe_model_weights weights;
+        moe_workload w;
+        make_workload(&like_gpt_oss, like_gpt_oss.layer, &w);
+        model_case_write(&like_gpt_oss, &w, folder, false);
+        moe_status status = open_as(cases[i].as, like_gpt_oss.layer, 1, &weights);
+        if (cases[i].says && (!status || !strstr(moe_error_text(), cases[i].says)))
+            fail_msg("as %s: status %d, '%s'", cases[i].as, status, moe_error_text());
+        if (cases[i].as && !strcmp(cases[i].as, "gpt_oss")) assert_same(&weights, &w, "gpt_oss");
+        if (!status) moe_model_weights_close(&weights);
+        moe_workload_free(&w);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(every_way_of_publishing, clear_folder),
@@ -341,6 +450,9 @@ int main(void) {
         cmocka_unit_test_teardown(unpacked_from_fp8, clear_folder),
         cmocka_unit_test_teardown(unpacked_from_mxfp4, clear_folder),
         cmocka_unit_test_teardown(other_dtypes, clear_folder),
+        cmocka_unit_test_teardown(routers_keep_their_dtype, clear_folder),
+        cmocka_unit_test_teardown(what_nobody_reads_is_named, clear_folder),
+        cmocka_unit_test_teardown(layouts_are_not_guessed, clear_folder),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -159,10 +159,17 @@ static moe_status choose_layer(const options *o, moe_model *model) {
                : status;
 }
 
-static moe_status open_weights(const options *o, const moe_model *model, moe_model_weights *out) {
+/* The layer becomes what the files make of it: theirs are the dtypes. */
+static moe_status open_weights(const options *o, moe_model *model, moe_model_weights *out) {
     const char *type = *model->family ? model->family : NULL;
     MOE_TRY(moe_model_check_layer(model, o->moe_layer));
-    return moe_model_weights_open(o->weights, type, &model->layer, o->moe_layer, out);
+    MOE_TRY(moe_model_weights_open(o->weights, type, &model->layer, o->moe_layer, out));
+    if (model->layer.router_dtype != out->layer.router_dtype)
+        fprintf(stderr, "moetune run: the router's weight is in %s: router_dtype=%s\n",
+                moe_dtype_table[moe_layer_router_dtype(&out->layer)].name,
+                moe_router_dtype_names[out->layer.router_dtype]);
+    model->layer = out->layer;
+    return MOE_OK;
 }
 
 int cmd_run(int argc, char **argv) {

@@ -118,10 +118,10 @@ static void squeeze(const char *name, size_t length, char *out) {
     out[used] = '\0';
 }
 
-static bool is_called(const moe_family *family, const char *name) {
+bool moe_family_is(const char *types, const char *name) {
     char wanted[TYPE_SIZE], type[TYPE_SIZE];
     squeeze(name, strlen(name), wanted);
-    for (const char *at = family->types; *at; at += strspn(at, " ")) {
+    for (const char *at = types; *at; at += strspn(at, " ")) {
         size_t length = strcspn(at, " ");
         squeeze(at, length, type);
         if (*wanted && !strcmp(type, wanted)) return true;
@@ -134,7 +134,7 @@ const moe_family *moe_family_find(const char *type, const char *class) {
     const char *const names[] = {type, class};
     for (int n = 0; n < 2; n++)
         for (int i = 0; i < FAMILIES && names[n]; i++)
-            if (is_called(&families[i], names[n])) return &families[i];
+            if (moe_family_is(families[i].types, names[n])) return &families[i];
     return NULL;
 }
 

@@ -51,6 +51,9 @@ typedef struct moe_family {
  * none. Both may be NULL. */
 const moe_family *moe_family_find(const char *type, const char *class);
 
+/* True where one of the types, separated by blanks, is `name`, by letters and digits alone. */
+bool moe_family_is(const char *types, const char *name);
+
 /* "mixtral, qwen3_moe, ...", cut off at `size`. */
 void moe_family_list(char *text, size_t size);
 

@@ -3,6 +3,7 @@
 
 #include "core/number.h"
 #include "models/packed_numbers.h"
+#include "models/weight_unread.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -275,6 +276,53 @@ static moe_status check_rest(const moe_model_weights *w) {
     return MOE_OK;
 }
 
+/* Notes the tensors that an expert's piece is read from, scales and all. */
+static void note_part(moe_model_weights *w, const part *p, int64_t expert, json_t *read) {
+    char name[MOE_WEIGHT_NAME_SIZE], scales[MOE_SCALES_NAME_SIZE];
+    if (!p->pattern ||
+        !moe_weight_name(w->shards, w->prefix, w->names, p->pattern, w->index, expert, name))
+        return;
+    json_object_set_new(read, name, json_true());
+    if (moe_numbers_scales(w->shards, name, scales))
+        json_object_set_new(read, scales, json_true());
+}
+
+/* Experts that other devices hold are read there. */
+static void note_tensor(moe_model_weights *w, moe_arg tensor, json_t *read) {
+    part parts[MAX_PARTS];
+    int count = list_parts(w, tensor, parts);
+    for (int i = 0; i < count; i++) {
+        const bool each = parts[i].pattern && strchr(parts[i].pattern, '*');
+        for (int64_t e = 0; e < (each ? w->layer.e : 1); e++) note_part(w, &parts[i], e, read);
+    }
+}
+
+static moe_status check_unread(moe_model_weights *w) {
+    json_t *read = json_object();
+    if (!read) return moe_fail(MOE_E_MEMORY, "no memory for the names of tensors");
+    for (moe_arg i = 0; i < MOE_TENSORS; i++)
+        if (moe_layer_has(&w->layer, i)) note_tensor(w, i, read);
+    moe_status status = moe_weight_unread(w->shards, w->prefix, w->names, w->index, read);
+    json_decref(read);
+    return status;
+}
+
+/* The file says in which dtype the router works: rounding it would choose other experts. */
+static moe_status take_router_dtype(moe_model_weights *w) {
+    char name[MOE_WEIGHT_NAME_SIZE];
+    const moe_tensor *router;
+    moe_layer layer = w->layer;
+    if (layer.w == MOE_F32 ||
+        !moe_weight_name(w->shards, w->prefix, w->names, w->names->router, w->index, 0, name))
+        return MOE_OK;
+    MOE_TRY(moe_shards_get(w->shards, name, &router));
+    const bool own = router->type == moe_tensor_type_of(layer.w);
+    layer.router_dtype = own ? MOE_ROUTER_W : MOE_ROUTER_F32;
+    if (!own) MOE_TRY(moe_layer_check(&layer));
+    w->layer = layer;
+    return MOE_OK;
+}
+
 moe_status moe_model_weights_open(const char *path, const char *type, const moe_layer *layer,
                                   int64_t index, moe_model_weights *out) {
     moe_model_weights w = {.layer = *layer, .index = index};
@@ -282,6 +330,8 @@ moe_status moe_model_weights_open(const char *path, const char *type, const moe_
     moe_status status =
         moe_weight_names_find(w.shards, type, index, layout_fits, &w, &w.prefix, &w.names);
     if (!status) status = check_rest(&w);
+    if (!status) status = take_router_dtype(&w);
+    if (!status) status = check_unread(&w);
     if (status) moe_shards_close(w.shards);
     else *out = w;
     return status;

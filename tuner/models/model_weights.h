@@ -10,15 +10,16 @@
 
 typedef struct moe_model_weights {
     moe_shards *shards;
-    moe_layer layer;
+    moe_layer layer; /* with the dtype that the router has in the files */
     int64_t index; /* of the layer in the model */
     const char *prefix;
     const moe_weight_names *names;
 } moe_model_weights;
 
 /* Finds the weights of layer `index` in a file, an index or a folder; `type` is the model's family,
- * NULL if it is not known. Names alone are looked at. MOE_E_NOT_FOUND, MOE_E_UNSUPPORTED
- * (quantised), MOE_E_INVALID, and what moe_shards_open says. */
+ * NULL if it is not known. Names, shapes and dtypes alone are looked at. MOE_E_NOT_FOUND,
+ * MOE_E_UNSUPPORTED (quantised; two layouts that both may be meant; tensors that the layer has no
+ * use for), MOE_E_INVALID, and what moe_shards_open says. */
 moe_status moe_model_weights_open(const char *path, const char *type, const moe_layer *layer,
                                   int64_t index, moe_model_weights *out);
 void moe_model_weights_close(moe_model_weights *weights);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SIDE = 128, MX_BLOCK = 32, NAME_SIZE = 256 };
+enum { SIDE = 128, MX_BLOCK = 32, NAME_SIZE = MOE_SCALES_NAME_SIZE };
 
 /* One form. A run is elements that lie together in one block. */
 struct moe_packing {
@@ -102,6 +102,14 @@ static bool has_scales(const moe_shards *shards, const moe_tensor *tensor,
     int wanted = snprintf(name, NAME_SIZE, "%.*s%s", (int)(length - tail), tensor->name,
                           packing->scales_end);
     return wanted < NAME_SIZE && moe_shards_has(shards, name);
+}
+
+bool moe_numbers_scales(moe_shards *shards, const char *name, char scales[NAME_SIZE]) {
+    const moe_tensor *tensor;
+    if (moe_shards_get(shards, name, &tensor)) return false;
+    for (size_t i = 0; i < sizeof packings / sizeof *packings; i++)
+        if (has_scales(shards, tensor, &packings[i], scales)) return true;
+    return false;
 }
 
 moe_status moe_numbers_find(moe_shards *shards, const char *name, moe_numbers *out) {

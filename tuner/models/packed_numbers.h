@@ -13,6 +13,8 @@
 
 struct moe_packing;
 
+enum { MOE_SCALES_NAME_SIZE = 256 };
+
 typedef struct moe_numbers {
     moe_tensor tensor;                 /* its shape is that of the elements */
     const moe_tensor *scales;          /* NULL: elements have none */
@@ -22,6 +24,9 @@ typedef struct moe_numbers {
 /* Finds a tensor, and its scales where it has some. What moe_shards_get says; MOE_E_INVALID where
  * their shapes do not belong together. */
 moe_status moe_numbers_find(moe_shards *shards, const char *name, moe_numbers *out);
+
+/* True where a tensor is read with scales, whose name is written. */
+bool moe_numbers_scales(moe_shards *shards, const char *name, char scales[MOE_SCALES_NAME_SIZE]);
 
 /* Elements first .. first+n as floats. What moe_tensor_floats says. */
 moe_status moe_numbers_read(const moe_numbers *numbers, int64_t first, int64_t n, float *out);

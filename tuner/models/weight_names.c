@@ -6,32 +6,39 @@
  * were published in another file format. */
 #include "models/weight_names.h"
 
+#include "models/model_family.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* What stands before the block. */
 static const char *const prefixes[] = {
-    "model.", "model.language_model.", "language_model.model.", "backbone.", "transformer.", "",
-    NULL,
+    "model.", "model.language_model.", "language_model.model.", "thinker.model.", "backbone.",
+    "transformer.", "", NULL,
 };
+
+/* Families whose experts are `mlp.experts.N.gate_proj` and so on where they are published. */
+#define MLP_FAMILIES                                                                               \
+    "qwen2_moe qwen3_moe qwen3_next qwen3_omni_moe_text olmoe deepseek deepseek_v2 deepseek_v3 "   \
+    "deepseek_v32 kimi_k2 glm4_moe glm4v_moe_text glm4_moe_lite glm_moe_dsa dots1 hunyuan_v1_moe " \
+    "hunyuan ernie4_5_moe hy_v3"
+
+/* An expert for every token, by any of its names. */
+#define SHARED                                                                                     \
+    .shared_gate = "shared_experts.gate_proj.weight|shared_expert.gate_proj.weight|"               \
+                   "shared_mlp.gate_proj.weight",                                                  \
+    .shared_up = "shared_experts.up_proj.weight|shared_expert.up_proj.weight|"                     \
+                 "shared_mlp.up_proj.weight",                                                      \
+    .shared_down = "shared_experts.down_proj.weight|shared_expert.down_proj.weight|"               \
+                   "shared_mlp.down_proj.weight"
 
 /* Every way of naming; the last has no types. */
 static const moe_weight_names families[] = {
-    {.types = "qwen2_moe qwen3_moe qwen3_next qwen3_omni_moe_text olmoe deepseek deepseek_v2 "
-              "deepseek_v3 deepseek_v32 kimi_k2 glm4_moe glm4v_moe_text glm4_moe_lite glm_moe_dsa "
-              "dots1 hunyuan_v1_moe hunyuan ernie4_5_moe hy_v3",
-     .block = "layers.#.mlp.", .router = "gate.weight|gate.wg.weight",
+    {.types = MLP_FAMILIES, .block = "layers.#.mlp.", .router = "gate.weight|gate.wg.weight",
      .key_bias = "gate.e_score_correction_bias|moe_statics.e_score_correction_bias",
      .gate = "experts.*.gate_proj.weight", .up = "experts.*.up_proj.weight",
-     .down = "experts.*.down_proj.weight",
-     .shared_gate = "shared_experts.gate_proj.weight|shared_expert.gate_proj.weight|"
-                    "shared_mlp.gate_proj.weight",
-     .shared_up = "shared_experts.up_proj.weight|shared_expert.up_proj.weight|"
-                  "shared_mlp.up_proj.weight",
-     .shared_down = "shared_experts.down_proj.weight|shared_expert.down_proj.weight|"
-                    "shared_mlp.down_proj.weight",
-     .shared_weight = "shared_expert_gate.weight"},
+     .down = "experts.*.down_proj.weight", SHARED, .shared_weight = "shared_expert_gate.weight"},
     {.types = "mixtral phimoe minimax_m2", .block = "layers.#.block_sparse_moe.",
      .router = "gate.weight", .key_bias = "e_score_correction_bias|gate.e_score_correction_bias",
      .gate = "experts.*.w1.weight", .up = "experts.*.w3.weight", .down = "experts.*.w2.weight"},
@@ -49,12 +56,15 @@ static const moe_weight_names families[] = {
      .shared_down = "shared_expert.down_proj.weight", .turned = true},
     {.types = "qwen3_vl_moe_text", .block = "layers.#.mlp.", .router = "gate.weight",
      .gate_up = "experts.gate_up_proj", .down = "experts.down_proj", .turned = true},
-    {.types = "qwen3_5_moe_text", .block = "layers.#.mlp.", .router = "gate.weight",
-     .gate_up = "experts.gate_up_proj", .down = "experts.down_proj",
-     .shared_gate = "shared_expert.gate_proj.weight", .shared_up = "shared_expert.up_proj.weight",
-     .shared_down = "shared_expert.down_proj.weight",
+    /* As transformers 5 holds every family in memory, and saves them where told not to convert. */
+    {.types = "qwen3_5_moe_text " MLP_FAMILIES " mixtral phimoe minimax_m2 qwen3_vl_moe_text",
+     .block = "layers.#.mlp.", .router = "gate.weight|gate.wg.weight|router.weight",
+     .key_bias = "gate.e_score_correction_bias|e_score_correction_bias|"
+                 "gate.moe_statics.e_score_correction_bias|moe_statics.e_score_correction_bias",
+     .gate_up = "experts.gate_up_proj", .down = "experts.down_proj", SHARED,
      .shared_weight = "shared_expert_gate.weight"},
     {.types = "granitemoe granitemoeshared granitemoehybrid", .block = "layers.#.",
+     .parts = "block_sparse_moe.|shared_mlp.",
      .router = "block_sparse_moe.router.layer.weight",
      .gate_up = "block_sparse_moe.input_linear.weight",
      .down = "block_sparse_moe.output_linear.weight",
@@ -66,6 +76,10 @@ static const moe_weight_names families[] = {
     {.types = "nemotron_h", .block = "layers.#.mixer.", .router = "gate.weight",
      .key_bias = "gate.e_score_correction_bias", .up = "experts.*.up_proj.weight",
      .down = "experts.*.down_proj.weight", .shared_up = "shared_experts.up_proj.weight",
+     .shared_down = "shared_experts.down_proj.weight"},
+    {.types = "nemotron_h", .block = "layers.#.mixer.", .router = "gate.weight",
+     .key_bias = "gate.e_score_correction_bias", .up = "experts.up_proj",
+     .down = "experts.down_proj", .shared_up = "shared_experts.up_proj.weight",
      .shared_down = "shared_experts.down_proj.weight"},
     {.types = NULL},
 };
@@ -112,14 +126,6 @@ static bool is_named_so(const moe_shards *shards, const char *prefix,
            has(shards, prefix, names, names->down, layer);
 }
 
-static bool has_type(const moe_weight_names *names, const char *type) {
-    size_t length = strlen(type);
-    const char *at = strstr(names->types, type);
-    while (at && ((at > names->types && at[-1] != ' ') || (at[length] && at[length] != ' ')))
-        at = strstr(at + 1, type);
-    return at && length;
-}
-
 /* Quantised weights have companions, which tell what became of them. */
 static const char *const packed_ends[] = {"_blocks", "_scales", ".qweight", ".weight_packed",
                                           ".qzeros", NULL};
@@ -162,21 +168,65 @@ static moe_status no_names(const moe_shards *shards, int64_t layer) {
                     moe_shards_path(shards), layer, *list ? list : "none");
 }
 
+/* Rows of gate and up in turn look like rows one after the other. A model of no known family is
+ * read so only where it has every tensor of those that are so. */
+static bool is_complete(const moe_shards *shards, const char *prefix, const moe_weight_names *names,
+                        int64_t layer) {
+    const char *const patterns[] = {names->router_bias, names->up_bias, names->down_bias};
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
+        if (patterns[i] && !has(shards, prefix, names, patterns[i], layer)) return false;
+    return true;
+}
+
+/* A row under a prefix, and how well it fits. Shapes of up and down together tell turned layouts
+ * from others. */
+typedef struct reading {
+    const char *prefix;
+    const moe_weight_names *names;
+    enum { NAMED = 1, FITTING, OWN, OWN_FITTING } rank;
+} reading;
+
+static moe_status two_readings(const moe_shards *shards, const char *type, const reading *best) {
+    const char *types = best->names->types;
+    return moe_fail(MOE_E_UNSUPPORTED,
+                    "%s: by names and shapes its rows of gate and up may stand in turn, as those "
+                    "of %.*s, or one after the other, and '%s' is no family that is known; say "
+                    "--as FAMILY",
+                    moe_shards_path(shards), (int)strcspn(types, " "), types, type ? type : "");
+}
+
+static moe_status not_its_names(const moe_shards *shards, const char *type, const reading *best) {
+    const char *types = best->names->types;
+    return moe_fail(MOE_E_UNSUPPORTED,
+                    "%s: its tensors are not called as %s calls them, but as %.*s does; where they "
+                    "are laid out so, too, say --as %.*s",
+                    moe_shards_path(shards), type, (int)strcspn(types, " "), types,
+                    (int)strcspn(types, " "), types);
+}
+
+static bool is_known(const char *type) {
+    for (const moe_weight_names *n = families; type && n->types; n++)
+        if (moe_family_is(n->types, type)) return true;
+    return false;
+}
+
 moe_status moe_weight_names_find(const moe_shards *shards, const char *type, int64_t layer,
                                  moe_weight_fits *fits, void *context, const char **prefix,
                                  const moe_weight_names **out) {
-    const moe_weight_names *best = NULL;
-    enum { NAMED = 1, FITTING, OWN } rank = 0;
-    for (const char *const *p = prefixes; *p && !best; p++)
-        for (const moe_weight_names *n = families; n->types && rank < OWN; n++) {
+    reading best = {0};
+    for (const char *const *p = prefixes; *p && !best.rank; p++)
+        for (const moe_weight_names *n = families; n->types; n++) {
             if (!is_named_so(shards, *p, n, layer)) continue;
-            int is = type && has_type(n, type) ? OWN : fits(context, *p, n) ? FITTING : NAMED;
-            if (is <= (int)rank) continue;
-            rank = is;
-            best = n;
-            *prefix = *p;
+            const bool own = type && moe_family_is(n->types, type), fit = fits(context, *p, n);
+            const reading now = {*p, n, own ? fit ? OWN_FITTING : OWN : fit ? FITTING : NAMED};
+            if (now.rank > best.rank) best = now;
         }
-    if (!best) return no_names(shards, layer);
-    *out = best;
+    if (!best.rank) return no_names(shards, layer);
+    if (best.rank < OWN && is_known(type)) return not_its_names(shards, type, &best);
+    if (best.rank < OWN && best.names->alternating &&
+        !is_complete(shards, best.prefix, best.names, layer))
+        return two_readings(shards, type, &best);
+    *prefix = best.prefix;
+    *out = best.names;
     return MOE_OK;
 }

@@ -9,6 +9,7 @@
 typedef struct moe_weight_names {
     const char *types;       /* values of model_type whose models are so */
     const char *block;       /* what all names below start with */
+    const char *parts;       /* what of the block is the layer's, joined by '|'; NULL: all */
     const char *router;      /* [e,d] */
     const char *router_bias; /* [e], added to the logits */
     const char *key_bias;    /* [e], added to the keys */
@@ -32,9 +33,9 @@ bool moe_weight_name(const moe_shards *shards, const char *prefix, const moe_wei
                      char name[MOE_WEIGHT_NAME_SIZE]);
 
 /* The names that the layer's tensors have, and their prefix. `type` is the family, or NULL; where
- * that does not decide between layouts of the same names, `fits` (with its context) does. The
- * shapes of up and down together are never the same in two of them. MOE_E_NOT_FOUND names some
- * tensors of that layer, MOE_E_UNSUPPORTED a quantised one. */
+ * a family has several, `fits` (with its context) decides, which knows the shapes. Names of another
+ * family than a known `type` are not taken for its own, nor is one of two layouts guessed:
+ * MOE_E_UNSUPPORTED, as for quantised tensors. MOE_E_NOT_FOUND names some tensors of that layer. */
 typedef bool moe_weight_fits(void *context, const char *prefix, const moe_weight_names *names);
 moe_status moe_weight_names_find(const moe_shards *shards, const char *type, int64_t layer,
                                  moe_weight_fits *fits, void *context, const char **prefix,
