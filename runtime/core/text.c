@@ -196,10 +196,17 @@ void moe_fields_print(const moe_field *fields, uint64_t mask, const void *object
     }
 }
 
-bool moe_text_has_key(const char *text, const char *key) {
-    char word[64];
-    size_t length = strlen(key);
-    while (moe_next_word(&text, word, sizeof word))
-        if (!strncmp(word, key, length) && word[length] == '=') return true;
-    return false;
+/* The value of a key among words, up to whatever ends the word; NULL where there is none. */
+static const char *find_value(const char *text, const char *key) {
+    const size_t length = strlen(key);
+    for (const char *at = text; (at = strstr(at, key)) != NULL; at += length)
+        if ((at == text || at[-1] == ' ') && at[length] == '=') return at + length + 1;
+    return NULL;
+}
+
+bool moe_text_has_key(const char *text, const char *key) { return find_value(text, key) != NULL; }
+
+void moe_text_value(const char *text, const char *key, char *value, size_t size) {
+    const char *found = find_value(text, key);
+    snprintf(value, size, "%.*s", found ? (int)strcspn(found, " ") : 0, found ? found : "");
 }

@@ -63,6 +63,9 @@ void moe_text_add_real(moe_text *text, double value);
 /* True where one of a text's `key=value` words has the key. */
 bool moe_text_has_key(const char *text, const char *key);
 
+/* Copies the value of that word, cut off at `size`; "" where there is none. */
+void moe_text_value(const char *text, const char *key, char *value, size_t size);
+
 /* Copies the next word of *cursor (up to a space) and steps over it; false at the end. A word that
  * does not fit is cut, and `size` is then full. */
 bool moe_next_word(const char **cursor, char *word, size_t size);

@@ -356,8 +356,32 @@ static void test_damaged(void **unused) {
     }
 }
 
+/* A key is a whole word's, and its value ends with the word. */
+static void test_values(void **unused) {
+    (void)unused;
+    const struct {
+        const char *text, *key, *value;
+        bool there;
+    } table[] = {
+        {"w=f32 x=bf16", "w", "f32", true},      {"row=7 x=bf16", "w", "", false},
+        {"rw=7 w=f16", "w", "f16", true},        {"capacity=1.25,switch k=2", "capacity",
+                                                  "1.25,switch", true},
+        {"min_capacity=4", "capacity", "", false}, {"w", "w", "", false},
+        {"", "w", "", false},                    {"w= x=1", "w", "", true},
+    };
+    char value[32];
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        moe_text_value(table[i].text, table[i].key, value, sizeof value);
+        assert_string_equal(value, table[i].value);
+        assert_int_equal(moe_text_has_key(table[i].text, table[i].key), table[i].there);
+    }
+    moe_text_value("w=bfloat16", "w", value, 5);
+    assert_string_equal(value, "bflo");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values),
         cmocka_unit_test(test_layers),
         cmocka_unit_test(test_layer_forms),
         cmocka_unit_test(test_ops),

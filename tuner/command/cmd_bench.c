@@ -78,18 +78,18 @@ static void print_table(const tools *t) {
     moe_columns *table = moe_columns_new(head);
     for (int64_t i = 0; i < t->bench.rows; i++) {
         const moe_bench_row *row = &t->bench.row[i];
-        const char *capacity = strstr(row->layer, "capacity=");
-        int length = capacity ? (int)strcspn(capacity + 9, " ") : 0;
+        char capacity[64];
+        moe_text_value(row->layer, "capacity", capacity, sizeof capacity);
         if (!row->good) {
-            moe_columns_add(table, "%s\t%lld\t%.*s\t%s\t%s\twrong\t\t\t\t\t\t%.1e\t%s",
-                          row->region, (long long)row->tokens, length, capacity + 9,
+            moe_columns_add(table, "%s\t%lld\t%s\t%s\t%s\twrong\t\t\t\t\t\t%.1e\t%s",
+                          row->region, (long long)row->tokens, capacity,
                           row->traffic, row->system, row->max_over_rms,
                           row->text);
             continue;
         }
         moe_columns_add(table,
-                      "%s\t%lld\t%.*s\t%s\t%s\t%.2f\t%.2f\t%lld\t%.2f\t%.0f\t%.1f%%\t%.1e\t%s",
-                      row->region, (long long)row->tokens, length, capacity + 9,
+                      "%s\t%lld\t%s\t%s\t%s\t%.2f\t%.2f\t%lld\t%.2f\t%.0f\t%.1f%%\t%.1e\t%s",
+                      row->region, (long long)row->tokens, capacity,
                       row->traffic, row->system, row->median * 1e-3,
                       row->mad * 1e-3, (long long)row->n, row->tflops, row->gbps,
                       100 * row->roofline, row->max_over_rms, row->what);

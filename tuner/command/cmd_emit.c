@@ -70,7 +70,7 @@ static moe_status read_op(const options *o, moe_op *op) {
     const char *fields = whole ? o->op + kind + 1 : o->op;
     moe_text out = moe_text_start(text, sizeof text);
     moe_text_add(&out, "%s ", o->kind);
-    if (strncmp(fields, "t=", 2) && !strstr(fields, " t=")) moe_text_add(&out, "%s=1 ", t->name);
+    if (!moe_text_has_key(fields, "t")) moe_text_add(&out, "%s=1 ", t->name);
     moe_text_add(&out, "%s", fields);
     if (out.cut) return moe_fail(MOE_E_PARSE, "op: the text is too long");
     return moe_op_parse(text, op);
