@@ -248,6 +248,13 @@ static void unpacked_from_fp8(void **state) {
         assert_true(piece[130 * F + i] == values[i] * 0.25f);
     }
     moe_model_weights_close(&weights);
+    bytes[D + 3] = 0xff; /* a NaN, in gate and up */
+    write_model(tensors, 7);
+    assert_int_equal(open_as("deepseek_v3", "d=136 f=8 e=1 k=1 x=f32", 1, &weights), MOE_OK);
+    assert_int_equal(moe_model_weights_read(&weights, MOE_ARG_up, 0, piece), MOE_E_CORRUPT);
+    assert_non_null(strstr(moe_error_text(), "gate_proj.weight' holds a NaN: element 139"));
+    moe_model_weights_close(&weights);
+    bytes[D + 3] = 0;
     tensors[2].data = &one;
     tensors[2].shape[1] = 1;
     tensors[2].bytes = 4;

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -185,12 +186,267 @@ static void less_is_enough(void **state) {
     assert_int_equal(model.layers, 0); /* the decoder's are not told */
 }
 
+/* ------------------------------------------------------------------- what nobody reads is named */
+
+static void assert_refused(const char *config, moe_status wanted, const char *says) {
+    static moe_model model;
+    moe_status status = moe_config_model_text(config, strlen(config), &model);
+    if (status != wanted || !strstr(moe_error_text(), says))
+        fail_msg("%s: status %d, '%s'", config, status, moe_error_text());
+}
+
+static void assert_layer(const char *config, const char *text) {
+    static moe_model model;
+    moe_layer want, *got = &model.layer;
+    char printed[MOE_LAYER_TEXT_SIZE], wanted[MOE_LAYER_TEXT_SIZE];
+    if (moe_config_model_text(config, strlen(config), &model))
+        fail_msg("%s: %s", config, moe_error_text());
+    if (moe_layer_parse(text, &want)) fail_msg("%s: %s", text, moe_error_text());
+    assert_int_equal(moe_layer_print(got, printed, sizeof printed), MOE_OK);
+    assert_int_equal(moe_layer_print(&want, wanted, sizeof wanted), MOE_OK);
+    assert_string_equal(printed, wanted);
+}
+
+#define MODEL(type, rest)                                                                          \
+    "{\"model_type\":\"" type "\",\"hidden_size\":64,\"num_experts_per_tok\":2," rest "}"
+#define SMALL "\"moe_intermediate_size\":32,\"num_experts\":8"
+#define DBRX(norm)                                                                                 \
+    "{\"model_type\":\"dbrx\",\"d_model\":64,\"ffn_config\":{\"ffn_hidden_size\":32,"    \
+    "\"moe_num_experts\":8,\"moe_top_k\":2,\"ffn_act_fn\":{\"name\":\"silu\"}" norm "}}"
+#define SIZES "d=64 f=32 e=8 k=2 "
+
+static void keys_that_nobody_reads(void **state) {
+    (void)state;
+    static const struct {
+        const char *config, *says;
+    } cases[] = {
+        {MODEL("qwen3_moe", SMALL ",\"router_heat\":2"), "'router_heat' is 2, which"},
+        {MODEL("qwen3_moe", SMALL ",\"moe_latent_size\":512"), "'moe_latent_size' is 512, which"},
+        {MODEL("qwen3_moe", SMALL ",\"moe_apply_router_weight_on_input\":true"), "is true, which"},
+        {MODEL("qwen3_moe", SMALL ",\"shared_expert_intermediate_size\":32"), "is 32, but layers"},
+        {MODEL("qwen3_moe", SMALL ",\"routed_scaling_factor\":2.5"), "is 2.5, but layers"},
+        {MODEL("qwen3_moe", SMALL ",\"scoring_func\":\"sigmoid\""), "is \"sigmoid\", but layers"},
+        {MODEL("qwen3_moe", SMALL ",\"n_group\":4"), "'n_group' is 4, but layers"},
+        {MODEL("qwen3_moe", SMALL ",\"num_local_experts\":4"), "'num_local_experts' is 4, but"},
+        {MODEL("qwen3_moe", SMALL ",\"swiglu_limit\":7"), "'swiglu_limit' is 7, but layers"},
+        {MODEL("qwen3_vl_moe_text", SMALL ",\"norm_topk_prob\":false"), "is false, but layers"},
+        {MODEL("deepseek_v3", SMALL ",\"topk_method\":\"greedy\""), "is \"greedy\", but layers"},
+        {MODEL("deepseek_v3", SMALL ",\"scoring_func\":\"softmax\""), "is \"softmax\", but layers"},
+        {MODEL("deepseek_v2", SMALL ",\"topk_method\":\"noaux_tc\""), "is \"noaux_tc\", but"},
+        {MODEL("deepseek_v2", SMALL ",\"mlp_bias\":true"), "biases of shared experts, which"},
+        {MODEL("minimax_m2", "\"intermediate_size\":32,\"num_local_experts\":8,"
+                             "\"use_routing_bias\":false"), "is false, but layers"},
+        {MODEL("step3p7", SMALL ",\"swiglu_limits\":[null,7]"), "'swiglu_limits' is [null,7]"},
+        {MODEL("qwen3_moe", SMALL ",\"hidden_act\":\"relu\""), "not have beside a gate"},
+        {DBRX(",\"moe_normalize_expert_weights\":2.0"), "is 2: weights are divided by their norm"},
+        {DBRX(",\"expert_temperature\":2.0"), "'ffn_config.expert_temperature' is 2"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_refused(cases[i].config, MOE_E_UNSUPPORTED, cases[i].says);
+    assert_refused(MODEL("bailing_moe", SMALL), MOE_E_CORRUPT, "'score_function' is missing");
+}
+
+/* What trains a model or says how it runs, what says "none", and what agrees with the layer. */
+static void keys_that_change_nothing(void **state) {
+    (void)state;
+    assert_layer(MODEL("qwen3_moe", SMALL ",\"router_aux_loss_coef\":0.001,\"top_k\":50,"
+                                    "\"output_router_logits\":true,\"router_jitter_noise\":0.1,"
+                                    "\"moe_router_logit_softcapping\":0.0,"
+                                    "\"n_shared_experts\":null,"
+                                    "\"num_local_experts\":8,\"scoring_func\":\"softmax\","
+                                    "\"index_topk\":2048,\"attn_output_gate\":true,"
+                                    "\"swiglu_limits\":[0,null],\"n_group\":1"),
+                 SIZES "router=softmax>topk");
+    assert_layer(DBRX(",\"moe_loss_weight\":0.05,\"moe_jitter_eps\":0.1"),
+                 SIZES "router=softmax>topk>renorm");
+}
+
+/* Where authorities differ, transformers is followed. */
+static void rules_are_those_of_transformers(void **state) {
+    (void)state;
+    static moe_model model;
+    static const char noted[] = MODEL("deepseek_v2", SMALL ",\"norm_topk_prob\":true");
+    assert_layer(DBRX(",\"moe_normalize_expert_weights\":1"), SIZES "router=softmax>topk>renorm");
+    assert_layer(DBRX(",\"moe_normalize_expert_weights\":null"), SIZES "router=softmax>topk");
+    assert_layer(MODEL("deepseek_v2", SMALL ",\"n_group\":4,\"topk_group\":2"),
+                 SIZES "router=softmax>topk");
+    assert_layer(MODEL("deepseek_v2", SMALL ",\"n_group\":4,\"topk_group\":2,"
+                                      "\"topk_method\":\"group_limited_greedy\""),
+                 SIZES "router=softmax>groups(4,2,max)>topk");
+    assert_layer(noted, SIZES "router=softmax>topk");
+    assert_int_equal(moe_config_model_text(noted, strlen(noted), &model), MOE_OK);
+    assert_non_null(strstr(model.note, "norm_topk_prob is left out"));
+    assert_layer(MODEL("hunyuan_v1_moe", "\"intermediate_size\":32,\"num_experts\":8,"
+                                         "\"moe_topk\":2"),
+                 SIZES "router=softmax>topk>renorm router_dtype=f32 shared=32");
+}
+
+/* Experts by any of the three names that versions of transformers write. */
+static void experts_by_any_name(void **state) {
+    (void)state;
+    static const char *const names[] = {"num_experts", "num_local_experts", "n_routed_experts"};
+    static const char *const types[] = {"qwen3_moe", "olmoe", "mixtral", "deepseek_v3",
+                                        "granitemoe", "glm4_moe", "phimoe"};
+    static moe_model model;
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++)
+        for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
+            char config[256];
+            snprintf(config, sizeof config,
+                     "{\"model_type\":\"%s\",\"hidden_size\":64,\"%s\":8,\"intermediate_size\":32,"
+                     "\"moe_intermediate_size\":32,\"num_experts_per_tok\":2}", types[t], names[n]);
+            if (moe_config_model_text(config, strlen(config), &model))
+                fail_msg("%s: %s", config, moe_error_text());
+            assert_int_equal(model.layer.e, 8);
+        }
+}
+
+static void families_of_this_autumn(void **state) {
+    (void)state;
+    static const struct {
+        const char *config, *layer;
+    } cases[] = {
+        {MODEL("minimax_m3", SMALL ",\"hidden_act\":\"swigluoai\",\"swiglu_alpha\":1.5,"
+                             "\"swiglu_limit\":6.0,\"n_shared_experts\":1,"
+                             "\"shared_intermediate_size\":64,\"routed_scaling_factor\":2.0,"
+                             "\"use_routing_bias\":true"),
+         "act=swiglu_clamp(6,1.5) router=sigmoid+bias>topk>renorm>scale(2) shared=64"},
+        {MODEL("mimo_v2_flash", SMALL ",\"routed_scaling_factor\":null,\"n_group\":1,"
+                                "\"topk_method\":\"noaux_tc\""),
+         "router=sigmoid+bias>topk>renorm"},
+        {MODEL("laguna", SMALL ",\"moe_routed_scaling_factor\":2.5,"
+                         "\"shared_expert_intermediate_size\":96"),
+         "router=sigmoid+bias>topk>renorm>scale(2.5) shared=96"},
+        {MODEL("bailing_moe", SMALL ",\"score_function\":\"sigmoid\",\"n_group\":4,"
+                              "\"topk_group\":2,\"num_shared_experts\":2,"
+                              "\"moe_shared_expert_intermediate_size\":32,"
+                              "\"moe_router_enable_expert_bias\":true"),
+         "router=sigmoid+bias>groups(4,2,sum2)>topk>renorm shared=64"},
+        {MODEL("afmoe", SMALL ",\"route_norm\":false,\"route_scale\":2.826,"
+                        "\"num_shared_experts\":1,\"score_func\":\"sigmoid\""),
+         "router=sigmoid+bias>topk>scale(2.826) shared=32"},
+        {MODEL("step3p7", SMALL ",\"share_expert_dim\":64,\"moe_router_scaling_factor\":3.0,"
+                          "\"use_moe_router_bias\":true"),
+         "router=sigmoid+bias>topk>renorm>scale(3) shared=64"},
+        {MODEL("qwen4_exp_text", SMALL ",\"shared_expert_intermediate_size\":32"),
+         "router=softmax>topk>renorm shared=32,gated"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char layer[256];
+        snprintf(layer, sizeof layer, SIZES "%s", cases[i].layer);
+        assert_layer(cases[i].config, layer);
+    }
+}
+
+/* Which layers have experts, by each way of saying so. */
+static void patterns_of_layers(void **state) {
+    (void)state;
+    static const struct {
+        const char *config, *layers; /* '1' where one has */
+    } cases[] = {
+        {MODEL("glm4_moe_lite", SMALL ",\"num_hidden_layers\":3,"
+                                "\"mlp_layer_types\":[\"dense\",\"sparse\",\"sparse\"]"), "011"},
+        {MODEL("qwen3_moe", SMALL ",\"num_hidden_layers\":3,"
+                            "\"mlp_layer_types\":[\"sparse\",\"dense\",\"sparse\"]"), "101"},
+        {MODEL("mimo_v2_flash", SMALL ",\"num_hidden_layers\":4,\"moe_layer_freq\":[0,1,0,1]"),
+         "0101"},
+        {MODEL("deepseek_v3", SMALL ",\"num_hidden_layers\":5,\"first_k_dense_replace\":1,"
+                              "\"moe_layer_freq\":2"), "00101"},
+        {MODEL("afmoe", SMALL ",\"num_hidden_layers\":3,\"num_dense_layers\":2"), "001"},
+        {MODEL("step3p7", SMALL ",\"num_hidden_layers\":5,\"moe_layers_enum\":\"1,3,4\""), "01011"},
+        {MODEL("step3p7", SMALL ",\"num_hidden_layers\":3,\"first_k_dense_replace\":2"), "001"},
+    };
+    static moe_model model;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (moe_config_model_text(cases[i].config, strlen(cases[i].config), &model))
+            fail_msg("%s: %s", cases[i].config, moe_error_text());
+        for (int64_t l = 0; l < model.layers; l++)
+            if (model.moe[l] != (cases[i].layers[l] == '1'))
+                fail_msg("%s: layer %d", cases[i].config, (int)l);
+    }
+}
+
+static void dense_models_say_so(void **state) {
+    (void)state;
+    static const char *const configs[] = {
+        "{\"model_type\":\"llama\",\"hidden_size\":64,\"intermediate_size\":128}",
+        "{\"model_type\":\"gpt2\",\"n_embd\":64}",
+        MODEL("granitemoehybrid", "\"num_local_experts\":0"),
+        MODEL("deepseek_v2", "\"n_routed_experts\":null"),
+        MODEL("gemma4_text", SMALL ",\"enable_moe_block\":false"),
+        "{\"model_type\":\"qwen3_vl\",\"text_config\":{\"model_type\":\"qwen3_vl_text\","
+        "\"hidden_size\":64}}",
+    };
+    for (size_t i = 0; i < sizeof configs / sizeof *configs; i++)
+        assert_refused(configs[i], MOE_E_UNSUPPORTED, "has no experts: a dense model");
+    assert_refused(MODEL("some_moe", SMALL), MOE_E_UNSUPPORTED, "say --as FAMILY");
+}
+
+/* A file in a folder of its own, which is gone again behind the test. */
+static moe_status read_file_as(const char *config, const char *family, moe_model *out) {
+    char path[] = "/tmp/moetune-config-XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    assert_int_equal(write(file, config, strlen(config)), (ssize_t)strlen(config));
+    close(file);
+    moe_status status = moe_config_model_as(path, family, out);
+    unlink(path);
+    return status;
+}
+
+static void read_as_a_family_that_is_known(void **state) {
+    (void)state;
+    static const char inner[] = "{\"model_type\":\"some_vl\",\"text_config\":"
+                                MODEL("some_moe", SMALL ",\"norm_topk_prob\":true") "}";
+    static moe_model model;
+    assert_int_equal(read_file_as(inner, NULL, &model), MOE_E_UNSUPPORTED);
+    assert_int_equal(read_file_as(inner, "qwen3_moe", &model), MOE_OK);
+    assert_string_equal(model.family, "qwen3_moe");
+    assert_int_equal(model.layer.e, 8);
+    assert_true(model.layer.router.renorm);
+    assert_int_equal(read_file_as(inner, "mixtral", &model), MOE_E_CORRUPT);
+    assert_int_equal(read_file_as(inner, "nothing", &model), MOE_E_UNSUPPORTED);
+    assert_non_null(strstr(moe_error_text(), "'nothing' is none of mixtral"));
+}
+
+static void quantised_in_ways_that_are_not_known(void **state) {
+    (void)state;
+    static const struct {
+        const char *how, *says; /* NULL: it is known */
+    } cases[] = {
+        {"{\"quant_method\":\"fp8\",\"weight_block_size\":[128,128]}", NULL},
+        {"{\"quant_method\":\"fp8\",\"weight_block_size\":[32,32]}", "'fp8, other blocks'"},
+        {"{\"quant_method\":\"mxfp4\"}", NULL},
+        {"{\"quant_method\":\"brand_new\",\"weight_block_size\":[128,128]}", "'brand_new'"},
+        {"{\"bits\":4}", "'no quant_method'"},
+        {"null", NULL},
+    };
+    static moe_model model;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char config[512];
+        snprintf(config, sizeof config, "{" QWEN3 ",\"quantization_config\":%s}", cases[i].how);
+        assert_int_equal(moe_config_model_text(config, strlen(config), &model), MOE_OK);
+        moe_status status = moe_model_check_quantised(&model);
+        if (status != (cases[i].says ? MOE_E_UNSUPPORTED : MOE_OK) ||
+            (cases[i].says && !strstr(moe_error_text(), cases[i].says)))
+            fail_msg("%s: status %d, '%s'", cases[i].how, status, moe_error_text());
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(totals_are_those_of_the_authors),
         cmocka_unit_test(layers_are_those_of_the_models),
         cmocka_unit_test(refused_configs_say_why),
         cmocka_unit_test(less_is_enough),
+        cmocka_unit_test(keys_that_nobody_reads),
+        cmocka_unit_test(keys_that_change_nothing),
+        cmocka_unit_test(rules_are_those_of_transformers),
+        cmocka_unit_test(experts_by_any_name),
+        cmocka_unit_test(families_of_this_autumn),
+        cmocka_unit_test(patterns_of_layers),
+        cmocka_unit_test(dense_models_say_so),
+        cmocka_unit_test(read_as_a_family_that_is_known),
+        cmocka_unit_test(quantised_in_ways_that_are_not_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

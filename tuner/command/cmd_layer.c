@@ -106,7 +106,7 @@ static moe_status show(const options *o) {
     moe_goal goal;
     moe_facts facts;
     command_goal given = o->goal;
-    MOE_TRY(moe_preset_model(o->what, &model));
+    MOE_TRY(moe_preset_model(o->what, NULL, &model));
     MOE_TRY(moe_layer_print(&model.layer, text, sizeof text));
     given.layer = text;
     MOE_TRY(command_goal_read(&given, "1,16,256,4096", &goal));

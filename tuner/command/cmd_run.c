@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 
 typedef struct options {
-    const char *device, *layer, *input, *output, *weights, *db, *templates;
+    const char *device, *layer, *input, *output, *weights, *as, *db, *templates;
     int64_t moe_layer; /* of the model that the weights are of; -1: not given */
     double bias_rate;
     int64_t seed;
@@ -20,7 +20,7 @@ typedef struct options {
 } options;
 
 enum {
-    KEY_DEVICE = 256, KEY_LAYER, KEY_INPUT, KEY_OUTPUT, KEY_WEIGHTS, KEY_MOE_LAYER, KEY_DB,
+    KEY_DEVICE = 256, KEY_LAYER, KEY_INPUT, KEY_OUTPUT, KEY_WEIGHTS, KEY_MOE_LAYER, KEY_AS, KEY_DB,
     KEY_TEMPLATES, KEY_ORDER, KEY_STATISTICS, KEY_BIAS_RATE, KEY_SEED
 };
 
@@ -32,6 +32,7 @@ static const struct argp_option option_table[] = {
     {"weights", KEY_WEIGHTS, "MODEL", 0,
      "take the weights from a published model: its folder, index or safetensors file", 0},
     {"moe-layer", KEY_MOE_LAYER, "N", 0, "the model's layer to run, counted from 0", 0},
+    {"as", KEY_AS, "FAMILY", 0, "read the model as one of this model_type, whatever it says", 0},
     {"db", KEY_DB, "FILE", 0, "tuning database", 0},
     {"templates", KEY_TEMPLATES, "DIR", 0, "folder of templates, for what the database lacks", 0},
     {"any-order", KEY_ORDER, NULL, 0, "also kernels whose sums depend on the order of arrival", 0},
@@ -51,6 +52,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
         if (moe_integer_parse(value, &o->moe_layer) || o->moe_layer < 0)
             argp_error(state, "--moe-layer %s is no number from 0 on", value);
         break;
+    case KEY_AS: o->as = value; break;
     case KEY_DEVICE: o->device = value; break;
     case KEY_LAYER: o->layer = value; break;
     case KEY_INPUT: o->input = value; break;
@@ -73,6 +75,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
             argp_error(state, "--layer or --weights, --input and --output are needed");
         if (!o->weights != (o->moe_layer < 0))
             argp_error(state, "--weights and --moe-layer need each other");
+        if (o->as && !o->weights) argp_error(state, "--as says how to read --weights");
         break;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -146,14 +149,14 @@ static moe_status run(const options *o, const moe_layer *layer, const moe_run_so
 static moe_status choose_layer(const options *o, moe_model *model) {
     char folder[4096];
     struct stat facts;
-    if (o->layer) return moe_preset_model(o->layer, model);
+    if (o->layer) return moe_preset_model(o->layer, o->as, model);
     bool is_folder = !stat(o->weights, &facts) && S_ISDIR(facts.st_mode);
     const char *slash = strrchr(o->weights, '/');
     int length = is_folder ? (int)strlen(o->weights) : slash ? (int)(slash - o->weights) + 1 : 0;
     if ((size_t)snprintf(folder, sizeof folder, "%.*s%s", length, o->weights,
                          length ? "" : ".") >= sizeof folder)
         return moe_fail(MOE_E_NOT_FOUND, "%.64s...: the path is too long", o->weights);
-    moe_status status = moe_config_model(folder, model);
+    moe_status status = moe_config_model_as(folder, o->as, model);
     return status == MOE_E_NOT_FOUND
                ? moe_fail_context(status, "--layer is not given, and beside the weights")
                : status;
@@ -163,6 +166,7 @@ static moe_status choose_layer(const options *o, moe_model *model) {
 static moe_status open_weights(const options *o, moe_model *model, moe_model_weights *out) {
     const char *type = *model->family ? model->family : NULL;
     MOE_TRY(moe_model_check_layer(model, o->moe_layer));
+    MOE_TRY(moe_model_check_quantised(model));
     MOE_TRY(moe_model_weights_open(o->weights, type, &model->layer, o->moe_layer, out));
     if (model->layer.router_dtype != out->layer.router_dtype)
         fprintf(stderr, "moetune run: the router's weight is in %s: router_dtype=%s\n",

@@ -3,6 +3,7 @@
 
 #include "core/router.h"
 #include "models/model_family.h"
+#include "models/model_keys.h"
 #include "models/model_size.h"
 
 #include <errno.h>
@@ -24,19 +25,24 @@ static const struct {
     {"relu", MOE_ACT_RELU, MOE_ACT_COUNT},
     {"relu2", MOE_ACT_RELU2, MOE_ACT_COUNT},
     {"gpt_oss", MOE_ACT_COUNT, MOE_ACT_SWIGLU_CLAMP},
+    {"swigluoai", MOE_ACT_COUNT, MOE_ACT_SWIGLU_CLAMP},
 };
 
 enum { MAX_DEPTH = 3 }; /* of models within models */
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
+static const char experts[] = "num_experts|num_local_experts|n_routed_experts";
+
 /* A column of the family, or the usual key where it is empty. */
 static const char *usual(const char *column, const char *key) { return column ? column : key; }
 
 static moe_status read_clamp(const json_t *root, moe_act *out) {
-    out->alpha = 1.702; /* fixed in the model's code */
+    MOE_TRY(moe_config_number(root, "swiglu_alpha", 1.702, &out->alpha));
     MOE_TRY(moe_config_number(root, "swiglu_limit", 7, &out->limit));
-    return out->limit > 0 ? MOE_OK : moe_fail(MOE_E_CORRUPT, "'swiglu_limit' is not above 0");
+    return out->limit > 0 && out->alpha > 0
+               ? MOE_OK
+               : moe_fail(MOE_E_CORRUPT, "'swiglu_limit' and 'swiglu_alpha' are not above 0");
 }
 
 static moe_status read_act(const json_t *root, const moe_family *family, moe_act *out) {
@@ -49,8 +55,9 @@ static moe_status read_act(const json_t *root, const moe_family *family, moe_act
         *out = (moe_act){.kind = kind};
         return kind == MOE_ACT_SWIGLU_CLAMP ? read_clamp(root, out) : MOE_OK;
     }
-    return moe_fail(MOE_E_UNSUPPORTED, "'%s' is '%.32s', an activation that layers do not have",
-                    key, name ? name : "no string");
+    return moe_fail(MOE_E_UNSUPPORTED, "'%s' is '%.32s', an activation that layers do not have%s",
+                    key, name ? name : "no string",
+                    family->plain ? "" : " beside a gate, act(gate) * up");
 }
 
 static moe_status read_dtype(const json_t *root, moe_dtype *out) {
@@ -73,7 +80,8 @@ static moe_status read_groups(const json_t *root, const moe_family *family, moe_
     if (!family->groups || sscanf(family->groups, "%31s %31s", count, kept) != 2) return MOE_OK;
     MOE_TRY(moe_config_number(root, count, 1, &number));
     const char *method = json_string_value(moe_config_at(root, "topk_method"));
-    if (number == 1 || (method && !strcmp(method, "greedy"))) return MOE_OK;
+    const char *when = family->groups_when;
+    if (number == 1 || (when && (!method || strcmp(method, when) != 0))) return MOE_OK;
     MOE_TRY(moe_config_size(root, count, &router->groups));
     MOE_TRY(moe_config_size(root, kept, &router->groups_kept));
     router->group_rule = family->group_rule;
@@ -82,12 +90,34 @@ static moe_status read_groups(const json_t *root, const moe_family *family, moe_
     return MOE_OK;
 }
 
+/* Weights are divided by a norm of theirs: by their sum where its p is 1. */
+static moe_status read_norm(const json_t *root, const char *key, bool *renorm) {
+    double p = 1;
+    *renorm = false;
+    if (moe_config_is_null(root, key)) return MOE_OK;
+    MOE_TRY(moe_config_number(root, key, 1, &p));
+    *renorm = p == 1;
+    return p == 1 ? MOE_OK
+                  : moe_fail(MOE_E_UNSUPPORTED,
+                             "'%s' is %g: weights are divided by their norm of that p, which "
+                             "routers cannot do yet (1, a sum, and null, nothing, they can)",
+                             key, p);
+}
+
+static moe_status read_renorm(const json_t *root, const moe_family *family, moe_router *out) {
+    bool renorm = out->renorm;
+    if (family->renorm_by_norm) MOE_TRY(read_norm(root, family->renorm, &renorm));
+    else if (family->renorm)
+        renorm |= moe_config_true(root, family->renorm, family->renorm_default);
+    if (!renorm || out->renorm) return MOE_OK;
+    out->renorm = true;
+    out->epsilon = moe_router_epsilon(out->score);
+    return MOE_OK;
+}
+
 static moe_status read_router(const json_t *root, const moe_family *family, moe_router *out) {
     MOE_TRY(moe_field_router.parse(NULL, family->router, out));
-    if (family->renorm && moe_config_true(root, family->renorm, family->renorm_default)) {
-        out->renorm = true;
-        out->epsilon = moe_router_epsilon(out->score);
-    }
+    MOE_TRY(read_renorm(root, family, out));
     if (family->scale) MOE_TRY(moe_config_number(root, family->scale, 1, &out->scale));
     if (!(out->scale > 0)) return moe_fail(MOE_E_INVALID, "'%s' is not above 0", family->scale);
     if (family->jitter) {
@@ -100,7 +130,7 @@ static moe_status read_router(const json_t *root, const moe_family *family, moe_
 
 /* One expert of a width of its own, or several that are one of their widths' sum. */
 static moe_status read_shared(const json_t *root, const moe_family *family, moe_layer *out) {
-    int64_t count = family->shared ? 1 : 0, width = out->f;
+    int64_t count = family->shared ? 1 : family->shared_default, width = out->f;
     if (family->shared_count && moe_config_at(root, family->shared_count))
         MOE_TRY(moe_config_size(root, family->shared_count, &count));
     if (family->shared && !moe_config_at(root, family->shared)) count = 0;
@@ -119,7 +149,7 @@ static moe_status read_layer(const json_t *root, const moe_family *family, moe_l
                        .layout = family->layout, .capacity = {.factor = family->capacity}};
     MOE_TRY(moe_config_size(root, usual(family->d, "hidden_size"), &layer.d));
     MOE_TRY(moe_config_size(root, usual(family->f, "moe_intermediate_size"), &layer.f));
-    MOE_TRY(moe_config_size(root, family->e, &layer.e));
+    MOE_TRY(moe_config_size(root, usual(family->e, experts), &layer.e));
     if (!layer.k)
         MOE_TRY(moe_config_size(root, usual(family->k, "num_experts_per_tok"), &layer.k));
     MOE_TRY(read_act(root, family, &layer.act));
@@ -128,6 +158,7 @@ static moe_status read_layer(const json_t *root, const moe_family *family, moe_l
     if (layer.w != MOE_F32) layer.router_dtype = family->router_dtype;
     MOE_TRY(read_router(root, family, &layer.router));
     MOE_TRY(read_shared(root, family, &layer));
+    MOE_TRY(moe_model_keys_check(root, family, &layer));
     MOE_TRY(moe_layer_check(&layer));
     *out = layer;
     return MOE_OK;
@@ -167,7 +198,11 @@ static moe_status read_model(const json_t *root, const char *type, const moe_fam
     if (family->missing && (!family->refuse || moe_config_at(root, family->refuse)))
         return moe_fail(MOE_E_UNSUPPORTED, "a %s layer has %s, which layers cannot have yet", type,
                         family->missing);
-    *out = (moe_model){.note = family->note};
+    if (family->needs && !moe_config_at(root, family->needs))
+        return moe_fail(MOE_E_CORRUPT, "'%s' is missing, which tells a %s from an older one",
+                        family->needs, type);
+    const bool noted = !family->note_when || moe_config_true(root, family->note_when, false);
+    *out = (moe_model){.note = noted ? family->note : NULL};
     snprintf(out->family, sizeof out->family, "%s", type);
     MOE_TRY(read_layer(root, family, &out->layer));
     MOE_TRY(read_pattern(root, family, out));
@@ -175,42 +210,97 @@ static moe_status read_model(const json_t *root, const char *type, const moe_fam
     return MOE_OK;
 }
 
+/* Sizes of a model, and none of experts: it is dense. */
+static bool is_dense(const json_t *root, const moe_family *family) {
+    const char *keys = usual(family ? family->e : NULL, experts);
+    const bool sized = moe_config_at(root, "hidden_size|d_model|n_embd|dim") != NULL;
+    const json_t *count = moe_config_at(root, keys);
+    const json_t *block = moe_config_at(root, "enable_moe_block");
+    if (json_is_false(block) || (json_is_integer(count) && json_integer_value(count) == 0))
+        return true;
+    if (family) return !count && moe_config_is_null(root, keys);
+    return sized && !count && !moe_config_at(root, "moe_num_experts|num_experts_per_tok|moe_top_k|"
+                                                   "moe_intermediate_size|ffn_config");
+}
+
+static moe_status dense_model(const char *type) {
+    return moe_fail(MOE_E_UNSUPPORTED, "model_type '%.40s' has no experts: a dense model", type);
+}
+
 static moe_status unknown_family(const char *type) {
     char known[1024];
     moe_family_list(known, sizeof known);
     return moe_fail(MOE_E_UNSUPPORTED,
-                    "model_type '%.40s' is none of %s; write the layer as text instead", type,
-                    known);
+                    "model_type '%.40s' is none of %s; say --as FAMILY where it is made like one "
+                    "of these, or write the layer as text",
+                    type, known);
 }
 
 /* A model of text and images keeps the layers' keys one level down. */
+static const char inner[] = "text_config|llm_config|language_config|thinker_config";
+
+static moe_status read_family(const json_t *root, const char *type, const moe_family *family,
+                              moe_model *out) {
+    return is_dense(root, family) ? dense_model(type) : read_model(root, type, family, out);
+}
+
+/* As the family that the user names, where the keys of the layers are. */
+static moe_status read_as(const json_t *root, const char *as, int depth, moe_model *out) {
+    const moe_family *family = moe_family_find(as, NULL);
+    const json_t *text = moe_config_at(root, inner);
+    if (!family) return unknown_family(as);
+    if (json_is_object(text) && depth < MAX_DEPTH &&
+        !moe_config_at(root, usual(family->e, experts)))
+        return read_as(text, as, depth + 1, out);
+    return read_family(root, as, family, out);
+}
+
 static moe_status read_root(const json_t *root, int depth, moe_model *out) {
     const char *type = json_string_value(moe_config_at(root, "model_type"));
     const json_t *classes = moe_config_at(root, "architectures");
     const char *class = json_string_value(json_array_get(classes, 0));
-    const json_t *text = moe_config_at(root, "text_config|llm_config|language_config");
+    const json_t *text = moe_config_at(root, inner);
     const moe_family *family = moe_family_find(type, class);
-    if (family) return read_model(root, type ? type : class, family, out);
+    if (family) return read_family(root, type ? type : class, family, out);
     if (json_is_object(text) && depth < MAX_DEPTH) return read_root(text, depth + 1, out);
+    if (type && is_dense(root, NULL)) return dense_model(type);
     return type ? unknown_family(type) : moe_fail(MOE_E_CORRUPT, "'model_type' is missing");
 }
 
+/* Blocks of 128 x 128 alone are unpacked, and MXFP4. */
+static void read_quantised(const json_t *root, moe_model *out) {
+    const json_t *how = moe_config_at(root, "quantization_config|text_config.quantization_config|"
+                                            "compression_config");
+    const char *method = json_string_value(moe_config_at(how, "quant_method"));
+    const json_t *block = moe_config_at(how, "weight_block_size");
+    bool square = true;
+    for (size_t i = 0; i < json_array_size(block); i++)
+        square &= json_integer_value(json_array_get(block, i)) == 128;
+    if (!how || (method && !strcmp(method, "mxfp4"))) return;
+    if (method && !strcmp(method, "fp8") && square) return;
+    snprintf(out->quantised, sizeof out->quantised, "%s%s", method ? method : "no quant_method",
+             square ? "" : ", other blocks");
+}
+
 /* Takes over `root`, which is NULL where the text was no JSON. */
-static moe_status read_json(json_t *root, const json_error_t *error, moe_model *out) {
+static moe_status read_json(json_t *root, const json_error_t *error, const char *as,
+                            moe_model *out) {
     if (!root)
         return moe_fail(MOE_E_CORRUPT, "not JSON: %.100s at line %d", error->text, error->line);
-    moe_status status = json_is_object(root) ? read_root(root, 0, out)
-                                             : moe_fail(MOE_E_CORRUPT, "it is not a JSON object");
+    moe_status status = !json_is_object(root) ? moe_fail(MOE_E_CORRUPT, "it is not a JSON object")
+                        : as                  ? read_as(root, as, 0, out)
+                                              : read_root(root, 0, out);
+    if (!status) read_quantised(root, out);
     json_decref(root);
     return status;
 }
 
 moe_status moe_config_model_text(const char *text, size_t size, moe_model *out) {
     json_error_t error;
-    return read_json(json_loadb(text, size, 0, &error), &error, out);
+    return read_json(json_loadb(text, size, 0, &error), &error, NULL, out);
 }
 
-moe_status moe_config_model(const char *path, moe_model *out) {
+moe_status moe_config_model_as(const char *path, const char *family, moe_model *out) {
     char file[4096];
     struct stat facts;
     json_error_t error;
@@ -219,8 +309,21 @@ moe_status moe_config_model(const char *path, moe_model *out) {
     if ((size_t)length >= sizeof file)
         return moe_fail(MOE_E_NOT_FOUND, "%.64s...: the path is too long", path);
     if (stat(file, &facts)) return moe_fail(MOE_E_NOT_FOUND, "%s: %s", file, strerror(errno));
-    moe_status status = read_json(json_load_file(file, 0, &error), &error, out);
+    moe_status status = read_json(json_load_file(file, 0, &error), &error, family, out);
     return status ? moe_fail_context(status, "%s", file) : MOE_OK;
+}
+
+moe_status moe_config_model(const char *path, moe_model *out) {
+    return moe_config_model_as(path, NULL, out);
+}
+
+moe_status moe_model_check_quantised(const moe_model *model) {
+    if (!*model->quantised) return MOE_OK;
+    return moe_fail(MOE_E_UNSUPPORTED,
+                    "quant_method '%s' is not one that run --weights unpacks (fp8 in blocks of 128 "
+                    "x 128, mxfp4); convert the model to bf16 first, or take a copy of it that was "
+                    "published in bf16",
+                    model->quantised);
 }
 
 moe_status moe_config_json(const char *path, moe_layer *out) {

@@ -19,6 +19,7 @@ typedef struct moe_model_parameters {
 typedef struct moe_model {
     char family[40];     /* model_type of what has the layers */
     moe_layer layer;
+    char quantised[32];  /* how the published weights are, where run cannot unpack it; else "" */
     const char *note;    /* what else the layer's text cannot say; NULL: nothing */
     int64_t layers;      /* of the model; 0: the file does not say */
     int64_t moe_layers;
@@ -32,11 +33,17 @@ typedef struct moe_model {
  * text cannot say: the message names that), MOE_E_INVALID. */
 moe_status moe_config_model(const char *path, moe_model *out);
 
+/* The same, read as a family of this name whatever the file calls it; NULL: as it says. */
+moe_status moe_config_model_as(const char *path, const char *family, moe_model *out);
+
 /* The same of the file's text. */
 moe_status moe_config_model_text(const char *text, size_t size, moe_model *out);
 
 /* The layer alone. */
 moe_status moe_config_json(const char *path, moe_layer *out);
+
+/* MOE_E_UNSUPPORTED where the published weights are quantised in a way that is not known. */
+moe_status moe_model_check_quantised(const moe_model *model);
 
 /* MOE_E_INVALID where layer `index` of the model has no experts; the message names some that do. */
 moe_status moe_model_check_layer(const moe_model *model, int64_t index);

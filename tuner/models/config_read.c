@@ -15,7 +15,7 @@ static const json_t *value_at(const json_t *root, const char *path, const char *
         root = json_object_get(root, key);
         path += length + (path[length] == '.');
     }
-    return json_is_null(root) ? NULL : root;
+    return root;
 }
 
 const json_t *moe_config_at(const json_t *root, const char *paths) {
@@ -23,9 +23,20 @@ const json_t *moe_config_at(const json_t *root, const char *paths) {
     while (*paths && !value) {
         const char *end = paths + strcspn(paths, "|");
         value = value_at(root, paths, end);
+        if (json_is_null(value)) value = NULL;
         paths = end + (*end == '|');
     }
     return value;
+}
+
+bool moe_config_is_null(const json_t *root, const char *paths) {
+    bool found = false;
+    while (*paths && !found) {
+        const char *end = paths + strcspn(paths, "|");
+        found = json_is_null(value_at(root, paths, end));
+        paths = end + (*end == '|');
+    }
+    return found;
 }
 
 /* The first of several paths, which is how the newest configs call it. */

@@ -12,6 +12,9 @@
 /* The value, or NULL. */
 const json_t *moe_config_at(const json_t *root, const char *paths);
 
+/* True where one of the paths leads to null. */
+bool moe_config_is_null(const json_t *root, const char *paths);
+
 /* A whole number, or a list of equal ones: one a layer. MOE_E_CORRUPT names the key. */
 moe_status moe_config_size(const json_t *root, const char *paths, int64_t *out);
 

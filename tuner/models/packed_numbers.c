@@ -1,6 +1,7 @@
 /* packed_numbers.c - a tensor's elements as numbers, plain or in blocks that share a factor. */
 #include "models/packed_numbers.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,13 +46,22 @@ static float e4m3(unsigned char bits) {
     return bits & 128 ? -value : value;
 }
 
+/* NaN among weights would spread over all of y. */
+static moe_status no_number(const moe_numbers *numbers, int64_t at) {
+    return moe_fail(MOE_E_CORRUPT, "tensor '%s' holds a NaN: element %" PRId64 ", or its scale",
+                    moe_tensor_label_of(numbers->tensor.name).text, at);
+}
+
 static moe_status fp8_read(const moe_numbers *numbers, int64_t first, int64_t n, float *out) {
     int64_t columns = numbers->tensor.shape[1];
     int64_t row = first / columns, column = first % columns;
     float scale;
     MOE_TRY(moe_tensor_floats(numbers->scales,
                               row / SIDE * blocks(columns, SIDE) + column / SIDE, 1, &scale));
-    for (int64_t i = 0; i < n; i++) out[i] = e4m3(byte_at(&numbers->tensor, first + i)) * scale;
+    for (int64_t i = 0; i < n; i++) {
+        out[i] = e4m3(byte_at(&numbers->tensor, first + i)) * scale;
+        if (isnan(out[i])) return no_number(numbers, first + i);
+    }
     return MOE_OK;
 }
 
@@ -77,9 +87,10 @@ static int64_t mx_run(const moe_numbers *numbers, int64_t first) {
 static moe_status mx_read(const moe_numbers *numbers, int64_t first, int64_t n, float *out) {
     static const float e2m1[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
     int scale = byte_at(numbers->scales, first / MX_BLOCK);
+    if (scale == 255) return no_number(numbers, first);
     for (int64_t i = first; i < first + n; i++) {
         int bits = byte_at(&numbers->tensor, i / 2) >> (i % 2 ? 4 : 0);
-        float value = scale == 255 ? NAN : ldexpf(e2m1[bits & 7], scale - 127);
+        float value = ldexpf(e2m1[bits & 7], scale - 127);
         *out++ = bits & 8 ? -value : value;
     }
     return MOE_OK;

@@ -28,7 +28,8 @@ moe_status moe_numbers_find(moe_shards *shards, const char *name, moe_numbers *o
 /* True where a tensor is read with scales, whose name is written. */
 bool moe_numbers_scales(moe_shards *shards, const char *name, char scales[MOE_SCALES_NAME_SIZE]);
 
-/* Elements first .. first+n as floats. What moe_tensor_floats says. */
+/* Elements first .. first+n as floats. What moe_tensor_floats says; MOE_E_CORRUPT (a NaN among
+ * packed ones). */
 moe_status moe_numbers_read(const moe_numbers *numbers, int64_t first, int64_t n, float *out);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "models/config_json.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -223,8 +224,9 @@ moe_status moe_preset(const char *what, moe_layer *out) {
     return is_file(what) && !is_preset(what) ? moe_config_json(what, out) : read_layer(what, out);
 }
 
-moe_status moe_preset_model(const char *what, moe_model *out) {
-    if (is_file(what) && !is_preset(what)) return moe_config_model(what, out);
+moe_status moe_preset_model(const char *what, const char *family, moe_model *out) {
+    if (is_file(what) && !is_preset(what)) return moe_config_model_as(what, family, out);
     *out = (moe_model){0};
+    snprintf(out->family, sizeof out->family, "%s", family ? family : "");
     return read_layer(what, &out->layer);
 }

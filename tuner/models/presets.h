@@ -18,7 +18,8 @@ extern const moe_preset_entry moe_preset_list[];
  * of the text and of the file as moe_layer_parse and moe_config_json say. */
 moe_status moe_preset(const char *what, moe_layer *out);
 
-/* The same with all that a config.json says of the model; of text the layer alone. */
-moe_status moe_preset_model(const char *what, moe_model *out);
+/* The same with all that a config.json says of the model; of text the layer alone. A config.json is
+ * read as one of `family` unless that is NULL; what else `what` names is then called so. */
+moe_status moe_preset_model(const char *what, const char *family, moe_model *out);
 
 #endif
