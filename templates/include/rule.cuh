@@ -16,6 +16,13 @@ struct token_facts {
     int token = 0;                            // its number
 };
 
+% -- What makes a score, or a weight of a choice by itself: a row each.
+% local SCORES = {
+%   logit = "logit", score = "logit", sigmoid = "sigmoid(logit)",
+%   softmax = "expf(logit - over.most) / over.all",
+%   sqrtsoftplus = "sqrtf(fmaxf(logit, 0.0f) + log1pf(expf(-fabsf(logit))))",
+% }
+% local scored = p.router_score == "logit" and p.router_weigh or p.router_score
 % local softmax = p.router_score == "softmax"
 % local among, hash, law = p.router_among, p.router_pick == "hash", p.router_second
 % -- The first choice has the largest logit.
@@ -51,7 +58,7 @@ __device__ __forceinline__ float largest(const float *row) {
     return warp_max(most);
 }
 % end
-% if p.router_score == "sigmoid" or p.router_weigh == "sigmoid" then
+% if scored == "sigmoid" then
 
 __device__ __forceinline__ float sigmoid(float v) { return 1.0f / (1.0f + expf(-v)); }
 % end
@@ -59,15 +66,7 @@ __device__ __forceinline__ float sigmoid(float v) { return 1.0f / (1.0f + expf(-
 
 // What a logit scores.
 __device__ __forceinline__ float score(float logit, const softmax &over) {
-% if p.router_score == "softmax" then
-    return expf(logit - over.most) / over.all;
-% elseif p.router_score == "sigmoid" or p.router_weigh == "sigmoid" then
-    return sigmoid(logit);
-% elseif p.router_score == "sqrtsoftplus" then
-    return sqrtf(fmaxf(logit, 0.0f) + log1pf(expf(-fabsf(logit))));
-% else
-    return logit;
-% end
+    return $(SCORES[scored]);
 }
 % end
 % if hash then
