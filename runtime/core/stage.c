@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STAGE_SIZE = 64 };
+enum { STAGE_SIZE = 64, ORDER_SIZE = 256 };
 
 static const double noise_epsilon = 0.01; /* of `noisy` without a number, as in Tensor2Tensor */
 
@@ -168,14 +168,31 @@ static bool has(const place *at, const char *name) {
 
 /* ----------------------------------------------------------------------------------- parse */
 
+/* What may stand at a place. */
+static void add_names(const place *at, moe_text *out) {
+    const char *joint = "";
+    if (at->name) moe_text_add(out, "%s", at->name);
+    for (int i = 0; i < at->count; i++) {
+        if (at->choices[i].unwritten) continue;
+        moe_text_add(out, "%s%s", joint, at->choices[i].name);
+        joint = " or ";
+    }
+}
+
+static moe_status stands_too_late(const char *name) {
+    char data[ORDER_SIZE];
+    moe_text order = moe_text_start(data, sizeof data);
+    for (int i = 0; i < PLACES; i++) {
+        if (i > 0) moe_text_add(&order, ", ");
+        add_names(&places[i], &order);
+    }
+    return moe_fail(MOE_E_PARSE, "'%s' stands too late or twice; stages come in the order: %s",
+                    name, data);
+}
+
 static moe_status no_such_stage(const char *name) {
     for (int i = 0; i < PLACES; i++)
-        if (has(&places[i], name))
-            return moe_fail(MOE_E_PARSE,
-                            "'%s' stands too late or twice; stages come in the order: jitter, "
-                            "noisy, score, groups, topk or hash, softmax or sigmoid, renorm, "
-                            "second, scale, input",
-                            name);
+        if (has(&places[i], name)) return stands_too_late(name);
     return moe_fail(MOE_E_PARSE, "'%s' is no stage of a router; write it like softmax>topk>renorm",
                     name);
 }
