@@ -55,7 +55,8 @@ static const struct {
     {"d=64 f=32 e=8 k=2 router=hash>sparsemixer(0.01)", "sparsemixer weighs the k best"},
     {"d=64 f=32 e=8 k=2 router=hash>topk>softmax",
      "'topk' stands too late or twice; stages come in the order: jitter, noisy, softmax or "
-     "sigmoid or sqrtsoftplus, groups, topk or hash, softmax or sigmoid or sparsemixer, renorm, second"},
+     "sigmoid or sqrtsoftplus, groups, topk or hash, softmax or sigmoid or sparsemixer, renorm, "
+     "second"},
 #undef SIZES
 #undef REST
     {"d=64 f=32 e=64 k=33", "k=33 is not in 1..32"},
