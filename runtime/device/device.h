@@ -17,6 +17,7 @@ typedef struct moe_dims {
     uint32_t grid[3];
     uint32_t block[3];
     uint32_t cluster; /* blocks a cluster along x; 1 = none */
+    uint32_t cluster_y, cluster_z; /* and along y and z; 0 = 1 */
     uint32_t smem;    /* dynamic shared memory, bytes */
     bool overlap;     /* programmatic dependent launch: blocks may start before the kernel ahead of
                          them on the stream has ended, and wait for it by griddepcontrol.wait */

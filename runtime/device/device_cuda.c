@@ -330,10 +330,12 @@ static moe_status cuda_load(void *object, const moe_image *image, void **out) {
 
 static unsigned set_attributes(const moe_dims *dims, CUlaunchAttribute *out) {
     unsigned count = 0;
-    if (dims->cluster > 1)
+    const unsigned y = dims->cluster_y ? dims->cluster_y : 1;
+    const unsigned z = dims->cluster_z ? dims->cluster_z : 1;
+    if (dims->cluster > 1 || y > 1 || z > 1)
         out[count++] = (CUlaunchAttribute){
             .id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION,
-            .value.clusterDim = {.x = dims->cluster, .y = 1, .z = 1},
+            .value.clusterDim = {.x = dims->cluster, .y = y, .z = z},
         };
     if (dims->overlap)
         out[count++] = (CUlaunchAttribute){

@@ -90,6 +90,7 @@ typedef struct sim_kernel {
     uint32_t local_bytes;  /* of one lane */
     uint32_t shared_bytes; /* static */
     uint32_t args_size;
+    const ptx_demands *demands; /* on its launches */
     uint8_t shared_store_shift; /* log2 of the narrowest store that may hit shared memory, */
     uint8_t shared_load_shift;  /* and of the narrowest load */
     bool shared_atomics;

@@ -42,24 +42,22 @@ static uint64_t align_up(uint64_t value, uint64_t to) {
     return to ? (value + to - 1) / to * to : value;
 }
 
-static bool operand_uses(const ptx_operand *operand, const ptx_variable *v) {
-    if (operand->variable == v) return true;
+/* Notes of the variables that an operand names that this kernel uses them. */
+static void mark_used(const ptx_operand *operand, uint32_t user) {
     uint32_t count = operand->kind == PTX_LIST                      ? operand->index
                      : operand->kind == PTX_MEMORY && operand->list ? 1
                                                                     : 0;
-    for (uint32_t i = 0; i < count; i++)
-        if (operand_uses(&operand->list[i], v)) return true;
-    return false;
+    if (operand->variable) operand->variable->user = user;
+    for (uint32_t i = 0; i < count; i++) mark_used(&operand->list[i], user);
 }
 
-static bool kernel_uses(const sim_decoder *d, const ptx_variable *v) {
+static void mark_variables(const sim_decoder *d) {
     for (uint32_t f = 0; f < d->frame_count; f++) {
         const ptx_function *function = d->frames[f].function;
         for (uint32_t s = 0; s < function->statements; s++)
             for (uint32_t o = 0; o < function->statement[s].operands; o++)
-                if (operand_uses(&function->statement[s].operand[o], v)) return true;
+                mark_used(&function->statement[s].operand[o], d->module->kernels);
     }
-    return false;
 }
 
 static void place_variable(ptx_variable *v, uint64_t *end) {
@@ -81,9 +79,10 @@ static moe_status too_large(const sim_decoder *d, const char *what, uint64_t byt
 static moe_status place_shared(sim_decoder *d) {
     uint64_t end = 0, align = 16;
 
+    mark_variables(d);
     for (uint32_t i = 0; i < d->module->variables; i++) {
         ptx_variable *v = d->module->variable[i];
-        if (v->space != SIM_SHARED || !kernel_uses(d, v)) continue;
+        if (v->space != SIM_SHARED || v->user != d->module->kernels) continue;
         if (v->size) place_variable(v, &end);
         else if (v->align > align) align = v->align;
     }
@@ -129,6 +128,8 @@ static moe_status place_local(sim_decoder *d) {
 static moe_status add_frame(sim_decoder *d, ptx_function *function) {
     d->frames = sim_arena_grow(d->arena, d->frames, d->frame_count, sizeof *d->frames);
     if (!d->frames) return sim_no_memory();
+    function->user = d->module->kernels;
+    function->frame = d->frame_count;
     sim_frame *frame = &d->frames[d->frame_count++];
     *frame = (sim_frame){.function = function, .first_register = d->registers};
     frame->offset = sim_arena_alloc(d->arena, (function->registers + 1) * sizeof *frame->offset);
@@ -149,8 +150,7 @@ static const char *called_name(const ptx_statement *s) {
 /* Callees first, so that lanes that are in a call have lower addresses and catch up with the
  * rest. */
 static moe_status collect(sim_decoder *d, ptx_function *function, unsigned depth) {
-    for (uint32_t f = 0; f < d->frame_count; f++)
-        if (d->frames[f].function == function) return MOE_OK;
+    if (function->user == d->module->kernels) return MOE_OK;
     if (depth > 32)
         return moe_fail(MOE_E_UNSUPPORTED,
                         "function %s of kernel %s is recursive, or calls are nested over 32 deep",
@@ -253,6 +253,7 @@ static moe_status decode_all(sim_decoder *d) {
      * finely. */
     k->shared_store_shift = k->shared_load_shift = WIDEST_SHIFT;
     MOE_TRY(sim_constant(d, 0, 64, &zero));
+    d->module->kernels++;
     MOE_TRY(collect(d, d->entry, 0));
     d->carry_register = d->registers++;
     d->memory_register = d->registers++;
@@ -276,6 +277,7 @@ moe_status sim_decode(ptx_module *module, ptx_function *entry, const sim_isa *is
     if (!d.kernel) return sim_no_memory();
     d.kernel->name = entry->name;
     d.kernel->module = module;
+    d.kernel->demands = &entry->demands;
     moe_status status = decode_all(&d);
     if (status == MOE_OK) {
         status = settle(&d);

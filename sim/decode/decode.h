@@ -22,6 +22,13 @@ typedef struct sim_fixup {
     uint32_t instruction, label;
 } sim_fixup;
 
+/* A constant of the pool. */
+typedef struct sim_constant_slot {
+    uint64_t value;
+    uint32_t bits; /* 0: the slot is free */
+    int32_t place;
+} sim_constant_slot;
+
 typedef struct sim_decoder {
     ptx_module *module;
     sim_arena *arena;
@@ -40,6 +47,8 @@ typedef struct sim_decoder {
     uint32_t predicate_end;
     uint8_t *pool;
     uint32_t pool_bytes, pool_room;
+    sim_constant_slot *slot; /* by hash */
+    uint32_t slots, constants;
     uint32_t room; /* of kernel->code */
     sim_schedule_op *schedule;
     sim_schedule_op current; /* registers of the statement being decoded */

@@ -87,14 +87,12 @@ static moe_status emit_copies(sim_decoder *d, const ptx_operand *list, ptx_varia
 
 static moe_status decode_call(sim_decoder *d) {
     call_parts parts = split_call(d->statement);
-    const sim_frame *callee = NULL;
+    const ptx_function *f = parts.name ? ptx_find_function(d->module, parts.name) : NULL;
 
-    for (uint32_t f = 0; f < d->frame_count && parts.name; f++)
-        if (strcmp(d->frames[f].function->name, parts.name) == 0) callee = &d->frames[f];
-    if (!callee)
+    if (!f || f->user != d->module->kernels)
         return moe_fail(MOE_E_UNSUPPORTED, "PTX line %u: calls through pointers are not supported",
                         d->statement->line);
-    const ptx_function *f = callee->function;
+    const sim_frame *callee = &d->frames[f->frame];
     MOE_TRY(emit_copies(d, parts.arguments, f->variable + f->results, f->parameters, true));
     MOE_TRY(sim_emit(d, SIM_OP_call,
                      (sim_instruction){.a = callee->return_register, .imm = callee->start}));

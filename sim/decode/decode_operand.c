@@ -35,24 +35,39 @@ static void note_write(sim_decoder *d, uint32_t number) {
     if (d->current.outputs < SIM_SCHEDULE_REGISTERS) d->current.out[d->current.outputs++] = number;
 }
 
-static moe_status pool_add(sim_decoder *d, uint64_t value, unsigned bits, int32_t *out) {
-    uint32_t bytes = bits / 8 * 32, at;
+/* Where the constant stands already, or the free slot of the table for it. */
+static sim_constant_slot *find_constant(const sim_decoder *d, uint64_t value, unsigned bits) {
+    uint64_t hash = (value ^ bits) * 0x9e3779b97f4a7c15ull;
 
-    for (at = 0; at < d->pool_bytes; at += LINE) {
-        uint64_t first = 0, last = 0;
-        if (at + bytes > d->pool_bytes) break;
-        memcpy(&first, d->pool + at, bits / 8);
-        memcpy(&last, d->pool + at + bytes - bits / 8, bits / 8);
-        if (first == value && last == value) {
-            bool same = true;
-            for (uint32_t i = 0; i < 32 && same; i++)
-                same = memcmp(d->pool + at + i * bits / 8, &value, bits / 8) == 0;
-            if (!same) continue;
-            *out = (int32_t)at | CONSTANT;
-            return MOE_OK;
-        }
+    for (uint64_t i = hash >> 32;; i++) {
+        sim_constant_slot *slot = &d->slot[i & (d->slots - 1)];
+        if (!slot->bits || (slot->bits == bits && slot->value == value)) return slot;
     }
-    at = d->pool_bytes;
+}
+
+/* Keeps half of the table free. */
+static moe_status grow_slots(sim_decoder *d) {
+    sim_constant_slot *old = d->slot;
+    uint32_t count = d->slots;
+
+    if (2 * d->constants < d->slots) return MOE_OK;
+    d->slots = count ? 2 * count : 128;
+    d->slot = sim_arena_alloc(d->arena, d->slots * sizeof *d->slot);
+    if (!d->slot) return sim_no_memory();
+    for (uint32_t i = 0; i < count; i++)
+        if (old[i].bits) *find_constant(d, old[i].value, old[i].bits) = old[i];
+    return MOE_OK;
+}
+
+static moe_status pool_add(sim_decoder *d, uint64_t value, unsigned bits, int32_t *out) {
+    uint32_t bytes = bits / 8 * 32, at = d->pool_bytes;
+
+    MOE_TRY(grow_slots(d));
+    sim_constant_slot *slot = find_constant(d, value, bits);
+    if (slot->bits) {
+        *out = slot->place;
+        return MOE_OK;
+    }
     if (at + bytes > d->pool_room) {
         uint32_t room = d->pool_room ? 2 * d->pool_room : 16384;
         uint8_t *bigger = realloc(d->pool, room);
@@ -63,6 +78,8 @@ static moe_status pool_add(sim_decoder *d, uint64_t value, unsigned bits, int32_
     for (uint32_t i = 0; i < 32; i++) memcpy(d->pool + at + i * bits / 8, &value, bits / 8);
     d->pool_bytes += bytes;
     *out = (int32_t)at | CONSTANT;
+    *slot = (sim_constant_slot){.value = value, .bits = bits, .place = *out};
+    d->constants++;
     return MOE_OK;
 }
 
@@ -120,6 +137,13 @@ static moe_status special_source(sim_decoder *d, const ptx_operand *operand, int
                     d->statement->line, operand->name);
 }
 
+static moe_status check_linked(const sim_decoder *d, const ptx_variable *v) {
+    if (!v->external || v->space == SIM_SHARED) return MOE_OK;
+    return moe_fail(MOE_E_UNSUPPORTED,
+                    "PTX line %u: variable %s is external; the simulator does not link modules",
+                    d->statement->line, v->name);
+}
+
 static moe_status symbol_source(sim_decoder *d, const ptx_operand *operand, unsigned bits,
                                 int32_t *out) {
     if (!operand->variable)
@@ -127,6 +151,7 @@ static moe_status symbol_source(sim_decoder *d, const ptx_operand *operand, unsi
             MOE_E_UNSUPPORTED,
             "PTX line %u: '%s' is no variable (addresses of functions are not supported)",
             d->statement->line, operand->name);
+    MOE_TRY(check_linked(d, operand->variable));
     return sim_constant(d, operand->variable->address + (uint64_t)operand->value, bits, out);
 }
 
@@ -214,7 +239,8 @@ moe_status sim_address(sim_decoder *d, const ptx_operand *operand, sim_instructi
         return bits >= 32 ? MOE_OK : sim_bad(d, "an address of less than 32 bits");
     }
     in->a = CONSTANT; /* zero, the first in the pool */
-    if (operand->variable) in->imm += (int64_t)operand->variable->address;
-    else if (operand->name) return sim_bad(d, "an unknown variable");
-    return MOE_OK;
+    if (!operand->variable && operand->name) return sim_bad(d, "an unknown variable");
+    if (!operand->variable) return MOE_OK;
+    in->imm += (int64_t)operand->variable->address;
+    return check_linked(d, operand->variable);
 }

@@ -211,7 +211,8 @@ HANDLER(bfi_b64) {
 }
 
 /* ---- the carry chain. aux: 1 takes the carry, 2 sets it, 64: 64 bits wide; mad: 4 high half, 8
- * signed */
+ * signed. There is one flag, the carry of an adder: a subtraction is x + ~y + 1, or + the flag, so
+ * that it leaves the inverted borrow, and addc or madc may take that up. */
 
 static void set_carry(sim_warp *warp, u32 lane, bool carry) {
     warp->carry = (warp->carry & ~(1u << lane)) | (u32)carry << lane;
@@ -226,9 +227,11 @@ static void write_wide(sim_warp *warp, s32 offset, u32 lane, bool wide, u64 valu
     else LANES_OF(u32, warp, offset)[lane] = (u32)value;
 }
 
-static void add_carry(sim_warp *warp, const sim_instruction *in, u32 lane, u64 x, u64 y) {
+/* x + y, and the flag, or `first` where the instruction starts a chain. */
+static void add_carry(sim_warp *warp, const sim_instruction *in, u32 lane, u64 x, u64 y,
+                      bool first) {
     bool wide = in->aux & 64;
-    u128 sum = (u128)x + y + (in->aux & 1 ? warp->carry >> lane & 1 : 0);
+    u128 sum = (u128)x + y + (in->aux & 1 ? warp->carry >> lane & 1 : first);
 
     write_wide(warp, in->d, lane, wide, (u64)sum);
     if (in->aux & 2) set_carry(warp, lane, wide ? sum >> 64 & 1 : sum >> 32 & 1);
@@ -237,7 +240,7 @@ static void add_carry(sim_warp *warp, const sim_instruction *in, u32 lane, u64 x
 HANDLER(add_cc) {
     FOR_LANES(lane, exec) {
         add_carry(warp, in, lane, read_wide(warp, in->a, lane, in->aux & 64),
-                  read_wide(warp, in->b, lane, in->aux & 64));
+                  read_wide(warp, in->b, lane, in->aux & 64), false);
     }
     return SIM_STEP;
 }
@@ -246,10 +249,8 @@ HANDLER(sub_cc) {
     bool wide = in->aux & 64;
 
     FOR_LANES(lane, exec) {
-        u64 x = read_wide(warp, in->a, lane, wide), y = read_wide(warp, in->b, lane, wide);
-        u64 borrow = in->aux & 1 ? warp->carry >> lane & 1 : 0;
-        write_wide(warp, in->d, lane, wide, x - y - borrow);
-        if (in->aux & 2) set_carry(warp, lane, (u128)y + borrow > x);
+        u64 x = read_wide(warp, in->a, lane, wide), y = ~read_wide(warp, in->b, lane, wide);
+        add_carry(warp, in, lane, x, wide ? y : (u32)y, true);
     }
     return SIM_STEP;
 }
@@ -264,7 +265,7 @@ HANDLER(mad_cc) {
                            : (u128)x * y;
         u64 part = (u64)(high ? product >> (wide ? 64 : 32) : product);
         if (!wide) part = (u32)part;
-        add_carry(warp, in, lane, part, read_wide(warp, in->c, lane, wide));
+        add_carry(warp, in, lane, part, read_wide(warp, in->c, lane, wide), false);
     }
     return SIM_STEP;
 }

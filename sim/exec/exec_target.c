@@ -1,6 +1,8 @@
 /* exec_target.c - bounds and alignment of memory instructions, and what they cost. */
 #include "exec/exec_memory.h"
 
+#include <stdio.h>
+
 #define OFFSET_MASK ((1ull << SIM_ADDRESS_SHIFT) - 1)
 
 static const char *window_name(u64 address) {
@@ -13,6 +15,28 @@ static const char *window_name(u64 address) {
     }
 }
 
+static bool is_before(const sim_memory *memory, u64 address) {
+    u64 offset = address & OFFSET_MASK;
+
+    return offset > OFFSET_MASK / 2 &&
+           sim_allocation_at(memory, address + OFFSET_MASK + 1 - offset);
+}
+
+/* " at byte 64", or, where an address has run under the start of an allocation into the room of the
+ * one before, ", 4 bytes before". */
+static void place_text(const sim_memory *memory, u64 address, char *text, size_t size) {
+    u64 offset = address & OFFSET_MASK, before = OFFSET_MASK + 1 - offset;
+
+    if (is_before(memory, address))
+        snprintf(text, size, ", %llu bytes before a global allocation of %llu bytes",
+                 (unsigned long long)before,
+                 (unsigned long long)sim_allocation_at(memory, address + before)->size);
+    else
+        snprintf(text, size, " at byte %llu of a global allocation of %llu bytes",
+                 (unsigned long long)offset,
+                 (unsigned long long)sim_allocation_at(memory, address)->size);
+}
+
 /* One lane's global access; false if it must not happen. */
 static bool check_global(sim_warp *warp, const sim_instruction *in, u32 lane, u64 address,
                          u32 bytes, const char *what) {
@@ -20,7 +44,7 @@ static bool check_global(sim_warp *warp, const sim_instruction *in, u32 lane, u6
     const sim_allocation *a = sim_allocation_at(memory, address);
     u64 offset = address & OFFSET_MASK, number = address >> SIM_ADDRESS_SHIFT;
 
-    if (!a) {
+    if (!a && !is_before(memory, address)) {
         bool freed = number >= SIM_FIRST_ALLOCATION && number < memory->count;
         sim_find(warp, freed ? SIM_FINDING_freed : SIM_FINDING_bounds, in, UINT32_MAX,
                  "%s of %u bytes at 0x%llx, %s, by block %u warp %u lane %u (%%p)", what, bytes,
@@ -29,12 +53,11 @@ static bool check_global(sim_warp *warp, const sim_instruction *in, u32 lane, u6
                  warp->index, lane);
         return false;
     }
-    if (offset > a->size || bytes > a->size - offset) {
+    if (!a || offset > a->size || bytes > a->size - offset) {
+        char place[120];
+        place_text(memory, address, place, sizeof place);
         sim_find(warp, SIM_FINDING_bounds, in, UINT32_MAX,
-                 "%s of %u bytes at byte %llu of a global allocation of %llu bytes, by block %u "
-                 "warp %u lane "
-                 "%u (%%p)",
-                 what, bytes, (unsigned long long)offset, (unsigned long long)a->size,
+                 "%s of %u bytes%s, by block %u warp %u lane %u (%%p)", what, bytes, place,
                  warp->block->index, warp->index, lane);
         return false;
     }

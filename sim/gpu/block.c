@@ -66,7 +66,7 @@ void sim_block_free(sim_block *block) {
 static uint64_t special_value(const sim_block *b, sim_special kind, uint32_t warp, uint32_t lane) {
     const moe_dims *d = &b->launch->dims;
     uint32_t thread = warp * SIM_LANES + lane;
-    uint32_t clusters = d->cluster > 1 ? d->cluster : 1;
+    const uint32_t *cluster = b->launch->cluster;
 
     switch (kind) {
     case SIM_SPECIAL_tid_x: return thread % d->block[0];
@@ -94,18 +94,21 @@ static uint64_t special_value(const sim_block *b, sim_special kind, uint32_t war
     case SIM_SPECIAL_lanemask_ge: return ~((1u << lane) - 1);
     case SIM_SPECIAL_dynamic_smem: return d->smem;
     case SIM_SPECIAL_total_smem: return b->shared_bytes;
-    case SIM_SPECIAL_clusterid_x: return b->id[0] / clusters;
-    case SIM_SPECIAL_clusterid_y: return b->id[1];
-    case SIM_SPECIAL_clusterid_z: return b->id[2];
-    case SIM_SPECIAL_nclusterid_x: return d->grid[0] / clusters;
-    case SIM_SPECIAL_nclusterid_y: return d->grid[1];
-    case SIM_SPECIAL_nclusterid_z: return d->grid[2];
-    case SIM_SPECIAL_cluster_ctaid_x: return b->id[0] % clusters;
-    case SIM_SPECIAL_cluster_ctarank: return b->id[0] % clusters;
-    case SIM_SPECIAL_cluster_nctaid_x: return clusters;
-    case SIM_SPECIAL_cluster_nctarank: return clusters;
-    case SIM_SPECIAL_cluster_nctaid_y:
-    case SIM_SPECIAL_cluster_nctaid_z: return 1;
+    case SIM_SPECIAL_clusterid_x: return b->id[0] / cluster[0];
+    case SIM_SPECIAL_clusterid_y: return b->id[1] / cluster[1];
+    case SIM_SPECIAL_clusterid_z: return b->id[2] / cluster[2];
+    case SIM_SPECIAL_nclusterid_x: return d->grid[0] / cluster[0];
+    case SIM_SPECIAL_nclusterid_y: return d->grid[1] / cluster[1];
+    case SIM_SPECIAL_nclusterid_z: return d->grid[2] / cluster[2];
+    case SIM_SPECIAL_cluster_ctaid_x: return b->id[0] % cluster[0];
+    case SIM_SPECIAL_cluster_ctaid_y: return b->id[1] % cluster[1];
+    case SIM_SPECIAL_cluster_ctaid_z: return b->id[2] % cluster[2];
+    case SIM_SPECIAL_cluster_ctarank: return b->rank;
+    case SIM_SPECIAL_cluster_nctaid_x: return cluster[0];
+    case SIM_SPECIAL_cluster_nctaid_y: return cluster[1];
+    case SIM_SPECIAL_cluster_nctaid_z: return cluster[2];
+    case SIM_SPECIAL_cluster_nctarank: return b->launch->cluster_size;
+    case SIM_SPECIAL_is_explicit_cluster: return b->launch->clustered;
     case SIM_SPECIAL_warp_size: return SIM_LANES;
     default: return 0;
     }
@@ -117,6 +120,10 @@ static void set_specials(const sim_block *b, sim_warp *warp) {
     for (uint32_t i = 0; i < k->specials; i++) {
         uint8_t *at = warp->base[0] + k->special[i].offset;
         bool wide = k->special[i].kind == SIM_SPECIAL_gridid;
+        if (k->special[i].kind == SIM_SPECIAL_is_explicit_cluster) {
+            memset(at, b->launch->clustered ? 0xff : 0, sizeof(uint32_t));
+            continue;
+        }
         for (uint32_t lane = 0; lane < SIM_LANES; lane++) {
             uint64_t value = special_value(b, k->special[i].kind, warp->index, lane);
             if (wide) memcpy(at + 8 * lane, &value, 8);
@@ -160,7 +167,21 @@ static void clear_marks(sim_block *b) {
     if (b->marks.atomic) memset(b->marks.atomic, 0, stores * sizeof(uint32_t));
 }
 
-moe_status sim_block_start(sim_block *b, sim_worker *worker, uint32_t index) {
+/* Blocks start by clusters: number n is the block of rank n % size in cluster n / size. */
+static void place_block(const sim_launch_state *launch, uint32_t number, sim_block *b) {
+    const uint32_t *grid = launch->dims.grid, *size = launch->cluster;
+    uint32_t cluster = number / launch->cluster_size, rank = number % launch->cluster_size;
+
+    b->rank = rank;
+    for (int i = 0; i < 3; i++) {
+        b->id[i] = cluster % (grid[i] / size[i]) * size[i] + rank % size[i];
+        cluster /= grid[i] / size[i];
+        rank /= size[i];
+    }
+    b->index = (b->id[2] * grid[1] + b->id[1]) * grid[0] + b->id[0];
+}
+
+moe_status sim_block_start(sim_block *b, sim_worker *worker, uint32_t number) {
     sim_launch_state *launch = worker->launch;
     const moe_dims *d = &launch->dims;
     uint8_t *arena = b->arena;
@@ -172,16 +193,13 @@ moe_status sim_block_start(sim_block *b, sim_worker *worker, uint32_t index) {
     b->worker = worker;
     b->launch = launch;
     b->kernel = launch->kernel;
-    b->index = index;
-    b->id[0] = index % d->grid[0];
-    b->id[1] = index / d->grid[0] % d->grid[1];
-    b->id[2] = index / d->grid[0] / d->grid[1];
+    place_block(launch, number, b);
     b->warps = b->live = (d->block[0] * d->block[1] * d->block[2] + SIM_LANES - 1) / SIM_LANES;
     b->agents = b->warps + SIM_PROXIES <= SIM_MAX_WARPS ? b->warps + SIM_PROXIES : b->warps;
     b->shared_bytes = launch->shared_bytes;
     b->checks = launch->checks;
-    b->random =
-        launch->context->options.seed * 0x9e3779b97f4a7c15ull + index * 0xbf58476d1ce4e5b9ull + 1;
+    b->random = launch->context->options.seed * 0x9e3779b97f4a7c15ull +
+                b->index * 0xbf58476d1ce4e5b9ull + 1;
     size = lay_out(b, NULL);
     if (size > b->arena_size) {
         free(b->arena);
@@ -273,7 +291,7 @@ static bool is_waiting(sim_block *b, sign_of_life *last) {
 
 sim_block_state sim_block_run(sim_block *b, uint64_t quantum) {
     sim_launch_state *launch = b->launch;
-    uint64_t stop = b->executed + quantum, progress = b->progress, polls = b->polls;
+    uint64_t stop = b->executed + quantum, polls = b->polls;
     sign_of_life last = now_of(b);
     bool shuffled = launch->context->options.seed != 0;
 
@@ -288,8 +306,7 @@ sim_block_state sim_block_run(sim_block *b, uint64_t quantum) {
         if (__atomic_load_n(&launch->abort, __ATOMIC_RELAXED)) return finish(b);
         if (b->live && is_waiting(b, &last)) return SIM_BLOCK_STALLED;
     }
-    if (b->live && (sim_over_budget(b) ||
-                    (b->progress == progress && b->polls == polls && sim_loops_for_ever(b)))) {
+    if (b->live && (sim_over_budget(b) || (b->polls == polls && sim_loops_for_ever(b)))) {
         __atomic_store_n(&launch->abort, 1, __ATOMIC_RELAXED);
         return finish(b);
     }

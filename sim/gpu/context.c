@@ -48,16 +48,30 @@ static int busier(const void *left, const void *right) {
     return (a->line > b->line) - (a->line < b->line);
 }
 
-static sim_line *find_line(sim_line *lines, size_t count, const char *file, uint32_t line) {
-    for (size_t i = 0; i < count; i++)
-        if (lines[i].line == line && lines[i].file == file) return &lines[i];
-    return &lines[count];
+static int by_place(const void *left, const void *right) {
+    const sim_line *a = left, *b = right;
+    uintptr_t file_a = (uintptr_t)a->file, file_b = (uintptr_t)b->file;
+
+    if (file_a != file_b) return file_a < file_b ? -1 : 1;
+    return (a->line > b->line) - (a->line < b->line);
+}
+
+/* Makes one row of all rows of a line; returns how many are left. */
+static size_t merge_lines(sim_line *lines, size_t count) {
+    size_t used = 0;
+
+    qsort(lines, count, sizeof *lines, by_place);
+    for (size_t i = 0; i < count; i++) {
+        if (used && by_place(&lines[used - 1], &lines[i]) == 0)
+            lines[used - 1].executed += lines[i].executed;
+        else lines[used++] = lines[i];
+    }
+    return used;
 }
 
 moe_status sim_last_profile(const sim_context *context, const sim_line **lines, size_t *count) {
     const sim_kernel *k = context->last_kernel;
     sim_context *keeper = (sim_context *)(uintptr_t)context;
-    size_t used = 0;
 
     if (!k) return moe_fail(MOE_E_NOT_FOUND, "nothing has been launched");
     free(keeper->profile);
@@ -66,14 +80,11 @@ moe_status sim_last_profile(const sim_context *context, const sim_line **lines, 
     for (uint32_t i = 0; i < k->count; i++) {
         uint32_t file = k->place[i].file, line = file ? k->place[i].line : k->line[i];
         const char *name = file && file < k->module->files ? k->module->file[file] : NULL;
-        sim_line *at = find_line(keeper->profile, used, name, line);
-        if (at == &keeper->profile[used]) used++;
-        at->file = name;
-        at->line = line;
-        at->executed += context->hits[i];
+        keeper->profile[i] = (sim_line){
+            .file = name, .line = name ? line : k->line[i], .executed = context->hits[i]};
     }
-    qsort(keeper->profile, used, sizeof *keeper->profile, busier);
+    *count = merge_lines(keeper->profile, k->count);
+    qsort(keeper->profile, *count, sizeof *keeper->profile, busier);
     *lines = keeper->profile;
-    *count = used;
     return MOE_OK;
 }

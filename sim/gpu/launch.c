@@ -35,12 +35,12 @@ static void give_block(sim_context *context, sim_block *block) {
     pthread_mutex_unlock(&context->pool_lock);
 }
 
-static moe_status start_block(sim_worker *worker, uint32_t index) {
+static moe_status start_block(sim_worker *worker, uint32_t number) {
     sim_launch_state *launch = worker->launch;
     sim_block *block = take_block(launch->context);
 
     if (!block) return moe_fail(MOE_E_MEMORY, "out of host memory for a simulated block");
-    moe_status status = sim_block_start(block, worker, index);
+    moe_status status = sim_block_start(block, worker, number);
     if (status != MOE_OK) {
         give_block(launch->context, block);
         return status;
@@ -53,21 +53,18 @@ static moe_status start_block(sim_worker *worker, uint32_t index) {
 
 /* The blocks that have just been started are a cluster; the last one stands first. */
 static void join_cluster(sim_worker *worker, uint32_t size) {
-    sim_block *first = worker->running;
+    sim_block *peer[SIM_MAX_CLUSTER], *at = worker->running;
 
-    for (sim_block *at = first; at && at->index + size > first->index; at = at->next) {
-        at->rank = at->index % size;
-        for (sim_block *peer = first; peer && peer->index + size > first->index;
-             peer = peer->next)
-            at->cluster[peer->index % size] = peer;
-    }
+    for (uint32_t i = 0; i < size; i++, at = at->next) peer[at->rank] = at;
+    for (uint32_t i = 0; i < size; i++)
+        memcpy(peer[i]->cluster, peer, size * sizeof *peer);
 }
 
 /* Starts the next block of the grid, or the blocks of the next cluster; false when there are none
  * left or none may be added. */
 static moe_status start_next(sim_worker *worker, bool *started) {
     sim_launch_state *launch = worker->launch;
-    uint32_t size = launch->dims.cluster > 1 ? launch->dims.cluster : 1;
+    uint32_t size = launch->cluster_size;
 
     *started = false;
     if (worker->in_flight >= launch->resident) return MOE_OK;
@@ -106,6 +103,31 @@ static void report_spinning(const sim_block *block) {
              "block %u spins on memory that nobody changes: %s", block->index, text);
 }
 
+static double seconds(void) {
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Short enough for a limit to be met at about its number. */
+static uint64_t quantum_of(const sim_launch_state *launch) {
+    uint64_t most = launch->context->options.most_instructions;
+
+    return most && most < QUANTUM ? most : QUANTUM;
+}
+
+static void watch_limit(const sim_block *block, uint64_t executed, sim_block_state state) {
+    sim_launch_state *launch = block->launch;
+    const sim_options *o = &launch->context->options;
+    uint64_t all = __atomic_add_fetch(&launch->executed, executed, __ATOMIC_RELAXED);
+
+    if (state == SIM_BLOCK_DONE) return;
+    if ((o->most_instructions && all >= o->most_instructions) ||
+        (o->most_seconds > 0 && seconds() - launch->start > o->most_seconds))
+        sim_report_limit(block);
+}
+
 /* Runs every block of the worker once; *moved: something other than polling has happened. */
 static void run_round(sim_worker *worker, bool *moved) {
     *moved = false;
@@ -113,19 +135,13 @@ static void run_round(sim_worker *worker, bool *moved) {
         next = block->next;
         sim_block_state state;
         do {
-            uint64_t before = block->progress;
-            state = sim_block_run(block, QUANTUM);
+            uint64_t before = block->progress, executed = block->executed;
+            state = sim_block_run(block, quantum_of(worker->launch));
+            watch_limit(block, block->executed - executed, state);
             if (state != SIM_BLOCK_STALLED || block->progress != before) *moved = true;
         } while (state == SIM_BLOCK_RUNNING);
         if (state == SIM_BLOCK_DONE) retire(worker, block);
     }
-}
-
-static double seconds(void) {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 static moe_status work(sim_worker *worker) {
@@ -218,11 +234,72 @@ static moe_status check_dims(const sim_context *context, const sim_kernel *k, co
             MOE_E_INVALID,
             "kernel %s wants %u static + %u dynamic bytes of shared memory, a block has %lld",
             k->name, k->shared_bytes, d->smem, (long long)f->smem);
-    if (d->cluster > 1 && (f->sm < 90 || d->cluster > SIM_MAX_CLUSTER || d->grid[0] % d->cluster))
+    return MOE_OK;
+}
+
+/* What the kernel's .maxntid and .reqntid demand of the block. */
+static moe_status check_block(const sim_kernel *k, const moe_dims *d) {
+    const uint32_t *most = k->demands->max_block, *exact = k->demands->block;
+    uint64_t threads = (uint64_t)d->block[0] * d->block[1] * d->block[2];
+
+    if (most[0] && threads > (uint64_t)most[0] * most[1] * most[2])
         return moe_fail(MOE_E_INVALID,
-                        "kernel %s: clusters of %u blocks in a grid of %u (sm_90 has them, of up "
-                        "to %d blocks, and a grid is made of whole ones)",
-                        k->name, d->cluster, d->grid[0], SIM_MAX_CLUSTER);
+                        "kernel %s: a block of %ux%ux%u threads, but it was compiled for at most "
+                        "%llu (.maxntid, __launch_bounds__)",
+                        k->name, d->block[0], d->block[1], d->block[2],
+                        (unsigned long long)most[0] * most[1] * most[2]);
+    if (exact[0] && memcmp(exact, d->block, sizeof d->block) != 0)
+        return moe_fail(MOE_E_INVALID,
+                        "kernel %s: a block of %ux%ux%u threads, but it demands %ux%ux%u "
+                        "(.reqntid)",
+                        k->name, d->block[0], d->block[1], d->block[2], exact[0], exact[1],
+                        exact[2]);
+    return MOE_OK;
+}
+
+/* The launch's cluster: what the caller asks for, or what the kernel demands. */
+static moe_status find_cluster(sim_launch_state *launch) {
+    const sim_kernel *k = launch->kernel;
+    const moe_dims *d = &launch->dims;
+    const uint32_t *demanded = k->demands->cluster;
+    const uint32_t asked[3] = {d->cluster > 1 ? d->cluster : 1, d->cluster_y > 1 ? d->cluster_y : 1,
+                               d->cluster_z > 1 ? d->cluster_z : 1};
+    bool asks = asked[0] * (uint64_t)asked[1] * asked[2] > 1;
+
+    if (asks && demanded[0] && memcmp(asked, demanded, sizeof asked) != 0)
+        return moe_fail(MOE_E_INVALID,
+                        "kernel %s: a cluster of %ux%ux%u blocks, but it demands %ux%ux%u "
+                        "(.reqnctapercluster)",
+                        k->name, asked[0], asked[1], asked[2], demanded[0], demanded[1],
+                        demanded[2]);
+    if (!asks && !demanded[0] && k->demands->clustered)
+        return moe_fail(MOE_E_INVALID,
+                        "kernel %s: .explicitcluster demands clusters of the launch", k->name);
+    launch->clustered = asks || demanded[0];
+    memcpy(launch->cluster, demanded[0] ? demanded : asked, sizeof launch->cluster);
+    return MOE_OK;
+}
+
+static moe_status check_cluster(sim_launch_state *launch) {
+    const uint32_t *size = launch->cluster, *grid = launch->dims.grid;
+    const sim_kernel *k = launch->kernel;
+    uint64_t blocks = (uint64_t)size[0] * size[1], most = k->demands->max_cluster;
+    bool whole = true;
+
+    for (int i = 0; i < 3; i++) whole = whole && size[i] && grid[i] % size[i] == 0;
+    blocks = blocks > SIM_MAX_CLUSTER ? blocks : blocks * size[2];
+    launch->cluster_size = (uint32_t)blocks;
+    if (blocks == 1) return MOE_OK;
+    if (launch->context->facts.sm < 90 || !whole || blocks > SIM_MAX_CLUSTER)
+        return moe_fail(MOE_E_INVALID,
+                        "kernel %s: clusters of %ux%ux%u blocks in a grid of %ux%ux%u (sm_90 has "
+                        "them, of up to %d blocks, and a grid is made of whole ones)",
+                        k->name, size[0], size[1], size[2], grid[0], grid[1], grid[2],
+                        SIM_MAX_CLUSTER);
+    if (most && blocks > most)
+        return moe_fail(MOE_E_INVALID,
+                        "kernel %s: clusters of %llu blocks, but .maxclusterrank allows %llu",
+                        k->name, (unsigned long long)blocks, (unsigned long long)most);
     return MOE_OK;
 }
 
@@ -330,6 +407,10 @@ moe_status sim_launch_kernel(sim_context *context, const sim_kernel *k, const mo
         .context = context, .kernel = k, .memory = &context->memory, .dims = *dims};
 
     MOE_TRY(check_dims(context, k, dims, args_size));
+    MOE_TRY(check_block(k, dims));
+    MOE_TRY(find_cluster(&launch));
+    MOE_TRY(check_cluster(&launch));
+    launch.start = seconds();
     launch.number = ++context->launches;
     launch.chain = dims->overlap ? context->chain : launch.number;
     launch.blocks = dims->grid[0] * dims->grid[1] * dims->grid[2];

@@ -140,12 +140,8 @@ static void device_unload(void *self, void *module) {
 }
 
 static moe_status find_entries(simulated_module *m) {
-    for (int64_t i = 0; i < m->launch.kernels; i++) {
-        m->entries[i] = sim_find_entry(m->module, m->launch.kernel[i].symbol);
-        if (m->entries[i] < 0)
-            return moe_fail(MOE_E_NOT_FOUND, "the image has no kernel '%s'",
-                            m->launch.kernel[i].symbol);
-    }
+    for (int64_t i = 0; i < m->launch.kernels; i++)
+        MOE_TRY(sim_find_entry(m->module, m->launch.kernel[i].symbol, &m->entries[i]));
     return MOE_OK;
 }
 

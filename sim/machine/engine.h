@@ -20,8 +20,9 @@
 #include <pthread.h>
 
 enum { SIM_LANES = 32, SIM_MAX_WARPS = 32, SIM_BARRIERS = 16, SIM_ALL = -1 };
-/* Warp instructions after which a block is given up: about a minute of work. */
-#define SIM_BUDGET (1ull << 32)
+/* Warp instructions after which a block is given up where the launch has no limit of its own: some
+ * seconds of work. */
+#define SIM_BUDGET (1ull << 28)
 
 /* Marks number blocks with 24 bits; larger grids run without checks of order. */
 enum { SIM_MAX_CHECKED_BLOCKS = 1 << 23 };
@@ -317,6 +318,8 @@ void sim_report_deadlock(sim_block *block, const char *why);
 /* Finds and reports a warp that repeats itself; a block that has run for too long. */
 bool sim_loops_for_ever(sim_block *block);
 bool sim_over_budget(sim_block *block);
+/* Reports, once, that the launch has reached its limit of instructions or of time. */
+void sim_report_limit(const sim_block *block);
 
 /* ---- launches (launch.c) */
 
@@ -361,6 +364,9 @@ struct sim_launch_state {
     const sim_kernel *kernel;
     sim_memory *memory;
     moe_dims dims;
+    uint32_t cluster[3]; /* blocks of a cluster along each way, */
+    uint32_t cluster_size; /* and together */
+    bool clustered; /* the launch asks for clusters, or its kernel does */
     uint8_t *args;
     uint64_t number; /* of the launch; pages with another are stale */
     uint64_t chain;  /* of the first launch that may still be running */
@@ -370,6 +376,8 @@ struct sim_launch_state {
     uint32_t abort;       /* atomic: stop as soon as possible */
     uint64_t order;       /* atomic: publications so far */
     uint64_t progress;    /* atomic: quanta in which something happened */
+    uint64_t executed;    /* atomic: warp instructions of all blocks, */
+    double start;         /* and when it began: for the limits */
     uint64_t **fence_log; /* by block; NULL until a block fences */
     bool checks;
     bool parallel; /* more than one host thread */

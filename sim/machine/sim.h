@@ -2,8 +2,9 @@
  *
  *     sim_context *gpu;   sim_open(facts, &(sim_options){.checks = true}, &gpu);
  *     sim_module *module; sim_load(gpu, ptx, size, &module);
+ *     int entry;          sim_find_entry(module, "scale", &entry);
  *     uint64_t x;         sim_alloc(gpu, 4096, &x);
- *     sim_launch(gpu, module, sim_find_entry(module, "scale"), &dims, args, sizeof args);
+ *     sim_launch(gpu, module, entry, &dims, args, sizeof args);
  *
  * A context belongs to one thread at a time; launches run in parallel inside. Everything is
  * synchronous. Functions return MOE_E_FAULT, with the findings as the message, where a kernel
@@ -22,6 +23,8 @@ typedef struct sim_options {
     int threads;   /* that run blocks; 0 = one for each core */
     bool checks;   /* races, unwritten memory; bounds and alignment are always checked */
     bool portable; /* true: do without the host's wider instruction sets; same results */
+    uint64_t most_instructions; /* of warps, for a launch to end in; 0: what a block may have */
+    double most_seconds;        /* the same in time; 0: any */
 } sim_options;
 
 /* MOE_E_MEMORY. `facts` is copied. */
@@ -45,15 +48,21 @@ moe_status sim_poison(sim_context *context, uint64_t to, size_t bytes); /* unwri
 
 /* ---- modules (module.c) */
 
-/* Parses and decodes PTX. MOE_E_PARSE; MOE_E_UNSUPPORTED names the instruction and its PTX line. */
+/* Parses PTX and gives its variables memory. MOE_E_PARSE. */
 moe_status sim_load(sim_context *context, const char *ptx, size_t size, sim_module **out);
 void sim_unload(sim_context *context, sim_module *module);
 
 int sim_entry_count(const sim_module *module);
-int sim_find_entry(const sim_module *module, const char *name); /* -1: no such entry */
+const char *sim_entry_name(const sim_module *module, int entry);
+
+/* An entry by name, decoded with all that it calls; others of the module may hold what the
+ * simulator does not know. MOE_E_NOT_FOUND: there is none; MOE_E_UNSUPPORTED names the instruction
+ * and its PTX line; MOE_E_PARSE. */
+moe_status sim_find_entry(sim_module *module, const char *name, int *out);
 
 typedef struct sim_parameter {
     const char *name;
+    const char *type; /* "u64"; of a struct or an array, NULL */
     uint32_t offset, size, align; /* bytes, in the parameter buffer */
 } sim_parameter;
 
@@ -66,6 +75,7 @@ typedef struct sim_entry {
     uint32_t instructions;
 } sim_entry;
 
+/* Of an entry that was found. */
 const sim_entry *sim_entry_info(const sim_module *module, int entry);
 
 /* ---- launches (launch.c) */
@@ -81,7 +91,7 @@ const sim_counters *sim_last_counters(const sim_context *context);
 /* How often each source line was executed by warps in the last launch: count rows, busiest
  * first. */
 typedef struct sim_line {
-    const char *file;
+    const char *file; /* NULL: the line is one of the PTX text */
     uint32_t line;
     uint64_t executed;
 } sim_line;

@@ -74,17 +74,29 @@ void sim_report_deadlock(sim_block *b, const char *why) {
              "block %u: %s: %s", b->index, why, text);
 }
 
-/* ---- loops without end. A block that neither touches memory nor comes to a barrier for a whole
- * quantum may compute, or be caught: if a warp comes back to the same place with the same
- * registers, it will do so for ever. */
+/* ---- loops without end. If a warp comes back to the same place with the same registers, and has
+ * read nothing else on the way, it will do so for ever, whatever it stores. */
 
 enum { LOOP_STEPS = 4096 };
 
-static bool reads_memory(const sim_block *b, uint32_t pc) {
-    uint8_t class = sim_op_class[b->kernel->code[pc].op];
-
-    return class == SIM_CLASS_load_global || class == SIM_CLASS_load_shared ||
-           class == SIM_CLASS_local;
+/* What only computes, stores and jumps; everything else may bring news. */
+static bool brings_news(const sim_block *b, uint32_t pc) {
+    switch (sim_op_class[b->kernel->code[pc].op]) {
+    case SIM_CLASS_move:
+    case SIM_CLASS_integer:
+    case SIM_CLASS_multiply:
+    case SIM_CLASS_fp32:
+    case SIM_CLASS_fp16:
+    case SIM_CLASS_fp64:
+    case SIM_CLASS_convert:
+    case SIM_CLASS_special:
+    case SIM_CLASS_division:
+    case SIM_CLASS_branch:
+    case SIM_CLASS_constant: return b->kernel->code[pc].op == SIM_OP_clock;
+    case SIM_CLASS_store_global: return false;
+    case SIM_CLASS_store_shared: return b->kernel->code[pc].op != SIM_OP_st_shared;
+    default: return true;
+    }
 }
 
 static bool comes_back(sim_warp *warp, uint8_t *registers) {
@@ -94,7 +106,7 @@ static bool comes_back(sim_warp *warp, uint8_t *registers) {
 
     memcpy(registers, warp->base[0], bytes);
     for (int i = 0; i < LOOP_STEPS && warp->state == SIM_WARP_READY && warp->active; i++) {
-        if (reads_memory(b, warp->pc)) return false;
+        if (brings_news(b, warp->pc)) return false;
         b->launch->context->run(warp, 1);
         if (warp->pc == pc && warp->active == active &&
             memcmp(registers, warp->base[0], bytes) == 0)
@@ -120,14 +132,36 @@ bool sim_loops_for_ever(sim_block *b) {
     return caught;
 }
 
-bool sim_over_budget(sim_block *b) {
+/* A warp that can go on, if there is one. */
+static sim_warp *some_warp(const sim_block *b) {
     sim_warp *warp = &b->warp[0];
 
-    if (b->executed < SIM_BUDGET) return false;
     for (uint32_t w = 0; w < b->warps; w++)
         if (b->warp[w].state == SIM_WARP_READY) warp = &b->warp[w];
-    sim_find(warp, SIM_FINDING_deadlock, &b->kernel->code[standing_pc(warp)], UINT32_MAX,
-             "block %u has executed %llu warp instructions and is at %%p; it is given up", b->index,
-             (unsigned long long)b->executed);
+    return warp;
+}
+
+bool sim_over_budget(sim_block *b) {
+    char text[SIM_FINDING_TEXT - 140];
+    sim_warp *warp = some_warp(b);
+
+    if (b->executed < SIM_BUDGET || b->launch->context->options.most_instructions) return false;
+    sim_block_describe(b, text, sizeof text);
+    sim_find(warp, SIM_FINDING_limit, &b->kernel->code[standing_pc(warp)], UINT32_MAX,
+             "block %u has executed %llu warp instructions and is given up: %s", b->index,
+             (unsigned long long)b->executed, text);
     return true;
+}
+
+void sim_report_limit(const sim_block *b) {
+    char text[SIM_FINDING_TEXT - 140];
+    sim_launch_state *launch = b->launch;
+    sim_warp *warp = some_warp(b);
+
+    if (__atomic_exchange_n(&launch->abort, 1, __ATOMIC_RELAXED)) return;
+    sim_block_describe(b, text, sizeof text);
+    sim_find(warp, SIM_FINDING_limit, &b->kernel->code[standing_pc(warp)], UINT32_MAX,
+             "after %llu warp instructions, block %u: %s",
+             (unsigned long long)__atomic_load_n(&launch->executed, __ATOMIC_RELAXED), b->index,
+             text);
 }

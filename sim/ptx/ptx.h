@@ -54,6 +54,8 @@ typedef struct ptx_relocation {
 
 struct ptx_variable {
     const char *name;
+    const char *type; /* of an element: "u32" */
+    bool array;       /* with dimensions, or a vector */
     sim_space space;
     uint32_t align;
     uint64_t size;       /* bytes; 0 for dynamic shared memory */
@@ -61,6 +63,7 @@ struct ptx_variable {
     ptx_relocation *relocations;
     bool external;    /* .extern */
     bool parameter;   /* a formal parameter of its function */
+    uint32_t user;    /* the decoder's: the last kernel that was found to name it */
     uint64_t address; /* set by the decoder or the loader: offset in its space, or device address */
 };
 
@@ -112,9 +115,19 @@ typedef struct ptx_targets {
     uint32_t count, *label;
 } ptx_targets;
 
+/* What an entry demands of its launches; 0: nothing. */
+typedef struct ptx_demands {
+    uint32_t max_block[3]; /* .maxntid */
+    uint32_t block[3];     /* .reqntid */
+    uint32_t cluster[3];   /* .reqnctapercluster */
+    uint32_t max_cluster;  /* .maxclusterrank */
+    bool clustered;        /* .explicitcluster */
+} ptx_demands;
+
 typedef struct ptx_function {
     const char *name;
     bool entry, body;
+    ptx_demands demands;
     uint32_t line;
     uint32_t parameters, results; /* first of `variable`: results, then parameters */
     uint32_t variables;
@@ -127,6 +140,8 @@ typedef struct ptx_function {
     uint32_t *label; /* the statement that each label stands before */
     uint32_t tables;
     ptx_targets *table;
+    uint32_t user, frame; /* the decoder's: the last kernel that calls it, and which of its frames
+                             it is */
 } ptx_function;
 
 typedef struct ptx_module {
@@ -136,8 +151,11 @@ typedef struct ptx_module {
     ptx_variable **variable; /* .global, .const, .shared of the module */
     uint32_t functions;
     ptx_function *function;
+    uint32_t *by_name; /* number + 1 of functions, by hash of their names */
+    uint32_t slots;
     uint32_t files;
     const char **file; /* by .file number; NULL where not declared */
+    uint32_t kernels;  /* decoded so far */
 } ptx_module;
 
 /* Parses PTX text. MOE_E_PARSE names the line. The module is independent of the text and belongs to

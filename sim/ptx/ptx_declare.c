@@ -15,33 +15,41 @@ static const type_info types[] = {
     {".bf16", 16},  {".b128", 128},  {".tf32", 32}, {NULL, 0},
 };
 
-static uint8_t type_bits(const ptx_token *token) {
+static const type_info *find_type(const ptx_token *token) {
     for (const type_info *type = types; type->name; type++)
-        if (ptx_is(token, type->name)) return type->bits;
-    return 0;
+        if (ptx_is(token, type->name)) return type;
+    return NULL;
+}
+
+/* Widths of so many registers more, in room that doubles. */
+static moe_status add_widths(ptx_parser *p, uint32_t more, uint8_t bits) {
+    ptx_function *f = p->function;
+
+    if (f->registers + more > p->registers_room) {
+        uint32_t room = 2 * (f->registers + more);
+        uint8_t *width = sim_arena_alloc(&p->module->arena, room);
+        if (!width) return ptx_no_memory();
+        if (f->registers) memcpy(width, f->width, f->registers);
+        f->width = width;
+        p->registers_room = room;
+    }
+    memset(f->width + f->registers, bits, more);
+    f->registers += more;
+    return MOE_OK;
 }
 
 static moe_status add_registers(ptx_parser *p, const ptx_token *name, uint64_t count,
                                 uint8_t bits) {
-    ptx_function *f = p->function;
-    sim_arena *arena = &p->module->arena;
-    uint8_t *width;
+    uint32_t first = p->function->registers;
 
-    if (count >= 1u << 20 || f->registers + count >= 1u << 20)
+    if (count >= 1u << 20 || first + count >= 1u << 20)
         return moe_fail(MOE_E_UNSUPPORTED, "PTX line %u: over a million registers", name->line);
-    uint32_t more = count ? (uint32_t)count : 1;
-    p->range = sim_arena_grow(arena, p->range, p->ranges, sizeof *p->range);
-    width = sim_arena_alloc(arena, f->registers + more);
-    if (!p->range || !width) return ptx_no_memory();
-    if (f->registers) memcpy(width, f->width, f->registers);
-    memset(width + f->registers, bits, more);
-    p->range[p->ranges++] = (ptx_range){.name = name->text,
-                                        .length = name->length,
-                                        .count = (uint32_t)count,
-                                        .first = f->registers};
-    f->width = width;
-    f->registers += more;
-    return MOE_OK;
+    MOE_TRY(add_widths(p, count ? (uint32_t)count : 1, bits));
+    return ptx_declare(p, (ptx_name){.text = name->text,
+                                     .length = name->length,
+                                     .meaning = PTX_IS_REGISTER,
+                                     .count = (uint32_t)count,
+                                     .first = first});
 }
 
 /* .reg .b32 %r<5>, x; */
@@ -49,8 +57,8 @@ moe_status ptx_parse_registers(ptx_parser *p) {
     bool more = true;
 
     MOE_TRY(ptx_advance(p));
-    uint8_t bits = type_bits(&p->token);
-    if (!bits) return ptx_unexpected(p, "a register type");
+    const type_info *type = find_type(&p->token);
+    if (!type) return ptx_unexpected(p, "a register type");
     MOE_TRY(ptx_advance(p));
     while (more) {
         ptx_token name = p->token;
@@ -63,7 +71,7 @@ moe_status ptx_parse_registers(ptx_parser *p) {
             MOE_TRY(ptx_expect_integer(p, &count));
             MOE_TRY(ptx_expect_sign(p, '>'));
         }
-        MOE_TRY(add_registers(p, &name, count, bits));
+        MOE_TRY(add_registers(p, &name, count, type->bits));
         MOE_TRY(ptx_take_sign(p, ',', &more));
     }
     return ptx_expect_sign(p, ';');
@@ -143,48 +151,54 @@ static moe_status parse_dimensions(ptx_parser *p, uint64_t *elements, bool *open
 }
 
 /* What stands between the state space and the name: .align 16 .ptr .global .align 4 .b8 ... */
-static moe_status parse_attributes(ptx_parser *p, uint32_t *align, unsigned *bits,
-                                   unsigned *vector) {
+typedef struct attributes {
+    const type_info *type;
+    uint32_t align;
+    unsigned vector;
+} attributes;
+
+static moe_status parse_attributes(ptx_parser *p, attributes *out) {
     bool pointer = false; /* behind .ptr, .align is that of what it points to */
 
-    *align = 0;
-    *bits = 0;
-    *vector = 1;
+    *out = (attributes){.vector = 1};
     while (p->token.kind == PTX_WORD && p->token.text[0] == '.') {
-        uint8_t type = type_bits(&p->token);
-        if (type) *bits = type;
-        if (ptx_at_word(p, ".v2")) *vector = 2;
-        if (ptx_at_word(p, ".v4")) *vector = 4;
+        const type_info *type = find_type(&p->token);
+        if (type) out->type = type;
+        if (ptx_at_word(p, ".v2")) out->vector = 2;
+        if (ptx_at_word(p, ".v4")) out->vector = 4;
         if (ptx_at_word(p, ".ptr")) pointer = true;
         bool aligned = ptx_at_word(p, ".align");
         MOE_TRY(ptx_advance(p));
         if (aligned) {
             uint64_t value;
             MOE_TRY(ptx_expect_integer(p, &value));
-            if (!pointer) *align = (uint32_t)value;
+            if (!pointer) out->align = (uint32_t)value;
         }
     }
-    if (*bits < 8) return ptx_unexpected(p, "a type");
+    if (!out->type || out->type->bits < 8) return ptx_unexpected(p, "a type");
     return MOE_OK;
 }
 
 moe_status ptx_parse_variable(ptx_parser *p, sim_space space, bool external, ptx_variable **out) {
     ptx_variable *v = sim_arena_alloc(&p->module->arena, sizeof *v);
-    unsigned bits, vector;
+    attributes a;
     uint64_t elements;
-    bool open, initialised;
+    bool open, initialised, array;
 
     if (!v) return ptx_no_memory();
-    MOE_TRY(parse_attributes(p, &v->align, &bits, &vector));
+    MOE_TRY(parse_attributes(p, &a));
     MOE_TRY(ptx_expect_word(p, &v->name));
+    array = ptx_at_sign(p, '[');
     MOE_TRY(parse_dimensions(p, &elements, &open));
+    v->type = a.type->name + 1;
+    v->array = array || a.vector > 1;
     v->space = space;
     v->external = external;
-    v->size = open ? 0 : elements * vector * bits / 8;
-    if (!v->align) v->align = vector * bits / 8;
+    v->size = open ? 0 : elements * a.vector * a.type->bits / 8;
+    v->align = a.align ? a.align : a.vector * a.type->bits / 8;
     if (v->align & (v->align - 1)) return ptx_unexpected(p, "an alignment that is a power of two");
     MOE_TRY(ptx_take_sign(p, '=', &initialised));
-    if (initialised) MOE_TRY(parse_initialiser(p, v, bits / 8));
+    if (initialised) MOE_TRY(parse_initialiser(p, v, a.type->bits / 8));
     *out = v;
     return ptx_declare_variable(p, v);
 }

@@ -1,6 +1,9 @@
 /* ptx_operand.c - operands: registers, immediates, symbols, addresses and lists of them. */
 #include "ptx/ptx_parser.h"
 
+/* As deep as lists, addresses and pairs stand in one another: [a, {b, c}] are two. */
+enum { MAX_NESTING = 8 };
+
 static moe_status parse_list(ptx_parser *p, char close, bool label, ptx_operand *out) {
     bool more = !ptx_at_sign(p, close);
 
@@ -100,7 +103,13 @@ static moe_status parse_number(ptx_parser *p, bool negative, ptx_operand *out) {
     return ptx_advance(p);
 }
 
-moe_status ptx_parse_operand(ptx_parser *p, bool label, ptx_operand *out) {
+static moe_status parse_pair(ptx_parser *p, ptx_operand *out) {
+    out->pair = sim_arena_alloc(&p->module->arena, sizeof *out->pair);
+    if (!out->pair) return ptx_no_memory();
+    return ptx_parse_operand(p, false, out->pair);
+}
+
+static moe_status parse_any(ptx_parser *p, bool label, ptx_operand *out) {
     bool list, round, memory, negative, paired;
 
     MOE_TRY(ptx_take_sign(p, '{', &list));
@@ -114,8 +123,14 @@ moe_status ptx_parse_operand(ptx_parser *p, bool label, ptx_operand *out) {
     if (p->token.kind != PTX_WORD) return parse_number(p, negative, out);
     MOE_TRY(parse_name(p, label, out));
     MOE_TRY(ptx_take_sign(p, '|', &paired));
-    if (!paired) return MOE_OK;
-    out->pair = sim_arena_alloc(&p->module->arena, sizeof *out->pair);
-    if (!out->pair) return ptx_no_memory();
-    return ptx_parse_operand(p, false, out->pair);
+    return paired ? parse_pair(p, out) : MOE_OK;
+}
+
+moe_status ptx_parse_operand(ptx_parser *p, bool label, ptx_operand *out) {
+    if (p->nesting == MAX_NESTING)
+        return ptx_unexpected(p, "an operand that is nested less deeply");
+    p->nesting++;
+    moe_status status = parse_any(p, label, out);
+    p->nesting--;
+    return status;
 }

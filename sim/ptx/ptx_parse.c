@@ -86,23 +86,36 @@ static moe_status parse_place(ptx_parser *p) {
     return MOE_OK;
 }
 
+/* The words up to the next sign that is no comma; the lexer is a copy. */
+static uint32_t count_targets(ptx_lexer lexer) {
+    ptx_token token;
+    uint32_t words = 0;
+
+    while (ptx_next(&lexer, &token) &&
+           (token.kind == PTX_WORD || (token.kind == PTX_SIGN && token.text[0] == ',')))
+        words += token.kind == PTX_WORD;
+    return words;
+}
+
 /* name: .branchtargets A, B; */
 static moe_status parse_targets(ptx_parser *p) {
     ptx_function *f = p->function;
     bool more = true;
 
-    if (!p->labels) return ptx_unexpected(p, "a name in front of .branchtargets");
+    const ptx_name *name = p->names ? &p->name[p->names - 1] : NULL;
+    if (!name || name->meaning != PTX_IS_LABEL)
+        return ptx_unexpected(p, "a name in front of .branchtargets");
     f->table = sim_arena_grow(&p->module->arena, f->table, f->tables, sizeof *f->table);
     if (!f->table) return ptx_no_memory();
     ptx_targets *table = &f->table[f->tables++];
-    const ptx_label *name = &p->label[p->labels - 1];
-    *table = (ptx_targets){.name = sim_arena_text(&p->module->arena, name->name, name->length)};
-    table->label = sim_arena_alloc(&p->module->arena, 4096 * sizeof *table->label);
+    *table = (ptx_targets){.name = sim_arena_text(&p->module->arena, name->text, name->length)};
+    uint32_t room = count_targets(p->lexer);
+    table->label = sim_arena_alloc(&p->module->arena, room * sizeof *table->label);
     if (!table->name || !table->label) return ptx_no_memory();
     MOE_TRY(ptx_advance(p));
     while (more) {
-        if (table->count == 4096 || p->token.kind != PTX_WORD)
-            return ptx_unexpected(p, "one of at most 4096 labels");
+        if (table->count == room || p->token.kind != PTX_WORD)
+            return ptx_unexpected(p, "a label");
         MOE_TRY(ptx_use_label(p, &p->token, &table->label[table->count++]));
         MOE_TRY(ptx_advance(p));
         MOE_TRY(ptx_take_sign(p, ',', &more));
@@ -167,7 +180,7 @@ static moe_status parse_item(ptx_parser *p) {
 
 /* { ... } with what is declared inside. The brace is taken already. */
 static moe_status parse_scope(ptx_parser *p) {
-    uint32_t ranges = p->ranges, visibles = p->visibles;
+    uint32_t names = p->names, uses = p->uses;
     bool open;
 
     if (++p->depth > 64) return ptx_unexpected(p, "at most 64 nested scopes");
@@ -176,10 +189,8 @@ static moe_status parse_scope(ptx_parser *p) {
         MOE_TRY(ptx_take_sign(p, '{', &open));
         MOE_TRY(open ? parse_scope(p) : parse_item(p));
     }
-    ptx_close_labels(p);
+    ptx_close_scope(p, names, uses);
     p->depth--;
-    p->ranges = ranges;
-    p->visibles = visibles;
     return ptx_advance(p);
 }
 
@@ -204,11 +215,50 @@ static moe_status parse_formals(ptx_parser *p, uint32_t *count) {
     return ptx_expect_sign(p, ')');
 }
 
-/* .maxntid 128, 1, 1 and the like, up to the body or the end of a prototype */
-static moe_status skip_performance(ptx_parser *p) {
+/* 128, 1, 1: up to three sizes; those that are left out are 1. */
+static moe_status parse_sizes(ptx_parser *p, uint32_t size[3]) {
+    bool more = true;
+
+    size[0] = size[1] = size[2] = 1;
+    for (int i = 0; more && i < 3; i++) {
+        uint64_t value;
+        MOE_TRY(ptx_expect_integer(p, &value));
+        size[i] = value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
+        MOE_TRY(ptx_take_sign(p, ',', &more));
+    }
+    return MOE_OK;
+}
+
+/* One directive between parameters and body: .maxntid 128, 1, 1 and the like. Of those that only
+ * advise the compiler, the words are skipped. */
+static moe_status parse_demand(ptx_parser *p, ptx_demands *d) {
+    const struct {
+        const char *name;
+        uint32_t *size;
+    } sizes[] = {
+        {".maxntid", d->max_block}, {".reqntid", d->block}, {".reqnctapercluster", d->cluster}};
+    uint32_t rank[3];
+
+    for (int i = 0; i < 3; i++) {
+        if (!ptx_at_word(p, sizes[i].name)) continue;
+        MOE_TRY(ptx_advance(p));
+        return parse_sizes(p, sizes[i].size);
+    }
+    if (ptx_at_word(p, ".pragma")) return skip_to_semicolon(p);
+    if (ptx_at_word(p, ".explicitcluster")) d->clustered = true;
+    bool ranked = ptx_at_word(p, ".maxclusterrank");
+    MOE_TRY(ptx_advance(p));
+    if (!ranked) return MOE_OK;
+    MOE_TRY(parse_sizes(p, rank));
+    d->max_cluster = rank[0];
+    return MOE_OK;
+}
+
+/* Up to the body, or the end of a prototype. */
+static moe_status parse_demands(ptx_parser *p, ptx_demands *demands) {
     while (!ptx_at_sign(p, '{') && !ptx_at_sign(p, ';')) {
         if (p->token.kind == PTX_END) return ptx_unexpected(p, "'{'");
-        MOE_TRY(ptx_advance(p));
+        MOE_TRY(parse_demand(p, demands));
     }
     return MOE_OK;
 }
@@ -228,17 +278,17 @@ static moe_status parse_function(ptx_parser *p, bool entry) {
     if (!m->function) return ptx_no_memory();
     ptx_function *f = &m->function[m->functions++];
     *f = (ptx_function){.entry = entry, .line = p->token.line};
-    uint32_t visibles = p->visibles;
+    uint32_t names = p->names;
     p->function = f;
     p->place = (ptx_place){0};
-    p->ranges = p->labels = p->uses = 0;
+    p->uses = p->registers_room = 0;
     MOE_TRY(ptx_advance(p));
     MOE_TRY(ptx_take_sign(p, '(', &list));
     if (list) MOE_TRY(parse_formals(p, &f->results));
     MOE_TRY(ptx_expect_word(p, &f->name));
     MOE_TRY(ptx_take_sign(p, '(', &list));
     if (list) MOE_TRY(parse_formals(p, &f->parameters));
-    MOE_TRY(skip_performance(p));
+    MOE_TRY(parse_demands(p, &f->demands));
     MOE_TRY(ptx_take_sign(p, ';', &prototype));
     if (!prototype) {
         f->body = true;
@@ -247,16 +297,26 @@ static moe_status parse_function(ptx_parser *p, bool entry) {
         MOE_TRY(check_labels(p));
     }
     p->function = NULL;
-    p->visibles = visibles;
+    ptx_close_scope(p, names, 0);
     return MOE_OK;
+}
+
+/* sm_90, sm_90a, sm_100f */
+static bool is_target(const ptx_token *token) {
+    uint32_t at = 3;
+
+    if (token->kind != PTX_WORD || token->length < 5 || memcmp(token->text, "sm_", 3)) return false;
+    while (at < token->length && token->text[at] >= '0' && token->text[at] <= '9') at++;
+    if (at < token->length && (token->text[at] == 'a' || token->text[at] == 'f')) at++;
+    return at == token->length;
 }
 
 static moe_status parse_target(ptx_parser *p) {
     uint32_t line = p->token.line;
 
     MOE_TRY(ptx_advance(p));
-    if (p->token.kind != PTX_WORD || p->token.length >= sizeof p->module->target)
-        return ptx_unexpected(p, "a target");
+    if (!is_target(&p->token) || p->token.length >= sizeof p->module->target)
+        return ptx_unexpected(p, "a target such as sm_90a");
     memcpy(p->module->target, p->token.text, p->token.length);
     return skip_line(p, line);
 }
@@ -287,6 +347,33 @@ static moe_status parse_top(ptx_parser *p) {
     return ptx_unexpected(p, "a PTX directive");
 }
 
+/* ------------------------------------------------------------------------------------ modules */
+
+/* The slot of a name: that of the function, or a free one. */
+static uint32_t *function_slot(const ptx_module *m, const char *name) {
+    for (uint32_t at = ptx_hash(name, strlen(name));; at++) {
+        uint32_t *slot = &m->by_name[at & (m->slots - 1)];
+        if (!*slot || strcmp(m->function[*slot - 1].name, name) == 0) return slot;
+    }
+}
+
+static moe_status index_functions(ptx_module *m) {
+    for (m->slots = 16; m->slots < 2 * m->functions; m->slots *= 2) continue;
+    m->by_name = sim_arena_alloc(&m->arena, m->slots * sizeof *m->by_name);
+    if (!m->by_name) return ptx_no_memory();
+    for (uint32_t i = 0; i < m->functions; i++) {
+        uint32_t *slot = function_slot(m, m->function[i].name);
+        if (!*slot || m->function[i].body) *slot = i + 1;
+    }
+    return MOE_OK;
+}
+
+ptx_function *ptx_find_function(const ptx_module *module, const char *name) {
+    uint32_t number = *function_slot(module, name);
+
+    return number ? &module->function[number - 1] : NULL;
+}
+
 moe_status ptx_parse(const char *text, size_t size, ptx_module **out) {
     ptx_module *module = calloc(1, sizeof *module);
     ptx_parser p = {.lexer = {.at = text, .end = text + size, .line = 1}, .module = module};
@@ -294,6 +381,9 @@ moe_status ptx_parse(const char *text, size_t size, ptx_module **out) {
     if (!module) return ptx_no_memory();
     moe_status status = ptx_advance(&p);
     while (status == MOE_OK && p.token.kind != PTX_END) status = parse_top(&p);
+    if (status == MOE_OK) status = index_functions(module);
+    if (status == MOE_OK && !module->target[0])
+        status = moe_fail(MOE_E_PARSE, "this is no PTX: it has no .target line");
     if (status != MOE_OK) {
         ptx_module_free(module);
         return status;
@@ -308,13 +398,3 @@ void ptx_module_free(ptx_module *module) {
     free(module);
 }
 
-ptx_function *ptx_find_function(const ptx_module *module, const char *name) {
-    ptx_function *found = NULL;
-
-    for (uint32_t i = 0; i < module->functions; i++) {
-        ptx_function *f = &module->function[i];
-        if (strcmp(f->name, name) != 0) continue;
-        if (!found || f->body) found = f;
-    }
-    return found;
-}

@@ -112,8 +112,11 @@ static bool run_ptx(const char *data, size_t size) {
         fuzz_check(!sim_open(&facts, &options, &context), "no context", moe_error_text());
     }
     if (refused(sim_load(context, data, size, &module))) return false;
+    bool accepted = sim_entry_count(module) == 0;
+    for (int i = 0, entry; i < sim_entry_count(module); i++)
+        accepted |= !refused(sim_find_entry(module, sim_entry_name(module, i), &entry));
     sim_unload(context, module);
-    return true;
+    return accepted;
 }
 
 const fuzz_target fuzz_targets[] = {

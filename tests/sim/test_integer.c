@@ -67,6 +67,10 @@ static uint64_t permute(uint64_t a, uint64_t b, uint64_t selector) {
     return d;
 }
 
+__extension__ typedef unsigned __int128 wide;
+__extension__ typedef __int128 signed_wide;
+#define WIDE(high, low) ((wide)(high) << 64 | (low))
+
 #define OPCODE OPCODE_FUNCTION
 #include "integer.def"
 #undef OPCODE

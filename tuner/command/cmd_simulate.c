@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ARGS = 64, HOT_LINES = 5, MAX_TEXT = 64 << 20 };
+enum { MAX_ARGS = 64, MAX_FOLDERS = 32, HOT_LINES = 5, MAX_TEXT = 64 << 20 };
 
 typedef struct options {
     const char *file, *entry, *arch;
@@ -21,23 +21,29 @@ typedef struct options {
     bool json;
     simulate_arg arg[MAX_ARGS];
     int args;
+    const char *folder[MAX_FOLDERS + 1]; /* of headers */
+    int folders;
 } options;
 
 enum { KEY_ENTRY = 256, KEY_GRID, KEY_BLOCK, KEY_SMEM, KEY_ARCH, KEY_DEVICE, KEY_SEED, KEY_THREADS,
-       KEY_UNCHECKED, KEY_JSON, KEY_ARG };
+       KEY_UNCHECKED, KEY_JSON, KEY_ARG, KEY_CLUSTER, KEY_LIMIT };
 
 static const struct argp_option option_table[] = {
     {"entry", KEY_ENTRY, "NAME", 0, "the kernel; may be left out if the file has one", 0},
     {"grid", KEY_GRID, "X[,Y[,Z]]", 0, "blocks (default: 1)", 0},
     {"block", KEY_BLOCK, "X[,Y[,Z]]", 0, "threads a block (default: 32)", 0},
+    {"cluster", KEY_CLUSTER, "X[,Y[,Z]]", 0, "blocks a cluster (default: as the kernel says)", 0},
     {"smem", KEY_SMEM, "BYTES", 0, "dynamic shared memory", 0},
     {"arg", KEY_ARG, "ARG", 0, "the next parameter: i32:7, f32:0.5, buf:TYPE:COUNT, "
      "buf:f32:64:zero, buf:bf16:64:rand:7, buf:i32:64:FILE; >FILE behind it writes it out", 0},
     {"device", KEY_DEVICE, "sim:CHIP", 0, "h100, h200, a100, l40s or b200 (default: by --arch); "
      "options behind it, as in sim:h100,seed=7", 0},
+    {"include", 'I', "DIR", 0, "search a folder for headers; CUDA's own are found beside NVRTC", 0},
     {"arch", KEY_ARCH, "ARCH", 0, "compile for sm_80, sm_90a, ... (default: the chip's)", 0},
     {"seed", KEY_SEED, "S", 0, "run warps in a random order", 0},
     {"threads", KEY_THREADS, "N", 0, "host threads (default: all cores)", 0},
+    {"limit", KEY_LIMIT, "N|Ts", 0, "stop after N warp instructions, or after T seconds, and say "
+     "where the warps stand (default: 2^28 instructions a block)", 0},
     {"unchecked", KEY_UNCHECKED, NULL, 0, "faster: no search for races and unwritten memory", 0},
     {"json", KEY_JSON, NULL, 0, "counters and model time as JSON", 0},
     {NULL, 0, NULL, 0, NULL, 0},
@@ -62,6 +68,27 @@ static void parse_sizes(struct argp_state *state, const char *text, uint32_t siz
     if (next) argp_error(state, "'%s': at most three sizes", text);
 }
 
+static void parse_cluster(struct argp_state *state, const char *text, moe_dims *dims) {
+    uint32_t size[3];
+    parse_sizes(state, text, size);
+    dims->cluster = size[0];
+    dims->cluster_y = size[1];
+    dims->cluster_z = size[2];
+}
+
+/* 1000000 is a number of instructions, 2.5s a time. */
+static void parse_limit(struct argp_state *state, const char *text, sim_options *sim) {
+    char *end;
+    double seconds = strtod(text, &end);
+    if (end > text && !strcmp(end, "s") && seconds > 0) sim->most_seconds = seconds;
+    else sim->most_instructions = whole_number(state, text, INT64_MAX);
+}
+
+static void add_folder(struct argp_state *state, options *o, const char *folder) {
+    if (o->folders == MAX_FOLDERS) argp_error(state, "more than %d folders", MAX_FOLDERS);
+    o->folder[o->folders++] = folder;
+}
+
 static void add_arg(struct argp_state *state, options *o, const char *text) {
     if (o->args == MAX_ARGS) argp_error(state, "more than %d arguments", MAX_ARGS);
     if (simulate_arg_parse(text, &o->arg[o->args++])) argp_error(state, "%s", moe_error_text());
@@ -79,6 +106,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
     case KEY_ENTRY: o->entry = value; break;
     case KEY_GRID: parse_sizes(state, value, o->dims.grid); break;
     case KEY_BLOCK: parse_sizes(state, value, o->dims.block); break;
+    case KEY_CLUSTER: parse_cluster(state, value, &o->dims); break;
+    case KEY_LIMIT: parse_limit(state, value, &o->sim); break;
+    case 'I': add_folder(state, o, value); break;
     case KEY_SMEM: o->dims.smem = (uint32_t)whole_number(state, value, 1 << 30); break;
     case KEY_ARG: add_arg(state, o, value); break;
     case KEY_DEVICE: parse_device(state, o, value); break;
@@ -159,7 +189,7 @@ static moe_status make_ptx(const options *o, char **ptx, char **log) {
         return MOE_OK;
     }
     moe_compiled compiled;
-    moe_status status = moe_compile_text(o->file, text, o->arch, &compiled);
+    moe_status status = moe_compile_file(o->file, text, o->arch, o->folder, &compiled);
     free(text);
     if (status != MOE_OK) return status;
     if (compiled.outcome != MOE_OUTCOME_OK)
@@ -171,31 +201,18 @@ static moe_status make_ptx(const options *o, char **ptx, char **log) {
     return status;
 }
 
-static moe_status find_entry(const options *o, const sim_module *module, int *out) {
-    *out = o->entry ? sim_find_entry(module, o->entry) : 0;
-    if (*out >= 0 && (o->entry || sim_entry_count(module) == 1)) return MOE_OK;
+static moe_status find_entry(const options *o, sim_module *module, int *out) {
+    int count = sim_entry_count(module);
+    if (!count) return moe_fail(MOE_E_INVALID, "%s has no kernel; in CUDA, make one extern \"C\" "
+                                "__global__", o->file);
+    const char *name = o->entry ? o->entry : sim_entry_name(module, 0);
+    moe_status status = MOE_E_NOT_FOUND;
+    if (o->entry || count == 1) status = sim_find_entry(module, name, out);
+    if (status != MOE_E_NOT_FOUND) return status;
     char names[512];
     moe_text list = moe_text_start(names, sizeof names);
-    for (int i = 0; i < sim_entry_count(module); i++)
-        moe_text_add(&list, " %s", sim_entry_info(module, i)->name);
+    for (int i = 0; i < count; i++) moe_text_add(&list, " %s", sim_entry_name(module, i));
     return moe_fail(MOE_E_INVALID, "say --entry with one of:%s", names);
-}
-
-/* Lays the arguments out as the members of one struct, which is how PTX lays parameters out; so a
- * struct parameter is given by its members. */
-static moe_status pack_args(const options *o, const sim_entry *entry, unsigned char *packed) {
-    size_t used = 0;
-    for (int i = 0; i < o->args; i++) {
-        size_t size = simulate_arg_size(&o->arg[i]);
-        used = (used + size - 1) / size * size;
-        memcpy(packed + used, &o->arg[i].bits, size);
-        used += size;
-    }
-    if (used == entry->args_size || (used < entry->args_size && entry->args_size - used < 8))
-        return MOE_OK;
-    return moe_fail(MOE_E_INVALID,
-                    "the arguments take %zu bytes, but %s has %u parameters of %u bytes together",
-                    used, entry->name, entry->parameters, entry->args_size);
 }
 
 /* ------------------------------------------------------------------------------------ reports */
@@ -286,7 +303,8 @@ static moe_status print_hot_lines(const sim_context *gpu) {
     size_t count;
     MOE_TRY(sim_last_profile(gpu, &lines, &count));
     for (size_t i = 0; i < count && i < HOT_LINES; i++)
-        printf("%12llu  %s:%u\n", (unsigned long long)lines[i].executed, lines[i].file,
+        printf("%12llu  %s%s%u\n", (unsigned long long)lines[i].executed,
+               lines[i].file ? lines[i].file : "PTX line", lines[i].file ? ":" : " ",
                lines[i].line);
     return MOE_OK;
 }
@@ -320,14 +338,14 @@ static moe_status report(const options *o, sim_context *gpu, const sim_entry *en
 
 /* ------------------------------------------------------------------------------------ the run */
 
-static moe_status launch(options *o, sim_context *gpu, const sim_module *module, const char *log,
+static moe_status launch(options *o, sim_context *gpu, sim_module *module, const char *log,
                          const moe_facts *facts) {
-    unsigned char packed[(MAX_ARGS + 1) * 8] = {0};
+    static unsigned char packed[32768]; /* more than any kernel may take */
     int entry;
     MOE_TRY(find_entry(o, module, &entry));
     const sim_entry *info = sim_entry_info(module, entry);
     for (int i = 0; i < o->args; i++) MOE_TRY(simulate_arg_place(&o->arg[i], gpu));
-    MOE_TRY(pack_args(o, info, packed));
+    MOE_TRY(simulate_pack(o->arg, o->args, info, packed));
     MOE_TRY(sim_launch(gpu, module, entry, &o->dims, packed, info->args_size));
     return report(o, gpu, info, log, facts);
 }

@@ -190,6 +190,13 @@ size_t simulate_arg_size(const simulate_arg *arg) {
     return arg->buffer ? sizeof(uint64_t) : arg->type->bytes;
 }
 
+bool simulate_arg_fits(const simulate_arg *arg, const char *type) {
+    bool real = arg->type->kind >= KIND_HALF && !arg->buffer;
+    if (simulate_arg_size(arg) * 8 != strtoul(type + strcspn(type, "0123456789"), NULL, 10))
+        return false;
+    return *type == 'b' || (*type == 'f') == real;
+}
+
 /* ------------------------------------------------------------------------------------- result */
 
 static moe_status write_file(const char *path, const void *data, size_t bytes) {

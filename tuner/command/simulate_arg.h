@@ -37,6 +37,15 @@ moe_status simulate_arg_place(simulate_arg *arg, sim_context *gpu);
 /* Bytes that the argument takes among the parameters; also its alignment. */
 size_t simulate_arg_size(const simulate_arg *arg);
 
+/* True if it can be a parameter of that PTX type, "u32": as wide, and no float for an integer; a
+ * buffer is a u64 or b64. */
+bool simulate_arg_fits(const simulate_arg *arg, const char *type);
+
+/* Lays arguments out as the kernel's parameters (simulate_pack.c); a struct is given by its
+ * members. MOE_E_INVALID names the parameter that one is missing for or does not fit. */
+moe_status simulate_pack(const simulate_arg *args, int count, const sim_entry *entry,
+                         unsigned char *packed);
+
 /* "f32[1024] 0.5 0.25 ...": a buffer's type and first values after the launch. `text` gets a line
  * without its end. Writes the file if one was asked for. MOE_E_IO, MOE_E_MEMORY. */
 moe_status simulate_arg_result(const simulate_arg *arg, sim_context *gpu, char *text, size_t size);

@@ -1,6 +1,7 @@
 /* compile.c - from CUDA source to an image, by NVRTC. */
 #include "compile/compile.h"
 
+#include "compile/headers.h"
 #include "compile/nvrtc.h"
 
 #include <stdio.h>
@@ -164,18 +165,20 @@ static moe_status take_results(const moe_nvrtc *nvrtc, void *program, int result
 }
 
 static moe_status compile_text(const moe_nvrtc *nvrtc, const char *name, const char *text,
-                               const char *arch, moe_compiled *out) {
+                               const char *arch, const moe_headers *headers, moe_compiled *out) {
     void *program = NULL;
     char arch_option[32];
-    const char *list[OPTIONS + 1];
+    const char *list[OPTIONS + 1 + MOE_HEADER_OPTIONS];
     snprintf(arch_option, sizeof arch_option, "-arch=%s", arch);
     memcpy(list, options, sizeof options);
     list[OPTIONS] = arch_option;
-    int result = nvrtc->nvrtcCreateProgram(&program, text, name, 0, NULL, NULL);
+    for (int i = 0; i < headers->options; i++) list[OPTIONS + 1 + i] = headers->option[i];
+    int result = nvrtc->nvrtcCreateProgram(&program, text, name, headers->count, headers->text,
+                                           headers->name);
     if (result)
         return moe_fail(MOE_E_LIBRARY, "NVRTC: %s", nvrtc->nvrtcGetErrorString(result));
     moe_status status;
-    result = nvrtc->nvrtcCompileProgram(program, OPTIONS + 1, list);
+    result = nvrtc->nvrtcCompileProgram(program, OPTIONS + 1 + headers->options, list);
     if (result == MOE_NVRTC_BAD_OPTION)
         status = moe_fail(MOE_E_UNSUPPORTED, "NVRTC %s cannot compile for %s; install a toolkit "
                           "that knows this GPU", nvrtc->version, arch);
@@ -185,13 +188,13 @@ static moe_status compile_text(const moe_nvrtc *nvrtc, const char *name, const c
     return status;
 }
 
-moe_status moe_compile_text(const char *name, const char *text, const char *arch,
-                            moe_compiled *out) {
+static moe_status compile_with(const char *name, const char *text, const char *arch,
+                               const moe_headers *headers, moe_compiled *out) {
     const moe_nvrtc *nvrtc;
     moe_compiled compiled = {.outcome = MOE_OUTCOME_OK};
     MOE_TRY(moe_nvrtc_open(&nvrtc));
     double start = milliseconds();
-    moe_status status = compile_text(nvrtc, name, text, arch, &compiled);
+    moe_status status = compile_text(nvrtc, name, text, arch, headers, &compiled);
     if (status) {
         moe_compiled_free(&compiled);
         return status;
@@ -202,6 +205,22 @@ moe_status moe_compile_text(const char *name, const char *text, const char *arch
     moe_image_hash(text, arch, nvrtc->version, compiled.hash);
     *out = compiled;
     return MOE_OK;
+}
+
+moe_status moe_compile_text(const char *name, const char *text, const char *arch,
+                            moe_compiled *out) {
+    return compile_with(name, text, arch, &(moe_headers){.options = 0}, out);
+}
+
+moe_status moe_compile_file(const char *name, const char *text, const char *arch,
+                            const char *const *folders, moe_compiled *out) {
+    const moe_nvrtc *nvrtc;
+    MOE_TRY(moe_nvrtc_open(&nvrtc));
+    moe_headers *headers = moe_headers_find(nvrtc->path, folders);
+    if (!headers) return moe_fail(MOE_E_MEMORY, "no memory for the names of header folders");
+    moe_status status = compile_with(name, text, arch, headers, out);
+    free(headers);
+    return status;
 }
 
 /* A symbol that the log does not name was not generated: the template is wrong. */

@@ -38,6 +38,12 @@ moe_status moe_compile(const moe_source *source, const char *arch, moe_compiled 
 moe_status moe_compile_text(const char *name, const char *text, const char *arch,
                             moe_compiled *out);
 
+/* The same for a file that somebody wrote: its headers are looked for in `folders` (NULL behind the
+ * last), then where CUDA keeps its own, beside NVRTC. Of the C library, NVRTC knows printf, assert,
+ * malloc and the like by itself; headers that declare them are found empty. */
+moe_status moe_compile_file(const char *name, const char *text, const char *arch,
+                            const char *const *folders, moe_compiled *out);
+
 void moe_compiled_free(moe_compiled *compiled);
 
 /* Key of an image: 32 hex digits. */
