@@ -318,14 +318,18 @@ static void files_that_do_not_fit(void **state) {
 /* The keys that make a case's layer of its family. */
 static const struct {
     const char *type, *config;
+    const char *options;
 } published[] = {
     {"mixtral", "{\"model_type\":\"mixtral\",\"hidden_size\":32,\"intermediate_size\":16,"
-                "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_hidden_layers\":2}"},
+                "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_hidden_layers\":2}", ""},
     {"qwen2_moe", "{\"model_type\":\"qwen2_moe\",\"hidden_size\":32,\"num_experts\":4,"
                   "\"moe_intermediate_size\":16,\"shared_expert_intermediate_size\":32,"
-                  "\"num_experts_per_tok\":2,\"num_hidden_layers\":2}"},
+                  "\"num_experts_per_tok\":2,\"num_hidden_layers\":2}", ""},
     {"gpt_oss", "{\"model_type\":\"gpt_oss\",\"hidden_size\":32,\"intermediate_size\":16,"
-                "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_hidden_layers\":2}"},
+                "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_hidden_layers\":2}", ""},
+    {"gpt_oss", "{\"model_type\":\"brand_new\",\"hidden_size\":32,\"intermediate_size\":16,"
+                "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_hidden_layers\":2}",
+     "--as gpt_oss"},
 };
 
 static void write_model(const char *type, const char *config, moe_workload *w) {
@@ -353,8 +357,8 @@ static void a_layer_of_a_published_model(void **state) {
         write_model(published[i].type, published[i].config, &w);
         write_input(&w, "in.safetensors");
         snprintf(options, sizeof options,
-                 "--weights %s --moe-layer 1 --input %s/in.safetensors --output %s", folder, folder,
-                 output);
+                 "--weights %s --moe-layer 1 --input %s/in.safetensors --output %s %s", folder,
+                 folder, output, published[i].options);
         int status = run_with(options, text, sizeof text);
         if (status) fail_msg("%s: exit status %d: %s", published[i].type, status, text);
         judge(&w, output);
@@ -375,6 +379,8 @@ static void models_that_do_not_fit(void **state) {
         {"--moe-layer -1", 2, "no number from 0 on"},
         {"", 2, "--weights and --moe-layer need each other"},
         {"--moe-layer 1 --layer 'd=32 f=16 e=4 k=2 bias=up'", 2, "have no tensor"},
+        {"--moe-layer 1 --as gpt_oss", 2, "not called as gpt_oss calls them, but as mixtral does"},
+        {"--moe-layer 1 --as nothing", 2, "'nothing' is none of mixtral"},
         {"--moe-layer 1 --layer 'd=32 f=24 e=4 k=2'", 2, "is [16,32], should be [24,32]"},
     };
     moe_workload w;
@@ -388,9 +394,33 @@ static void models_that_do_not_fit(void **state) {
         if (status != cases[i].status || !strstr(text, cases[i].says))
             fail_msg("case %zu: exit status %d: %s", i, status, text);
     }
+    snprintf(options, sizeof options,
+             "--layer 'd=8 f=8 e=1 k=1' --as mixtral --input x --output y");
+    assert_int_equal(run_with(options, text, sizeof text), 2);
+    assert_non_null(strstr(text, "--as says how to read --weights"));
     snprintf(options, sizeof options, "--weights /nowhere --moe-layer 1 --input x --output y");
     assert_int_equal(run_with(options, text, sizeof text), 3);
     assert_non_null(strstr(text, "--layer is not given, and beside the weights: "));
+    moe_workload_free(&w);
+    remove_files();
+}
+
+/* Weights of a form that nobody here unpacks are not taken for one that is. */
+static void models_in_unknown_numbers(void **state) {
+    (void)state;
+    static const char config[] =
+        "{\"model_type\":\"mixtral\",\"hidden_size\":32,\"intermediate_size\":16,"
+        "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_hidden_layers\":2,"
+        "\"quantization_config\":{\"quant_method\":\"brand_new\"}}";
+    char options[1024], text[4096];
+    moe_workload w;
+    write_model("mixtral", config, &w);
+    write_input(&w, "in.safetensors");
+    snprintf(options, sizeof options,
+             "--weights %s --moe-layer 1 --input %s/in.safetensors --output %s/o", folder, folder,
+             folder);
+    assert_int_not_equal(run_with(options, text, sizeof text), 0);
+    assert_non_null(strstr(text, "quant_method 'brand_new' is not one that run --weights unpacks"));
     moe_workload_free(&w);
     remove_files();
 }
@@ -435,6 +465,7 @@ int main(void) {
         cmocka_unit_test(files_that_do_not_fit),
         cmocka_unit_test(a_layer_of_a_published_model),
         cmocka_unit_test(models_that_do_not_fit),
+        cmocka_unit_test(models_in_unknown_numbers),
         cmocka_unit_test(help_lists_tensors),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -329,7 +329,11 @@ static void other_dtypes(void **state) {
     tensors[0].bytes /= 8;
     snprintf(path, sizeof path, "%s/model.safetensors", folder);
     assert_int_equal(moe_tensor_file_write(path, tensors, 4), MOE_OK);
+    assert_int_equal(open_as(NULL, "d=8 f=8 e=1 k=1 x=f32 w=f32", 1, &weights), MOE_OK);
+    assert_null(weights.rounded);
+    moe_model_weights_close(&weights);
     assert_int_equal(open_as(NULL, "d=8 f=8 e=1 k=1 x=bf16", 1, &weights), MOE_OK);
+    assert_string_equal(weights.rounded, "F32");
     assert_int_equal(moe_model_weights_read(&weights, MOE_ARG_down, 0, piece), MOE_OK);
     assert_int_equal(piece[4], 0x3f80); /* 1 */
     assert_int_equal(piece[63], 0x4789); /* 70000, rounded */
@@ -418,6 +422,50 @@ static void what_nobody_reads_is_named(void **state) {
     }
 }
 
+/* A shared expert of a width that is no multiple of f is made up by zeros, wherever its rows go. */
+static void shared_experts_of_any_width(void **state) {
+    (void)state;
+    enum { D = 8, F = 16, NARROW = 24, WIDE = 32 };
+    static float gate[NARROW * D], up[NARROW * D], down[D * NARROW], zeros[F * D];
+    static float piece[2 * WIDE * D];
+    const moe_tensor tensors[] = {
+        {MLP "gate.weight", MOE_TENSOR_F32, 2, {1, D}, zeros, D * 4},
+        {MLP "experts.0.gate_proj.weight", MOE_TENSOR_F32, 2, {F, D}, zeros, sizeof zeros},
+        {MLP "experts.0.up_proj.weight", MOE_TENSOR_F32, 2, {F, D}, zeros, sizeof zeros},
+        {MLP "experts.0.down_proj.weight", MOE_TENSOR_F32, 2, {D, F}, zeros, sizeof zeros},
+        {MLP "shared_expert.gate_proj.weight", MOE_TENSOR_F32, 2, {NARROW, D}, gate, sizeof gate},
+        {MLP "shared_expert.up_proj.weight", MOE_TENSOR_F32, 2, {NARROW, D}, up, sizeof up},
+        {MLP "shared_expert.down_proj.weight", MOE_TENSOR_F32, 2, {D, NARROW}, down, sizeof down},
+    };
+    for (int i = 0; i < NARROW * D; i++) {
+        gate[i] = (float)(1 + i);
+        up[i] = (float)(1000 + i);
+        down[i] = (float)(2000 + i);
+    }
+    write_model(tensors, 7);
+    for (int layout = 0; layout < MOE_LAYOUT_COUNT; layout++) {
+        char text[128];
+        moe_model_weights weights;
+        snprintf(text, sizeof text, "d=8 f=16 e=1 k=1 x=f32 w=f32 shared=32 layout=%s",
+                 moe_layout_names[layout]);
+        assert_int_equal(open_as("qwen2_moe", text, 1, &weights), MOE_OK);
+        assert_int_equal(moe_model_weights_bytes(&weights, MOE_ARG_shared_up), sizeof piece);
+        read_f32(&weights, MOE_ARG_shared_up, 0, piece);
+        for (int64_t r = 0; r < 2 * WIDE; r++)
+            for (int64_t c = 0; c < D; c++) {
+                const float *from = r < WIDE ? gate : up;
+                const int64_t row = r % WIDE;
+                const float got = piece[row_of(&weights.layer, WIDE, r) * D + c];
+                assert_true(got == (row < NARROW ? from[row * D + c] : 0));
+            }
+        read_f32(&weights, MOE_ARG_shared_down, 0, piece);
+        for (int64_t i = 0; i < D * WIDE; i++)
+            assert_true(piece[i] ==
+                        (i % WIDE < NARROW ? down[i / WIDE * NARROW + i % WIDE] : 0));
+        moe_model_weights_close(&weights);
+    }
+}
+
 /* Rows of gate and up in turn look like rows one after the other: without gpt-oss's biases, and of
  * no family that is known, nothing tells. Nor is a known family read by another one's names. */
 static void layouts_are_not_guessed(void **state) {
@@ -459,6 +507,7 @@ int main(void) {
         cmocka_unit_test_teardown(other_dtypes, clear_folder),
         cmocka_unit_test_teardown(routers_keep_their_dtype, clear_folder),
         cmocka_unit_test_teardown(what_nobody_reads_is_named, clear_folder),
+        cmocka_unit_test_teardown(shared_experts_of_any_width, clear_folder),
         cmocka_unit_test_teardown(layouts_are_not_guessed, clear_folder),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

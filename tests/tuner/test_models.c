@@ -300,6 +300,19 @@ static void experts_by_any_name(void **state) {
         }
 }
 
+/* The layer has the next multiple of f; the model, no more than it has. */
+static void shared_widths_are_made_up(void **state) {
+    (void)state;
+    static const char config[] = MODEL("granitemoeshared", "\"intermediate_size\":32,"
+                                       "\"num_local_experts\":8,\"num_hidden_layers\":1,"
+                                       "\"shared_intermediate_size\":48");
+    static moe_model model;
+    assert_layer(config, SIZES "router=topk>softmax shared=64");
+    assert_int_equal(moe_config_model_text(config, strlen(config), &model), MOE_OK);
+    assert_true(model.parameters.shared == 3. * 64 * 48);
+    assert_non_null(strstr(model.note, "made up to a multiple of f"));
+}
+
 static void families_of_this_autumn(void **state) {
     (void)state;
     static const struct {
@@ -442,6 +455,7 @@ int main(void) {
         cmocka_unit_test(keys_that_change_nothing),
         cmocka_unit_test(rules_are_those_of_transformers),
         cmocka_unit_test(experts_by_any_name),
+        cmocka_unit_test(shared_widths_are_made_up),
         cmocka_unit_test(families_of_this_autumn),
         cmocka_unit_test(patterns_of_layers),
         cmocka_unit_test(dense_models_say_so),

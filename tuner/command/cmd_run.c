@@ -172,6 +172,9 @@ static moe_status open_weights(const options *o, moe_model *model, moe_model_wei
         fprintf(stderr, "moetune run: the router's weight is in %s: router_dtype=%s\n",
                 moe_dtype_table[moe_layer_router_dtype(&out->layer)].name,
                 moe_router_dtype_names[out->layer.router_dtype]);
+    if (out->rounded)
+        fprintf(stderr, "moetune run: experts' weights are %s in the file, rounded to w=%s\n",
+                out->rounded, moe_dtype_table[out->layer.w].name);
     model->layer = out->layer;
     return MOE_OK;
 }

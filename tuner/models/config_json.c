@@ -32,6 +32,8 @@ enum { MAX_DEPTH = 3 }; /* of models within models */
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
+static const char padded[] =
+    "its shared expert is narrower, and made up to a multiple of f by weights of zero";
 static const char experts[] = "num_experts|num_local_experts|n_routed_experts";
 
 /* A column of the family, or the usual key where it is empty. */
@@ -128,23 +130,26 @@ static moe_status read_router(const json_t *root, const moe_family *family, moe_
     return read_groups(root, family, out);
 }
 
-/* One expert of a width of its own, or several that are one of their widths' sum. */
-static moe_status read_shared(const json_t *root, const moe_family *family, moe_layer *out) {
+/* One expert of a width of its own, or several that are one of their widths' sum. Layers have some
+ * multiple of f. */
+static moe_status read_shared(const json_t *root, const moe_family *family, moe_layer *out,
+                              int64_t *exact) {
     int64_t count = family->shared ? 1 : family->shared_default, width = out->f;
     if (family->shared_count && moe_config_at(root, family->shared_count))
         MOE_TRY(moe_config_size(root, family->shared_count, &count));
     if (family->shared && !moe_config_at(root, family->shared)) count = 0;
     else if (family->shared) MOE_TRY(moe_config_size(root, family->shared, &width));
-    if (count == 0) return MOE_OK;
+    if (count == 0 || width == 0) return MOE_OK;
     if (count < 0 || width < 0 || count > 1024 || width > 1 << 24)
         return moe_fail(MOE_E_INVALID, "%" PRId64 " shared experts of width %" PRId64
                                        " are out of range", count, width);
-    out->shared.f = count * width;
+    *exact = count * width;
+    out->shared.f = out->f < 1 ? *exact : ((*exact - 1) / out->f + 1) * out->f;
     out->shared.gated = family->shared_gated;
     return MOE_OK;
 }
 
-static moe_status read_layer(const json_t *root, const moe_family *family, moe_layer *out) {
+static moe_status read_layer(const json_t *root, const moe_family *family, moe_model *out) {
     moe_layer layer = {.size = sizeof layer, .k = family->k_fixed, .bias = family->bias,
                        .layout = family->layout, .capacity = {.factor = family->capacity}};
     MOE_TRY(moe_config_size(root, usual(family->d, "hidden_size"), &layer.d));
@@ -157,10 +162,10 @@ static moe_status read_layer(const json_t *root, const moe_family *family, moe_l
     layer.w = layer.x;
     if (layer.w != MOE_F32) layer.router_dtype = family->router_dtype;
     MOE_TRY(read_router(root, family, &layer.router));
-    MOE_TRY(read_shared(root, family, &layer));
+    MOE_TRY(read_shared(root, family, &layer, &out->shared));
     MOE_TRY(moe_model_keys_check(root, family, &layer));
     MOE_TRY(moe_layer_check(&layer));
-    *out = layer;
+    out->layer = layer;
     return MOE_OK;
 }
 
@@ -204,7 +209,8 @@ static moe_status read_model(const json_t *root, const char *type, const moe_fam
     const bool noted = !family->note_when || moe_config_true(root, family->note_when, false);
     *out = (moe_model){.note = noted ? family->note : NULL};
     snprintf(out->family, sizeof out->family, "%s", type);
-    MOE_TRY(read_layer(root, family, &out->layer));
+    MOE_TRY(read_layer(root, family, out));
+    if (out->shared != out->layer.shared.f) out->note = padded;
     MOE_TRY(read_pattern(root, family, out));
     moe_model_count(root, family, out);
     return MOE_OK;

@@ -19,6 +19,7 @@ typedef struct moe_model_parameters {
 typedef struct moe_model {
     char family[40];     /* model_type of what has the layers */
     moe_layer layer;
+    int64_t shared; /* width of the shared expert, of which the layer has the next multiple of f */
     char quantised[32];  /* how the published weights are, where run cannot unpack it; else "" */
     const char *note;    /* what else the layer's text cannot say; NULL: nothing */
     int64_t layers;      /* of the model; 0: the file does not say */

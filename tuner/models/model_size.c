@@ -15,7 +15,7 @@ static void count_moe(moe_model *model) {
     model->parameters.idle = layers * (double)(l->e - l->k) * expert;
     model->parameters.routers =
         layers * (double)l->e * (d + (moe_layer_router_bias(l) ? 1 : 0));
-    model->parameters.shared = layers * d * (double)l->shared.f * wide / (double)l->f +
+    model->parameters.shared = layers * d * (double)model->shared * wide / (double)l->f +
                                (l->shared.gated ? layers * d : 0);
 }
 

@@ -20,6 +20,7 @@ typedef struct part {
     bool turned;            /* the tensor holds columns where others hold rows */
     moe_dtype dtype;        /* of the piece */
     bool alone;             /* of no expert: the router's */
+    int64_t wide, high;     /* columns and rows that the piece has for it; 0: its own */
 } part;
 
 enum { MAX_PARTS = 2 };
@@ -28,7 +29,7 @@ enum { MAX_PARTS = 2 };
 static void place(const moe_layer *l, int half, part *p) {
     bool first = half == (l->layout == MOE_LAYOUT_UP_GATE);
     p->to_step = l->layout == MOE_LAYOUT_INTERLEAVED ? 2 : 1;
-    p->to = l->layout == MOE_LAYOUT_INTERLEAVED ? half : first ? 0 : p->rows;
+    p->to = l->layout == MOE_LAYOUT_INTERLEAVED ? half : first ? 0 : p->high;
 }
 
 /* The names of gate and up rows: a tensor each, or one that has both. */
@@ -36,27 +37,29 @@ typedef struct halves {
     const char *gate, *up, *both;
 } halves;
 
-/* Gate and up of an expert of width f, whose rows are `columns` wide. */
-static int list_halves(const moe_model_weights *w, halves names, int64_t f, int64_t columns,
-                       part *out) {
+/* Gate and up of an expert of width f, whose rows are `columns` wide, where the layer has `high` of
+ * each: what a shared expert has too few, of any width in its files, stays zero. */
+static int list_halves(const moe_model_weights *w, halves names, int64_t f, int64_t high,
+                       int64_t columns, part *out) {
     const moe_layer *l = &w->layer;
     const char *both = names.both;
     const int64_t step = w->names->alternating ? 2 : 1;
     if (!moe_layer_gated(l)) {
-        *out = (part){names.up, f, columns, f, 0, 1, 0, 1, false, l->w, false};
+        *out = (part){names.up, f, columns, f, 0, 1, 0, 1, false, l->w, false, 0, high};
         return 1;
     }
     for (int half = 0; half < 2; half++) {
         int64_t start = !both ? 0 : step == 2 ? half : half * f;
         out[half] = (part){both ? both : half ? names.up : names.gate, f, columns,
-                           both ? 2 * f : f, start, both ? step : 1, 0, 0, false, l->w, false};
+                           both ? 2 * f : f, start, both ? step : 1, 0, 0, false, l->w, false,
+                           0, high};
         place(l, half, &out[half]);
     }
     return 2;
 }
 
 static part whole(const char *pattern, int64_t rows, int64_t columns, moe_dtype dtype, bool alone) {
-    return (part){pattern, rows, columns, rows, 0, 1, 0, 1, false, dtype, alone};
+    return (part){pattern, rows, columns, rows, 0, 1, 0, 1, false, dtype, alone, 0, 0};
 }
 
 /* The parts of a tensor's piece. Returns how many; 0: no model has such a tensor. */
@@ -71,12 +74,12 @@ static int list_parts(const moe_model_weights *w, moe_arg tensor, part *out) {
         return 1;
     case MOE_ARG_router_bias: *out = whole(bias, l->e, 1, MOE_F32, true); return 1;
     case MOE_ARG_up:
-        count = list_halves(w, (halves){n->gate, n->up, n->gate_up}, l->f, l->d, out);
+        count = list_halves(w, (halves){n->gate, n->up, n->gate_up}, l->f, l->f, l->d, out);
         for (int i = 0; i < count; i++) out[i].turned = n->turned;
         return count;
     case MOE_ARG_up_bias:
-        return list_halves(w, (halves){NULL, n->up_bias, n->gate_up ? n->up_bias : NULL}, l->f, 1,
-                           out);
+        return list_halves(w, (halves){NULL, n->up_bias, n->gate_up ? n->up_bias : NULL}, l->f,
+                           l->f, 1, out);
     case MOE_ARG_down:
         *out = whole(n->down, l->d, l->f, l->w, false);
         out->turned = n->turned || n->turned_down;
@@ -84,11 +87,12 @@ static int list_parts(const moe_model_weights *w, moe_arg tensor, part *out) {
     case MOE_ARG_down_bias: *out = whole(n->down_bias, l->d, 1, l->w, false); return 1;
     case MOE_ARG_shared_up:
         count = list_halves(w, (halves){n->shared_gate, n->shared_up, n->shared_gate_up},
-                            l->shared.f, l->d, out);
+                            w->shared, l->shared.f, l->d, out);
         for (int i = 0; i < count; i++) out[i].alone = true;
         return count;
     case MOE_ARG_shared_down:
-        *out = whole(n->shared_down, l->d, l->shared.f, l->w, true);
+        *out = whole(n->shared_down, l->d, w->shared, l->w, true);
+        out->wide = l->shared.f;
         return 1;
     case MOE_ARG_shared_gate: *out = whole(n->shared_weight, 1, l->d, l->w, true); return 1;
     }
@@ -165,6 +169,10 @@ static moe_status check_range(const moe_tensor *tensor, moe_dtype dtype, const f
     return MOE_OK;
 }
 
+/* Columns of the piece; elements that it has for the part. */
+static int64_t stride(const part *p) { return p->wide ? p->wide : p->columns; }
+static int64_t room(const part *p) { return stride(p) * (p->high ? p->high : p->rows); }
+
 /* A line of the tensor is a row of the piece. */
 static moe_status read_rows(const moe_numbers *numbers, const part *p, int64_t first, float *line,
                             void *out) {
@@ -172,7 +180,7 @@ static moe_status read_rows(const moe_numbers *numbers, const part *p, int64_t f
         int64_t from = first + (p->start + p->step * r) * p->columns;
         MOE_TRY(moe_numbers_read(numbers, from, p->columns, line));
         MOE_TRY(check_range(&numbers->tensor, p->dtype, line, p->columns));
-        moe_store_block(p->dtype, out, (p->to + p->to_step * r) * p->columns, p->columns, line);
+        moe_store_block(p->dtype, out, (p->to + p->to_step * r) * stride(p), p->columns, line);
     }
     return MOE_OK;
 }
@@ -184,7 +192,7 @@ static moe_status read_columns(const moe_numbers *numbers, const part *p, int64_
         MOE_TRY(moe_numbers_read(numbers, first + c * p->width, p->width, line));
         MOE_TRY(check_range(&numbers->tensor, p->dtype, line, p->width));
         for (int64_t r = 0; r < p->rows; r++)
-            moe_store_block(p->dtype, out, (p->to + p->to_step * r) * p->columns + c, 1,
+            moe_store_block(p->dtype, out, (p->to + p->to_step * r) * stride(p) + c, 1,
                             &line[p->start + p->step * r]);
     }
     return MOE_OK;
@@ -205,6 +213,7 @@ moe_status moe_model_weights_read(moe_model_weights *w, moe_arg tensor, int64_t 
                                   void *out) {
     part parts[MAX_PARTS];
     int count = list_parts(w, tensor, parts);
+    memset(out, 0, moe_model_weights_bytes(w, tensor));
     for (int i = 0; i < count; i++) MOE_TRY(read_part(w, &parts[i], piece, out));
     return MOE_OK;
 }
@@ -226,7 +235,7 @@ size_t moe_model_weights_bytes(const moe_model_weights *w, moe_arg tensor) {
     part parts[MAX_PARTS];
     int count = list_parts(w, tensor, parts);
     size_t elements = 0;
-    for (int i = 0; i < count; i++) elements += (size_t)(parts[i].rows * parts[i].columns);
+    for (int i = 0; i < count; i++) elements += (size_t)room(&parts[i]);
     return elements * moe_dtype_size(parts[0].dtype);
 }
 
@@ -323,14 +332,47 @@ static moe_status take_router_dtype(moe_model_weights *w) {
     return MOE_OK;
 }
 
+/* True where some numbers of a type have no equal in a dtype. Packed ones are made for any. */
+static bool loses(moe_tensor_type type, moe_dtype to) {
+    return type == MOE_TENSOR_F64 || (type == MOE_TENSOR_F32 && to != MOE_F32) ||
+           (type == MOE_TENSOR_BF16 && to == MOE_F16) || (type == MOE_TENSOR_F16 && to == MOE_BF16);
+}
+
+/* What the layer's w makes of the experts' numbers, of which one tensor speaks for all. */
+static moe_status note_rounding(moe_model_weights *w) {
+    char name[MOE_WEIGHT_NAME_SIZE];
+    const moe_tensor *down;
+    if (!moe_weight_name(w->shards, w->prefix, w->names, w->names->down, w->index, 0, name))
+        return MOE_OK;
+    MOE_TRY(moe_shards_get(w->shards, name, &down));
+    w->rounded = loses(down->type, w->layer.w) ? moe_tensor_type_name(down->type) : NULL;
+    return MOE_OK;
+}
+
+/* Layers have shared experts of multiples of f; in files they are of any width. */
+static moe_status take_shared_width(moe_model_weights *w) {
+    char name[MOE_WEIGHT_NAME_SIZE];
+    const moe_tensor *down;
+    const moe_layer *l = &w->layer;
+    if (!l->shared.f || !w->names->shared_down ||
+        !moe_weight_name(w->shards, w->prefix, w->names, w->names->shared_down, w->index, 0, name))
+        return MOE_OK;
+    MOE_TRY(moe_shards_get(w->shards, name, &down));
+    const int64_t width = down->rank == 2 ? down->shape[1] : l->shared.f;
+    if (width < l->shared.f && l->shared.f - width < l->f) w->shared = width;
+    return MOE_OK;
+}
+
 moe_status moe_model_weights_open(const char *path, const char *type, const moe_layer *layer,
                                   int64_t index, moe_model_weights *out) {
-    moe_model_weights w = {.layer = *layer, .index = index};
+    moe_model_weights w = {.layer = *layer, .index = index, .shared = layer->shared.f};
     MOE_TRY(moe_shards_open(path, &w.shards));
     moe_status status =
         moe_weight_names_find(w.shards, type, index, layout_fits, &w, &w.prefix, &w.names);
     if (!status) status = check_rest(&w);
     if (!status) status = take_router_dtype(&w);
+    if (!status) status = take_shared_width(&w);
+    if (!status) status = note_rounding(&w);
     if (!status) status = check_unread(&w);
     if (status) moe_shards_close(w.shards);
     else *out = w;

@@ -11,7 +11,9 @@
 typedef struct moe_model_weights {
     moe_shards *shards;
     moe_layer layer; /* with the dtype that the router has in the files */
-    int64_t index; /* of the layer in the model */
+    int64_t shared; /* width of the shared expert in the files; rows up to the layer's are zero */
+    int64_t index;  /* of the layer in the model */
+    const char *rounded; /* type of experts' weights that the layer's w does not hold; else NULL */
     const char *prefix;
     const moe_weight_names *names;
 } moe_model_weights;
