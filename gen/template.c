@@ -212,6 +212,15 @@ static int answer_launch(lua_State *L) {
     return 0;
 }
 
+/* Bodies read weights as they read x; what is stored otherwise none of them takes. */
+static moe_status check_weights(const moe_template *t, const moe_op *op) {
+    if (op->layer.w == op->layer.x) return MOE_OK;
+    const moe_field *w = moe_field_find(moe_op_fields, "w");
+    if (!(moe_op_mask(op) & UINT64_C(1) << (w - moe_op_fields))) return MOE_OK;
+    return moe_fail(MOE_E_INVALID, "%s takes weights of x's dtype, %s, not w=%s", t->name,
+                    moe_dtype_names[op->layer.x], moe_dtype_names[op->layer.w]);
+}
+
 moe_status gen_template_check(const moe_template *t, const moe_op *op, const moe_facts *facts) {
     answer job = {.question = {.op = op, .facts = facts}};
     if (!t->op[op->kind])
@@ -222,6 +231,7 @@ moe_status gen_template_check(const moe_template *t, const moe_op *op, const moe
     if (t->max_slots && op->t > t->max_slots / op->layer.k)
         return moe_fail(MOE_E_INVALID, "%s serves at most %lld routed rows", t->name,
                         (long long)t->max_slots);
+    MOE_TRY(check_weights(t, op));
     MOE_TRY(gen_host_run(t->host, answer_supports, &job, GEN_STEPS));
     return job.good ? MOE_OK : moe_fail(MOE_E_INVALID, "%s: %s", t->name, job.reason);
 }

@@ -258,7 +258,8 @@ typedef struct moe_layer {
                         peer those of all heads, to 256 */
     moe_act act;     /* activation between the two expert GEMMs */
     moe_dtype x;     /* dtype of x, y and everything between the kernels */
-    moe_dtype w;     /* dtype of all weights and of the up and down biases; equal to x */
+    moe_dtype w;     /* dtype of all weights and of the up and down biases; equal to x,
+                        but for types that weights are only stored in */
     moe_router router;
     moe_capacity capacity;
     unsigned bias;   /* set of MOE_BIAS_* */

@@ -19,6 +19,7 @@ const char *const moe_dtype_names[MOE_DTYPE_COUNT + 1] = {
 };
 
 #define FLOAT(constant, text) [MOE_##constant] = text,
+#define STORED(constant, text)
 #define OTHER(constant, text)
 const char *const moe_float_names[MOE_FLOATS + 1] = {
 #define MOE_DTYPE(constant, text, bits, roundoff, cuda, rate, kind) kind(constant, text)
@@ -26,6 +27,17 @@ const char *const moe_float_names[MOE_FLOATS + 1] = {
 #undef MOE_DTYPE
 };
 #undef OTHER
+#undef STORED
+
+#define STORED(constant, text) [MOE_##constant] = text,
+#define OTHER(constant, text) [MOE_##constant] = "",
+const char *const moe_stored_names[MOE_DTYPE_COUNT + 1] = {
+#define MOE_DTYPE(constant, text, bits, roundoff, cuda, rate, kind) kind(constant, text)
+#include "core/dtype.def"
+#undef MOE_DTYPE
+};
+#undef OTHER
+#undef STORED
 #undef FLOAT
 
 int64_t moe_dtype_bytes(moe_dtype dtype, int64_t count) {

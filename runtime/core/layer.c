@@ -186,7 +186,7 @@ moe_status moe_layer_check_fields(const moe_layer *layer) {
         return moe_fail(MOE_E_UNSUPPORTED,
                         "layer: d=%lld and f=%lld must be multiples of 8; pad the weights",
                         (long long)layer->d, (long long)layer->f);
-    if (layer->x != layer->w)
+    if (layer->x != layer->w && (int)layer->w < MOE_FLOATS)
         return moe_fail(MOE_E_UNSUPPORTED, "layer: x=%s and w=%s must be the same dtype",
                         moe_dtype_names[layer->x], moe_dtype_names[layer->w]);
     if (layer->local > layer->e)

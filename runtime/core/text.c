@@ -85,10 +85,10 @@ static void print_real(const moe_field *field, const void *value, moe_text *out)
 static moe_status parse_enum(const moe_field *field, const char *text, void *value) {
     char known[WORD_SIZE];
     for (int i = 0; field->names[i]; i++)
-        if (!strcmp(field->names[i], text)) return *(int *)value = i, MOE_OK;
+        if (*text && !strcmp(field->names[i], text)) return *(int *)value = i, MOE_OK;
     moe_text list = moe_text_start(known, sizeof known);
     for (int i = 0; field->names[i]; i++)
-        moe_text_add(&list, "%s%s", i ? ", " : "", field->names[i]);
+        if (*field->names[i]) moe_text_add(&list, "%s%s", i ? ", " : "", field->names[i]);
     return moe_fail(MOE_E_PARSE, "'%.64s' is not known; use one of: %s", text, known);
 }
 

@@ -49,10 +49,28 @@ static void test_renders(void **state) {
     shipped_for_each(check_render);
 }
 
+/* Weights that are not stored as x are refused by one rule, which does not ask the templates. */
+static void check_weights(const moe_template *t, const moe_op *op, const moe_facts *facts) {
+    char reason[256];
+    moe_op other = *op;
+    char text[MOE_OP_TEXT_SIZE];
+    moe_op_print(op, text, sizeof text);
+    const bool reads = strstr(text, " w=") != NULL;
+    other.layer.w = op->layer.x == MOE_F32 ? MOE_BF16 : MOE_F32;
+    assert_int_equal(moe_template_serves(t, &other, facts, reason, sizeof reason), !reads);
+    if (reads) assert_non_null(strstr(reason, "takes weights of x's dtype, "));
+}
+
+static void test_weights(void **state) {
+    (void)state;
+    shipped_for_each(check_weights);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_renders),
+        cmocka_unit_test(test_weights),
     };
     return cmocka_run_group_tests(tests, shipped_open, shipped_close);
 }

@@ -77,6 +77,8 @@ static void test_bad_layers(void **unused) {
         {"d=64 f=64 e=8 k=2 act=swiglu_clamp(-7,1)", MOE_E_PARSE, "swiglu_clamp(7,1.702)"},
         {"d=64 f=64 e=8 k=2 act=swiglu_clamp(7,1)x", MOE_E_PARSE, "swiglu_clamp(7,1.702)"},
         {"d=64 f=64 e=8 k=2 x=fp8", MOE_E_PARSE, "use one of: bf16, f16, f32"},
+        {"d=64 f=64 e=8 k=2 w=i32", MOE_E_PARSE, "'i32' is not known; use one of: bf16, f16, f32"},
+        {"d=64 f=64 e=8 k=2 w=", MOE_E_PARSE, "use one of: bf16, f16, f32"},
         {"d=64 f=64 e=8 k=2 x=bf16 w=f32", MOE_E_UNSUPPORTED, "must be the same dtype"},
         {"d=64 f=64 e=8 k=2 router=softmax>renorm", MOE_E_PARSE, "'topk' is missing"},
         {"d=64 f=64 e=8 k=2 router=softmax>topk>topk", MOE_E_PARSE, "too late or twice"},
