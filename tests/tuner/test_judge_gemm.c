@@ -94,7 +94,7 @@ static void test_down(void **state) {
          "* DEPTH",
          "y_rows of slot["},
         {"all experts by the first one's weights", "include/weights.cuh",
-         "return args.$(name) + (long long)expert *", "return args.$(name) + 0 *",
+         "(long long)expert * $(up and (p.gated", "0 * $(up and (p.gated",
          "y_rows of slot["},
     };
     SEEDED_TRY(A100, "grouped_gemm", "bm=16 wm=1", "gemm_down t=19 d=72 f=40 e=4 k=2 bias=down",
@@ -105,8 +105,8 @@ static void test_one_token(void **state) {
     (void)state;
     static const seeded_bug bugs[] = {
         {"a wrong expert where T = 1", "include/weights.cuh",
-         "return args.$(name) + (long long)expert *",
-         "return args.$(name) + (long long)(args.tokens == 1 ? expert ^ 1 : expert) *",
+         "(long long)expert * $(up and (p.gated",
+         "(long long)(args.tokens == 1 ? expert ^ 1 : expert) * $(up and (p.gated",
          "h of slot["},
     };
     SEEDED_TRY(A100, "gemv", "", "gemm_up t=1 d=72 f=40 e=8 k=2 act=gelu", bugs);
