@@ -167,6 +167,14 @@ static moe_status collect(sim_decoder *d, ptx_function *function, unsigned depth
     return add_frame(d, function);
 }
 
+/* Tells the schedule of a jump: where stretches begin, and where loops end. */
+static void note_jump(sim_decoder *d, uint32_t from, uint32_t to) {
+    sim_schedule_op *op = &d->schedule[to];
+
+    op->leader = true;
+    if (to <= from && op->loop <= from) op->loop = from + 1;
+}
+
 static moe_status resolve_jumps(sim_decoder *d) {
     const ptx_function *f = d->frame->function;
 
@@ -175,7 +183,7 @@ static moe_status resolve_jumps(sim_decoder *d) {
         uint32_t pc = d->statement_pc[f->label[fix->label]];
         if (fix->list) *fix->list = (int32_t)pc;
         else d->kernel->code[fix->instruction].imm = pc;
-        d->schedule[pc].leader = true;
+        note_jump(d, fix->instruction, pc);
     }
     d->fixups = 0;
     return MOE_OK;

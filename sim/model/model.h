@@ -43,6 +43,7 @@ enum { SIM_SCHEDULE_REGISTERS = 24 };
 typedef struct sim_schedule_op {
     uint8_t class;             /* sim_class */
     bool leader;               /* a branch may lead here */
+    uint32_t loop;             /* one past the last branch that leads back here; 0: none does */
     uint8_t inputs, outputs;   /* registers read and written */
     uint32_t in[SIM_SCHEDULE_REGISTERS];
     uint32_t out[SIM_SCHEDULE_REGISTERS];
@@ -51,7 +52,10 @@ typedef struct sim_schedule_op {
 /* Sets stall[i], the cycles by which instruction i advances a warp that runs alone. Between labels,
  * branches, barriers and fences the assembler may reorder: such a stretch takes the slots of
  * its instructions, or as long as its chains of dependent ones if that is more. Stretches are taken
- * in text order, as if every branch fell through. False: out of memory. */
+ * in text order, as if every branch fell through; but a loop is taken twice, and each of its
+ * iterations costs what the second pass did: values from before it have arrived by then, and those
+ * of the iteration before may not have. What the first pass waited beyond that is paid once, ahead
+ * of the loop. False: out of memory. */
 bool sim_schedule(const sim_schedule_op *ops, size_t count, uint32_t registers, uint16_t *stall);
 
 /* The facts line of a simulated chip such as "h100", or NULL. */

@@ -27,6 +27,10 @@ static uint64_t later(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
 
+static uint16_t fitting(uint64_t cycles) {
+    return cycles > UINT16_MAX ? UINT16_MAX : (uint16_t)cycles;
+}
+
 static uint64_t inputs_ready(const schedule *s, const sim_schedule_op *op) {
     uint64_t at = 0;
     for (unsigned i = 0; i < op->inputs; i++) at = later(at, s->ready[op->in[i]]);
@@ -73,15 +77,52 @@ static size_t schedule_stretch(schedule *s, const sim_schedule_op *ops, size_t f
     uint64_t cycles = s->count ? later(s->last - s->now + 1, s->count) : 0;
     if (ends_stretch(ops[i - 1].class)) cycles += sim_class_latency[ops[i - 1].class];
     uint64_t wait = cycles - s->count + stall[i - 1];
-    stall[i - 1] = wait > UINT16_MAX ? UINT16_MAX : (uint16_t)wait;
+    stall[i - 1] = fitting(wait);
     s->now += cycles;
     return i;
+}
+
+/* A schedule takes a loop's body twice for each loop around it, so no deeper than this. */
+enum { DEEPEST_LOOP = 4 };
+
+/* A kernel and what its instructions cost. */
+typedef struct listing {
+    const sim_schedule_op *ops;
+    uint16_t *stall;
+} listing;
+
+static void schedule_range(schedule *s, const listing *l, size_t first, size_t end, int depth);
+
+/* The loop's iterations cost what the second pass does; the waits of the first alone are the
+ * business of who comes to the loop. */
+static void schedule_loop(schedule *s, const listing *l, size_t first, size_t end, int depth) {
+    uint64_t start = s->now;
+    schedule_range(s, l, first, end, depth);
+    uint64_t once = s->now - start;
+    schedule_range(s, l, first, end, depth);
+    uint64_t again = s->now - start - once;
+    if (first == 0 || once <= again) return;
+    uint64_t wait = l->stall[first - 1] + once - again;
+    l->stall[first - 1] = fitting(wait);
+}
+
+static void schedule_range(schedule *s, const listing *l, size_t first, size_t end, int depth) {
+    for (size_t i = first; i < end;) {
+        size_t loop = l->ops[i].loop;
+        bool inner = loop > i && loop <= end && !(i == first && loop == end && depth > 0);
+        if (inner && depth < DEEPEST_LOOP) {
+            schedule_loop(s, l, i, loop, depth + 1);
+            i = loop;
+        } else {
+            i = schedule_stretch(s, l->ops, i, end, l->stall);
+        }
+    }
 }
 
 bool sim_schedule(const sim_schedule_op *ops, size_t count, uint32_t registers, uint16_t *stall) {
     schedule s = {.ready = calloc((size_t)registers + 1, sizeof *s.ready)};
     if (!s.ready) return false;
-    for (size_t i = 0; i < count;) i = schedule_stretch(&s, ops, i, count, stall);
+    schedule_range(&s, &(listing){.ops = ops, .stall = stall}, 0, count, 0);
     free(s.ready);
     return true;
 }

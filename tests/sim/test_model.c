@@ -166,6 +166,41 @@ static void schedule_reorders_within_a_stretch(void **state) {
     assert_int_equal(cycles(sums, 4), 1 + load + add);
 }
 
+/* A value that is loaded ahead of a loop is waited for there, once; one that an iteration hands to
+ * the next is waited for in each. */
+static void loops_wait_for_what_they_carry(void **state) {
+    uint64_t load = sim_class_latency[SIM_CLASS_load_global];
+    sim_schedule_op hoisted[] = {op(SIM_CLASS_load_global, 0, 1), op(SIM_CLASS_fp32, 1, 2),
+                                 op(SIM_CLASS_branch, 3, 4)};
+    sim_schedule_op chase[] = {op(SIM_CLASS_integer, 0, 1), op(SIM_CLASS_load_global, 1, 1),
+                               op(SIM_CLASS_branch, 3, 4)};
+    uint16_t stall[3];
+
+    (void)state;
+    hoisted[1].leader = chase[1].leader = true;
+    hoisted[1].loop = chase[1].loop = 3;
+    assert_true(sim_schedule(hoisted, 3, 16, stall));
+    assert_true(stall[0] >= load && stall[1] + stall[2] < 40);
+    assert_true(sim_schedule(chase, 3, 16, stall));
+    assert_true(stall[0] < 40 && stall[1] + stall[2] >= load && stall[1] + stall[2] < load + 40);
+}
+
+/* A loop in a loop: the inner one's first wait belongs to an iteration of the outer one. */
+static void loops_nest(void **state) {
+    uint64_t load = sim_class_latency[SIM_CLASS_load_global];
+    sim_schedule_op ops[] = {op(SIM_CLASS_integer, 0, 1), op(SIM_CLASS_load_global, 1, 2),
+                             op(SIM_CLASS_fp32, 2, 3), op(SIM_CLASS_branch, 5, 6),
+                             op(SIM_CLASS_branch, 5, 6)};
+    uint16_t stall[5];
+
+    (void)state;
+    ops[1].leader = ops[2].leader = true;
+    ops[1].loop = 5;
+    ops[2].loop = 4;
+    assert_true(sim_schedule(ops, 5, 16, stall));
+    assert_true(stall[0] < 40 && stall[1] >= load && stall[2] + stall[3] < 40 && stall[4] < 40);
+}
+
 /* -------------------------------------------------------------------------------------- time */
 
 static const sim_counters some_work = {
@@ -306,6 +341,8 @@ int main(void) {
         cmocka_unit_test(coalescing),
         cmocka_unit_test(schedule_overlaps_what_is_independent),
         cmocka_unit_test(schedule_reorders_within_a_stretch),
+        cmocka_unit_test(loops_wait_for_what_they_carry),
+        cmocka_unit_test(loops_nest),
         cmocka_unit_test(more_work_takes_longer),
         cmocka_unit_test(one_block_has_one_port),
         cmocka_unit_test(an_empty_launch_is_overhead),

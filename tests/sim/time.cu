@@ -52,6 +52,30 @@ KERNEL(loads_chained)
     out[INDEX] = x;
 }
 
+KERNEL(chase)
+{
+    u32 x = 0;
+#pragma unroll 1
+    for (int i = 0; i < n; i++) x = in[x];
+    out[INDEX] = x;
+}
+
+KERNEL(hoisted)
+{
+    float s = __uint_as_float(in[INDEX]), x = 1.0f;
+#pragma unroll 1
+    for (int i = 0; i < n; i++) x = x * s + 1.0f;
+    out[INDEX] = __float_as_uint(x);
+}
+
+KERNEL(used_first)
+{
+    float s = __uint_as_float(in[INDEX]), x = s + 1.0f;
+#pragma unroll 1
+    for (int i = 0; i < n; i++) x = x * s + 1.0f;
+    out[INDEX] = __float_as_uint(x);
+}
+
 KERNEL(atomics_spread)
 {
     for (int i = 0; i < n; i++) atomicAdd(out + INDEX, 1u);
