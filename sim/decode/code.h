@@ -81,6 +81,7 @@ typedef struct sim_kernel {
     uint32_t *line;    /* of the PTX text, for each instruction */
     ptx_place *place;  /* of the source */
     const char **text; /* opcodes */
+    uint16_t *far;     /* by instruction: cycles on top of its stall if loads come from DRAM */
     const sim_lent **lent; /* by instruction; NULL: it touches none; NULL: the kernel has none */
     uint32_t start;    /* the entry's first instruction; what it calls is in front */
     uint32_t register_bytes;

@@ -209,13 +209,25 @@ static moe_status decode_function(sim_decoder *d, sim_frame *frame) {
     return resolve_jumps(d);
 }
 
+/* What the instructions cost if loads of global memory take so long; NULL without memory. */
+static uint16_t *stalls(sim_decoder *d, uint16_t load) {
+    uint32_t count = d->kernel->count;
+    uint16_t *stall = sim_arena_alloc(d->arena, (count + 1) * sizeof *stall);
+
+    if (!stall || !sim_schedule(d->schedule, count, d->registers + 1, load, stall)) return NULL;
+    return stall;
+}
+
 static moe_status set_stalls(sim_decoder *d) {
     sim_kernel *k = d->kernel;
-    uint16_t *stall = sim_arena_alloc(d->arena, (k->count + 1) * sizeof *stall);
+    uint16_t *near = stalls(d, sim_class_latency[SIM_CLASS_load_global]);
 
-    if (!stall || !sim_schedule(d->schedule, k->count, d->registers + 1, stall))
-        return sim_no_memory();
-    for (uint32_t i = 0; i < k->count; i++) k->code[i].stall = stall[i];
+    k->far = stalls(d, sim_dram_latency);
+    if (!near || !k->far) return sim_no_memory();
+    for (uint32_t i = 0; i < k->count; i++) {
+        k->code[i].stall = near[i];
+        k->far[i] = k->far[i] > near[i] ? (uint16_t)(k->far[i] - near[i]) : 0;
+    }
     return MOE_OK;
 }
 

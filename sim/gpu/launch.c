@@ -195,6 +195,7 @@ static const struct {
 static void count_classes(sim_counters *c, const sim_kernel *k, const uint64_t *hits) {
     for (uint32_t i = 0; i < k->count; i++) {
         c->instr[sim_op_class[k->code[i].op]] += hits[i];
+        c->far_cycles += hits[i] * k->far[i];
         for (unsigned m = 0; m < sizeof mma_work / sizeof *mma_work; m++)
             if (mma_work[m].op == k->code[i].op)
                 c->mma_flops[mma_work[m].type] += hits[i] * mma_work[m].flops;

@@ -48,14 +48,18 @@ typedef struct sim_counters {
     uint64_t shared_wavefronts;          /* passes through shared memory: 1 without bank conflict */
     uint64_t async_bytes;                /* by cp.async, zero fill not counted */
     uint64_t barriers;                   /* warp arrivals at bar.sync and its kin */
+    uint64_t far_cycles;                 /* by which the warps would take longer, all together, if
+                                            all of their loads came from DRAM */
     uint64_t block_cycles;               /* longest warp of a block, summed over the blocks */
     uint64_t block_cycles_max;           /* the largest of these */
     uint64_t block_scattered_max;        /* most sectors that scattered accesses of a block
                                             touched */
 } sim_counters;
 
-/* Cycles until a dependent instruction can issue, by class; and those of one cp.async. */
+/* Cycles until a dependent instruction can issue, by class (of loads from global memory, those that
+ * hit the L2); of loads that come from DRAM; and those of one cp.async. */
 extern const uint16_t sim_class_latency[SIM_CLASS_COUNT];
+extern const uint16_t sim_dram_latency;
 extern const uint16_t sim_async_latency;
 
 /* Adds the counters of a block, or of some blocks, to those of a launch. */

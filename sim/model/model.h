@@ -55,8 +55,10 @@ typedef struct sim_schedule_op {
  * in text order, as if every branch fell through; but a loop is taken twice, and each of its
  * iterations costs what the second pass did: values from before it have arrived by then, and those
  * of the iteration before may not have. What the first pass waited beyond that is paid once, ahead
- * of the loop. False: out of memory. */
-bool sim_schedule(const sim_schedule_op *ops, size_t count, uint32_t registers, uint16_t *stall);
+ * of the loop. `load` is the cycles that loads of global memory take: sim_class_latency's for what
+ * the L2 holds, sim_dram_latency for what it does not. False: out of memory. */
+bool sim_schedule(const sim_schedule_op *ops, size_t count, uint32_t registers, uint16_t load,
+                  uint16_t *stall);
 
 /* The facts line of a simulated chip such as "h100", or NULL. */
 const char *sim_chip_facts(const char *chip);

@@ -5,6 +5,7 @@
 
 /* What has been scheduled so far; times are cycles since the start of the kernel. */
 typedef struct schedule {
+    uint16_t load;           /* cycles of a load from global memory */
     uint64_t *ready;         /* by register: when its value can be read */
     uint64_t now;            /* start of the stretch */
     uint64_t last;           /* issue of the latest instruction of the stretch */
@@ -52,12 +53,16 @@ static uint64_t issue_time(schedule *s, const sim_schedule_op *op) {
     }
 }
 
+static uint64_t latency_of(const schedule *s, uint8_t class) {
+    return class == SIM_CLASS_load_global ? s->load : sim_class_latency[class];
+}
+
 static void schedule_op(schedule *s, const sim_schedule_op *op) {
     /* The assembler makes moves disappear: they wait for nothing and hand the wait on. */
     bool move = op->class == SIM_CLASS_move;
     uint64_t issue = move ? inputs_ready(s, op) : issue_time(s, op);
     for (unsigned i = 0; i < op->outputs; i++)
-        s->ready[op->out[i]] = issue + sim_class_latency[op->class];
+        s->ready[op->out[i]] = issue + latency_of(s, op->class);
     if (move) return;
     s->last = later(s->last, issue);
     s->count += class_slots[op->class];
@@ -119,8 +124,9 @@ static void schedule_range(schedule *s, const listing *l, size_t first, size_t e
     }
 }
 
-bool sim_schedule(const sim_schedule_op *ops, size_t count, uint32_t registers, uint16_t *stall) {
-    schedule s = {.ready = calloc((size_t)registers + 1, sizeof *s.ready)};
+bool sim_schedule(const sim_schedule_op *ops, size_t count, uint32_t registers, uint16_t load,
+                  uint16_t *stall) {
+    schedule s = {.load = load, .ready = calloc((size_t)registers + 1, sizeof *s.ready)};
     if (!s.ready) return false;
     schedule_range(&s, &(listing){.ops = ops, .stall = stall}, 0, count, 0);
     free(s.ready);
