@@ -36,7 +36,7 @@ static const struct argp_option option_table[] = {
     {"smem", KEY_SMEM, "BYTES", 0, "dynamic shared memory", 0},
     {"arg", KEY_ARG, "ARG", 0, "the next parameter: i32:7, f32:0.5, buf:TYPE:COUNT, "
      "buf:f32:64:zero, buf:bf16:64:rand:7, buf:i32:64:FILE; >FILE behind it writes it out", 0},
-    {"device", KEY_DEVICE, "sim:CHIP", 0, "h100, h200, a100, l40s or b200 (default: by --arch); "
+    {"device", KEY_DEVICE, "sim:CHIP", 0, "a chip that moetune info lists (default: by --arch); "
      "options behind it, as in sim:h100,seed=7", 0},
     {"include", 'I', "DIR", 0, "search a folder for headers; CUDA's own are found beside NVRTC", 0},
     {"arch", KEY_ARCH, "ARCH", 0, "compile for sm_80, sm_90a, ... (default: the chip's)", 0},
