@@ -66,8 +66,8 @@ static moe_compiled compile(const moe_source *source, const char *arch) {
     return m->compiled;
 }
 
-void fixture_compile(fixture *f, const char *template, const moe_op *op, const moe_facts *facts,
-                     const char *config, fixture_kernel *out) {
+static void make(fixture *f, const char *template, const moe_op *op, const moe_facts *facts,
+                 const char *config, const char *arch, fixture_kernel *out) {
     const moe_template *t = find_template(f, template);
     moe_config chosen;
     *out = (fixture_kernel){.op = *op};
@@ -77,14 +77,20 @@ void fixture_compile(fixture *f, const char *template, const moe_op *op, const m
         CHECK(moe_template_default(t, op, facts, &chosen));
     CHECK(moe_render(t, op, facts, &chosen, false, &out->source));
     set_what(template, out);
-    out->compiled = compile(&out->source, facts->arch);
+    out->compiled = compile(&out->source, arch);
     if (out->compiled.outcome != MOE_OUTCOME_OK)
         fail_msg("%s: %s\n%s", out->what, out->compiled.reason, out->compiled.log);
 }
 
+void fixture_compile(fixture *f, const char *template, const moe_op *op, const moe_facts *facts,
+                     const char *config, fixture_kernel *out) {
+    make(f, template, op, facts, config, facts->arch, out);
+}
+
 void fixture_build(fixture *f, const char *template, const moe_op *op, const char *config,
                    fixture_kernel *out) {
-    fixture_compile(f, template, op, moe_device_facts(f->device), config, out);
+    const moe_facts *facts = moe_device_facts(f->device);
+    make(f, template, op, facts, config, moe_arch_of_ptx(facts->arch).text, out);
     CHECK(f->device->class->load(f->device->self, &out->compiled.image, &out->module));
 }
 

@@ -45,7 +45,8 @@ typedef struct fixture_kernel {
 void fixture_compile(fixture *f, const char *template, const moe_op *op, const moe_facts *facts,
                      const char *config, fixture_kernel *out);
 
-/* The same for the fixture's device, with the image loaded. */
+/* The same for the fixture's device, which is simulated, with the image loaded. It is PTX alone:
+ * who asks for registers or spills calls fixture_compile, as test_compile_* do. */
 void fixture_build(fixture *f, const char *template, const moe_op *op, const char *config,
                    fixture_kernel *out);
 void fixture_kernel_free(fixture *f, fixture_kernel *kernel);

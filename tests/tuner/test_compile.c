@@ -95,11 +95,35 @@ static void test_a_missing_kernel_is_the_templates_fault(void **state) {
     char text[] = "extern \"C\" __global__ void other() {}\n";
     moe_source source = {.text = text, .size = strlen(text)};
     source.launch = (moe_launch){.kernels = 1, .kernel = {{.symbol = "moe_route_0"}}};
-    moe_compiled compiled;
-    assert_int_equal(moe_compile(&source, "sm_80", &compiled), MOE_OK);
-    assert_int_equal(compiled.outcome, MOE_OUTCOME_COMPILE_FAILED);
-    assert_non_null(strstr(compiled.reason, "moe_route_0"));
-    moe_compiled_free(&compiled);
+    for (int ptx_alone = 0; ptx_alone < 2; ptx_alone++) {
+        moe_compiled compiled;
+        assert_int_equal(moe_compile(&source, ptx_alone ? "compute_80" : "sm_80", &compiled),
+                         MOE_OK);
+        assert_int_equal(compiled.outcome, MOE_OUTCOME_COMPILE_FAILED);
+        assert_non_null(strstr(compiled.reason, "moe_route_0"));
+        moe_compiled_free(&compiled);
+    }
+}
+
+/* PTX alone is the PTX of the whole compile, under another hash. */
+static void test_ptx_alone(void **state) {
+    (void)state;
+    char text[] = "extern \"C\" __global__ void moe_k(int *p) { *p = 1; }\n";
+    moe_source source = {.text = text, .size = strlen(text)};
+    source.launch = (moe_launch){.kernels = 1, .kernel = {{.symbol = "moe_k"}}};
+    for (size_t i = 0; i < sizeof arches / sizeof arches[0]; i++) {
+        moe_compiled whole, alone;
+        assert_int_equal(moe_compile(&source, arches[i], &whole), MOE_OK);
+        assert_int_equal(moe_compile(&source, moe_arch_of_ptx(arches[i]).text, &alone), MOE_OK);
+        assert_int_equal(alone.outcome, MOE_OUTCOME_OK);
+        assert_string_equal(alone.ptx, whole.ptx);
+        assert_null(alone.image.cubin);
+        assert_true(whole.image.launch.kernel[0].regs > 0);
+        assert_int_equal(alone.image.launch.kernel[0].regs, 0);
+        assert_string_not_equal(alone.hash, whole.hash);
+        moe_compiled_free(&whole);
+        moe_compiled_free(&alone);
+    }
 }
 
 static void hash_of(const char *text, const char *arch, const char *toolkit, char *hash) {
@@ -149,6 +173,7 @@ int main(void) {
         cmocka_unit_test(test_too_much_shared_memory_is_over_limit),
         cmocka_unit_test(test_an_unknown_arch_is_an_error),
         cmocka_unit_test(test_a_missing_kernel_is_the_templates_fault),
+        cmocka_unit_test(test_ptx_alone),
         cmocka_unit_test(test_the_hash_covers_text_arch_and_compiler_but_no_line_marks),
         cmocka_unit_test(test_limits),
     };

@@ -158,7 +158,7 @@ static moe_status take_results(const moe_nvrtc *nvrtc, void *program, int result
                   &out->image.cubin_size));
     MOE_TRY(fetch(nvrtc, program, nvrtc->nvrtcGetPTXSize, nvrtc->nvrtcGetPTX, (void **)&out->ptx,
                   &size));
-    out->image.cubin = out->cubin;
+    out->image.cubin = out->image.cubin_size ? out->cubin : NULL; /* none of PTX alone */
     out->image.ptx = out->ptx;
     out->image.ptx_size = strlen(out->ptx); /* NVRTC counts the NUL */
     return MOE_OK;
@@ -223,15 +223,23 @@ moe_status moe_compile_file(const char *name, const char *text, const char *arch
     return status;
 }
 
-/* A symbol that the log does not name was not generated: the template is wrong. */
-static void take_resources(moe_compiled *compiled) {
+/* Of PTX alone, whether the kernel is there. */
+static bool take_resources(const moe_compiled *compiled, moe_kernel *kernel) {
+    char mark[MOE_SYMBOL_SIZE + 32];
+    if (compiled->image.cubin) return moe_log_resources(compiled->log, kernel->symbol, kernel);
+    snprintf(mark, sizeof mark, ".entry %s(", kernel->symbol);
+    return strstr(compiled->ptx, mark) != NULL;
+}
+
+/* A symbol that is not there was not generated: the template is wrong. */
+static void find_kernels(moe_compiled *compiled) {
     moe_launch *launch = &compiled->image.launch;
     for (int64_t i = 0; i < launch->kernels; i++) {
-        const char *symbol = launch->kernel[i].symbol;
-        if (moe_log_resources(compiled->log, symbol, &launch->kernel[i])) continue;
+        if (take_resources(compiled, &launch->kernel[i])) continue;
         compiled->outcome = MOE_OUTCOME_COMPILE_FAILED;
         snprintf(compiled->reason, sizeof compiled->reason,
-                 "the source has no kernel '%s'; name it with $(moe.symbol())", symbol);
+                 "the source has no kernel '%s'; name it with $(moe.symbol())",
+                 launch->kernel[i].symbol);
         return;
     }
 }
@@ -239,8 +247,14 @@ static void take_resources(moe_compiled *compiled) {
 moe_status moe_compile(const moe_source *source, const char *arch, moe_compiled *out) {
     MOE_TRY(moe_compile_text(source->template_id, source->text, arch, out));
     out->image.launch = source->launch;
-    if (out->outcome == MOE_OUTCOME_OK) take_resources(out);
+    if (out->outcome == MOE_OUTCOME_OK) find_kernels(out);
     return MOE_OK;
+}
+
+moe_ptx_arch moe_arch_of_ptx(const char *arch) {
+    moe_ptx_arch out;
+    snprintf(out.text, sizeof out.text, "compute_%s", arch + strcspn(arch, "0123456789"));
+    return out;
 }
 
 void moe_compiled_free(moe_compiled *compiled) {

@@ -44,6 +44,13 @@ moe_status moe_compile_text(const char *name, const char *text, const char *arch
 moe_status moe_compile_file(const char *name, const char *text, const char *arch,
                             const char *const *folders, moe_compiled *out);
 
+/* The arch to compile for where only a simulated GPU runs the code: compute_90a for sm_90a. It ends
+ * before ptxas, after half of the time: PTX, but no cubin, and no resources in the launch. */
+typedef struct moe_ptx_arch {
+    char text[16];
+} moe_ptx_arch;
+moe_ptx_arch moe_arch_of_ptx(const char *arch);
+
 void moe_compiled_free(moe_compiled *compiled);
 
 /* Key of an image: 32 hex digits. */
