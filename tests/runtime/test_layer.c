@@ -21,7 +21,8 @@ static int start(void **unused) {
     (void)unused;
     CHECK(moe_device_open("sim:a100", &device));
     CHECK(moe_gen_open("templates", &gen));
-    CHECK(moe_builder_open(moe_device_facts(device)->arch, NULL, NULL, &builder));
+    const moe_ptx_arch arch = moe_arch_of_ptx(moe_device_facts(device)->arch);
+    CHECK(moe_builder_open(arch.text, NULL, NULL, &builder));
     return 0;
 }
 

@@ -85,7 +85,8 @@ static void whole_layers(void **state) {
     fixture f;
     (void)state;
     fixture_open(&f, "sim:a100");
-    CHECK(moe_builder_open(moe_device_facts(f.device)->arch, NULL, NULL, &builder));
+    const moe_ptx_arch arch = moe_arch_of_ptx(moe_device_facts(f.device)->arch);
+    CHECK(moe_builder_open(arch.text, NULL, NULL, &builder));
     CHECK(moe_layer_parse("d=64 f=32 e=6 k=6 act=relu shared=32,gated local=4" RULE "1.5,switch",
                           &layer));
     CHECK(moe_default_plan(f.device, f.gen, builder, &layer, 33, NULL, &plan));

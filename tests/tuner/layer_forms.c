@@ -63,7 +63,8 @@ static rig open_rig(const char *device, const char *layer) {
     CHECK(moe_device_open(device, &r.device));
     CHECK(moe_gen_open("templates", &r.gen));
     moe_gen_allow_any_order(r.gen, true);
-    CHECK(moe_builder_open(moe_device_facts(r.device)->arch, NULL, NULL, &r.builder));
+    const moe_ptx_arch arch = moe_arch_of_ptx(moe_device_facts(r.device)->arch);
+    CHECK(moe_builder_open(arch.text, NULL, NULL, &r.builder));
     return r;
 }
 

@@ -51,7 +51,8 @@ static bench bench_open(const char *device) {
     assert_int_equal(system(command), 0);
     CHECK(moe_device_open(device, &b.device));
     zero_what_is_new(b.device);
-    CHECK(moe_builder_open(moe_device_facts(b.device)->arch, NULL, NULL, &b.builder));
+    const moe_ptx_arch arch = moe_arch_of_ptx(moe_device_facts(b.device)->arch);
+    CHECK(moe_builder_open(arch.text, NULL, NULL, &b.builder));
     return b;
 }
 

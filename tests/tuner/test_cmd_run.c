@@ -1,12 +1,7 @@
 /* label: sim
- * moetune run as a user runs it: safetensors in, safetensors out, against the reference; and what
- * it says of files that do not fit. */
-#include "model_case.h"
-#include "models/presets.h"
-#include "models/safetensors.h"
+ * moetune run as a user runs it: safetensors in, safetensors out, against the reference. */
 #include "reference.h"
-#include "tolerance.h"
-#include "workload.h"
+#include "run_case.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -16,113 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
-
-enum { T = 5, MAX_TENSORS = 12 };
-
-static char folder[] = "/tmp/moetune-run-XXXXXX";
-
-/* Runs the program with its messages in `text`; returns the exit status. */
-static int run_with(const char *options, char *text, size_t size) {
-    char command[2048];
-    snprintf(command, sizeof command, "%s run --device sim:a100 %s 2>&1", getenv("MOETUNE_BINARY"),
-             options);
-    FILE *pipe = popen(command, "r");
-    assert_non_null(pipe);
-    text[fread(text, 1, size - 1, pipe)] = '\0';
-    int status = pclose(pipe);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-}
-
-static int run(const char *layer, const char *input, const char *output, char *text, size_t size) {
-    char options[1024];
-    snprintf(options, sizeof options, "--layer '%s' --input %s/%s --output %s", layer, folder,
-             input, output);
-    return run_with(options, text, size);
-}
-
-/* The tensors of a workload by the names of the command. */
-static int64_t list_tensors(const moe_workload *w, moe_tensor *out) {
-    const moe_layer *l = &w->layer;
-    const moe_tensor_type x = moe_tensor_type_of(l->x);
-    const int64_t up = moe_layer_up_rows(l);
-    const bool gated = moe_layer_gated(l);
-    const moe_tensor all[MAX_TENSORS] = {
-        {"x", x, 2, {w->tokens, l->d}, w->x, 0},
-        {"router.weight", moe_tensor_type_of(moe_layer_router_dtype(l)), 2,
-         {moe_layer_queries(l), l->d}, w->router_weight, 0},
-        {"router.keys", x, 4, {l->router.heads, 2, l->router.keys, l->router.key_width / 2},
-         w->router_keys, 0},
-        {gated ? "experts.gate_up" : "experts.up", x, 3, {l->e, up, l->d}, w->up, 0},
-        {"experts.down", x, 3, {l->e, l->d, l->f}, w->down, 0},
-        {"router.bias", MOE_TENSOR_F32, 1, {moe_layer_queries(l)}, w->router_bias, 0},
-        {gated ? "experts.gate_up.bias" : "experts.up.bias", x, 2, {l->e, up}, w->up_bias, 0},
-        {"experts.down.bias", x, 2, {l->e, l->d}, w->down_bias, 0},
-        {"router.noise", moe_tensor_type_of(moe_layer_router_dtype(l)), 2, {l->e, l->d},
-         w->router_noise, 0},
-        {"token_ids", MOE_TENSOR_I32, 1, {w->tokens}, w->token_ids, 0},
-        {"router.table", MOE_TENSOR_I32, 2, {MOE_WORKLOAD_VOCAB, l->k}, w->expert_table, 0},
-    };
-    int64_t count = 0;
-    for (int i = 0; i < MAX_TENSORS; i++) {
-        if (!all[i].data) continue;
-        out[count] = all[i];
-        out[count].bytes = moe_tensor_type_size(all[i].type);
-        for (int64_t r = 0; r < all[i].rank; r++) out[count].bytes *= (size_t)all[i].shape[r];
-        count++;
-    }
-    return count;
-}
-
-static void write_input(const moe_workload *w, const char *name) {
-    char path[128];
-    moe_tensor tensors[MAX_TENSORS];
-    int64_t count = list_tensors(w, tensors);
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    assert_int_equal(moe_tensor_file_write(path, tensors, count), MOE_OK);
-}
-
-/* y, ids and weights of the file against the reference for the file's own ids. */
-static void judge(const moe_workload *w, const char *path) {
-    const moe_layer *l = &w->layer;
-    const moe_host_layer in = moe_workload_host(w);
-    const int64_t slots = T * l->k, shape_y[] = {T, l->d}, shape_slots[] = {T, l->k};
-    const moe_tensor *y, *ids, *weights;
-    moe_tensor_file *file;
-    assert_int_equal(moe_tensor_file_open(path, &file), MOE_OK);
-    assert_int_equal(moe_tensor_get(file, "y", moe_tensor_type_of(l->x), 2, shape_y, &y), MOE_OK);
-    assert_int_equal(moe_tensor_get(file, "ids", MOE_TENSOR_I32, 2, shape_slots, &ids), MOE_OK);
-    assert_int_equal(moe_tensor_get(file, "weights", MOE_TENSOR_F32, 2, shape_slots, &weights),
-                     MOE_OK);
-
-    double *logits = calloc((size_t)(T * moe_layer_logits(l)), sizeof *logits);
-    double *want_weights = calloc((size_t)slots, sizeof *want_weights);
-    double *want = calloc((size_t)(T * l->d), sizeof *want), *got = calloc((size_t)(T * l->d), 8);
-    unsigned char *kept = calloc((size_t)slots, 1);
-    assert_int_equal(moe_ref_logits(l, T, &in, logits), MOE_OK);
-    moe_ref_weights(l, T, logits, ids->data, want_weights);
-    moe_ref_capacity(l, T, ids->data, NULL, kept);
-    for (int64_t s = 0; s < slots; s++) {
-        double given = ((const float *)weights->data)[s];
-        assert_true(kept[s] ? fabs(given - want_weights[s]) < 1e-2 : given == 0);
-    }
-    assert_int_equal(moe_ref_layer(l, T, &in, ids->data, want_weights, kept, NULL, T, want),
-                     MOE_OK);
-    for (int64_t i = 0; i < T * l->d; i++) got[i] = moe_load(l->x, y->data, i);
-    moe_error_stats error = moe_compare(got, want, T * l->d);
-    double tolerance = moe_layer_tolerance(l, error.peak);
-    if (!(error.max_over_rms <= tolerance))
-        fail_msg("error %g is beyond %g", error.max_over_rms, tolerance);
-    free(logits);
-    free(want_weights);
-    free(want);
-    free(got);
-    free(kept);
-    moe_tensor_file_close(file);
-}
 
 /* counts, losses and the next bias of the file against the reference for the file's own ids. */
 static void judge_statistics(const moe_workload *w, const char *path) {
@@ -158,12 +48,6 @@ static void judge_statistics(const moe_workload *w, const char *path) {
     moe_tensor_file_close(file);
 }
 
-static void remove_files(void) {
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s/*", folder);
-    assert_int_equal(system(command), 0);
-}
-
 static void a_layer_on_given_tensors(void **state) {
     (void)state;
     static const char *const layers[] = {
@@ -182,11 +66,11 @@ static void a_layer_on_given_tensors(void **state) {
         assert_int_equal(
             moe_workload_init(&w, &layer, T, MOE_ROUTING_UNIFORM, 7 + i,
                               MOE_MAKE_ALL & ~MOE_MAKE_LOGITS), MOE_OK);
-        write_input(&w, "in.safetensors");
-        snprintf(output, sizeof output, "%s/out.safetensors", folder);
-        int status = run(layers[i], "in.safetensors", output, text, sizeof text);
+        run_input(&w, "in.safetensors");
+        snprintf(output, sizeof output, "%s/out.safetensors", run_folder);
+        int status = run_layer(layers[i], "in.safetensors", output, text, sizeof text);
         if (status) fail_msg("%s: exit status %d: %s", layers[i], status, text);
-        judge(&w, output);
+        run_judge(&w, output);
         moe_workload_free(&w);
     }
 }
@@ -206,14 +90,14 @@ static void routers_that_read_more(void **state) {
         assert_int_equal(moe_layer_parse(layers[i], &layer), MOE_OK);
         assert_int_equal(moe_workload_init(&w, &layer, T, MOE_ROUTING_UNIFORM, 7,
                                            MOE_MAKE_ALL & ~MOE_MAKE_LOGITS), MOE_OK);
-        write_input(&w, "in.safetensors");
-        snprintf(output, sizeof output, "%s/out.safetensors", folder);
+        run_input(&w, "in.safetensors");
+        snprintf(output, sizeof output, "%s/out.safetensors", run_folder);
         snprintf(options, sizeof options,
-                 "--layer '%s' --input %s/in.safetensors --output %s --seed 7", layers[i], folder,
-                 output);
-        int status = run_with(options, text, sizeof text);
+                 "--layer '%s' --input %s/in.safetensors --output %s --seed 7", layers[i],
+                 run_folder, output);
+        int status = run_command(options, text, sizeof text);
         if (status) fail_msg("%s: exit status %d: %s", layers[i], status, text);
-        judge(&w, output);
+        run_judge(&w, output);
         moe_workload_free(&w);
     }
 }
@@ -234,13 +118,13 @@ static void a_layer_without_a_router(void **state) {
     assert_int_equal(moe_layer_parse(text_of_layer, &layer), MOE_OK);
     assert_int_equal(moe_workload_init(&w, &layer, T, MOE_ROUTING_UNIFORM, 3,
                                        MOE_MAKE_X | MOE_MAKE_UP | MOE_MAKE_DOWN), MOE_OK);
-    int64_t count = list_tensors(&w, tensors);
+    int64_t count = run_tensors(&w, tensors);
     tensors[count++] = (moe_tensor){"ids", MOE_TENSOR_I32, 2, {T, 2}, ids, sizeof ids};
     tensors[count++] = (moe_tensor){"weights", MOE_TENSOR_F32, 2, {T, 2}, weights, sizeof weights};
-    snprintf(path, sizeof path, "%s/in.safetensors", folder);
-    snprintf(output, sizeof output, "%s/out.safetensors", folder);
+    snprintf(path, sizeof path, "%s/in.safetensors", run_folder);
+    snprintf(output, sizeof output, "%s/out.safetensors", run_folder);
     assert_int_equal(moe_tensor_file_write(path, tensors, count), MOE_OK);
-    int status = run(text_of_layer, "in.safetensors", output, text, sizeof text);
+    int status = run_layer(text_of_layer, "in.safetensors", output, text, sizeof text);
     if (status) fail_msg("exit status %d: %s", status, text);
     assert_int_equal(moe_tensor_file_open(output, &file), MOE_OK);
     y = moe_tensor_find(file, "y");
@@ -263,189 +147,22 @@ static void statistics_on_request(void **state) {
     assert_int_equal(moe_layer_parse(text_of_layer, &layer), MOE_OK);
     assert_int_equal(moe_workload_init(&w, &layer, T, MOE_ROUTING_UNIFORM, 3,
                                        MOE_MAKE_ALL & ~MOE_MAKE_LOGITS), MOE_OK);
-    write_input(&w, "in.safetensors");
-    snprintf(output, sizeof output, "%s/out.safetensors", folder);
+    run_input(&w, "in.safetensors");
+    snprintf(output, sizeof output, "%s/out.safetensors", run_folder);
     snprintf(options, sizeof options,
              "--layer '%s' --input %s/in.safetensors --output %s --statistics --bias-rate 0.25",
-             text_of_layer, folder, output);
-    int status = run_with(options, text, sizeof text);
+             text_of_layer, run_folder, output);
+    int status = run_command(options, text, sizeof text);
     if (status) fail_msg("exit status %d: %s", status, text);
     judge_statistics(&w, output);
     moe_workload_free(&w);
-}
-
-static void files_that_do_not_fit(void **state) {
-    (void)state;
-    static const struct {
-        const char *layer, *input, *output;
-        int status;
-        const char *says;
-    } cases[] = {
-        {"d=32 f=16 e=5 k=2", "nowhere", "out", 3, "No such file"},
-        {"d=32 f=16 e=5 k=2", "good", "/nowhere/out", 3, "/nowhere/out"},
-        {"d=32 f=16 e=5 k=2", "good", "/dev/full", 3, "No space"},
-        {"d=40 f=16 e=5 k=2", "good", "out", 2, "x"},
-        {"d=32 f=16 e=6 k=2", "good", "out", 2, "router.weight"},
-        {"d=32 f=16 e=5 k=2 x=f32", "good", "out", 2, "BF16"},
-        {"d=32 f=16 e=5 k=2 act=relu", "good", "out", 3, "experts.up"},
-        {"d=32 f=16 e=5 k=2 bias=down", "good", "out", 3, "experts.down.bias"},
-        {"d=32 f=16 e=5 k=9", "good", "out", 2, "k=9"},
-        {"d=32 f=16 e=5 k=2", "cut", "out", 3, "cut"},
-    };
-    moe_layer layer;
-    moe_workload w;
-    char path[128], cut[128], text[4096];
-    assert_int_equal(moe_layer_parse("d=32 f=16 e=5 k=2", &layer), MOE_OK);
-    assert_int_equal(moe_workload_init(&w, &layer, T, MOE_ROUTING_UNIFORM, 1,
-                                       MOE_MAKE_ALL & ~MOE_MAKE_LOGITS), MOE_OK);
-    write_input(&w, "good");
-    write_input(&w, "cut");
-    snprintf(cut, sizeof cut, "%s/cut", folder);
-    assert_int_equal(truncate(cut, 700), 0);
-    snprintf(path, sizeof path, "%s/out", folder);
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const char *output = *cases[i].output == '/' ? cases[i].output : path;
-        int status = run(cases[i].layer, cases[i].input, output, text, sizeof text);
-        if (status != cases[i].status || !strstr(text, cases[i].says))
-            fail_msg("case %zu: exit status %d, should be %d with '%s': %s", i, status,
-                     cases[i].status, cases[i].says, text);
-    }
-    moe_workload_free(&w);
-}
-
-/* ------------------------------------------------------------------------- published weights */
-
-/* The keys that make a case's layer of its family. */
-static const struct {
-    const char *type, *config;
-    const char *options;
-} published[] = {
-    {"mixtral", "{\"model_type\":\"mixtral\",\"hidden_size\":32,\"intermediate_size\":16,"
-                "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_hidden_layers\":2}", ""},
-    {"qwen2_moe", "{\"model_type\":\"qwen2_moe\",\"hidden_size\":32,\"num_experts\":4,"
-                  "\"moe_intermediate_size\":16,\"shared_expert_intermediate_size\":32,"
-                  "\"num_experts_per_tok\":2,\"num_hidden_layers\":2}", ""},
-    {"gpt_oss", "{\"model_type\":\"gpt_oss\",\"hidden_size\":32,\"intermediate_size\":16,"
-                "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_hidden_layers\":2}", ""},
-    {"gpt_oss", "{\"model_type\":\"brand_new\",\"hidden_size\":32,\"intermediate_size\":16,"
-                "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_hidden_layers\":2}",
-     "--as gpt_oss"},
-};
-
-static void write_model(const char *type, const char *config, moe_workload *w) {
-    const model_case *c = model_cases;
-    moe_layer layer;
-    char path[128];
-    while (strcmp(c->type, type) != 0) c++;
-    assert_int_equal(moe_layer_parse(c->layer, &layer), MOE_OK);
-    assert_int_equal(moe_workload_init(w, &layer, T, MOE_ROUTING_UNIFORM, 3,
-                                       MOE_MAKE_ALL & ~MOE_MAKE_LOGITS), MOE_OK);
-    model_case_write(c, w, folder, !strcmp(type, "mixtral"));
-    snprintf(path, sizeof path, "%s/config.json", folder);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(config, file);
-    assert_int_equal(fclose(file), 0);
-}
-
-static void a_layer_of_a_published_model(void **state) {
-    (void)state;
-    char options[1024], text[4096], output[128];
-    snprintf(output, sizeof output, "%s/out.safetensors", folder);
-    for (size_t i = 0; i < sizeof published / sizeof *published; i++) {
-        moe_workload w;
-        write_model(published[i].type, published[i].config, &w);
-        write_input(&w, "in.safetensors");
-        snprintf(options, sizeof options,
-                 "--weights %s --moe-layer 1 --input %s/in.safetensors --output %s %s", folder,
-                 folder, output, published[i].options);
-        int status = run_with(options, text, sizeof text);
-        if (status) fail_msg("%s: exit status %d: %s", published[i].type, status, text);
-        judge(&w, output);
-        moe_workload_free(&w);
-        remove_files();
-    }
-}
-
-static void models_that_do_not_fit(void **state) {
-    (void)state;
-    static const struct {
-        const char *options;
-        int status;
-        const char *says;
-    } cases[] = {
-        {"--moe-layer 0", 3, "no experts of layer 0 by any name"},
-        {"--moe-layer 2", 2, "layer 2 is not in 0..1"},
-        {"--moe-layer -1", 2, "no number from 0 on"},
-        {"", 2, "--weights and --moe-layer need each other"},
-        {"--moe-layer 1 --layer 'd=32 f=16 e=4 k=2 bias=up'", 2, "have no tensor"},
-        {"--moe-layer 1 --as gpt_oss", 2, "not called as gpt_oss calls them, but as mixtral does"},
-        {"--moe-layer 1 --as nothing", 2, "'nothing' is none of mixtral"},
-        {"--moe-layer 1 --layer 'd=32 f=24 e=4 k=2'", 2, "is [16,32], should be [24,32]"},
-    };
-    moe_workload w;
-    char options[1024], text[4096];
-    write_model(published[0].type, published[0].config, &w);
-    write_input(&w, "in.safetensors");
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        snprintf(options, sizeof options, "--weights %s --input %s/in.safetensors --output %s/o %s",
-                 folder, folder, folder, cases[i].options);
-        int status = run_with(options, text, sizeof text);
-        if (status != cases[i].status || !strstr(text, cases[i].says))
-            fail_msg("case %zu: exit status %d: %s", i, status, text);
-    }
-    snprintf(options, sizeof options,
-             "--layer 'd=8 f=8 e=1 k=1' --as mixtral --input x --output y");
-    assert_int_equal(run_with(options, text, sizeof text), 2);
-    assert_non_null(strstr(text, "--as says how to read --weights"));
-    snprintf(options, sizeof options, "--weights /nowhere --moe-layer 1 --input x --output y");
-    assert_int_equal(run_with(options, text, sizeof text), 3);
-    assert_non_null(strstr(text, "--layer is not given, and beside the weights: "));
-    moe_workload_free(&w);
-    remove_files();
-}
-
-/* Weights of a form that nobody here unpacks are not taken for one that is. */
-static void models_in_unknown_numbers(void **state) {
-    (void)state;
-    static const char config[] =
-        "{\"model_type\":\"mixtral\",\"hidden_size\":32,\"intermediate_size\":16,"
-        "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"num_hidden_layers\":2,"
-        "\"quantization_config\":{\"quant_method\":\"brand_new\"}}";
-    char options[1024], text[4096];
-    moe_workload w;
-    write_model("mixtral", config, &w);
-    write_input(&w, "in.safetensors");
-    snprintf(options, sizeof options,
-             "--weights %s --moe-layer 1 --input %s/in.safetensors --output %s/o", folder, folder,
-             folder);
-    assert_int_not_equal(run_with(options, text, sizeof text), 0);
-    assert_non_null(strstr(text, "quant_method 'brand_new' is not one that run --weights unpacks"));
-    moe_workload_free(&w);
-    remove_files();
-}
-
-static int make_folder(void **state) {
-    (void)state;
-    char path[64];
-    if (!mkdtemp(folder)) return -1;
-    /* Keep the user's own database out of it. */
-    snprintf(path, sizeof path, "%s", folder);
-    return setenv("XDG_CACHE_HOME", path, 1) || unsetenv("MOETUNE_DB");
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
 }
 
 /* The help names every tensor that files may hold, by all its names. */
 static void help_lists_tensors(void **state) {
     (void)state;
     static char text[16384];
-    assert_int_equal(run_with("--help", text, sizeof text), 0);
+    assert_int_equal(run_command("--help", text, sizeof text), 0);
     const char *const layers[] = {"d=8 f=8 e=2 k=1", "d=8 f=8 e=2 k=1 act=relu"};
     for (int i = 0; i < 2 * MOE_CALLER_TENSORS; i++) {
         moe_layer layer;
@@ -462,11 +179,7 @@ int main(void) {
         cmocka_unit_test(routers_that_read_more),
         cmocka_unit_test(a_layer_without_a_router),
         cmocka_unit_test(statistics_on_request),
-        cmocka_unit_test(files_that_do_not_fit),
-        cmocka_unit_test(a_layer_of_a_published_model),
-        cmocka_unit_test(models_that_do_not_fit),
-        cmocka_unit_test(models_in_unknown_numbers),
         cmocka_unit_test(help_lists_tensors),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, run_make_folder, run_remove_folder);
 }

@@ -1,11 +1,9 @@
 /* label: sim
- * The tune, check, bench and db commands as a user runs them: a small layer on a simulated GPU, a
- * kill in the middle, exit statuses, and databases as text and back. */
-#include "own_folder.h"
+ * The tune, check and bench commands as a user runs them: a small layer on a simulated GPU, a kill
+ * and an interrupt in the middle, and all commands' exit statuses. */
+#include "command_case.h"
 #include "store/storage.h"
 
-#include <fcntl.h>
-#include <jansson.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -19,61 +17,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#define LAYER "d=64 f=32 e=4 k=2"
-#define TUNE                                                                                       \
-    "tune", "--device", "sim:a100", "--layer", LAYER, "--tokens", "8", "--budget", "4:00",         \
-        "--limit", "4", "--quiet", "--json"
-
-/* Starts the program; its output goes to files in the folder. */
-static pid_t start(const char *const *args, const char *out, const char *err) {
-    const char *program = getenv("MOETUNE_BINARY");
-    char *argv[32] = {(char *)"moetune"};
-    assert_non_null(program);
-    for (int i = 0; args[i]; i++) argv[i + 1] = (char *)args[i];
-    pid_t child = fork();
-    if (child) return child;
-    int to = open(out, O_CREAT | O_TRUNC | O_WRONLY, 0666);
-    int to_err = open(err, O_CREAT | O_TRUNC | O_WRONLY, 0666);
-    dup2(to, STDOUT_FILENO);
-    dup2(to_err, STDERR_FILENO);
-    execv(program, argv);
-    _exit(127);
-}
-
-static int wait_for(pid_t child) {
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-/* A whole file as text; the caller frees it. */
-static char *read_text(const char *path) {
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    char *text = calloc(1, 1 << 22);
-    assert_non_null(text);
-    assert_true(fread(text, 1, (1 << 22) - 1, file) < (1 << 22) - 1);
-    fclose(file);
-    return text;
-}
-
-static int run(const char *const *args) {
-    int status = wait_for(start(args, in_folder("out"), in_folder("err")));
-    if (status > 2) {
-        char *text = read_text(in_folder("err"));
-        print_message("%s\n", text);
-        free(text);
-    }
-    return status;
-}
-
-static json_t *json_of(const char *path) {
-    json_error_t error;
-    json_t *json = json_load_file(path, 0, &error);
-    if (!json) fail_msg("%s:%d: %s", path, error.line, error.text);
-    return json;
-}
 
 /* ------------------------------------------------------------------------------- the rows */
 
@@ -119,9 +62,9 @@ static int64_t sum_of(const json_t *report, const char *key) {
 
 /* Tunes until `least` rows are there, and kills. */
 static void kill_after(const char *db, int64_t least) {
-    const char *const args[] = {TUNE, "--db", db, NULL};
+    const char *const args[] = {TUNE, "--limit", "4", "--db", db, NULL};
     static rows now;
-    pid_t child = start(args, in_folder("out"), in_folder("err"));
+    pid_t child = command_start(args, in_folder("out"), in_folder("err"));
     for (int i = 0; i < 6000; i++) {
         const struct timespec pause = {0, 20 * 1000 * 1000};
         int status;
@@ -131,21 +74,21 @@ static void kill_after(const char *db, int64_t least) {
         if (waitpid(child, &status, WNOHANG) == child) fail_msg("the tune ended too early");
     }
     kill(child, SIGKILL);
-    assert_int_equal(wait_for(child), 128 + SIGKILL);
+    assert_int_equal(command_wait(child), 128 + SIGKILL);
 }
 
 static void test_a_killed_tune_resumes(void **state) {
     (void)state;
     static rows killed, resumed, again;
     const char *db = in_folder("killed.db");
-    const char *const args[] = {TUNE, "--db", db, NULL};
+    const char *const args[] = {TUNE, "--limit", "4", "--db", db, NULL};
     kill_after(db, 3);
     kill_after(db, 7);
     read_rows(db, &killed);
     assert_true(killed.count >= 7);
 
-    assert_int_equal(run(args), 0);
-    json_t *report = json_of(in_folder("out"));
+    assert_int_equal(command_run(args), 0);
+    json_t *report = command_json(in_folder("out"));
     read_rows(db, &resumed);
     assert_int_equal(sum_of(report, "resumed"), killed.count);
     assert_int_equal(sum_of(report, "measured"), resumed.count - killed.count);
@@ -155,8 +98,8 @@ static void test_a_killed_tune_resumes(void **state) {
     }
     json_decref(report);
 
-    assert_int_equal(run(args), 0);
-    report = json_of(in_folder("out"));
+    assert_int_equal(command_run(args), 0);
+    report = command_json(in_folder("out"));
     read_rows(db, &again);
     assert_int_equal(sum_of(report, "measured"), 0);
     assert_int_equal(sum_of(report, "resumed"), resumed.count);
@@ -172,27 +115,27 @@ static void test_check_and_bench_use_what_was_tuned(void **state) {
     const char *const check[] = {"check", "--device", "sim:a100", "--layer", LAYER, "--tokens",
                                  "0,1,8", "--db", in_folder("killed.db"), "--json", "--junit",
                                  in_folder("junit.xml"), "--quiet", NULL};
-    assert_int_equal(run(check), 0);
-    json_t *report = json_of(in_folder("out"));
+    assert_int_equal(command_run(check), 0);
+    json_t *report = command_json(in_folder("out"));
     assert_int_equal(json_integer_value(json_object_get(report, "failed")), 0);
     /* Three entries of each plan; where there are tokens, five ops on their own, and those that
      * each do two of them. */
     assert_int_equal(json_integer_value(json_object_get(report, "checks")), 3 * 3 + 2 * 7);
     json_decref(report);
-    char *text = read_text(in_folder("junit.xml"));
+    char *text = command_text(in_folder("junit.xml"));
     assert_non_null(strstr(text, "tests=\"23\" failures=\"0\""));
     assert_non_null(strstr(text, "router=softmax&gt;topk&gt;renorm"));
     assert_null(strstr(text, "<failure"));
     free(text);
-    text = read_text(in_folder("err"));
+    text = command_text(in_folder("err"));
     assert_string_equal(text, ""); /* no default configs had to stand in */
     free(text);
 
     const char *const bench[] = {"bench", "--device", "sim:a100", "--layer", LAYER, "--tokens", "8",
                                  "--db", in_folder("killed.db"), "--json", in_folder("bench.json"),
                                  "--quiet", NULL};
-    assert_int_equal(run(bench), 0);
-    report = json_of(in_folder("bench.json"));
+    assert_int_equal(command_run(bench), 0);
+    report = command_json(in_folder("bench.json"));
     size_t i;
     json_t *row;
     assert_int_equal(json_array_size(json_object_get(report, "rows")), 7);
@@ -203,140 +146,9 @@ static void test_check_and_bench_use_what_was_tuned(void **state) {
     }
     assert_non_null(json_object_get(json_object_get(report, "head"), "commit"));
     json_decref(report);
-    text = read_text(in_folder("out"));
+    text = command_text(in_folder("out"));
     assert_non_null(strstr(text, "us (model)"));
     free(text);
-}
-
-/* Text to database to text gives the same bytes, and the database runs the layer. */
-static void test_databases_go_to_text_and_back(void **state) {
-    (void)state;
-    const char *const out[] = {"db", "export", in_folder("killed.db"), in_folder("records"), NULL};
-    const char *const build[] = {"db", "build", in_folder("records"), "-o", in_folder("built.db"),
-                                 "--quiet", NULL};
-    const char *const out2[] = {"db", "export", in_folder("built.db"), "-o", in_folder("records2"),
-                                NULL};
-    const char *const check[] = {"check", "--device", "sim:a100", "--layer", LAYER, "--tokens", "8",
-                                 "--db", in_folder("built.db"), "--quiet", NULL};
-    char command[512];
-    assert_int_equal(run(out), 0);
-    assert_int_equal(run(build), 0);
-    assert_int_equal(run(out2), 0);
-    snprintf(command, sizeof command, "diff -r %s %s", in_folder("records"), in_folder("records2"));
-    assert_int_equal(system(command), 0);
-    assert_int_equal(run(check), 0);
-    char *text = read_text(in_folder("err"));
-    assert_string_equal(text, "");
-    free(text);
-    text = read_text(in_folder("records/sim-a100/gemm_up.txt"));
-    assert_int_equal(strncmp(text, "# moetune records 1\ndevice sm_80 \"sim:a100\" ", 44), 0);
-    free(text);
-    snprintf(command, sizeof command, "grep -L timer=model %s/*/*.txt | grep .",
-             in_folder("records"));
-    assert_int_not_equal(system(command), 0);
-}
-
-/* A record of a template that is not there any more stays, without code, and is spoken of. */
-static void test_stale_records_are_kept_and_told(void **state) {
-    (void)state;
-    char command[512];
-    snprintf(command, sizeof command,
-             "cp -r %s %s && sed -i 's/combine@......../combine@00000000/; "
-             "s/route@......../vanished@00000000/' %s/sim-a100/*.txt",
-             in_folder("records"), in_folder("stale"), in_folder("stale"));
-    assert_int_equal(system(command), 0);
-    const char *const build[] = {"db", "build", in_folder("stale"), "-o", in_folder("stale.db"),
-                                 NULL};
-    assert_int_equal(run(build), 1);
-    char *text = read_text(in_folder("err"));
-    assert_non_null(strstr(text, "the template has changed since"));
-    assert_non_null(strstr(text, "there is no such template"));
-    free(text);
-    const char *const show[] = {"db", "show", in_folder("stale.db"), NULL};
-    assert_int_equal(run(show), 0);
-    text = read_text(in_folder("out"));
-    assert_non_null(strstr(text, "vanished@00000000"));
-    free(text);
-}
-
-static void test_bad_records_name_file_and_line(void **state) {
-    (void)state;
-    static const struct {
-        const char *edit, *message;
-    } cases[] = {
-        {"3s/ok n=1/ok n=x/", "gemm_up.txt:3"},
-        {"2s/sm_80/sm_/", "gemm_up.txt:2"},
-        {"1s/records/recipes/", "# moetune records 1"},
-        {"3s/timer=model/timer=cupti/", "modelled time is not a measurement"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char command[512];
-        snprintf(command, sizeof command, "rm -rf %s; cp -r %s %s && sed -i '%s' %s/*/gemm_up.txt",
-                 in_folder("bad"), in_folder("records"), in_folder("bad"), cases[i].edit,
-                 in_folder("bad"));
-        assert_int_equal(system(command), 0);
-        const char *const build[] = {"db", "build", in_folder("bad"), "-o", in_folder("bad.db"),
-                                     NULL};
-        assert_int_not_equal(wait_for(start(build, in_folder("out"), in_folder("err"))), 0);
-        char *text = read_text(in_folder("err"));
-        if (!strstr(text, cases[i].message)) fail_msg("%s: %s", cases[i].edit, text);
-        free(text);
-        assert_int_not_equal(access(in_folder("bad.db"), F_OK), 0);
-    }
-}
-
-static void test_a_dry_run_tells_its_plan_and_leaves_nothing(void **state) {
-    (void)state;
-    const char *const args[] = {"tune", "--device", "sim:a100", "--layer", LAYER, "--tokens", "8",
-                                "--budget", "4:00", "--dry-run", "--db", in_folder("dry.db"), NULL};
-    assert_int_equal(run(args), 0);
-    char *text = read_text(in_folder("out"));
-    assert_non_null(strstr(text, "\ngemm_down  "));
-    assert_non_null(strstr(text, "for whole layers"));
-    assert_non_null(strstr(text, "budget 240 s"));
-    free(text);
-    assert_int_not_equal(access(in_folder("dry.db"), F_OK), 0);
-}
-
-/* Beside a template that serves, one that throws is not missed. */
-static void test_a_dry_run_tells_what_is_left_out(void **state) {
-    (void)state;
-    const char *const args[] = {"tune", "--device", "sim:a100", "--layer",
-                                "d=64 f=32 e=4 k=2 x=f32 w=f32", "--templates",
-                                "tests/tuner/templates", "--op", "combine", "--dry-run", NULL};
-    assert_int_equal(run(args), 0);
-    char *text = read_text(in_folder("err"));
-    assert_non_null(strstr(text, "a template of combine is left out: "));
-    assert_non_null(strstr(text, "thrower.lua"));
-    free(text);
-}
-
-/* A survey of one template says how well its predictions order what was timed. */
-static void test_a_survey_ranks_one_template(void **state) {
-    (void)state;
-    const char *const args[] = {"tune", "--device", "sim:a100", "--layer", LAYER, "--tokens", "8",
-                                "--op", "permute", "--template", "permute_small", "--strategy",
-                                "survey", "--quiet", "--json", "--db", in_folder("survey.db"),
-                                NULL};
-    assert_int_equal(run(args), 0);
-    json_t *report = json_of(in_folder("out"));
-    const json_t *ops = json_object_get(report, "ops");
-    const json_t *list = json_object_get(json_array_get(ops, 0), "templates");
-    const json_t *found = json_array_get(list, 0), *order = json_object_get(found, "prediction");
-    int64_t space = json_integer_value(json_object_get(found, "space"));
-    int64_t ranked = json_integer_value(json_object_get(order, "ranked"));
-    int64_t place = json_integer_value(json_object_get(order, "best_rank"));
-    assert_int_equal(json_array_size(ops), 1);
-    assert_int_equal(json_array_size(json_object_get(report, "layers")), 0);
-    assert_int_equal(json_array_size(list), 1);
-    assert_int_equal(strncmp(json_string_value(json_object_get(found, "template")),
-                             "permute_small@", 14), 0);
-    assert_int_equal(ranked, space); /* it fits the limit, so all were timed */
-    assert_in_range(place, 1, ranked);
-    assert_true(json_number_value(json_object_get(order, "correlation")) > 0.5);
-    double regret = json_number_value(json_object_get(order, "regret"));
-    assert_true(regret >= 1 && regret < 1.1);
-    json_decref(report);
 }
 
 static void test_exit_statuses(void **state) {
@@ -389,8 +201,8 @@ static void test_exit_statuses(void **state) {
                           in_folder("z.db"), "--templates", "/no/such/folder"}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        int status = wait_for(start(cases[i].args, in_folder("out"), in_folder("err")));
-        char *text = read_text(in_folder("err"));
+        int status = command_wait(command_start(cases[i].args, in_folder("out"), in_folder("err")));
+        char *text = command_text(in_folder("err"));
         if (status != cases[i].status || !strstr(text, cases[i].message))
             fail_msg("%s %s ...: exit %d: %s", cases[i].args[0],
                      cases[i].args[1] ? cases[i].args[1] : "", status, text);
@@ -405,8 +217,9 @@ static void test_auto_without_a_gpu_is_said(void **state) {
     moe_device *gpu = NULL;
     bool without = moe_device_open("cuda:0", &gpu) != MOE_OK;
     moe_device_close(gpu);
-    assert_int_equal(run((const char *[]){"emit", "combine", LAYER, "--device", "auto", NULL}), 0);
-    char *said = read_text(in_folder("err")), *text = read_text(in_folder("out"));
+    const char *const args[] = {"emit", "combine", LAYER, "--device", "auto", NULL};
+    assert_int_equal(command_run(args), 0);
+    char *said = command_text(in_folder("err")), *text = command_text(in_folder("out"));
     bool told = strstr(said, "moetune: no GPU, so on sim:h100, a simulated one") != NULL;
     if (told != without) fail_msg("says: %s", said);
     if (without) assert_non_null(strstr(text, "// device     sm_90a"));
@@ -418,21 +231,21 @@ static void test_an_interrupt_ends_in_order(void **state) {
     (void)state;
     static rows now, after;
     const char *db = in_folder("interrupt.db");
-    const char *const args[] = {TUNE, "--db", db, NULL};
-    pid_t child = start(args, in_folder("out"), in_folder("err"));
+    const char *const args[] = {TUNE, "--limit", "4", "--db", db, NULL};
+    pid_t child = command_start(args, in_folder("out"), in_folder("err"));
     for (int i = 0; i < 6000 && now.count < 2; i++) {
         const struct timespec pause = {0, 20 * 1000 * 1000};
         nanosleep(&pause, NULL);
         read_rows(db, &now);
     }
     kill(child, SIGINT);
-    assert_int_equal(wait_for(child), 3);
-    char *text = read_text(in_folder("err"));
+    assert_int_equal(command_wait(child), 3);
+    char *text = command_text(in_folder("err"));
     assert_non_null(strstr(text, "goes on from here"));
     free(text);
     read_rows(db, &after);
     assert_true(after.count >= now.count);
-    json_t *report = json_of(in_folder("out"));
+    json_t *report = command_json(in_folder("out"));
     assert_int_equal(sum_of(report, "measured"), after.count);
     json_decref(report);
 }
@@ -440,13 +253,7 @@ static void test_an_interrupt_ends_in_order(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_killed_tune_resumes),
-        cmocka_unit_test(test_a_dry_run_tells_its_plan_and_leaves_nothing),
-        cmocka_unit_test(test_a_dry_run_tells_what_is_left_out),
-        cmocka_unit_test(test_a_survey_ranks_one_template),
         cmocka_unit_test(test_check_and_bench_use_what_was_tuned),
-        cmocka_unit_test(test_databases_go_to_text_and_back),
-        cmocka_unit_test(test_stale_records_are_kept_and_told),
-        cmocka_unit_test(test_bad_records_name_file_and_line),
         cmocka_unit_test(test_exit_statuses),
         cmocka_unit_test(test_auto_without_a_gpu_is_said),
         cmocka_unit_test(test_an_interrupt_ends_in_order),
