@@ -233,6 +233,8 @@ static void keys_that_nobody_reads(void **state) {
         {MODEL("deepseek_v3", SMALL ",\"topk_method\":\"greedy\""), "is \"greedy\", but layers"},
         {MODEL("deepseek_v3", SMALL ",\"scoring_func\":\"softmax\""), "is \"softmax\", but layers"},
         {MODEL("deepseek_v2", SMALL ",\"topk_method\":\"noaux_tc\""), "is \"noaux_tc\", but"},
+        {MODEL("lfm2_moe", SMALL ",\"use_expert_bias\":false"), "is false, but layers"},
+        {MODEL("lfm2_moe", SMALL ",\"norm_topk_prob\":false"), "is false, but layers"},
         {MODEL("deepseek_v2", SMALL ",\"mlp_bias\":true"), "biases of shared experts, which"},
         {MODEL("minimax_m2", "\"intermediate_size\":32,\"num_local_experts\":8,"
                              "\"use_routing_bias\":false"), "is false, but layers"},
@@ -340,6 +342,16 @@ static void families_of_this_autumn(void **state) {
         {MODEL("step3p7", SMALL ",\"share_expert_dim\":64,\"moe_router_scaling_factor\":3.0,"
                           "\"use_moe_router_bias\":true"),
          "router=sigmoid+bias>topk>renorm>scale(3) shared=64"},
+        {MODEL("exaone_moe", SMALL ",\"num_shared_experts\":1,\"routed_scaling_factor\":2.5"),
+         "router=sigmoid+bias>topk>renorm>scale(2.5) shared=32"},
+        {MODEL("solar_open", SMALL ",\"n_shared_experts\":1,\"norm_topk_prob\":true"),
+         "router=sigmoid+bias>topk>renorm shared=32"},
+        {MODEL("lfm2_moe", SMALL ",\"use_expert_bias\":true,\"norm_topk_prob\":true,"
+                           "\"num_dense_layers\":2,\"routed_scaling_factor\":1.0"),
+         "router=sigmoid+bias>topk>renorm(1e-6)"},
+        {MODEL("flex_olmo", "\"intermediate_size\":32,\"num_experts\":8"), "router=softmax>topk"},
+        {MODEL("minimax", "\"intermediate_size\":32,\"num_local_experts\":8"),
+         "router=softmax>topk>renorm"},
         {MODEL("qwen4_exp_text", SMALL ",\"shared_expert_intermediate_size\":32"),
          "router=softmax>topk>renorm shared=32,gated"},
     };

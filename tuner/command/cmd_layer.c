@@ -11,10 +11,13 @@
 
 #include <jansson.h>
 
-enum { KEY_LIST = 256, KEY_JSON, KEY_PREDICT, KEY_TOKENS, KEY_ROUTING, KEY_TEMPLATES, KEY_ORDER };
+enum {
+    KEY_LIST = 256, KEY_JSON, KEY_PREDICT, KEY_TOKENS, KEY_ROUTING, KEY_TEMPLATES, KEY_ORDER, KEY_AS
+};
 
 typedef struct options {
     char what[1024];
+    const char *as; /* family of a config.json; NULL: as it says */
     bool list, json, predict;
     command_goal goal; /* device, tokens and, of a prediction, routing, templates and any_order */
 } options;
@@ -29,6 +32,7 @@ static const struct argp_option option_table[] = {
      "for these token counts; default 1,16,256,4096, of a prediction 1,16,64", 0},
     {"routing", KEY_ROUTING, "LIST", 0,
      "for tokens spread over experts like this: uniform, zipf, one, empty", 0},
+    {"as", KEY_AS, "FAMILY", 0, "read a config.json as one of this model_type", 0},
     {"templates", KEY_TEMPLATES, "DIR", 0, "templates of your own", 0},
     {"any-order", KEY_ORDER, NULL, 0, "also with kernels whose sums depend on the order of arrival",
      0},
@@ -46,6 +50,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
     case 'd': o->goal.device = value; break;
     case KEY_TOKENS: o->goal.tokens = value; break;
     case KEY_ROUTING: o->goal.routing = value; break;
+    case KEY_AS: o->as = value; break;
     case KEY_TEMPLATES: o->goal.templates = value; break;
     case KEY_ORDER: o->goal.any_order = true; break;
     case ARGP_KEY_ARG:
@@ -106,7 +111,7 @@ static moe_status show(const options *o) {
     moe_goal goal;
     moe_facts facts;
     command_goal given = o->goal;
-    MOE_TRY(moe_preset_model(o->what, NULL, &model));
+    MOE_TRY(moe_preset_model(o->what, o->as, &model));
     MOE_TRY(moe_layer_print(&model.layer, text, sizeof text));
     given.layer = text;
     MOE_TRY(command_goal_read(&given, "1,16,256,4096", &goal));

@@ -127,8 +127,8 @@ static const struct {
     {"norm_topk_prob|route_norm|norm_expert_weight", says_renorm, NULL},
     {"routed_scaling_factor|moe_routed_scaling_factor|router_scaling_factor|"
      "moe_router_scaling_factor|route_scale", says_scale, NULL},
-    {"use_routing_bias|use_moe_router_bias|moe_router_enable_expert_bias|moe_use_aux_free",
-     says_key_bias, NULL},
+    {"use_routing_bias|use_expert_bias|use_moe_router_bias|moe_router_enable_expert_bias|"
+     "moe_use_aux_free", says_key_bias, NULL},
     {"scoring_func|score_func|score_function|moe_router_score_function|moe_router_activation",
      says_score, NULL},
     {"topk_method|moe_gate", says_method, NULL},

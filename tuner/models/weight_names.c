@@ -22,8 +22,8 @@ static const char *const prefixes[] = {
 #define MLP_FAMILIES                                                                               \
     "qwen2_moe qwen3_moe qwen3_next qwen3_omni_moe_text olmoe deepseek deepseek_v2 deepseek_v3 "   \
     "deepseek_v32 kimi_k2 glm4_moe glm4v_moe_text glm4_moe_lite glm_moe_dsa dots1 hunyuan_v1_moe " \
-    "hunyuan ernie4_5_moe hy_v3 mimo_v2_flash laguna bailing_moe bailing_moe_v2 afmoe "            \
-    "qwen4_exp_text"
+    "hunyuan ernie4_5_moe hy_v3 mimo_v2_flash laguna bailing_moe bailing_moe_v2 afmoe flex_olmo "  \
+    "solar_open exaone_moe qwen4_exp_text"
 
 #define MLP_ROUTER "gate.weight|gate.wg.weight|router.gate.weight"
 
@@ -43,15 +43,23 @@ static const char *const prefixes[] = {
 
 /* Every way of naming; the last has no types. */
 static const moe_weight_names families[] = {
-    {.types = MLP_FAMILIES, .block = "layers.#.mlp.", .router = MLP_ROUTER,
-     .key_bias = MLP_KEY_BIAS,
+    {.types = MLP_FAMILIES " qwen3_vl_moe_text qwen3_5_moe_text", .block = "layers.#.mlp.",
+     .router = MLP_ROUTER, .key_bias = MLP_KEY_BIAS,
      .gate = "experts.*.gate_proj.weight", .up = "experts.*.up_proj.weight",
      .down = "experts.*.down_proj.weight", SHARED, .shared_weight = "shared_expert_gate.weight"},
-    {.types = "mixtral phimoe minimax_m2 minimax_m3 minimax_m3_text",
+    {.types = "mixtral phimoe minimax minimax_m2 minimax_m3 minimax_m3_text",
      .block = "layers.#.block_sparse_moe.", .router = "gate.weight",
      .key_bias = "e_score_correction_bias|gate.e_score_correction_bias",
      .gate = "experts.*.w1.weight", .up = "experts.*.w3.weight", .down = "experts.*.w2.weight",
      SHARED},
+    {.types = "phimoe mixtral minimax", .block = "layers.#.mlp.",
+     .router = "router.weight|gate.weight", .gate = "experts.*.w1.weight",
+     .up = "experts.*.w3.weight", .down = "experts.*.w2.weight"},
+    {.types = "lfm2_moe", .block = "layers.#.feed_forward.", .router = "gate.weight",
+     .key_bias = "expert_bias", .gate = "experts.*.w1.weight", .up = "experts.*.w3.weight",
+     .down = "experts.*.w2.weight"},
+    {.types = "lfm2_moe", .block = "layers.#.feed_forward.", .router = "gate.weight",
+     .key_bias = "expert_bias", .gate_up = "experts.gate_up_proj", .down = "experts.down_proj"},
     {.types = "gpt_oss", .block = "layers.#.mlp.", .router = "router.weight",
      .router_bias = "router.bias", .gate_up = "experts.gate_up_proj",
      .up_bias = "experts.gate_up_proj_bias", .down = "experts.down_proj",
@@ -67,7 +75,8 @@ static const moe_weight_names families[] = {
     {.types = "qwen3_vl_moe_text", .block = "layers.#.mlp.", .router = "gate.weight",
      .gate_up = "experts.gate_up_proj", .down = "experts.down_proj", .turned = true},
     /* As transformers 5 holds every family in memory, and saves them where told not to convert. */
-    {.types = "qwen3_5_moe_text " MLP_FAMILIES " mixtral phimoe minimax_m2 qwen3_vl_moe_text",
+    {.types = "qwen3_5_moe_text " MLP_FAMILIES " mixtral phimoe minimax minimax_m2 "
+              "qwen3_vl_moe_text",
      .block = "layers.#.mlp.", .router = MLP_ROUTER "|router.weight", .key_bias = MLP_KEY_BIAS,
      .gate_up = "experts.gate_up_proj", .down = "experts.down_proj", SHARED,
      .shared_weight = "shared_expert_gate.weight"},
