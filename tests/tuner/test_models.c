@@ -390,6 +390,28 @@ static void patterns_of_layers(void **state) {
     }
 }
 
+/* Numbers of Python that JSON does not have are of no account where nobody reads them. */
+static void numbers_of_python(void **state) {
+    (void)state;
+    assert_layer(MODEL("qwen3_moe", SMALL ",\"time_step_limit\":[0.0,Infinity,-Infinity,NaN],"
+                                    "\"a\":\"\\\"NaN\\\\\""), SIZES "router=softmax>topk");
+    assert_refused(MODEL("deepseek_v3", SMALL ",\"routed_scaling_factor\":Infinity"), MOE_E_CORRUPT,
+                   "'routed_scaling_factor' is not a number");
+    assert_refused(MODEL("qwen3_moe", SMALL ",\"router_heat\":NaN"), MOE_E_UNSUPPORTED,
+                   "'router_heat' is \"NaN\"");
+    assert_refused(MODEL("qwen3_moe", SMALL ",\"a\":Nan"), MOE_E_CORRUPT, "not JSON");
+}
+
+/* A model of text and images may name its dtype once, without. */
+static void dtypes_of_the_whole_model(void **state) {
+    (void)state;
+    assert_layer("{\"model_type\":\"some_vl\",\"torch_dtype\":\"float16\",\"text_config\":"
+                 MODEL("qwen3_moe", SMALL) "}", SIZES "x=f16 w=f16 router=softmax>topk");
+    assert_layer("{\"model_type\":\"some_vl\",\"torch_dtype\":\"float16\",\"text_config\":"
+                 MODEL("qwen3_moe", SMALL ",\"dtype\":\"float32\"") "}",
+                 SIZES "x=f32 w=f32 router=softmax>topk");
+}
+
 static void dense_models_say_so(void **state) {
     (void)state;
     static const char *const configs[] = {
@@ -470,6 +492,8 @@ int main(void) {
         cmocka_unit_test(shared_widths_are_made_up),
         cmocka_unit_test(families_of_this_autumn),
         cmocka_unit_test(patterns_of_layers),
+        cmocka_unit_test(numbers_of_python),
+        cmocka_unit_test(dtypes_of_the_whole_model),
         cmocka_unit_test(dense_models_say_so),
         cmocka_unit_test(read_as_a_family_that_is_known),
         cmocka_unit_test(quantised_in_ways_that_are_not_known),

@@ -5,6 +5,7 @@
 #include "models/model_family.h"
 #include "models/model_keys.h"
 #include "models/model_size.h"
+#include "models/python_json.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -245,6 +246,17 @@ static moe_status unknown_family(const char *type) {
 /* A model of text and images keeps the layers' keys one level down. */
 static const char inner[] = "text_config|llm_config|language_config|thinker_config";
 
+/* What stands without that is of the whole model, its dtype. */
+static const json_t *inner_of(const json_t *root) {
+    static const char *const names[] = {"dtype", "torch_dtype"};
+    const json_t *text = moe_config_at(root, inner);
+    if (!json_is_object(text) || moe_config_at(text, "torch_dtype|dtype")) return text;
+    for (int i = 0; i < 2; i++)
+        if (json_object_get(root, names[i]))
+            json_object_set((json_t *)(uintptr_t)text, names[i], json_object_get(root, names[i]));
+    return text;
+}
+
 static moe_status read_family(const json_t *root, const char *type, const moe_family *family,
                               moe_model *out) {
     return is_dense(root, family) ? dense_model(type) : read_model(root, type, family, out);
@@ -253,7 +265,7 @@ static moe_status read_family(const json_t *root, const char *type, const moe_fa
 /* As the family that the user names, where the keys of the layers are. */
 static moe_status read_as(const json_t *root, const char *as, int depth, moe_model *out) {
     const moe_family *family = moe_family_find(as, NULL);
-    const json_t *text = moe_config_at(root, inner);
+    const json_t *text = inner_of(root);
     if (!family) return unknown_family(as);
     if (json_is_object(text) && depth < MAX_DEPTH &&
         !moe_config_at(root, usual(family->e, experts)))
@@ -265,7 +277,7 @@ static moe_status read_root(const json_t *root, int depth, moe_model *out) {
     const char *type = json_string_value(moe_config_at(root, "model_type"));
     const json_t *classes = moe_config_at(root, "architectures");
     const char *class = json_string_value(json_array_get(classes, 0));
-    const json_t *text = moe_config_at(root, inner);
+    const json_t *text = inner_of(root);
     const moe_family *family = moe_family_find(type, class);
     if (family) return read_family(root, type ? type : class, family, out);
     if (json_is_object(text) && depth < MAX_DEPTH) return read_root(text, depth + 1, out);
@@ -303,7 +315,7 @@ static moe_status read_json(json_t *root, const json_error_t *error, const char 
 
 moe_status moe_config_model_text(const char *text, size_t size, moe_model *out) {
     json_error_t error;
-    return read_json(json_loadb(text, size, 0, &error), &error, NULL, out);
+    return read_json(moe_python_json(text, size, &error), &error, NULL, out);
 }
 
 moe_status moe_config_model_as(const char *path, const char *family, moe_model *out) {
@@ -315,7 +327,7 @@ moe_status moe_config_model_as(const char *path, const char *family, moe_model *
     if ((size_t)length >= sizeof file)
         return moe_fail(MOE_E_NOT_FOUND, "%.64s...: the path is too long", path);
     if (stat(file, &facts)) return moe_fail(MOE_E_NOT_FOUND, "%s: %s", file, strerror(errno));
-    moe_status status = read_json(json_load_file(file, 0, &error), &error, family, out);
+    moe_status status = read_json(moe_python_json_file(file, &error), &error, family, out);
     return status ? moe_fail_context(status, "%s", file) : MOE_OK;
 }
 
