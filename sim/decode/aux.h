@@ -50,6 +50,9 @@ static inline uint32_t memory_bytes(const sim_instruction *in) {
 #define REDUCTION_OPERATION(in) ((uint8_t)((in)->e & 0xff))
 #define REDUCTION_TYPE(in) ((uint8_t)((in)->e >> 8))
 
+/* aux of ldmatrix and stmatrix, besides the flags of addresses. */
+enum { MATRIX_GENERIC = 1 << 16 };
+
 /* ---- mbarriers, bulk copies, wgmma */
 
 /* aux of instructions on mbarriers and bulk copies, besides the flags of addresses. */

@@ -131,6 +131,9 @@ moe_status sim_decode_async(sim_decoder *d, bool *known);
 int sim_reduce_operation_of(const sim_decoder *d);
 int sim_reduce_type_of(const sim_decoder *d);
 
+/* A special register that tells the time (decode_data.c). */
+bool sim_is_clock(const char *name);
+
 /* Members of cp and fence that belong to the asynchronous proxy (decode_async.c). */
 moe_status sim_decode_bulk(sim_decoder *d);
 moe_status sim_decode_copy_arrival(sim_decoder *d);

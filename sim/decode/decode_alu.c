@@ -260,6 +260,6 @@ moe_status sim_decode_alu(sim_decoder *d, bool *known) {
     if (meaning && strcmp(d->part[0], "cvt") == 0 && !widths_match(d, meaning)) meaning = NULL;
     *known = meaning && s->operands && s->operand[0].kind != PTX_LIST && s->operands > 1 &&
              s->operand[1].kind != PTX_LIST &&
-             !(s->operand[1].kind == PTX_SPECIAL && strstr(s->operand[1].name, "clock"));
+             !(s->operand[1].kind == PTX_SPECIAL && sim_is_clock(s->operand[1].name));
     return *known ? decode_plain(d, meaning) : MOE_OK;
 }

@@ -21,17 +21,21 @@ static moe_status decode_pack(sim_decoder *d, unsigned bits, bool pack) {
     int32_t *registers;
     uint32_t count = list->index;
 
-    if (!count || bits % count || bits / count < 16) return sim_bad(d, "a vector of wrong length");
-    unsigned part = bits / count;
-    if (pack) MOE_TRY(sim_list(d, list, part, true, &registers, &count));
+    if (!count || bits % count || bits / count < 8) return sim_bad(d, "a vector of wrong length");
+    unsigned part = bits / count, width = part < 16 ? 16 : part;
+    if (pack) MOE_TRY(sim_list(d, list, width, true, &registers, &count));
     else MOE_TRY(sim_source(d, whole, bits, &in.a));
     if (pack) MOE_TRY(sim_destination(d, whole, bits, &in.d));
-    else MOE_TRY(sim_list(d, list, part, false, &registers, &count));
+    else MOE_TRY(sim_list(d, list, width, false, &registers, &count));
     in.list = registers;
     in.imm = count;
     in.aux = part | bits << 8;
     if (bits == 128) in.aux = pack ? 1 : 2;
     return sim_emit(d, bits == 128 ? SIM_OP_mov_b128 : pack ? SIM_OP_pack : SIM_OP_unpack, in);
+}
+
+bool sim_is_clock(const char *name) {
+    return strstr(name, "clock") || strstr(name, "globaltimer");
 }
 
 /* mov.u32 d, %clock and its kin */
@@ -248,6 +252,16 @@ static moe_status decode_isspacep(sim_decoder *d) {
     return sim_emit(d, SIM_OP_isspacep, in);
 }
 
+/* createpolicy: caches have no policies here. */
+static moe_status decode_policy(sim_decoder *d) {
+    sim_instruction in = {0};
+
+    if (sim_type_bits(d->part[d->parts - 1]) != 64) return sim_unknown(d);
+    MOE_TRY(sim_constant(d, 0, 64, &in.a));
+    MOE_TRY(sim_destination(d, &d->statement->operand[0], 64, &in.d));
+    return sim_emit(d, SIM_OP_mov_b64, in);
+}
+
 moe_status sim_decode_data(sim_decoder *d, bool *known) {
     static const sim_mnemonic table[] = {
         {"mov", decode_mov},   {"and", decode_and},     {"or", decode_or},
@@ -256,6 +270,7 @@ moe_status sim_decode_data(sim_decoder *d, bool *known) {
         {"bfi", decode_bfi},   {"add", decode_add},     {"addc", decode_add},
         {"sub", decode_sub},   {"subc", decode_sub},    {"mad", decode_mad},
         {"madc", decode_mad},  {"cvta", decode_cvta},   {"isspacep", decode_isspacep},
+        {"createpolicy", decode_policy},
         {NULL, NULL},
     };
 

@@ -1,4 +1,5 @@
 /* decode_matrix.c - matrix loads and multiplications. */
+#include "decode/aux.h"
 #include "decode/decode.h"
 
 #include <string.h>
@@ -17,6 +18,7 @@ static moe_status decode_rows(sim_decoder *d, bool load) {
     if (!in.e || !sim_has(d, "m8n8") || !sim_has(d, "b16")) return sim_unknown(d);
     MOE_TRY(sim_expect(d, 2));
     MOE_TRY(sim_address(d, &operand[load ? 1 : 0], &in));
+    if (!sim_has(d, "shared") && !sim_has(d, "shared::cta")) in.aux |= MATRIX_GENERIC;
     MOE_TRY(sim_list(d, &operand[load ? 0 : 1], 32, !load, &list, &count));
     if (count != (uint32_t)in.e) return sim_bad(d, "a vector of wrong length");
     in.list = list;

@@ -118,6 +118,23 @@ static const struct {
 #undef SIM_SPECIAL
 };
 
+/* Registers that hold nothing that a kernel could depend on: they read as zero. */
+static moe_status quiet_source(sim_decoder *d, const char *name, int32_t *out, unsigned *bits) {
+    static const struct {
+        const char *prefix;
+        uint8_t bits;
+    } quiet[] = {{"%envreg", 32}, {"%pm", 32}, {"%current_graph_exec", 64}, {"%aggr_smem_size", 32},
+                 {"%reserved_smem_offset_", 32}};
+
+    for (unsigned i = 0; i < sizeof quiet / sizeof *quiet; i++) {
+        if (strncmp(name, quiet[i].prefix, strlen(quiet[i].prefix)) != 0) continue;
+        *bits = strcmp(name + strlen(name) - 3, "_64") == 0 ? 64 : quiet[i].bits;
+        return sim_constant(d, 0, *bits, out);
+    }
+    return moe_fail(MOE_E_UNSUPPORTED, "PTX line %u: the simulator does not know the register '%s'",
+                    d->statement->line, name);
+}
+
 static moe_status special_source(sim_decoder *d, const ptx_operand *operand, int32_t *out,
                                  unsigned *bits) {
     sim_kernel *k = d->kernel;
@@ -133,8 +150,7 @@ static moe_status special_source(sim_decoder *d, const ptx_operand *operand, int
         *bits = specials[i].bits;
         return MOE_OK;
     }
-    return moe_fail(MOE_E_UNSUPPORTED, "PTX line %u: the simulator does not know the register '%s'",
-                    d->statement->line, operand->name);
+    return quiet_source(d, operand->name, out, bits);
 }
 
 static moe_status check_linked(const sim_decoder *d, const ptx_variable *v) {

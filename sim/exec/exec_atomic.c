@@ -33,7 +33,7 @@ static void global_atomic(sim_warp *warp, const sim_instruction *in, u32 exec, t
     if (!SIM_EXEC(target_global)(warp, in, exec, bytes, "atomic", t)) return;
     SIM_EXEC(count_global)(warp, t, bytes, SAMPLE_ATOMIC);
     warp->block->worker->counters.atomic_repeats += repeated_words(t->address, t->lanes);
-    sim_race_publish(warp, in->aux & MEMORY_RELEASE);
+    sim_race_publish(warp, t->lanes, in->aux & MEMORY_RELEASE);
     if (may_be_flag(in)) sim_flags_set(warp, t->address, t->lanes, bytes);
     FOR_LANES(lane, t->lanes) {
         range.allocation = sim_allocation_at(block->launch->memory, t->address[lane]);
@@ -48,7 +48,7 @@ static void global_atomic(sim_warp *warp, const sim_instruction *in, u32 exec, t
         }
         SIM_EXEC(atomic_lane)(warp, in, lane, range.allocation->bytes + range.offset, true);
     }
-    sim_race_acquire(warp);
+    sim_race_acquire(warp, t->lanes);
 }
 
 static void shared_atomic(sim_warp *warp, const sim_instruction *in, u32 exec, target *t) {
@@ -57,13 +57,13 @@ static void shared_atomic(sim_warp *warp, const sim_instruction *in, u32 exec, t
 
     if (!SIM_EXEC(target_shared)(warp, in, exec, bytes, "atomic", t)) return;
     SIM_EXEC(count_shared)(warp, t, bytes);
-    sim_race_publish(warp, in->aux & MEMORY_RELEASE);
+    sim_race_publish(warp, t->lanes, in->aux & MEMORY_RELEASE);
     FOR_LANES(lane, t->lanes) {
         sim_access access = {.in = in, .offset = (u32)t->address[lane], .lane = lane};
         if (block->checks) shared_strong(warp, &access, bytes, true, true);
         SIM_EXEC(atomic_lane)(warp, in, lane, block->shared + access.offset, false);
     }
-    sim_race_acquire(warp);
+    sim_race_acquire(warp, t->lanes);
 }
 
 HANDLER(atom_global) {
@@ -123,7 +123,6 @@ HANDLER(atom_generic) {
 }
 
 HANDLER(fence) {
-    (void)exec;
-    sim_race_fence(warp, in->aux);
+    sim_race_fence(warp, exec, in->aux);
     return SIM_STEP;
 }

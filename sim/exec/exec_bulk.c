@@ -113,7 +113,7 @@ static bool describe(sim_warp *warp, const sim_instruction *in, u32 lane, sim_bu
                       .warp = warp->index,
                       .lane = lane,
                       .pc = instruction_pc(warp, in),
-                      .early = !(warp->waited >> lane & 1),
+                      .early = !sim_has_waited(warp, lane),
                       .reduces = in->aux & BULK_REDUCE,
                       .reduction = {REDUCTION_OPERATION(in), REDUCTION_TYPE(in), true},
                       .shared = LANES_OF(const u32, warp, in->b)[lane] + (u32)in->c};
@@ -198,8 +198,36 @@ static void issue_multicast(sim_warp *warp, const sim_instruction *in, sim_bulk 
     }
 }
 
-HANDLER(bulk_copy) {
+static bool same_operands(const sim_warp *warp, const sim_instruction *in, u32 a, u32 b) {
+    const u64 *map = LANES_OF(const u64, warp, in->a);
+    const u32 *shared = LANES_OF(const u32, warp, in->b);
+    bool same = map[a] == map[b] && shared[a] == shared[b];
+
+    for (int i = 0; same && i < in->f; i++) {
+        const u32 *at = LANES_OF(const u32, warp, in->list[i]);
+        same = at[a] == at[b];
+    }
+    return same;
+}
+
+/* Lanes that store, or reduce, one box together make one operation of it, in the name of the first:
+ * its operands live in registers of the warp (ptxas makes one UTMASTG or UTMAREDG for each set). */
+static u32 distinct_stores(const sim_warp *warp, const sim_instruction *in, u32 exec) {
+    u32 kept = 0;
+
+    if ((in->aux & (BULK_STORE | BULK_TENSOR)) != (BULK_STORE | BULK_TENSOR)) return exec;
     FOR_LANES(lane, exec) {
+        bool again = false;
+        FOR_LANES(other, kept) again = again || same_operands(warp, in, lane, other);
+        kept |= (u32)!again << lane;
+    }
+    return kept;
+}
+
+HANDLER(bulk_copy) {
+    u32 lanes = distinct_stores(warp, in, exec);
+
+    FOR_LANES(lane, lanes) {
         sim_bulk bulk;
         if (!describe(warp, in, lane, &bulk)) continue;
         bulk.cycle = engine_time(warp, bulk.bytes);

@@ -274,13 +274,15 @@ HANDLER(mad_cc) {
  * those of the whole */
 
 static u64 read_bits(const sim_warp *warp, s32 offset, u32 lane, u32 bits) {
+    if (bits == 8) return (u8)LANES_OF(const u16, warp, offset)[lane];
     if (bits == 16) return LANES_OF(const u16, warp, offset)[lane];
     if (bits == 32) return LANES_OF(const u32, warp, offset)[lane];
     return LANES_OF(const u64, warp, offset)[lane];
 }
 
 static void write_bits(sim_warp *warp, s32 offset, u32 lane, u32 bits, u64 value) {
-    if (bits == 16) LANES_OF(u16, warp, offset)[lane] = (u16)value;
+    if (bits == 8) LANES_OF(u16, warp, offset)[lane] = (u8)value;
+    else if (bits == 16) LANES_OF(u16, warp, offset)[lane] = (u16)value;
     else if (bits == 32) LANES_OF(u32, warp, offset)[lane] = (u32)value;
     else LANES_OF(u64, warp, offset)[lane] = value;
 }

@@ -6,6 +6,7 @@
  * may spin on what one of them has to do, so after a while it is held and the others go first. */
 #include "exec/exec_simd.h"
 #include "order/polling.h"
+#include "order/race.h"
 
 enum { SPIN_LIMIT = 2000 };
 
@@ -200,10 +201,13 @@ HANDLER(nanosleep) {
     return SIM_YIELD;
 }
 
-/* griddepcontrol.wait: launches follow one another here, so they have ended. */
+/* griddepcontrol.wait: launches follow one another here, so they have ended. Time passes, so that
+ * it can be told who has seen the wait. */
 HANDLER(dependency_wait) {
     (void)in;
     warp->waited |= exec;
+    if (!warp->wait_stamp) warp->wait_stamp = sim_stamp(warp) | (u32)first_lane(exec);
+    sim_race_tick(warp->block);
     return SIM_STEP;
 }
 
@@ -211,7 +215,10 @@ HANDLER(dependency_wait) {
  * would let the next launch run beside those ahead of this one. */
 HANDLER(dependents_launch) {
     (void)in;
-    if (exec & ~warp->waited)
+    u32 early = 0;
+
+    FOR_LANES(lane, exec) early |= (u32)!sim_has_waited(warp, lane) << lane;
+    if (early)
         __atomic_store_n(&warp->block->launch->hasty, 1, __ATOMIC_RELAXED);
     return SIM_STEP;
 }

@@ -13,6 +13,13 @@ enum { ROWS = 8, ROW_BYTES = 16 };
 
 /* ---- matrices in shared memory */
 
+/* Generic addresses of shared memory become offsets in it; others stay, and are out of bounds. */
+static void to_offsets(const sim_instruction *in, u64 *address) {
+    for (int i = 0; i < SIM_LANES && (in->aux & MATRIX_GENERIC); i++)
+        if (address[i] >> SIM_ADDRESS_SHIFT == SIM_WINDOW_SHARED)
+            address[i] -= (u64)SIM_WINDOW_SHARED << SIM_ADDRESS_SHIFT;
+}
+
 /* Reads or writes 8 rows for each of `count` matrices; lane 8m + r has the address of row r. */
 static bool matrix_rows(sim_warp *warp, const sim_instruction *in, u32 exec, u32 count,
                         const char *what, target *t) {
@@ -25,6 +32,7 @@ static bool matrix_rows(sim_warp *warp, const sim_instruction *in, u32 exec, u32
         return false;
     }
     lane_addresses(warp, in, lanes, t->address);
+    to_offsets(in, t->address);
     if (!SIM_EXEC(target_shared)(warp, in, lanes, ROW_BYTES, what, t)) return false;
     SIM_EXEC(count_shared)(warp, t, ROW_BYTES);
     return t->lanes == lanes;

@@ -26,7 +26,7 @@ static void end_strong_load(sim_warp *warp, const sim_instruction *in, const tar
     u64 found = found_by(warp, in, t->lanes);
     bool nothing = warp->poll.again && warp->poll.found == found;
 
-    sim_race_acquire(warp); /* not before the value is here */
+    sim_race_acquire(warp, t->lanes); /* not before the value is here */
     if (!nothing) {
         SIM_EXEC(count_global)(warp, t, bytes, SAMPLE_LOAD);
         sim_flags_wait(warp, t->address, t->lanes, bytes);
@@ -151,7 +151,7 @@ static void global_store(sim_warp *warp, const sim_instruction *in, u32 exec, ta
     SIM_EXEC(count_global)(warp, t, bytes, SAMPLE_STORE);
     warp->block->progress++;
     if ((in->aux & MEMORY_STRONG) && block->checks)
-        sim_race_publish(warp, in->aux & MEMORY_RELEASE);
+        sim_race_publish(warp, t->lanes, in->aux & MEMORY_RELEASE);
     if (in->aux & MEMORY_STRONG) sim_flags_set(warp, t->address, t->lanes, bytes);
     sim_range range = {.allocation = t->allocation,
                        .offset = t->offset,
@@ -211,7 +211,7 @@ static void shared_load(sim_warp *warp, const sim_instruction *in, u32 exec, tar
     SIM_EXEC(count_shared)(warp, t, bytes);
     if (strong) {
         block->polls++;
-        sim_race_acquire(warp);
+        sim_race_acquire(warp, t->lanes);
     }
     if (t->span) {
         if (block->checks && !strong) {
@@ -269,7 +269,7 @@ static void shared_store(sim_warp *warp, const sim_instruction *in, u32 exec, ta
     if (!SIM_EXEC(target_shared)(warp, in, exec, bytes, "store", t)) return;
     SIM_EXEC(count_shared)(warp, t, bytes);
     block->progress++;
-    if (in->aux & MEMORY_STRONG) sim_race_publish(warp, in->aux & MEMORY_RELEASE);
+    if (in->aux & MEMORY_STRONG) sim_race_publish(warp, t->lanes, in->aux & MEMORY_RELEASE);
     if (!t->span ||
         (block->checks && ((in->aux & MEMORY_STRONG) ||
                            shared_write_suspect(warp, (u32)t->offset, SIM_LANES * bytes)))) {

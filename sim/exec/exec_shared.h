@@ -24,7 +24,8 @@ static inline void record_set(u32 *stamps, u32 *warps, u32 *pcs, u32 first, u32 
     for (u32 g = first; g <= last; g++) {
         u32 old = stamps[g], now = mine[g - first];
         bool fresh = old < warp->all_seen, own = (old >> SIM_WARP_SHIFT & 31) == index;
-        bool past = own && old < warp->synced;
+        bool past = own ? old < warp->synced
+                        : old >> SIM_TIME_SHIFT <= warp->seen[old >> SIM_WARP_SHIFT & 31];
         u32 flags = fresh ? 0 : pcs[g] & (SIM_MIXED_TIMES | (past ? 0 : SIM_MANY_LANES));
         bool other_lane = !fresh && own && !past && ((old ^ now) & 31);
         bool other_time = !fresh && (old ^ now) >> SIM_TIME_SHIFT;

@@ -47,6 +47,19 @@ static void report_passed(sim_warp *warp, const sim_instruction *in, u32 here, u
     }
 }
 
+/* PTX leaves undefined what a lane gets that executes a collective whose mask does not name it. */
+static void check_named(sim_warp *warp, const sim_instruction *in, u32 exec, const u32 *mask) {
+    u32 unnamed = 0;
+
+    FOR_LANES(lane, exec) unnamed |= ~mask[lane] & 1u << lane;
+    if (likely(!unnamed)) return;
+    sim_find(warp, SIM_FINDING_mask, in, UINT32_MAX,
+             "lanes 0x%08x of block %u warp %u execute %s (%%p) with a mask, 0x%08x, that does not "
+             "name them",
+             unnamed, warp->block->index, warp->index,
+             warp->block->kernel->text[instruction_pc(warp, in)], mask[first_lane(unnamed)]);
+}
+
 /* Gathers the lanes of a collective at one instruction. Returns those that run it now; the others
  * are parked. When it is not all of exec that simply goes on, *moved says that the warp's groups
  * have changed. */
@@ -56,6 +69,7 @@ static u32 gather(sim_warp *warp, const sim_instruction *in, u32 exec, const u32
     u32 first = mask[first_lane(exec)], different = 0;
 
     FOR_LANES(lane, exec) different |= mask[lane] ^ first;
+    if (unlikely(different || (exec & ~first))) check_named(warp, in, exec, mask);
     *moved = false;
     if (likely(!different && !stay && !((first & ~warp->exited) & ~exec))) return exec;
     *moved = true;
@@ -132,17 +146,15 @@ HANDLER(shfl) {
         bool inside;
         u32 from = shuffle_source(in->aux, lane, b[lane], c[lane], &inside);
         insiders |= (u32)inside << lane;
-        if (likely(exec >> from & 1)) {
+        if (likely(exec & mask[lane] & 1u << from)) {
             d[lane] = value[from];
             continue;
         }
         d[lane] = ~0u;
-        if (mask[lane] >> from & 1)
-            sim_find(warp, SIM_FINDING_shuffle, in, UINT32_MAX,
-                     "shfl.sync by block %u warp %u lane %u reads lane %u, which its mask 0x%08x "
-                     "names but which "
-                     "has exited (%%p)",
-                     warp->block->index, warp->index, lane, from, mask[lane]);
+        sim_find(warp, SIM_FINDING_shuffle, in, UINT32_MAX,
+                 "shfl.sync by block %u warp %u lane %u reads lane %u, which %s (mask 0x%08x, %%p)",
+                 warp->block->index, warp->index, lane, from,
+                 mask[lane] >> from & 1 ? "has exited" : "its mask does not name", mask[lane]);
     }
     if (in->e) predicate_set(warp, in->e, exec, insiders);
     return GATHERED;
@@ -262,6 +274,7 @@ HANDLER(warp_sync) {
     u32 first = mask[first_lane(exec)] & ~warp->exited, different = 0;
 
     FOR_LANES(lane, exec) different |= (mask[lane] ^ mask[first_lane(exec)]) & ~warp->exited;
+    if (unlikely(different || (exec & ~first))) check_named(warp, in, exec, mask);
     if (likely(!different && !stay && first == exec)) {
         sim_race_syncwarp(warp, exec);
         return SIM_STEP;

@@ -178,7 +178,9 @@ struct sim_warp {
     uint32_t cluster_arrivals; /* at barrier.cluster */
     uint32_t cluster_time;     /* logical time of the last */
     uint64_t cluster_cycle;    /* modelled, of the last */
-    uint32_t waited; /* lanes that have waited for the launches ahead, or need not */
+    uint32_t waited; /* lanes that have waited for the launches ahead, or need not, or come after
+                        one that has */
+    uint32_t wait_stamp; /* of the first to wait; 0: none */
     sim_warp_state state;
     uint32_t barrier;                 /* it waits at */
     const sim_instruction *reduction; /* bar.red that takes its result when the barrier opens */
@@ -197,7 +199,9 @@ struct sim_warp {
     uint32_t seen[SIM_MAX_WARPS];  /* time up to which each warp's accesses are visible */
     uint32_t fence[SIM_MAX_WARPS]; /* `seen` at the last fence; [index] 0: none yet */
     bool fenced;
-    uint32_t (*lane_seen)[SIM_LANES]; /* stamps, when partial syncs are in use; else NULL */
+    uint32_t (*lane_seen)[SIM_LANES]; /* stamps, when lanes are in order one by one; else NULL */
+    uint32_t lane_fence[SIM_LANES];     /* stamps: what each lane did before its last fence, */
+    uint32_t lane_published[SIM_LANES]; /* and what other lanes may see of it by atomic accesses */
     /* cp.async */
     sim_copy *copy;
     uint32_t first_copy, copies, copy_room; /* those in flight: [first_copy, copies) */

@@ -60,8 +60,9 @@ void sim_async_finish(sim_block *block) {
                      block->index, w);
     }
     if (async && !aborted) check_shares(block);
-    if (async && !aborted) sim_bulk_store_end(block);
     for (uint32_t i = 0; async && !aborted && i < async->bulks; i++)
-        report_bulk(block, &async->bulk[i]);
+        if (async->bulk[i].kind != SIM_BULK_STORE || !async->bulk[i].read)
+            report_bulk(block, &async->bulk[i]);
+    if (async && !aborted) sim_bulk_store_end(block);
     sim_async_free(block);
 }

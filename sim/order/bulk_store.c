@@ -41,11 +41,32 @@ static void check_reduced(const sim_transfer *t, const sim_range *range) {
              (unsigned long long)range->allocation->size);
 }
 
+/* The pieces of a row that a swizzle keeps together: 16 bytes, or less at the ends. */
+typedef void piece(void *context, uint32_t from, uint32_t at, uint32_t bytes);
+
+static void each_piece(const sim_bulk *bulk, uint32_t shared, uint32_t bytes, piece *visit,
+                       void *context) {
+    for (uint32_t at = 0, n; at < bytes; at += n) {
+        n = 16 - (shared + at) % 16;
+        if (n > bytes - at) n = bytes - at;
+        visit(context, sim_swizzle(shared + at, bulk->map.swizzle), at, n);
+    }
+}
+
+static void check_piece(void *context, uint32_t from, uint32_t at, uint32_t bytes) {
+    const sim_transfer *t = context;
+
+    (void)at;
+    sim_async_read(t->warp, t->in, from, bytes, t->bulk->lane);
+}
+
+/* Of elements outside of the tensor nothing is read or written. */
 static void announce_row(void *context, uint32_t shared, uint64_t address, uint32_t bytes) {
     sim_transfer *t = context;
     sim_allocation *a = address ? sim_bulk_reach(t, address, bytes) : NULL;
 
-    (void)shared;
+    if (address && t->bulk->map.swizzle) each_piece(t->bulk, shared, bytes, check_piece, t);
+    else if (address) sim_async_read(t->warp, t->in, shared, bytes, t->bulk->lane);
     if (!a) return;
     sim_range range = store_range(t, a, address, bytes, true);
     if (t->bulk->reduces) check_reduced(t, &range);
@@ -65,7 +86,6 @@ void sim_bulk_store_start(sim_warp *warp, const sim_instruction *in, sim_bulk *b
     const sim_async *async = sim_async_of(block);
     sim_transfer t = {.warp = warp, .bulk = bulk, .in = in};
 
-    sim_async_read(warp, in, bulk->shared, bulk->bytes, bulk->lane);
     if (block->checks) sim_bulk_rows(bulk, announce_row, &t);
     bulk->group = async ? async->commits[warp->index][bulk->lane] : 0;
     if (take_snapshot(block, bulk) && sim_bulk_add(block, bulk)) return;
@@ -77,11 +97,39 @@ void sim_bulk_store_start(sim_warp *warp, const sim_instruction *in, sim_bulk *b
 
 /* ---- reading */
 
+/* Compares the source as it is with what it was. */
+typedef struct comparison {
+    const sim_block *block;
+    const sim_bulk *bulk;
+    bool differs;
+} comparison;
+
+static void compare_piece(void *context, uint32_t from, uint32_t at, uint32_t bytes) {
+    comparison *c = context;
+
+    (void)at;
+    c->differs = c->differs || memcmp(c->bulk->snapshot + (from - c->bulk->shared),
+                                      c->block->shared + from, bytes) != 0;
+}
+
+static void compare_row(void *context, uint32_t shared, uint64_t address, uint32_t bytes) {
+    const comparison *c = context;
+
+    if (address) each_piece(c->bulk, shared, bytes, compare_piece, context);
+}
+
+static bool source_differs(const sim_block *block, const sim_bulk *bulk) {
+    comparison c = {.block = block, .bulk = bulk};
+
+    if (memcmp(bulk->snapshot, block->shared + bulk->shared, bulk->bytes) == 0) return false;
+    sim_bulk_rows(bulk, compare_row, &c);
+    return c.differs;
+}
+
 static void read_source(sim_warp *warp, const sim_instruction *in, sim_bulk *bulk) {
     const sim_block *block = warp->block;
 
-    if (!bulk->read &&
-        memcmp(bulk->snapshot, block->shared + bulk->shared, bulk->bytes) != 0)
+    if (!bulk->read && source_differs(block, bulk))
         sim_find(warp, SIM_FINDING_async, &block->kernel->code[bulk->pc],
                  (uint32_t)(in - block->kernel->code),
                  "the source of a bulk store (%%p) by block %u warp %u lane %u changed before it "
@@ -118,19 +166,25 @@ static uint8_t *written(sim_transfer *t, uint64_t address, uint32_t bytes) {
     return a->bytes + range.offset;
 }
 
-/* A stretch in pieces that a swizzle keeps together. */
+typedef struct target_row {
+    const sim_bulk *bulk;
+    uint8_t *to;
+} target_row;
+
+static void write_piece(void *context, uint32_t from, uint32_t at, uint32_t bytes) {
+    const target_row *row = context;
+    const sim_bulk *bulk = row->bulk;
+    const uint8_t *source = bulk->snapshot + (from - bulk->shared);
+
+    if (bulk->reduces) combine(row->to + at, source, bytes, bulk->reduction);
+    else memcpy(row->to + at, source, bytes);
+}
+
 static void write_row(void *context, uint32_t shared, uint64_t address, uint32_t bytes) {
     sim_transfer *t = context;
-    const sim_bulk *bulk = t->bulk;
-    uint8_t *to = address ? written(t, address, bytes) : NULL;
+    target_row row = {t->bulk, address ? written(t, address, bytes) : NULL};
 
-    for (uint32_t at = 0, n; to && at < bytes; at += n) {
-        n = 16 - (shared + at) % 16;
-        if (n > bytes - at) n = bytes - at;
-        uint32_t from = sim_swizzle(shared + at, bulk->map.swizzle) - bulk->shared;
-        if (bulk->reduces) combine(to + at, bulk->snapshot + from, n, bulk->reduction);
-        else memcpy(to + at, bulk->snapshot + from, n);
-    }
+    if (row.to) each_piece(t->bulk, shared, bytes, write_piece, &row);
 }
 
 static void write_out(sim_warp *warp, const sim_bulk *bulk) {
@@ -178,16 +232,11 @@ void sim_bulk_store_wait(sim_warp *warp, const sim_instruction *in, uint32_t lan
     }
 }
 
+/* Hardware completes what is under way when a block ends, waited for or not. */
 void sim_bulk_store_end(sim_block *block) {
-    sim_async *async = block->async;
+    const sim_async *async = block->async;
 
-    for (uint32_t i = 0; i < async->bulks;) {
-        const sim_bulk *bulk = &async->bulk[i];
-        if (bulk->kind != SIM_BULK_STORE || !bulk->read) {
-            i++;
-            continue;
-        }
-        write_out(&block->warp[bulk->warp], bulk);
-        sim_bulk_remove(async, i);
-    }
+    for (uint32_t i = 0; i < async->bulks; i++)
+        if (async->bulk[i].kind == SIM_BULK_STORE)
+            write_out(&block->warp[async->bulk[i].warp], &async->bulk[i]);
 }

@@ -9,6 +9,8 @@ static void warp_start(sim_block *block, sim_warp *warp) {
     memset(warp->fence, 0, sizeof warp->fence);
     memset(warp->proxy, 0, sizeof warp->proxy);
     warp->fenced = false;
+    memset(warp->lane_fence, 0, sizeof warp->lane_fence);
+    memset(warp->lane_published, 0, sizeof warp->lane_published);
     warp->epoch = 0;
     warp->synced = block->now << SIM_TIME_SHIFT;
     free(warp->lane_seen);
@@ -58,6 +60,9 @@ static void rebase(sim_block *block) {
         sim_warp *warp = &block->warp[w];
         for (uint32_t v = 0; v < SIM_MAX_WARPS; v++)
             warp->seen[v] = warp->fence[v] = warp->proxy[v] = 1;
+        memset(warp->lane_fence, 0, sizeof warp->lane_fence);
+        memset(warp->lane_published, 0, sizeof warp->lane_published);
+        if (warp->wait_stamp) warp->wait_stamp = (warp->wait_stamp & 0x3ff) | 1u << SIM_TIME_SHIFT;
         warp->epoch = 0;
         warp->synced = 2u << SIM_TIME_SHIFT;
         free(warp->lane_seen);
@@ -128,6 +133,19 @@ bool sim_ordered(const sim_warp *warp, uint32_t stamp, uint32_t lane) {
     return warp->lane_seen && stamp < warp->lane_seen[lane][from];
 }
 
+bool sim_has_waited(sim_warp *warp, uint32_t lane) {
+    const sim_block *block = warp->block;
+
+    if (warp->waited >> lane & 1) return true;
+    for (uint32_t v = 0; v < block->warps; v++) {
+        uint32_t stamp = block->warp[v].wait_stamp;
+        if (!stamp || !sim_ordered(warp, stamp, lane)) continue;
+        warp->waited |= 1u << lane;
+        return true;
+    }
+    return false;
+}
+
 /* ---- fences */
 
 static void log_fence(sim_block *block) {
@@ -141,7 +159,7 @@ static void log_fence(sim_block *block) {
     if (block->fences < 255) block->fences++;
 }
 
-void sim_race_fence(sim_warp *warp, bool device) {
+void sim_race_fence(sim_warp *warp, uint32_t lanes, bool device) {
     sim_block *block = warp->block;
 
     if (!block->checks) return;
@@ -149,15 +167,24 @@ void sim_race_fence(sim_warp *warp, bool device) {
     warp->fence[warp->index] = block->now;
     warp->fenced = true;
     sim_race_tick(block);
+    uint32_t stamp = block->now << SIM_TIME_SHIFT | warp->epoch << SIM_EPOCH_SHIFT;
+    for (uint32_t lane = 0; lane < SIM_LANES; lane++)
+        if (lanes >> lane & 1) warp->lane_fence[lane] = stamp;
     if (device) log_fence(block);
 }
 
-void sim_race_publish(sim_warp *warp, bool release) {
+static void publish_lanes(sim_warp *warp, uint32_t lanes) {
+    for (uint32_t lane = 0; lane < SIM_LANES; lane++)
+        if (lanes >> lane & 1) warp->lane_published[lane] = warp->lane_fence[lane];
+}
+
+void sim_race_publish(sim_warp *warp, uint32_t lanes, bool release) {
     sim_block *block = warp->block;
 
     if (!block->checks) return;
-    if (release) sim_race_fence(warp, true);
+    if (release) sim_race_fence(warp, lanes, true);
     if (!warp->fenced) return;
+    publish_lanes(warp, lanes);
     for (uint32_t v = 0; v < block->agents; v++)
         if (warp->fence[v] > block->published[v]) block->published[v] = warp->fence[v];
     if (!block->fence_log || block->unpublished == block->fences) return;
@@ -166,11 +193,35 @@ void sim_race_publish(sim_warp *warp, bool release) {
         __atomic_store_n(&block->fence_log[block->unpublished], order, __ATOMIC_RELEASE);
 }
 
-void sim_race_acquire(sim_warp *warp) {
+/* One lane sees what another has published, and what that had seen. */
+static void see_lane(sim_warp *warp, uint32_t lane, uint32_t of) {
+    uint32_t *seen, *theirs, stamp = warp->lane_published[of];
+
+    if (lane == of || stamp <= warp->synced || !start_lane_seen(warp)) return;
+    seen = warp->lane_seen[lane];
+    theirs = warp->lane_seen[of];
+    if (seen[of] >= stamp) return;
+    for (uint32_t a = 0; a < SIM_LANES; a++)
+        if (theirs[a] > seen[a]) seen[a] = theirs[a];
+    seen[of] = stamp;
+}
+
+/* Locks and flags between lanes of one warp. Lanes that are at one place at once take none from one
+ * another: a lane must have been on its own. */
+static void acquire_lanes(sim_warp *warp, uint32_t lanes) {
+    for (uint32_t of = 0; of < SIM_LANES; of++) {
+        if (!warp->lane_published[of]) continue;
+        for (uint32_t lane = 0; lane < SIM_LANES; lane++)
+            if (lanes >> lane & 1) see_lane(warp, lane, of);
+    }
+}
+
+void sim_race_acquire(sim_warp *warp, uint32_t lanes) {
     sim_block *block = warp->block;
     bool more = false;
 
     if (!block->checks) return;
+    if (warp->fenced) acquire_lanes(warp, lanes);
     block->acquired = __atomic_load_n(&block->launch->order, __ATOMIC_ACQUIRE);
     for (uint32_t v = 0; v < block->agents; v++) {
         if (block->published[v] <= warp->seen[v]) continue;

@@ -55,15 +55,18 @@ static inline uint32_t sim_stamp_lane(uint32_t stamp) {
 /* Is the access that left the stamp ordered before the next access of this lane? */
 bool sim_ordered(const sim_warp *warp, uint32_t stamp, uint32_t lane);
 
+/* Has the lane waited for the launches ahead, or does it come after one of the block that has? */
+bool sim_has_waited(sim_warp *warp, uint32_t lane);
+
 /* ---- what warps do (race.c) */
 
 void sim_race_start(sim_block *block); /* all clocks to the beginning */
 void sim_race_tick(sim_block *block);  /* time passes */
 void sim_race_refresh(sim_warp *warp); /* recomputes all_seen from seen and synced */
 void sim_race_syncwarp(sim_warp *warp, uint32_t lanes);
-void sim_race_fence(sim_warp *warp, bool device);
-void sim_race_publish(sim_warp *warp, bool release); /* before a strong store */
-void sim_race_acquire(sim_warp *warp);               /* after a strong load */
+void sim_race_fence(sim_warp *warp, uint32_t lanes, bool device);
+void sim_race_publish(sim_warp *warp, uint32_t lanes, bool release); /* before a strong store */
+void sim_race_acquire(sim_warp *warp, uint32_t lanes);               /* after a strong load */
 
 /* ---- shared memory (race_shared.c): the slow paths behind the checks of exec_shared.h */
 

@@ -300,7 +300,9 @@ static void mark_set(sim_warp *warp, const sim_range *range, sim_marks *marks, u
                 flags |= other ? SIM_MANY_BLOCKS : 0;
             } else if ((uint32_t)old >= warp->all_seen) {
                 bool own = sim_stamp_warp((uint32_t)old) == warp->index;
-                bool past = own && (uint32_t)old < warp->synced; /* as in record_set */
+                /* what this lane comes behind is no longer of the set; as in record_set */
+                bool past = own ? (uint32_t)old < warp->synced
+                                : sim_ordered(warp, (uint32_t)old, (uint32_t)mine & 31);
                 if (!past) flags |= marks->detail[g] & SIM_MANY_LANES;
                 if (own && !past && ((old ^ mine) & 31)) flags |= SIM_MANY_LANES;
             }
@@ -347,9 +349,9 @@ static void check_dependency(sim_warp *warp, const sim_instruction *in, const si
              warp->block->index, warp->index, range->lane);
 }
 
-static bool is_early(const sim_warp *warp, const sim_range *range) {
+static bool is_early(sim_warp *warp, const sim_range *range) {
     if ((warp->waited | warp->exited) == ~0u) return range->early;
-    return range->early || !(warp->waited >> range->lane & 1);
+    return range->early || !sim_has_waited(warp, range->lane);
 }
 
 static void note_write(sim_page *page, uint64_t launch) {

@@ -71,7 +71,8 @@ moe_status ptx_parse_registers(ptx_parser *p) {
             MOE_TRY(ptx_expect_integer(p, &count));
             MOE_TRY(ptx_expect_sign(p, '>'));
         }
-        MOE_TRY(add_registers(p, &name, count, type->bits));
+        /* a register of 8 bits has room for 16, as narrower types have it in wider registers */
+        MOE_TRY(add_registers(p, &name, count, type->bits == 8 ? 16 : type->bits));
         MOE_TRY(ptx_take_sign(p, ',', &more));
     }
     return ptx_expect_sign(p, ';');

@@ -112,6 +112,43 @@ static void launches_in_order_need_no_wait(void **state) {
     assert_int_equal(chain(3, false, NULL), MOE_OK);
 }
 
+/* One warp waits for the launches ahead, and the other comes behind it by a barrier of the block;
+ * `early`: the other does not. */
+static const char *const by_one_warp =
+    "extern \"C\" __global__ void k(const int *in, const int *weights, int *out, int early) {\n"
+    "    int t = threadIdx.x;\n"
+    "    if (t < 32) asm volatile(\"griddepcontrol.wait;\" ::: \"memory\");\n"
+    "    if (early == 0) __syncthreads();\n"
+    "    out[t] = in[t] + weights[t];\n"
+    "}\n";
+
+static moe_status wait_by_one_warp(int early) {
+    int ones[COUNT];
+    sim_rig rig;
+    rig_open(&rig, "h100");
+    for (int i = 0; i < COUNT; i++) ones[i] = 1;
+    moe_ptr in = rig_buffer(&rig, ones, sizeof ones), middle = rig_buffer(&rig, NULL, sizeof ones);
+    moe_ptr out = rig_buffer(&rig, NULL, sizeof ones);
+    rig_cuda(&rig, source, "compute_90a");
+    assert_int_equal(launch(&rig, (arguments){in, in, middle, 0}, false), MOE_OK);
+    rig_cuda(&rig, by_one_warp, "compute_90a");
+    moe_status status = launch(&rig, (arguments){middle, in, out, early}, true);
+    rig_close(&rig);
+    return status;
+}
+
+static void one_warp_may_wait_for_all(void **state) {
+    (void)state;
+    assert_int_equal(wait_by_one_warp(0), MOE_OK);
+}
+
+static void if_the_others_come_behind_it(void **state) {
+    (void)state;
+    assert_int_equal(wait_by_one_warp(1), MOE_E_FAULT);
+    assert_non_null(strstr(moe_error_text(), "missing griddepcontrol.wait"));
+    assert_non_null(strstr(moe_error_text(), "warp 1"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_kernel_that_waits_is_clean),
@@ -121,6 +158,8 @@ int main(void) {
         cmocka_unit_test(older_writes_may_be_read_before),
         cmocka_unit_test(unless_the_launch_between_was_hasty),
         cmocka_unit_test(launches_in_order_need_no_wait),
+        cmocka_unit_test(one_warp_may_wait_for_all),
+        cmocka_unit_test(if_the_others_come_behind_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -395,6 +395,56 @@ static void a_function_has_global_variables(void **state) {
     says("u32[1] 35");
 }
 
+/* ---- sm_90 */
+
+/* Hardware completes a bulk store that is under way when its block ends. */
+static void a_late_store_is_reported_and_lands(void **state) {
+    (void)state;
+    write_text("late.cu",
+               "extern \"C\" __global__ void k(int *out) {\n"
+               "  __shared__ __align__(128) int s[32];\n"
+               "  s[threadIdx.x] = 7;\n"
+               "  asm volatile(\"fence.proxy.async.shared::cta;\" ::: \"memory\");\n"
+               "  __syncthreads();\n"
+               "  if (threadIdx.x) return;\n"
+               "  asm volatile(\"cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], 128;\"\n"
+               "    ::\"l\"(out), \"r\"((unsigned)__cvta_generic_to_shared(s)) : \"memory\");\n"
+               "  asm volatile(\"cp.async.bulk.commit_group;\");\n}\n");
+    assert_int_equal(simulate("late.cu --block 32 --arg buf:i32:32:zero"), 1);
+    says("missing wait");
+    says("i32[32] 7 7 7");
+}
+
+static void matrices_have_generic_addresses(void **state) {
+    (void)state;
+    write_text("generic.ptx",
+               PTX(".visible .entry k(.param .u64 out) { .reg .b64 o, w, a; .reg .b32 t, v, r;\n"
+                   ".shared .align 16 .b8 s[128]; ld.param.u64 o, [out]; mov.u32 t, %tid.x;\n"
+                   "mov.u64 a, s; cvta.shared.u64 a, a; mul.wide.u32 w, t, 4; add.u64 w, w, a;\n"
+                   "add.u32 v, t, 100; st.u32 [w], v; bar.warp.sync -1;\n"
+                   "and.b32 v, t, 7; mul.wide.u32 w, v, 16; add.u64 w, w, a;\n"
+                   "ldmatrix.sync.aligned.m8n8.x1.b16 {r}, [w]; bar.warp.sync -1;\n"
+                   "add.u32 r, r, 1; stmatrix.sync.aligned.m8n8.x1.b16 [w], {r};\n"
+                   "bar.warp.sync -1; mul.wide.u32 w, t, 4; add.u64 a, a, w; ld.u32 r, [a];\n"
+                   "add.u64 o, o, w; st.global.u32 [o], r; ret; }\n"));
+    assert_int_equal(simulate("generic.ptx --arg buf:u32:32:zero"), 0);
+    says("u32[32] 101 102 103 104");
+}
+
+static void bytes_and_policies_are_known(void **state) {
+    (void)state;
+    write_text("bytes.ptx",
+               PTX(".visible .entry k(.param .u64 out) { .reg .b64 o, pol, t; .reg .b32 v;\n"
+                   ".reg .b8 s<4>; .reg .f32 f<4>; ld.param.u64 o, [out]; mov.b32 v, 0xff02fe01;\n"
+                   "createpolicy.fractional.L2::evict_first.b64 pol, 1.0;\n"
+                   "mov.b32 {s0, s1, s2, s3}, v; mov.u64 t, %globaltimer; mov.u32 v, %envreg2;\n"
+                   "cvt.rn.f32.s8 f0, s0; cvt.rn.f32.s8 f1, s1; cvt.rn.f32.s8 f2, s2;\n"
+                   "mov.b32 v, {s3, s2, s1, s0}; shr.s32 v, v, 24; cvt.rn.f32.s32 f3, v;\n"
+                   "st.global.L2::cache_hint.v4.f32 [o], {f0, f1, f2, f3}, pol; ret; }\n"));
+    assert_int_equal(simulate("bytes.ptx --block 1 --arg buf:f32:4:zero"), 0);
+    says("f32[4] 1 -2 2 1");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_clean_kernel_reports_its_work),
@@ -419,6 +469,9 @@ int main(void) {
         cmocka_unit_test(headers_are_found),
         cmocka_unit_test(what_lies_before_a_buffer_is_named_so),
         cmocka_unit_test(a_function_has_global_variables),
+        cmocka_unit_test(a_late_store_is_reported_and_lands),
+        cmocka_unit_test(matrices_have_generic_addresses),
+        cmocka_unit_test(bytes_and_policies_are_known),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,6 +1,7 @@
 /* label: sim */
 /* test_warp.c - instructions in which the lanes of a warp meet: shfl, vote, match, redux, elect,
  * activemask and the lane masks, with all lanes and with some. */
+#include "core/status.h"
 #include "rig.h"
 
 #include <setjmp.h>
@@ -234,6 +235,22 @@ static void fill_warps(warp *warps) {
     }
 }
 
+/* Reading a lane that the mask does not name is undefined: a finding, and all else stays right. */
+static bool is_outside(const warp_case *c, warp *warps) {
+    bool outside = false;
+
+    for (int block = 0; block < BLOCKS; block++) {
+        c->expect(&warps[block]);
+        outside = outside || (warps[block].active & ~warps[block].defined);
+    }
+    return outside;
+}
+
+static bool status_fits(const warp_case *c, warp *warps, moe_status status) {
+    if (!is_outside(c, warps)) return status == MOE_OK;
+    return status == MOE_E_FAULT && strstr(moe_error_text(), "its mask does not name");
+}
+
 static int wrong_lanes(const warp_case *c, warp *w, const uint32_t *got) {
     int wrong = 0;
 
@@ -266,8 +283,10 @@ static bool case_passes(sim_rig *rig, const warp_case *c) {
     snprintf(text, sizeof text, frame, moe_device_sim.facts(rig->self)->arch, c->ptx);
     status = rig_try_load(rig, text, "k");
     if (status == MOE_OK) status = rig_try(rig, BLOCKS, LANES, 0, args, sizeof args);
-    if (status != MOE_OK) print_error("%s\n    %s\n", c->ptx, moe_error_text());
-    if (status != MOE_OK) return false;
+    if (!status_fits(c, warps, status)) {
+        print_error("%s\n    %s\n", c->ptx, moe_error_text());
+        return false;
+    }
     rig_read(rig, d, args[3], sizeof d);
     for (int block = 0; block < BLOCKS; block++) wrong += wrong_lanes(c, &warps[block], d[block]);
     return wrong == 0;

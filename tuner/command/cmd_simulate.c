@@ -346,7 +346,10 @@ static moe_status launch(options *o, sim_context *gpu, sim_module *module, const
     const sim_entry *info = sim_entry_info(module, entry);
     for (int i = 0; i < o->args; i++) MOE_TRY(simulate_arg_place(&o->arg[i], gpu));
     MOE_TRY(simulate_pack(o->arg, o->args, info, packed));
-    MOE_TRY(sim_launch(gpu, module, entry, &o->dims, packed, info->args_size));
+    moe_status status = sim_launch(gpu, module, entry, &o->dims, packed, info->args_size);
+    /* A kernel that misbehaves has written something nevertheless. */
+    if (status == MOE_E_FAULT && print_buffers(o, gpu) != MOE_OK) return MOE_E_IO;
+    if (status != MOE_OK) return status;
     return report(o, gpu, info, log, facts);
 }
 
