@@ -453,4 +453,39 @@ static inline u32 dot_bytes(u32 x, u32 y, bool signed_x, bool signed_y) {
     return sum;
 }
 
+/* Two 16-bit numbers of x times the two lower bytes of y. */
+static inline u32 dot_pairs(u32 x, u32 y, bool signed_x, bool signed_y) {
+    u32 sum = 0;
+
+    for (int i = 0; i < 2; i++) {
+        s32 a = signed_x ? (s16)(x >> 16 * i) : (u16)(x >> 16 * i);
+        s32 b = signed_y ? (s8)(y >> 8 * i) : (u8)(y >> 8 * i);
+        sum += (u32)(a * b);
+    }
+    return sum;
+}
+
+/* The upper 32 of the 48 bits that two numbers of 24 make. */
+static inline u32 high24(u32 x, u32 y) {
+    return (u32)((u64)(x & 0xffffff) * (y & 0xffffff) >> 16);
+}
+
+static inline s32 high24_signed(u32 x, u32 y) {
+    return (s32)((s64)sign_extend((s32)x, 24) * sign_extend((s32)y, 24) >> 16);
+}
+
+static inline s32 relu_s32(s32 x) {
+    return x < 0 ? 0 : x;
+}
+
+static inline s32 clamp_to(s32 x, s32 least, s32 most) {
+    return x < least ? least : x > most ? most : x;
+}
+
+/* A magnitude with the sign that x and y have as a product. */
+static inline f32 with_sign(f32 magnitude, f32 x, f32 y) {
+    if (magnitude != magnitude) return nan_f32();
+    return f32_bits(bits_f32(magnitude) | ((bits_f32(x) ^ bits_f32(y)) & 0x80000000));
+}
+
 #endif

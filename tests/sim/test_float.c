@@ -15,6 +15,10 @@ static uint64_t root(uint64_t a) {
     return exact_round(F32, sqrt((double)exact_of(F32, a)), RN);
 }
 
+static uint64_t signed_as_product(uint64_t magnitude, uint64_t a, uint64_t b) {
+    return exact_nan(F32, magnitude) ? magnitude : magnitude | ((a ^ b) & 0x80000000);
+}
+
 #define OPCODE OPCODE_FUNCTION
 #include "float.def"
 #undef OPCODE

@@ -71,6 +71,12 @@ __extension__ typedef unsigned __int128 wide;
 __extension__ typedef __int128 signed_wide;
 #define WIDE(high, low) ((wide)(high) << 64 | (low))
 
+#define S24(x) ((int64_t)((x) << 40) >> 40)
+
+static uint64_t within(uint64_t a, int32_t least, int32_t most) {
+    return (uint64_t)(S32(a) < least ? least : S32(a) > most ? most : S32(a));
+}
+
 #define OPCODE OPCODE_FUNCTION
 #include "integer.def"
 #undef OPCODE
