@@ -68,7 +68,7 @@ void synthetic_image(sqlite3 *db, const char *hash, const char *arch, const char
            "INSERT INTO image (hash, arch, launch, toolkit, source, log, cubin, ptx) "
            "VALUES (?,?,?,'13.0','// source','', CAST(? AS BLOB), ?)",
            hash, arch, launch, strchr(code, 'c') ? "\177ELF fake" : NULL,
-           strchr(code, 'p') ? ".version 9.0" : NULL);
+           strchr(code, 'p') ? SYNTHETIC_PTX : NULL);
 }
 
 int64_t synthetic_record(sqlite3 *db, const synthetic_row *row) {

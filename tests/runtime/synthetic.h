@@ -14,6 +14,9 @@ void synthetic_run(sqlite3 *db, const char *sql);
 /* Adds a device by its line of facts; returns its id. */
 int64_t synthetic_device(sqlite3 *db, const char *facts);
 
+/* The PTX of images: a module without kernels. */
+#define SYNTHETIC_PTX ".version 9.0\n.target sm_90\n.address_size 64\n"
+
 /* Adds an image; `code` is a set of 'c' (cubin) and 'p' (PTX). */
 void synthetic_image(sqlite3 *db, const char *hash, const char *arch, const char *launch,
                      const char *code);

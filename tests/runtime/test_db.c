@@ -236,7 +236,7 @@ static void test_no_lock(void **unused) {
     synthetic_run(db, "BEGIN EXCLUSIVE; UPDATE record SET err = 2; COMMIT");
     synthetic_close(db);
     assert_memory_equal(image.cubin, "\177ELF", 4);
-    assert_string_equal(image.ptx, ".version 9.0");
+    assert_string_equal(image.ptx, SYNTHETIC_PTX);
     assert_int_equal(image.ptx_size, 12);
     moe_db_close(reader);
 }
@@ -291,7 +291,7 @@ static void test_images(void **unused) {
     assert_int_equal(image.launch.kernel[0].smem, 1000);
     CHECK(moe_db_image(db, "ptx", &image));
     assert_null(image.cubin);
-    assert_string_equal(image.ptx, ".version 9.0");
+    assert_string_equal(image.ptx, SYNTHETIC_PTX);
     CHECK_FAILS(moe_db_image(db, "empty", &image), MOE_E_CORRUPT, "has no code");
     CHECK_FAILS(moe_db_image(db, "bad", &image), MOE_E_CORRUPT, "not an ELF file");
     CHECK_FAILS(moe_db_image(db, "launch", &image), MOE_E_CORRUPT, "'grid=' is missing");
