@@ -179,6 +179,7 @@ static void place_block(const sim_launch_state *launch, uint32_t number, sim_blo
         rank /= size[i];
     }
     b->index = (b->id[2] * grid[1] + b->id[1]) * grid[0] + b->id[0];
+    b->first_epoch = sim_epoch_first(&launch->epochs, number);
 }
 
 moe_status sim_block_start(sim_block *b, sim_worker *worker, uint32_t number) {

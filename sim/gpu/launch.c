@@ -202,6 +202,14 @@ static void count_classes(sim_counters *c, const sim_kernel *k, const uint64_t *
     }
 }
 
+/* What fits into the L2 stays there. */
+static uint64_t missed_bytes(const sim_context *context, const sim_launch_state *launch) {
+    uint64_t l2 = (uint64_t)context->facts.l2;
+
+    if (context->counters.unique_bytes <= l2) return 0;
+    return sim_memory_missed(&context->memory, launch->number, &launch->epochs, l2);
+}
+
 static void collect(sim_context *context, const sim_kernel *k, sim_worker *workers, int count) {
     context->counters = (sim_counters){0};
     for (int w = 0; w < count; w++) {
@@ -209,6 +217,7 @@ static void collect(sim_context *context, const sim_kernel *k, sim_worker *worke
         for (uint32_t i = 0; i < k->count; i++) context->hits[i] += workers[w].hits[i];
     }
     count_classes(&context->counters, k, context->hits);
+    context->counters.missed_bytes = missed_bytes(context, workers->launch);
     context->last_kernel = k;
 }
 
@@ -371,6 +380,7 @@ static moe_status run_grid(sim_launch_state *launch, const void *args) {
     launch->args = calloc(1, k->args_size + 16u);
     launch->fence_log = calloc(launch->blocks, sizeof *launch->fence_log);
     launch->slots = (uint32_t)resident_blocks(&context->facts, &launch->dims, launch->shared_bytes);
+    launch->epochs = sim_epochs_of(launch->blocks, launch->slots);
     launch->resident = launch->slots > (uint32_t)count ? launch->slots / (uint32_t)count : 1;
     ready = ready && context->hits && launch->args && launch->fence_log;
     for (int w = 0; ready && w < count; w++) {

@@ -16,6 +16,7 @@
 
 #include "decode/code.h"
 #include "machine/sim.h"
+#include "model/reuse.h"
 
 #include <pthread.h>
 
@@ -57,6 +58,7 @@ typedef struct sim_page {
     uint64_t wrote[2];   /* the last launch that wrote to it, and the one before */
     uint32_t lock;       /* held while marking, where blocks run in parallel */
     uint64_t touched[2]; /* a bit for each 32-byte sector */
+    sim_uses uses;
     sim_marks marks[SIM_MARK_KINDS];
 } sim_page;
 
@@ -91,6 +93,10 @@ void sim_written_set(sim_allocation *allocation, uint64_t offset, uint64_t bytes
 /* True if all of the bytes have been written; else *first gets the first that was not. */
 bool sim_written_test(const sim_allocation *allocation, uint64_t offset, uint64_t bytes,
                       uint64_t *first);
+
+/* Bytes that an L2 of so many bytes had to bring from DRAM again in a launch (model/reuse.h). */
+uint64_t sim_memory_missed(const sim_memory *memory, uint64_t launch, const sim_epochs *epochs,
+                           uint64_t l2);
 
 /* ---- findings (report.c) */
 
@@ -249,6 +255,7 @@ struct sim_block {
     sim_launch_state *launch;
     const sim_kernel *kernel;
     uint32_t index; /* in the grid */
+    uint32_t first_epoch; /* of its round, see model/reuse.h */
     uint32_t id[3];
     uint32_t rank;                      /* in its cluster */
     sim_block *cluster[SIM_MAX_CLUSTER]; /* by rank, itself too; NULL: has ended */
@@ -387,6 +394,7 @@ struct sim_launch_state {
     bool parallel; /* more than one host thread */
     uint32_t shared_bytes;
     sim_report report;
+    sim_epochs epochs;
     uint32_t slots;    /* blocks that the chip may hold at once; */
     uint32_t resident; /* in flight at once, in each worker */
     sim_flags flags;

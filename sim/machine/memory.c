@@ -48,6 +48,41 @@ bool sim_written_test(const sim_allocation *a, uint64_t offset, uint64_t bytes, 
     return true;
 }
 
+/* ---- what the L2 let go */
+
+/* Appends the pages that the launch used; with no room, counts them. */
+static size_t used_pages(const sim_allocation *a, uint64_t launch, sim_uses *uses) {
+    uint64_t pages = (a->size + SIM_PAGE_BYTES - 1) >> SIM_PAGE_SHIFT;
+    size_t count = 0;
+
+    for (uint64_t i = 0; a->page && i < pages; i++) {
+        const sim_page *page = &a->page[i];
+        if (page->launch != launch || !page->uses.epochs) continue;
+        if (uses) uses[count] = page->uses;
+        if (uses)
+            uses[count].sectors = (uint8_t)(__builtin_popcountll(page->touched[0]) +
+                                            __builtin_popcountll(page->touched[1]));
+        count++;
+    }
+    return count;
+}
+
+/* Without memory for the list, nothing seems to have been missed. */
+uint64_t sim_memory_missed(const sim_memory *memory, uint64_t launch, const sim_epochs *epochs,
+                           uint64_t l2) {
+    size_t count = 0, filled = 0;
+
+    for (uint32_t i = 0; i < memory->count; i++)
+        count += used_pages(&memory->allocation[i], launch, NULL);
+    sim_uses *uses = malloc((count + 1) * sizeof *uses);
+    if (!uses) return 0;
+    for (uint32_t i = 0; i < memory->count; i++)
+        filled += used_pages(&memory->allocation[i], launch, uses + filled);
+    uint64_t missed = sim_reuse_missed(uses, filled, epochs, l2);
+    free(uses);
+    return missed;
+}
+
 /* ---- allocations */
 
 static moe_status grow_table(sim_memory *memory) {

@@ -44,6 +44,7 @@ typedef struct sim_counters {
     uint64_t atomic_sectors;             /* that atom and red touched; each summed over requests */
     uint64_t atomic_repeats;             /* lanes of global atomics on a word of an earlier lane */
     uint64_t unique_bytes;               /* sectors touched at least once in the launch, times 32 */
+    uint64_t missed_bytes;               /* that the L2 had let go when they were used again */
     uint64_t resident_bytes;             /* of these, in the L2 when the launch began */
     uint64_t shared_wavefronts;          /* passes through shared memory: 1 without bank conflict */
     uint64_t async_bytes;                /* by cp.async, zero fill not counted */

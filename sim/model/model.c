@@ -164,14 +164,11 @@ static double l2_cycles(const share *s) {
     return larger(own / L2_BYTES_CLOCK_SM, all / (double)s->facts->sms);
 }
 
-/* Every sector comes from DRAM once unless it was resident; of repeated requests, the share of the
- * footprint that does not fit into the L2 comes again. */
+/* Sectors come from DRAM once unless they were resident, and again where the L2 had let them go. */
 static double dram_bytes(const share *s) {
     const sim_counters *c = s->counters;
-    double unique = (double)c->unique_bytes;
-    double missing = unique > 0 ? larger(0.0, 1.0 - (double)s->facts->l2 / unique) : 0.0;
 
-    return unique - (double)c->resident_bytes + repeated_bytes(c) * missing;
+    return (double)c->unique_bytes - (double)c->resident_bytes + (double)c->missed_bytes;
 }
 
 static double dram_ns(const share *s) {

@@ -41,6 +41,7 @@ static sim_page *page_take(const sim_warp *warp, sim_allocation *allocation, uin
         if (tries % 64 == 0) sched_yield();
     if (page->launch == launch->number) return page;
     page->touched[0] = page->touched[1] = 0;
+    page->uses = (sim_uses){0};
     for (int kind = 0; kind < SIM_MARK_KINDS; kind++) page->marks[kind].stale = true;
     page->launch = launch->number;
     return page;
@@ -86,7 +87,9 @@ static uint32_t range_shift(const sim_range *range) {
 
 static void touch(const sim_warp *warp, sim_page *page, uint32_t at, uint32_t bytes) {
     uint32_t first = at >> SECTOR_SHIFT, last = (at + bytes - 1) >> SECTOR_SHIFT;
+    const sim_block *block = warp->block;
 
+    sim_uses_add(&page->uses, &block->launch->epochs, block->first_epoch, warp->cycles);
     for (uint32_t s = first; s <= last; s++) {
         if (page->touched[s >> 6] >> (s & 63) & 1) continue;
         page->touched[s >> 6] |= 1ull << (s & 63);

@@ -2,6 +2,7 @@
 /* test_model.c - the time model's parts: chips, occupancy, bank conflicts, sectors, the schedule,
  * and that more work of each kind never takes less time. */
 #include "model/model.h"
+#include "model/reuse.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -202,6 +203,54 @@ static void loops_nest(void **state) {
     assert_true(stall[0] < 40 && stall[1] + 10u > load && stall[2] + stall[3] < 40);
 }
 
+/* ------------------------------------------------------------------------------------- reuse */
+
+enum { PAGES = 256, PAGE_BYTES = 4096 };
+
+/* Of `pages`, as many in each of the launch's rounds, from the first or where the last round
+ * stopped; and one that all rounds use. Half a page for half of it. */
+static uint64_t missed(uint32_t rounds, uint32_t pages, bool on, uint64_t capacity) {
+    sim_uses page[PAGES] = {{.epochs = 0}};
+    sim_epochs e = sim_epochs_of(rounds, 1);
+
+    for (uint32_t r = 0; r < rounds; r++) {
+        for (uint32_t i = 0; i < pages; i++)
+            sim_uses_add(&page[1 + (on ? r * pages + i : i)], &e, sim_epoch_first(&e, r), 0);
+        sim_uses_add(&page[0], &e, sim_epoch_first(&e, r), 0);
+    }
+    for (int i = 0; i < PAGES; i++) page[i].sectors = PAGE_BYTES / 32;
+    return sim_reuse_missed(page, PAGES, &e, capacity);
+}
+
+/* Pages that come around are missed if more than fits was used meanwhile, a hot one never. */
+static void the_l2_keeps_what_was_used_last(void **state) {
+    (void)state;
+    assert_int_equal(missed(4, 100, false, 99 * PAGE_BYTES), 3 * 101 * PAGE_BYTES);
+    assert_int_equal(missed(4, 100, false, 101 * PAGE_BYTES), 0);
+    assert_int_equal(missed(5, 50, true, 60 * PAGE_BYTES), 0);
+    assert_int_equal(missed(200, 1, true, 10 * PAGE_BYTES), 0);
+}
+
+/* One block walks over all pages twice; the slices grow with its cycles, and no order matters. */
+static void slices_grow_with_a_block(void **state) {
+    enum { STEP = 100000 };
+    sim_epochs e = sim_epochs_of(1, 132);
+    sim_uses page[2][PAGES] = {{{.epochs = 0}}};
+
+    (void)state;
+    for (uint64_t i = 0; i < 2 * PAGES; i++) {
+        uint64_t back = 2 * PAGES - 1 - i;
+        sim_uses_add(&page[0][i % PAGES], &e, 0, i * STEP);
+        sim_uses_add(&page[1][back % PAGES], &e, 0, back * STEP);
+    }
+    for (int order = 0; order < 2; order++) {
+        for (int i = 0; i < PAGES; i++) page[order][i].sectors = PAGE_BYTES / 32;
+        assert_int_equal(sim_reuse_missed(page[order], PAGES, &e, PAGES / 2 * PAGE_BYTES),
+                         PAGES * PAGE_BYTES);
+        assert_int_equal(sim_reuse_missed(page[order], PAGES, &e, PAGES * PAGE_BYTES), 0);
+    }
+}
+
 /* -------------------------------------------------------------------------------------- time */
 
 static const sim_counters some_work = {
@@ -344,6 +393,8 @@ int main(void) {
         cmocka_unit_test(schedule_reorders_within_a_stretch),
         cmocka_unit_test(loops_wait_for_what_they_carry),
         cmocka_unit_test(loops_nest),
+        cmocka_unit_test(the_l2_keeps_what_was_used_last),
+        cmocka_unit_test(slices_grow_with_a_block),
         cmocka_unit_test(more_work_takes_longer),
         cmocka_unit_test(one_block_has_one_port),
         cmocka_unit_test(an_empty_launch_is_overhead),

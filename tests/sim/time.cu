@@ -76,6 +76,26 @@ KERNEL(used_first)
     out[INDEX] = __float_as_uint(x);
 }
 
+// 128 chunks of 1 MiB, each read by eight blocks: by neighbours, or by blocks far apart
+__device__ __forceinline__ void read_chunk(const u32 *in, u32 *out, u32 chunk)
+{
+    const uint4 *x = (const uint4 *)in + (size_t)chunk * 65536;
+    u32 sum = 0;
+#pragma unroll 8
+    for (int i = threadIdx.x; i < 65536; i += 1024) sum += x[i].x + x[i].y + x[i].z + x[i].w;
+    if (sum == 12345) *out = sum;
+}
+
+KERNEL(near_reuse)
+{
+    read_chunk(in, out, blockIdx.x / 8);
+}
+
+KERNEL(far_reuse)
+{
+    read_chunk(in, out, blockIdx.x % 128);
+}
+
 KERNEL(atomics_spread)
 {
     for (int i = 0; i < n; i++) atomicAdd(out + INDEX, 1u);

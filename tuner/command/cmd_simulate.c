@@ -233,6 +233,7 @@ static const struct {
     {"atomic_sectors", offsetof(sim_counters, atomic_sectors)},
     {"block_scattered_max", offsetof(sim_counters, block_scattered_max)},
     {"unique_bytes", offsetof(sim_counters, unique_bytes)},
+    {"missed_bytes", offsetof(sim_counters, missed_bytes)},
     {"shared_wavefronts", offsetof(sim_counters, shared_wavefronts)},
     {"async_bytes", offsetof(sim_counters, async_bytes)},
     {"barriers", offsetof(sim_counters, barriers)},
