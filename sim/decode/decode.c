@@ -158,6 +158,7 @@ static moe_status collect(sim_decoder *d, ptx_function *function, unsigned depth
     for (uint32_t i = 0; i < function->statements; i++) {
         const char *name = called_name(&function->statement[i]);
         if (!name) continue;
+        if (sim_is_built_in(name)) continue;
         ptx_function *callee = ptx_find_function(d->module, name);
         if (!callee || !callee->body)
             return moe_fail(MOE_E_UNSUPPORTED, "PTX line %u: function '%s' has no body",

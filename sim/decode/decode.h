@@ -131,6 +131,9 @@ moe_status sim_decode_async(sim_decoder *d, bool *known);
 int sim_reduce_operation_of(const sim_decoder *d);
 int sim_reduce_type_of(const sim_decoder *d);
 
+/* A function that the device's library has, and the simulator itself (decode_flow.c). */
+bool sim_is_built_in(const char *name);
+
 /* A special register that tells the time (decode_data.c). */
 bool sim_is_clock(const char *name);
 

@@ -85,8 +85,30 @@ static moe_status emit_copies(sim_decoder *d, const ptx_operand *list, ptx_varia
     return MOE_OK;
 }
 
+bool sim_is_built_in(const char *name) {
+    return strcmp(name, "__assertfail") == 0;
+}
+
+/* __assertfail(message, file, line, function, bytes of a character): imm, e and d are where the
+ * first three lie in local memory. */
+static moe_status decode_assertion(sim_decoder *d, const ptx_operand *arguments) {
+    uint64_t at[3];
+
+    if (!arguments || arguments->index != 5) return sim_bad(d, "five arguments are needed");
+    for (int i = 0; i < 3; i++) {
+        const ptx_variable *v = arguments->list[i].variable;
+        if (!v || v->space != SIM_PARAM || v->size != (i == 2 ? 4 : 8))
+            return sim_bad(d, "an argument that is no .param variable of its size");
+        at[i] = v->address;
+    }
+    return sim_emit(d, SIM_OP_assert_failed,
+                    (sim_instruction){
+                        .imm = (int64_t)at[0], .e = (int32_t)at[1], .d = (int32_t)at[2]});
+}
+
 static moe_status decode_call(sim_decoder *d) {
     call_parts parts = split_call(d->statement);
+    if (parts.name && sim_is_built_in(parts.name)) return decode_assertion(d, parts.arguments);
     const ptx_function *f = parts.name ? ptx_find_function(d->module, parts.name) : NULL;
 
     if (!f || f->user != d->module->kernels)

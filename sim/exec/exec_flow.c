@@ -190,6 +190,41 @@ HANDLER(trap) {
     return SIM_JUMP;
 }
 
+/* The text at a device address, as far as it fits. */
+static void read_text(const sim_warp *warp, u64 address, char *text, size_t size) {
+    const sim_allocation *a = sim_allocation_at(warp->block->launch->memory, address);
+    u64 offset = address & ((1ull << SIM_ADDRESS_SHIFT) - 1);
+    size_t length = 0;
+
+    for (; a && offset + length < a->size && length + 1 < size && a->bytes[offset + length];
+         length++)
+        text[length] = (char)a->bytes[offset + length];
+    text[length] = 0;
+}
+
+/* imm, e, d: where message, file and line lie in the lane's local memory */
+HANDLER(assert_failed) {
+    const u8 *local =
+        warp->local + (size_t)first_lane(exec) * warp->block->kernel->local_bytes;
+    char message[160], file[100];
+    u64 text[2];
+    u32 line;
+
+    memcpy(&text[0], local + in->imm, sizeof text[0]);
+    memcpy(&text[1], local + in->e, sizeof text[1]);
+    memcpy(&line, local + in->d, sizeof line);
+    read_text(warp, text[0], message, sizeof message);
+    read_text(warp, text[1], file, sizeof file);
+    sim_find(warp, SIM_FINDING_assertion, in, UINT32_MAX,
+             "%s, in %s:%u, by block %u warp %u lane %d (%%p)", message, file, line,
+             warp->block->index, warp->index, first_lane(exec));
+    __atomic_store_n(&warp->block->launch->abort, 1, __ATOMIC_RELAXED);
+    warp->pc = instruction_pc(warp, in) + 1;
+    warp->active &= ~exec;
+    sim_warp_exit(warp, exec);
+    return SIM_JUMP;
+}
+
 HANDLER(nop) {
     (void)warp, (void)in, (void)exec;
     return SIM_STEP;

@@ -445,6 +445,17 @@ static void bytes_and_policies_are_known(void **state) {
     says("f32[4] 1 -2 2 1");
 }
 
+static void a_failed_assertion_is_a_finding(void **state) {
+    (void)state;
+    write_text("assert.cu", "#include <assert.h>\n"
+                            "extern \"C\" __global__ void k(int *o, int n)\n"
+                            "{ assert(n > 5 && \"small\"); o[threadIdx.x] = n; }\n");
+    assert_int_equal(simulate("assert.cu --arg buf:i32:32:zero --arg i32:6"), 0);
+    says("i32[32] 6 6");
+    assert_int_equal(simulate("assert.cu --arg buf:i32:32:zero --arg i32:5"), 1);
+    says("assertion failed: n > 5 && \"small\", in assert.cu:3");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_clean_kernel_reports_its_work),
@@ -472,6 +483,7 @@ int main(void) {
         cmocka_unit_test(a_late_store_is_reported_and_lands),
         cmocka_unit_test(matrices_have_generic_addresses),
         cmocka_unit_test(bytes_and_policies_are_known),
+        cmocka_unit_test(a_failed_assertion_is_a_finding),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
