@@ -150,20 +150,37 @@ static moe_status decode_testp(sim_decoder *d) {
     return sim_emit(d, bits == 32 ? SIM_OP_testp_f32 : SIM_OP_testp_f64, in);
 }
 
-/* lop3.b32 d, a, b, c, table; lop3.or.b32 d|p, ... is not emitted for generated kernels */
+/* lop3.JOIN.b32 d|p, a, b, c, table, q: also p = (d != 0) JOIN q */
+static moe_status emit_lop3_test(sim_decoder *d, uint32_t join, int32_t result) {
+    const ptx_operand *operand = d->statement->operand;
+    sim_instruction in = {.a = result, .aux = join};
+
+    if (!operand[0].pair) return sim_bad(d, "a predicate to be written is missing");
+    MOE_TRY(sim_constant(d, 0, 32, &in.b));
+    MOE_TRY(sim_predicate_source(d, &operand[5], &in.c));
+    MOE_TRY(sim_predicate_destination(d, operand[0].pair, &in.d));
+    return sim_emit(d, SIM_OP_ne_b32, in);
+}
+
+/* lop3[.JOIN].b32 d[|p], a, b, c, table[, q]; ORDER join in decode_alu.c */
 static moe_status decode_lop3(sim_decoder *d) {
+    static const char *const joins[] = {"", "and", "or", "xor"};
     const ptx_operand *operand = d->statement->operand;
     sim_instruction in = {0};
+    uint32_t join = 0;
 
-    if (d->parts != 2) return sim_unknown(d);
-    MOE_TRY(sim_expect(d, 5));
+    for (uint32_t i = 1; i < 4; i++)
+        if (d->parts == 3 && strcmp(d->part[1], joins[i]) == 0) join = i;
+    if (d->parts != (join ? 3 : 2)) return sim_unknown(d);
+    MOE_TRY(sim_expect(d, join ? 6 : 5));
     if (operand[4].kind != PTX_IMMEDIATE) return sim_bad(d, "a truth table that is no constant");
     in.aux = (uint32_t)operand[4].value & 255;
     MOE_TRY(sim_source(d, &operand[1], 32, &in.a));
     MOE_TRY(sim_source(d, &operand[2], 32, &in.b));
     MOE_TRY(sim_source(d, &operand[3], 32, &in.c));
     MOE_TRY(sim_destination(d, &operand[0], 32, &in.d));
-    return sim_emit(d, SIM_OP_lop3, in);
+    MOE_TRY(sim_emit(d, SIM_OP_lop3, in));
+    return join ? emit_lop3_test(d, join, in.d) : MOE_OK;
 }
 
 static moe_status decode_bfi(sim_decoder *d) {
