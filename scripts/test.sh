@@ -9,11 +9,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PATH:$PWD/.deps/bin"
 
-# run PRESET FOLDER [CTEST ARGUMENTS]: the tests of a preset, why some did not run, and a last line.
+# run PRESET FOLDER [CTEST ARGUMENTS]: the tests of a preset, why some did not run, and CTest's
+# count once more as the last line.
 run() {
-    local preset=$1 report=$PWD/$2/tests.xml status=0
+    local preset=$1 report=$PWD/$2/tests.xml log=$PWD/$2/tests.log status=0
     shift 2
-    ctest --preset "$preset" -j "$(nproc)" --output-junit "$report" "$@" || status=$?
+    ctest --preset "$preset" -j "$(nproc)" --output-junit "$report" "$@" | tee "$log" || status=$?
     awk -F '"' -v preset="$preset" '
         $1 ~ /^\t(tests|failures|skipped)=/ { count[substr($1, 2, length($1) - 2)] = $2 }
         /<testcase / { name = $2; notrun = /status="notrun"/ }
@@ -25,6 +26,7 @@ run() {
             printf "%s: %d tests, %d failed, %d did not run\n", preset, count["tests"],
                 count["failures"], count["skipped"]
         }' "$report"
+    grep -E '^[0-9]+% tests passed, ' "$log" || true
     return "$status"
 }
 
