@@ -128,6 +128,55 @@ static void loops_cost_their_chains(void **state) {
     assert_true(hoisted >= 4.4 && hoisted < 20 && hoisted < 1.01 * used);
 }
 
+static const char chains[] =
+    "typedef unsigned u32; typedef unsigned long long u64;\n"
+    "#define BEGIN(name) extern \"C\" __global__ void name(const u32 *in, u32 *out, int n) {\\\n"
+    "    __shared__ __align__(1024) u32 s[4096];\\\n"
+    "    for (int i = threadIdx.x; i < 4096; i += 128) s[i] = in[i];\\\n"
+    "    asm volatile(\"fence.proxy.async;\" ::: \"memory\");\\\n"
+    "    __syncthreads();\\\n"
+    "    u64 at = (u64)__cvta_generic_to_shared(s) >> 4 | 8ull << 16 | 16ull << 32;\\\n"
+    "    asm volatile(\"wgmma.fence.sync.aligned;\" ::: \"memory\");\n"
+    "#define END asm volatile(\"wgmma.commit_group.sync.aligned; wgmma.wait_group.sync.aligned 0;\""
+    " ::: \"memory\");\n"
+    "#define D(i) \"+f\"(d[i]), \"+f\"(d[i + 1]), \"+f\"(d[i + 2]), \"+f\"(d[i + 3])\n"
+    "BEGIN(wgmma8) float d[4] = {0, 0, 0, 0};\n"
+    "#pragma unroll 1\n"
+    "    for (int i = 0; i < n; i++)\n"
+    "        asm volatile(\"wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 \"\n"
+    "            \"{%0,%1,%2,%3}, %4, %4, 1, 1, 1, 0, 0;\" : D(0) : \"l\"(at));\n"
+    "    END out[threadIdx.x] = (u32)d[0]; }\n"
+    "BEGIN(wgmma64) float d[32];\n"
+    "    for (int i = 0; i < 32; i++) d[i] = 0;\n"
+    "#pragma unroll 1\n"
+    "    for (int i = 0; i < n; i++)\n"
+    "        asm volatile(\"wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 \"\n"
+    "            \"{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,\"\n"
+    "            \"%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31}, %32, %32, 1, 1, 1, 0, 0;\"\n"
+    "            : D(0), D(4), D(8), D(12), D(16), D(20), D(24), D(28) : \"l\"(at));\n"
+    "    END out[threadIdx.x] = (u32)d[0]; }\n";
+
+/* 1024 operations in a row took 22.6 us for n = 8 and 28.6 us for n = 64 on an H200, not an eighth. */
+static void narrow_products_take_their_time(void **state) {
+    static uint32_t words[WORDS];
+    char *ptx = nvrtc_ptx(chains, "chains.cu", "compute_90a", NULL);
+    double ns[2];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        sim_rig rig;
+        rig_open(&rig, "h200,checks=0,threads=1");
+        moe_ptr in = rig_buffer(&rig, words, sizeof words);
+        moe_ptr out = rig_buffer(&rig, words, sizeof words);
+        const timed t = {i ? "wgmma64" : "wgmma8", 1, 128, 0, 1024};
+        ns[i] = time_of(&rig, ptx, &t, in, out);
+        rig_close(&rig);
+    }
+    free(ptx);
+    print_message("1024 wgmma: n = 8 %.1f us, n = 64 %.1f us\n", ns[0] / 1e3, ns[1] / 1e3);
+    assert_true(ns[1] / ns[0] > 1.0 && ns[1] / ns[0] < 28.6 / 22.6 * 1.2);
+}
+
 /* ------------------------------------------------------------------------------------- reuse */
 
 /* What neighbours read at the same time comes from DRAM once: 44 us at the 3.08 TB/s that streams
@@ -284,6 +333,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_orders),
         cmocka_unit_test(loops_cost_their_chains),
+        cmocka_unit_test(narrow_products_take_their_time),
         cmocka_unit_test(only_far_reuse_misses),
         cmocka_unit_test(small_tiles_win_for_few_rows),
         cmocka_unit_test(large_tiles_win_for_many_rows),
