@@ -26,10 +26,12 @@ enum { ISSUE_SLOTS = 4, L2_BYTES_CLOCK_SM = 64, SECTOR = 32, LINE = 128 };
  * 0.62 on sm_90 is measured by Luo et al. 2024; 0.25 on sm_100 and 0.5 on sm_120 are assumed.
  * `l2`, `again`: bytes a clock and SM that the L2 sends when all ask, and of bulk loads that others
  * ask for too: GEMMs of 128 x 256 tiles without multicast reach 778 TFLOP/s on an H100, and need
- * 39. */
+ * 39. `peak_clock`: MHz to which the data sheet's tensor peak belongs, where it is not the maximum
+ * (H100: 989 TFLOP/s at 1830; B200: 2250 at 1856). */
 typedef struct pipe_rates {
     int sm; /* this generation and later, up to the next row */
     double fp32, fp16, fp64, integer, multiply, convert, special, exchange, mma, l2, again;
+    int64_t peak_clock;
 } pipe_rates;
 
 static const pipe_rates generations[] = {
@@ -38,9 +40,11 @@ static const pipe_rates generations[] = {
     {.sm = 86, .fp32 = 128, .fp16 = 64, .fp64 = 2, .integer = 64, .multiply = 64, .convert = 16,
      .special = 16, .exchange = 32, .mma = 0.95, .l2 = 32, .again = 32},
     {.sm = 90, .fp32 = 128, .fp16 = 128, .fp64 = 64, .integer = 64, .multiply = 64, .convert = 64,
-     .special = 16, .exchange = 32, .mma = 0.62, .l2 = 32, .again = 44},
+     .special = 16, .exchange = 32, .mma = 0.62, .l2 = 32, .again = 44,
+     .peak_clock = 1830},
     {.sm = 100, .fp32 = 128, .fp16 = 128, .fp64 = 64, .integer = 64, .multiply = 64,
-     .convert = 64, .special = 16, .exchange = 32, .mma = 0.25, .l2 = 32, .again = 44},
+     .convert = 64, .special = 16, .exchange = 32, .mma = 0.25, .l2 = 32, .again = 44,
+     .peak_clock = 1856},
     {.sm = 120, .fp32 = 128, .fp16 = 128, .fp64 = 2, .integer = 128, .multiply = 64,
      .convert = 64, .special = 16, .exchange = 32, .mma = 0.5, .l2 = 32, .again = 32},
 };
@@ -125,12 +129,13 @@ static double busiest_pipe(const share *s) {
 }
 
 static double tensor_cycles(const share *s) {
-    double bf16_flops = 0;
+    int64_t clock = s->facts->clock, peak = s->rates->peak_clock;
+    double bf16_flops = 0, slower = peak && peak < clock ? (double)clock / (double)peak : 1.0;
 
     for (int i = 0; i < SIM_MMA_COUNT; i++)
         bf16_flops += (double)s->counters->mma_flops[i] / mma_relative[i] /
                       (i == SIM_MMA_WARPGROUP ? WARPGROUP_SHARE : s->rates->mma);
-    return bf16_flops * s->busiest / (double)s->facts->tensor_rate;
+    return bf16_flops * s->busiest / (double)s->facts->tensor_rate * slower;
 }
 
 /* Shared memory serves one pass a clock; shuffles and spilled words go through the same unit. */

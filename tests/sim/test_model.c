@@ -382,6 +382,22 @@ static void streams_are_as_fast_as_measured_ones(void **state) {
     }
 }
 
+/* wgmma is no slower than the best published bf16 GEMM on an H100 (fast.cu: 808 TFLOP/s), and no
+ * faster than nine tenths of the data sheet's 989. */
+static void products_stay_below_the_data_sheet(void **state) {
+    const sim_counters products = {.blocks = 132, .warps = 1056,
+                                   .mma_flops = {[SIM_MMA_WARPGROUP] = (uint64_t)1 << 40}};
+    const moe_dims dims = {.grid = {132, 1, 1}, .block = {256, 1, 1}, .cluster = 1};
+    const moe_kernel kernel = {.regs = 168};
+    moe_facts facts = chip("h100");
+    sim_time time;
+
+    (void)state;
+    sim_model_explain(&products, &kernel, &dims, &facts, &time);
+    double tflops = (double)products.mma_flops[SIM_MMA_WARPGROUP] / time.tensor * 1e-3;
+    assert_true(tflops > 808 && tflops <= 0.901 * 989.4);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_chip_has_facts),
@@ -403,6 +419,7 @@ int main(void) {
         cmocka_unit_test(idle_blocks_are_cheap),
         cmocka_unit_test(resident_data_spares_dram),
         cmocka_unit_test(streams_are_as_fast_as_measured_ones),
+        cmocka_unit_test(products_stay_below_the_data_sheet),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
