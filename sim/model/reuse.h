@@ -1,9 +1,9 @@
 /* reuse.h - when the pages of memory were used in a launch, and which uses the L2 no longer served.
  *
  * A launch is cut into epochs, SIM_EPOCHS at most: the blocks that run at the same time make a
- * round, and each round is cut by the modelled cycles of its warps, in slices that grow as it
- * does. A page keeps the set of epochs in which it was used. From these sets follows, whatever the order in
- * which the simulator ran the blocks, how many other bytes were used between two uses of a page;
+ * round, and each round is cut by the modelled cycles of its warps, in slices that grow as it does.
+ * A page keeps the set of epochs in which it was used. From these sets follows, whatever the order
+ * in which the simulator ran the blocks, how many other bytes were used between two uses of a page;
  * if they are more than the L2 holds, the page comes from DRAM once more. */
 #ifndef SIM_REUSE_H
 #define SIM_REUSE_H

@@ -156,7 +156,7 @@ static const char chains[] =
     "            : D(0), D(4), D(8), D(12), D(16), D(20), D(24), D(28) : \"l\"(at));\n"
     "    END out[threadIdx.x] = (u32)d[0]; }\n";
 
-/* 1024 operations in a row took 22.6 us for n = 8 and 28.6 us for n = 64 on an H200, not an eighth. */
+/* 1024 operations in a row took 22.6 us for n = 8 and 28.6 us for n = 64 on an H200. */
 static void narrow_products_take_their_time(void **state) {
     static uint32_t words[WORDS];
     char *ptx = nvrtc_ptx(chains, "chains.cu", "compute_90a", NULL);
