@@ -19,7 +19,7 @@ struct token_facts {
 % -- What makes a score, or a weight of a choice by itself: a row each.
 % local SCORES = {
 %   logit = "logit", score = "logit", sigmoid = "sigmoid(logit)",
-%   softmax = "expf(logit - over.most) / over.all",
+%   softmax = "expf(logit - over.most) / over.all", relu = "fmaxf(logit, 0.0f)",
 %   sqrtsoftplus = "sqrtf(fmaxf(logit, 0.0f) + log1pf(expf(-fabsf(logit))))",
 % }
 % local scored = p.router_score == "logit" and p.router_weigh or p.router_score

@@ -1,4 +1,4 @@
-/* label: unit */
+/* label: compile */
 /* test_shipped_spaces.c - what must hold for the spaces of every template of the project. */
 #include "folder.h"
 #include "shipped.h"

@@ -33,27 +33,41 @@ static const shape shapes[] = {
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
-/* Judged by the reference, run twice; `config` "" is the default. */
-static void check(fixture *f, const shape *each, const char *config) {
+static moe_op op_of(const shape *each) {
     moe_layer layer;
-    fixture_kernel kernel;
+    CHECK(moe_layer_parse(each->layer, &layer));
+    return moe_op_make(MOE_OP_experts, &layer, each->tokens, each->routing, MOE_CACHE_COLD);
+}
+
+static void compile(fixture *f, const shape *each, const char *config, fixture_kernel *out) {
+    const moe_op op = op_of(each);
+    fixture_compile(f, "experts", &op, moe_device_facts(f->device), config, out);
+    assert_int_equal(out->compiled.image.launch.kernel[0].spills, 0);
+}
+
+/* Judged by the reference, run twice. */
+static void judge(fixture *f, const shape *each, const fixture_kernel *kernel) {
+    const moe_op op = op_of(each);
     moe_op_case *c;
     moe_trial *trial;
     moe_verdict verdict;
     double ns;
-    CHECK(moe_layer_parse(each->layer, &layer));
-    moe_op op = moe_op_make(MOE_OP_experts, &layer, each->tokens, each->routing, MOE_CACHE_COLD);
-    fixture_compile(f, "experts", &op, moe_device_facts(f->device), config, &kernel);
-    assert_int_equal(kernel.compiled.image.launch.kernel[0].spills, 0);
     CHECK(moe_op_case_open(f->device, &op, 11, &c));
-    CHECK(moe_trial_open(c, &kernel.compiled.image, &trial));
+    CHECK(moe_trial_open(c, &kernel->compiled.image, &trial));
     for (int run = 0; run < 2; run++) {
         moe_status status = moe_trial_verify(trial, &verdict, &ns);
         if (status || !verdict.ok)
-            fail_msg("%s: %s", kernel.what, status ? moe_error_text() : verdict.text);
+            fail_msg("%s: %s", kernel->what, status ? moe_error_text() : verdict.text);
     }
     moe_trial_close(trial);
     moe_op_case_close(c);
+}
+
+/* `config` "" is the default. */
+static void check(fixture *f, const shape *each, const char *config) {
+    fixture_kernel kernel;
+    compile(f, each, config, &kernel);
+    judge(f, each, &kernel);
     fixture_kernel_free(f, &kernel);
 }
 
@@ -80,16 +94,28 @@ static void every_config(void **state) {
 }
 
 static void any_order_of_warps_and_blocks(void **state) {
-    char device[64];
+    static const struct {
+        const shape *shape;
+        const char *config;
+    } kernels[] = {{&shapes[1], ""}, {&shapes[6], "stages=4"}};
+    const int seeds = getenv("MOE_SWEEP") ? SWEEP_SEEDS : SEEDS;
+    fixture own;
     (void)state;
-    for (int seed = 1, count = getenv("MOE_SWEEP") ? SWEEP_SEEDS : SEEDS; seed <= count; seed++) {
-        fixture f;
-        snprintf(device, sizeof device, "sim:h100,seed=%d", seed);
-        fixture_open(&f, device);
-        check(&f, &shapes[1], "");
-        check(&f, &shapes[6], "stages=4");
-        fixture_close(&f);
+    fixture_open(&own, "sim:h100");
+    for (int i = 0; i < 2; i++) {
+        fixture_kernel kernel;
+        compile(&own, kernels[i].shape, kernels[i].config, &kernel);
+        for (int seed = 1; seed <= seeds; seed++) {
+            fixture f;
+            char device[64];
+            snprintf(device, sizeof device, "sim:h100,seed=%d", seed);
+            fixture_open(&f, device);
+            judge(&f, kernels[i].shape, &kernel);
+            fixture_close(&f);
+        }
+        fixture_kernel_free(&own, &kernel);
     }
+    fixture_close(&own);
 }
 
 static void more_slots_are_refused(void **state) {
