@@ -78,6 +78,22 @@ static void text_and_status(void **state) {
     }
 }
 
+/* Qwen1.5-MoE-A2.7B, published with 2.7 G active parameters: 24 of these layers, 0.403 G of
+ * attention and 0.622 G of embeddings. The shared expert and its gate are among them. */
+static void shared_experts_are_active(void **state) {
+    (void)state;
+    static char out[1 << 16];
+    assert_int_equal(run("--json --device sim:h100 qwen1.5-moe-a2.7b", out, sizeof out), 0);
+    json_t *root = json_loads(out, 0, NULL);
+    assert_non_null(root);
+    json_t *parameters = json_object_get(root, "parameters");
+    const json_int_t active = json_integer_value(json_object_get(parameters, "active"));
+    const double whole = (double)active * 24 + 0.403e9 + 0.622e9;
+    assert_int_equal(active, 60 * 2048 + 4 * 3 * 2048 * 1408 + 3 * 2048 * 5632 + 2048);
+    assert_true(whole > 2.65e9 && whole < 2.75e9);
+    json_decref(root);
+}
+
 static void json_is_json(void **state) {
     (void)state;
     static char out[1 << 16];
@@ -174,6 +190,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_and_status),
         cmocka_unit_test(json_is_json),
+        cmocka_unit_test(shared_experts_are_active),
         cmocka_unit_test(predictions_add_up),
         cmocka_unit_test(routing_changes_predictions),
     };
